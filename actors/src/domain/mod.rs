@@ -1,0 +1,19 @@
+//! The nouns of babelfeed: what is watched, asked for, worked on and published.
+
+mod identity;
+mod language;
+mod names;
+mod post;
+mod publication;
+mod request;
+mod task;
+mod time;
+
+pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
+pub use language::{Language, LanguageError, Pair};
+pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
+pub use post::{Media, Post};
+pub use publication::{Part, Publication, PublicationState, REQUESTS};
+pub use request::{Origin, Request};
+pub use task::{Failure, FailureKind, State, Task, Translation, Usage};
+pub use time::{Moment, Timestamp};

@@ -1,0 +1,47 @@
+//! One text to be translated into several languages.
+
+use std::sync::Arc;
+
+use super::{Class, Flow, Language, RequestId, SourceName, Timestamp};
+
+/// One text to be translated, from a post or from a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its identity.
+    pub id: RequestId,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The text, as it came.
+    pub text: Arc<str>,
+    /// The text's language, where it is known.
+    pub source: Option<Language>,
+    /// Who pays for it in fairness.
+    pub flow: Flow,
+    /// How urgent it is.
+    pub class: Class,
+    /// What the text belongs to, for the translator's understanding.
+    pub context: Option<Arc<str>>,
+    /// Where people read the original.
+    pub url: Option<Arc<str>>,
+    /// When it was accepted, by wall clock.
+    pub accepted_at: Timestamp,
+    /// By when it must be Completed; else its tasks fail as `expired`.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A post of a source.
+    Post {
+        /// The source.
+        source: SourceName,
+        /// The id that the source gave it.
+        post: Arc<str>,
+    },
+    /// A client, with the key it may have given.
+    Client {
+        /// The client's own id of the request, global.
+        key: Option<Arc<str>>,
+    },
+}

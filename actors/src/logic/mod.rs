@@ -1,0 +1,4 @@
+//! The rules: plain functions and structs that are told the time and the chance.
+
+pub mod fit;
+pub mod lifecycle;

@@ -1,0 +1,17 @@
+//! The traits by which the system meets the world, with the errors each can answer.
+
+mod chance;
+mod outlet;
+mod provider;
+mod source;
+mod store;
+
+pub use chance::{Chance, Clock};
+pub use outlet::{Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
+pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
+pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy};
+pub use store::{
+    Admission, Admitted, Bucket, Ended, Fate, Kept, Known, KnownKey, NewRequest, Outcome, Position,
+    PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange, TaskRecord,
+    TaskStore, Token, TranslationMemory,
+};

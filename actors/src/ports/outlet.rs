@@ -1,0 +1,152 @@
+//! Where translations are published: an account, a feed, a file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::Publication;
+
+/// One part of a publication whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The publication; its earlier parts bear the ids that the outlet gave them.
+    pub publication: Arc<Publication>,
+    /// Which of its parts.
+    pub part: usize,
+}
+
+/// A part as it goes out, to the byte; stored before the first byte leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// What is sent.
+    pub dispatch: Dispatch,
+    /// The exact bytes.
+    pub bytes: Arc<[u8]>,
+    /// The idempotency key: the same for the same part, whatever happens.
+    pub key: Arc<str>,
+    /// Where the outlet stood before, like a file's length; read back from there.
+    pub mark: u64,
+}
+
+/// Proof that a part is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The id that the outlet gave it.
+    pub id: Arc<str>,
+    /// Where people read it, where the outlet has such a place.
+    pub url: Option<Arc<str>>,
+}
+
+/// What reading back found out about a part that may be out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// It is out.
+    Found(Published),
+    /// It is proved not to be out, and may be sent.
+    Absent,
+}
+
+/// Something that publishes.
+pub trait Outlet {
+    /// The most parts that one call of `publish` takes; they are of different publications.
+    fn batch(&self) -> usize;
+
+    /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
+    fn quiet(&self) -> Duration;
+
+    /// The most that one part's text may measure, counted as this outlet counts it.
+    ///
+    /// Asked once before the first text is fitted, and again every day.
+    ///
+    /// # Errors
+    /// When the outlet has to be asked and does not answer.
+    fn limit(&self) -> LocalBoxFuture<'_, Result<crate::logic::fit::Limit, OutletError>>;
+
+    /// Makes the bytes of these parts, in their order.
+    ///
+    /// # Errors
+    /// When the outlet's state, like the length of its file, cannot be read.
+    fn freeze(
+        &self,
+        dispatches: Vec<Dispatch>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>>;
+
+    /// Sends frozen parts, and answers for each of them, in their order.
+    fn publish<'a>(
+        &'a self,
+        parts: &'a [Frozen],
+    ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>>;
+
+    /// Looks whether a part that was frozen in an earlier call is out.
+    ///
+    /// # Errors
+    /// When it cannot be told; the part then stays Unknown.
+    fn read_back<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>>;
+}
+
+/// Why a part is not proved to be out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutletError {
+    /// Not sent: no connection, or the disk is full.
+    #[error("not reachable: {detail}")]
+    Unreachable {
+        /// What happened.
+        detail: String,
+    },
+    /// Not sent: the outlet wants to be left alone for a while.
+    #[error("the outlet asks to wait: {detail}")]
+    Busy {
+        /// For how long, where it said so.
+        wait: Option<Duration>,
+        /// What it answered.
+        detail: String,
+    },
+    /// Not sent: the credential is not accepted.
+    #[error("credential refused: {detail}")]
+    Auth {
+        /// What it answered, without the credential.
+        detail: String,
+    },
+    /// Not sent, and never will be: the outlet refuses this part.
+    #[error("refused: {detail}")]
+    Rejected {
+        /// What it answered.
+        detail: String,
+    },
+    /// Maybe sent: the connection broke or the answer cannot be read.
+    #[error("perhaps sent: {detail}")]
+    Ambiguous {
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// What to do about an [`OutletError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutletRemedy {
+    /// Send again, not before so long; none leaves it to the backoff.
+    Retry(Option<Duration>),
+    /// Leave the outlet alone until a person has done something.
+    Person,
+    /// Give the publication up.
+    GiveUp,
+    /// Read back before anything else.
+    ReadBack,
+}
+
+impl OutletError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> OutletRemedy {
+        match self {
+            Self::Unreachable { .. } => OutletRemedy::Retry(None),
+            Self::Busy { wait, .. } => OutletRemedy::Retry(*wait),
+            Self::Auth { .. } => OutletRemedy::Person,
+            Self::Rejected { .. } => OutletRemedy::GiveUp,
+            Self::Ambiguous { .. } => OutletRemedy::ReadBack,
+        }
+    }
+}

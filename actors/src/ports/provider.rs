@@ -1,0 +1,164 @@
+//! What translates: an API with a credential and a model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::{Pair, Usage};
+
+/// Texts of one pair of languages that go in one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pack {
+    /// From what into what.
+    pub pair: Pair,
+    /// The texts; never empty, ids unique.
+    pub items: Vec<Item>,
+}
+
+/// One text of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The id by which the answer is matched, like `1`.
+    pub id: Arc<str>,
+    /// The text, with its protected spans as `⟦0⟧`, `⟦1⟧`, …
+    pub text: Arc<str>,
+    /// What it belongs to, for the model's understanding; never translated.
+    pub context: Option<Arc<str>>,
+}
+
+/// What a provider answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The texts that came back, in any order; ids may be wrong, missing or doubled.
+    pub items: Vec<Translated>,
+    /// The model that answered; empty where the provider has none.
+    pub model: Arc<str>,
+    /// Tokens used, where the provider says so; its `cost_usd` is zero.
+    pub usage: Option<Usage>,
+    /// Whether the answer was cut at the length limit.
+    pub is_truncated: bool,
+}
+
+/// One text that came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// The id it came with.
+    pub id: Arc<str>,
+    /// The text, with the placeholders `⟦0⟧`, … that came back.
+    pub text: String,
+}
+
+/// Something that translates; lives on one arbiter.
+pub trait Provider {
+    /// Makes one call, which takes at most `timeout`, body included.
+    fn translate<'a>(
+        &'a self,
+        pack: &'a Pack,
+        timeout: Duration,
+    ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>>;
+}
+
+/// Why a call brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// The call never reached the provider: no connection.
+    #[error("not reachable: {detail}")]
+    Unreachable {
+        /// What happened.
+        detail: String,
+    },
+    /// It may work in a while: a timeout, a server error, an answer that cannot be read.
+    #[error("{detail}")]
+    Transient {
+        /// What happened.
+        detail: String,
+        /// How long the provider asks to wait, where it does.
+        wait: Option<Duration>,
+    },
+    /// A short window is used up.
+    #[error("rate limited: {detail}")]
+    RateLimited {
+        /// How long the provider asks to wait, where it does.
+        wait: Option<Duration>,
+        /// What it answered.
+        detail: String,
+    },
+    /// A long window is used up: a day, a month, a spending cap.
+    #[error("quota exhausted: {detail}")]
+    QuotaExhausted {
+        /// How long until it comes back, where that is known.
+        wait: Option<Duration>,
+        /// What it answered.
+        detail: String,
+    },
+    /// There is no money left.
+    #[error("no credit left: {detail}")]
+    Billing {
+        /// What it answered.
+        detail: String,
+    },
+    /// The credential is not accepted, or may not do this.
+    #[error("credential refused: {detail}")]
+    Auth {
+        /// What it answered, without the credential.
+        detail: String,
+    },
+    /// The call is larger than the provider takes at all.
+    #[error("too large: {detail}")]
+    TooLarge {
+        /// What it answered.
+        detail: String,
+    },
+    /// The provider does not translate between these languages.
+    #[error("no such pair of languages: {detail}")]
+    Unsupported {
+        /// What it answered.
+        detail: String,
+    },
+    /// The provider refuses to translate a text of this call.
+    #[error("refused: {detail}")]
+    Rejected {
+        /// What it answered.
+        detail: String,
+    },
+    /// The provider does not understand the call.
+    #[error("not understood: {detail}")]
+    Invalid {
+        /// What it answered.
+        detail: String,
+    },
+}
+
+/// What to do about a [`ProviderError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderRemedy {
+    /// Try again, not before so long; counts an attempt, and counts against the lane.
+    Retry(Option<Duration>),
+    /// Leave the lane alone, for so long where that is known; the texts had no part in it.
+    Park(Option<Duration>),
+    /// Leave the lane alone until a person has done something; the texts had no part in it.
+    ParkForPerson,
+    /// Send fewer texts in one call; a single one goes to another provider.
+    Split,
+    /// Another provider may do it; this one never will.
+    OtherProvider,
+}
+
+impl ProviderError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> ProviderRemedy {
+        match self {
+            Self::Transient { wait, .. } => ProviderRemedy::Retry(*wait),
+            Self::Unreachable { .. } => ProviderRemedy::Park(None),
+            Self::RateLimited { wait, .. } | Self::QuotaExhausted { wait, .. } => {
+                ProviderRemedy::Park(*wait)
+            }
+            Self::Billing { .. } | Self::Auth { .. } => ProviderRemedy::ParkForPerson,
+            Self::TooLarge { .. } | Self::Rejected { .. } | Self::Invalid { .. } => {
+                ProviderRemedy::Split
+            }
+            Self::Unsupported { .. } => ProviderRemedy::OtherProvider,
+        }
+    }
+}

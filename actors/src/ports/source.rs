@@ -1,0 +1,101 @@
+//! What is watched: a feed, a file, an account.
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::Post;
+
+/// How far a source was read; opaque to everybody but the source that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub Vec<u8>);
+
+/// What one poll found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Polled {
+    /// Posts, the oldest first; some may have been shown before.
+    pub posts: Vec<Post>,
+    /// Where the next poll goes on, once these posts were taken; none leaves it where it was.
+    pub cursor: Option<Cursor>,
+    /// Whether more can be had at once.
+    pub has_more: bool,
+    /// How long the server would like to be left alone.
+    pub rest: Option<Duration>,
+    /// What a person should know although the poll went on, like items without any text.
+    pub warnings: Vec<String>,
+}
+
+/// Something that shows posts.
+///
+/// Polling with the same cursor again shows the same posts again, as long as the world did not
+/// change: a cursor moves only when the posts were taken.
+pub trait Source {
+    /// Reads what came after `cursor`, at most about `room` posts where the source can stop.
+    ///
+    /// Without a cursor it reads everything that the source shows now.
+    fn poll<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        room: usize,
+    ) -> LocalBoxFuture<'a, Result<Polled, SourceError>>;
+}
+
+/// Why a source could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// No whole answer arrived.
+    #[error("no answer: {detail}")]
+    Unreachable {
+        /// What happened.
+        detail: String,
+    },
+    /// The server wants to be left alone for a while.
+    #[error("the server asks to wait: {detail}")]
+    Busy {
+        /// For how long, where it said so.
+        wait: Option<Duration>,
+        /// What it answered.
+        detail: String,
+    },
+    /// What came is not what the source should show.
+    #[error("{detail}")]
+    Malformed {
+        /// What was wanted and what came.
+        detail: String,
+    },
+    /// The server refuses us.
+    #[error("refused: {detail}")]
+    Refused {
+        /// What it answered.
+        detail: String,
+    },
+    /// The source has ended for good.
+    #[error("the source has ended: {detail}")]
+    Gone {
+        /// What said so.
+        detail: String,
+    },
+}
+
+/// What to do about a [`SourceError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceRemedy {
+    /// Poll again, not before so long; none leaves it to the backoff.
+    Retry(Option<Duration>),
+    /// Poll at the usual times; a person may have to mend something.
+    Person,
+    /// Never poll again.
+    Stop,
+}
+
+impl SourceError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> SourceRemedy {
+        match self {
+            Self::Unreachable { .. } => SourceRemedy::Retry(None),
+            Self::Busy { wait, .. } => SourceRemedy::Retry(*wait),
+            Self::Malformed { .. } | Self::Refused { .. } => SourceRemedy::Person,
+            Self::Gone { .. } => SourceRemedy::Stop,
+        }
+    }
+}
