@@ -1,1 +1,7 @@
-//! x
+//! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
+
+pub mod http;
+pub mod outlets;
+pub mod providers;
+pub mod sources;
+pub mod stores;

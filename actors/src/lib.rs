@@ -3,3 +3,5 @@
 pub mod domain;
 pub mod logic;
 pub mod ports;
+#[cfg(feature = "testkit")]
+pub mod testkit;

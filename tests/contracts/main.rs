@@ -1,0 +1,6 @@
+//! One contract per port, passed by its fake and by every adapter.
+
+mod outlet;
+mod provider;
+mod source;
+mod store;
