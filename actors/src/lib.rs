@@ -2,6 +2,10 @@
 
 pub mod domain;
 pub mod logic;
+pub mod messages;
 pub mod ports;
+pub mod setup;
+pub mod supervision;
+pub mod system;
 #[cfg(feature = "testkit")]
 pub mod testkit;

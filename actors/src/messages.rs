@@ -1,0 +1,32 @@
+//! Every message between actors, by who hears it.
+
+mod cache;
+mod events;
+mod metrics;
+mod monitor;
+mod publisher;
+mod rate_limiter;
+mod task_manager;
+mod translator;
+
+pub use cache::{
+    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Query, Resign,
+};
+pub use events::{Event, Events};
+pub use metrics::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
+pub use monitor::{
+    PauseSource, PollNow, ResumeSource, SourceState, SourceView, UnknownName, Watching,
+};
+pub use publisher::{
+    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Publish, Reject, ResumeOutlet,
+    RetryPublication, Review,
+};
+pub use rate_limiter::{
+    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, Settle, Urgency, Verdict,
+    WindowView,
+};
+pub use task_manager::{
+    Backlog, Cancel, ChangeError, Depth, Drain, FindRequest, FindTask, List, Listed, NowError,
+    OpenIntake, Retry, Stop, Submission, Submit, SubmitError, TaskView, TranslateNow,
+};
+pub use translator::{CallEnd, ItemEnd, Job, JobItem, Translate, Trouble};

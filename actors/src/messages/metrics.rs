@@ -1,0 +1,77 @@
+//! What the metrics hear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+
+use crate::domain::TaskId;
+
+/// Tells that something was done; every actor says it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Record {
+    /// Which operation of which service.
+    pub operation: Operation,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it went wrong.
+    pub is_error: bool,
+    /// The task it was done for, when it was for one.
+    pub task: Option<TaskId>,
+}
+
+/// One operation of one service; the services are the names in the settings, `cache`, `store`
+/// and `system`, so there are never more than the settings name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operation {
+    /// The service.
+    pub service: Arc<str>,
+    /// What it did.
+    pub name: &'static str,
+}
+
+/// Follows one operation at debug level from now on; none follows no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Follow(pub Option<(String, String)>);
+
+/// Asks for the figures now.
+#[derive(Message)]
+#[rtype(result = "Report")]
+pub struct ReportNow;
+
+/// The figures since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// One line for each service, by name.
+    pub services: Vec<ServiceReport>,
+}
+
+/// The figures of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceReport {
+    /// The service.
+    pub name: Arc<str>,
+    /// How often it was called.
+    pub calls: u64,
+    /// How many of the calls went wrong.
+    pub errors: u64,
+    /// Calls a second, over the last minute.
+    pub rate: f64,
+    /// How long the calls took.
+    pub took: Quantiles,
+}
+
+/// How long calls took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Quantiles {
+    /// Half of them took at most so long.
+    pub p50_ms: f64,
+    /// Nine of ten.
+    pub p90_ms: f64,
+    /// All but one in a hundred.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+}

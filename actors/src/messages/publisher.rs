@@ -1,0 +1,99 @@
+//! What the publisher hears.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use super::monitor::UnknownName;
+use crate::domain::{OutletName, PublicationId, PublicationState};
+use crate::ports::{PublicationRecord, StoreError};
+
+/// Hands over publications that were planned by a commit; the task manager says it.
+///
+/// What gets lost on the way stands in the store, and is found there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Publish(pub Vec<PublicationRecord>);
+
+/// Asks where is published, and how that goes.
+#[derive(Message)]
+#[rtype(result = "Vec<OutletView>")]
+pub struct Outlets;
+
+/// How publishing at one outlet goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutletView {
+    /// Its name.
+    pub name: OutletName,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its language.
+    pub language: crate::domain::Language,
+    /// What it is doing: `ready`, `waiting`, `paused` or `failing`.
+    pub state: &'static str,
+    /// Publications waiting in memory for their turn.
+    pub waiting: u64,
+    /// Publications whose fate is open.
+    pub unknown: u64,
+    /// Publications that went out since the start.
+    pub published: u64,
+    /// Publications refused since the start.
+    pub refused: u64,
+    /// Why the last one did not go out, if so.
+    pub error: Option<String>,
+}
+
+/// Publishes no more at an outlet until resumed. None means every outlet.
+#[derive(Message)]
+#[rtype(result = "Result<(), UnknownName>")]
+pub struct PauseOutlet(pub Option<OutletName>);
+
+/// Publishes again. None means every outlet.
+#[derive(Message)]
+#[rtype(result = "Result<(), UnknownName>")]
+pub struct ResumeOutlet(pub Option<OutletName>);
+
+/// Asks for the publications that wait for a person, the oldest first.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<PublicationRecord>, StoreError>")]
+pub struct Review {
+    /// The most that are wanted.
+    pub limit: usize,
+}
+
+/// Lets a held publication go out, with a corrected text where one is given.
+#[derive(Message)]
+#[rtype(result = "Result<PublicationRecord, PublicationError>")]
+pub struct Approve {
+    /// The publication.
+    pub id: PublicationId,
+    /// The text that a person put in its place.
+    pub text: Option<Arc<str>>,
+}
+
+/// Refuses a held publication for good.
+#[derive(Message)]
+#[rtype(result = "Result<PublicationRecord, PublicationError>")]
+pub struct Reject(pub PublicationId);
+
+/// Sends a publication again that was refused, or whose fate a person has looked up.
+#[derive(Message)]
+#[rtype(result = "Result<PublicationRecord, PublicationError>")]
+pub struct RetryPublication(pub PublicationId);
+
+/// Why a publication was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublicationError {
+    /// There is none with that id.
+    #[error("there is no publication with that id")]
+    Unknown,
+    /// It does not stand where it would have to.
+    #[error("the publication is {0}")]
+    Conflict(PublicationState),
+    /// The text that a person gave does not fit.
+    #[error("{0}")]
+    Unfit(String),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

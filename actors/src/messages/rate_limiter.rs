@@ -1,0 +1,215 @@
+//! What the rate limiter hears.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix::{Message, Recipient};
+use tokio::sync::oneshot;
+
+use crate::domain::{Lane, Moment, Timestamp};
+
+/// Asks for permits in a lane, one a call; answered at once.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Acquired")]
+pub struct Acquire {
+    /// The lane.
+    pub lane: Lane,
+    /// Whether the slots held back for urgent work may be used.
+    pub urgency: Urgency,
+    /// The most permits wanted, at least one.
+    pub calls: usize,
+    /// The tokens that each call is expected to use.
+    pub tokens: u64,
+}
+
+/// Whether work may use what is held back for urgent work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Interactive and high.
+    Urgent,
+    /// All other.
+    Bulk,
+}
+
+/// What the lane grants.
+#[derive(Debug)]
+pub enum Acquired {
+    /// So many permits now, at least one.
+    Now(Vec<Permit>),
+    /// None now.
+    Later {
+        /// When it is expected, where that is known.
+        until: Option<Moment>,
+        /// Here come the permits when they are due; closed when the limiter fell: ask again.
+        permits: oneshot::Receiver<Vec<Permit>>,
+    },
+}
+
+/// The right to make one call in a lane; dropped without a word, it counts as never used.
+pub struct Permit {
+    lane: Lane,
+    serial: u64,
+    tokens: u64,
+    settle: Option<Recipient<Settle>>,
+}
+
+impl Permit {
+    /// A permit that `settle` hears of when it ends.
+    pub fn new(lane: Lane, serial: u64, tokens: u64, settle: Recipient<Settle>) -> Self {
+        Self {
+            lane,
+            serial,
+            tokens,
+            settle: Some(settle),
+        }
+    }
+
+    /// The lane it is of.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// The tokens it reserves.
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// Ends the permit with what the call was.
+    pub fn settle(mut self, verdict: Verdict) {
+        self.end(verdict);
+    }
+
+    fn end(&mut self, verdict: Verdict) {
+        if let Some(settle) = self.settle.take() {
+            settle.do_send(Settle {
+                lane: self.lane.clone(),
+                serial: self.serial,
+                reserved: self.tokens,
+                verdict,
+            });
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // A panic in the call unwinds through here: the call may have been made.
+        let verdict = if std::thread::panicking() {
+            Verdict::Spent { tokens: None }
+        } else {
+            Verdict::Unused
+        };
+        self.end(verdict);
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({}, {})", self.lane, self.serial)
+    }
+}
+
+/// Ends a permit; said by the permit itself.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Settle {
+    /// The lane.
+    pub lane: Lane,
+    /// The permit's number.
+    pub serial: u64,
+    /// The tokens it reserved.
+    pub reserved: u64,
+    /// What the call was.
+    pub verdict: Verdict,
+}
+
+/// What a call was, as far as its lane is concerned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It was never made: request and tokens come back.
+    Unused,
+    /// It was made, and says nothing about how the lane does; the tokens used, where known.
+    Spent {
+        /// Tokens used.
+        tokens: Option<u64>,
+    },
+    /// It was answered: the lane works.
+    Answered {
+        /// Tokens used, where known.
+        tokens: Option<u64>,
+        /// What it cost, in US dollars.
+        cost_usd: f64,
+    },
+    /// It was refused because of a limit, which opens after `wait` where that is known.
+    Bounced {
+        /// For how long.
+        wait: Option<Duration>,
+    },
+    /// The lane failed: no connection, a server error, a timeout.
+    Failed {
+        /// How long the lane asks to wait, where it does.
+        wait: Option<Duration>,
+    },
+    /// A person has to do something first: credential or credit.
+    Person,
+}
+
+/// Changes a lane by a person's order. None means every lane.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), super::monitor::UnknownName>")]
+pub struct Adjust {
+    /// The lane, or none for all.
+    pub lane: Option<Lane>,
+    /// What is changed.
+    pub adjustment: Adjustment,
+}
+
+/// What a person changes in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adjustment {
+    /// Grants nothing until resumed.
+    Pause,
+    /// Grants again, also what was parked.
+    Resume,
+}
+
+/// Asks how the lanes do.
+#[derive(Message)]
+#[rtype(result = "Vec<LaneView>")]
+pub struct Lanes;
+
+/// How a lane does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneView {
+    /// Its name.
+    pub name: Lane,
+    /// Its limits.
+    pub windows: Vec<WindowView>,
+    /// Permits waited for.
+    pub waiting: u64,
+    /// Calls in flight.
+    pub in_flight: u64,
+    /// Until when it grants nothing, by wall clock; the end of time for a person's order.
+    pub parked_until: Option<Timestamp>,
+    /// Why it grants nothing.
+    pub why: Option<&'static str>,
+    /// What was spent today, in US dollars.
+    pub usd_today: f64,
+}
+
+/// One limit of a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowView {
+    /// What is counted: `requests`, `tokens`, `calls`.
+    pub unit: &'static str,
+    /// Over what time: `second`, `minute`, `day`, `at once`.
+    pub per: &'static str,
+    /// The most.
+    pub limit: u64,
+    /// How much of it is used.
+    pub used: u64,
+    /// When all of it is free again, by wall clock, if nothing more is used.
+    pub resets_at: Option<Timestamp>,
+    /// How it is known: `settings`, or what was learned from.
+    pub known_by: &'static str,
+}

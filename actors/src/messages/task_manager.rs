@@ -1,0 +1,217 @@
+//! What the task manager hears.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+
+use crate::domain::{
+    Class, Failure, Flow, Language, Origin, RequestId, SourceName, State, TaskId, Translation,
+};
+use crate::ports::{Admitted, Cursor, PublicationRecord, StoreError, TaskRecord};
+
+/// Hands texts in; the monitor and control say it. Answered, in order, when all is durable.
+#[derive(Debug, Default, Message)]
+#[rtype(result = "Result<Vec<Admitted>, SubmitError>")]
+pub struct Submit {
+    /// What is to be translated.
+    pub submissions: Vec<Submission>,
+    /// Posts that count as seen although nothing is made of them.
+    pub seen: Vec<(SourceName, Arc<str>)>,
+    /// How far the source was read, once this is taken.
+    pub cursor: Option<(SourceName, Cursor)>,
+}
+
+/// One text to be translated.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The text.
+    pub text: Arc<str>,
+    /// Its language, where it is known.
+    pub source: Option<Language>,
+    /// The languages wanted, each once; one to 255.
+    pub targets: Vec<Language>,
+    /// Who pays for it in fairness.
+    pub flow: Flow,
+    /// How urgent it is.
+    pub class: Class,
+    /// Whether the translations are published.
+    pub publish: bool,
+    /// What the text belongs to.
+    pub context: Option<Arc<str>>,
+    /// Where people read the original.
+    pub url: Option<Arc<str>>,
+    /// By when it must be Completed, counted from acceptance.
+    pub deadline: Option<Duration>,
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Intake is closed: the service drains or stops.
+    #[error("draining: nothing new is taken, expected to open again later")]
+    Draining,
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SubmitError {
+    /// When it is worth trying again.
+    pub const fn retry_after(&self) -> Duration {
+        match self {
+            Self::Draining => Duration::from_secs(10),
+            Self::Store(error) => match error.remedy() {
+                crate::ports::StoreRemedy::Retry(wait)
+                | crate::ports::StoreRemedy::Person(wait) => wait,
+            },
+        }
+    }
+}
+
+/// Translates texts at once, past all bulk work; control says it. All or nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Translation>, NowError>")]
+pub struct TranslateNow {
+    /// The texts; answered in their order.
+    pub texts: Vec<Arc<str>>,
+    /// Their language, where it is known.
+    pub source: Option<Language>,
+    /// The language wanted.
+    pub target: Language,
+    /// How long the caller waits.
+    pub deadline: Duration,
+    /// How urgent it is; interactive but for warming up.
+    pub class: Class,
+}
+
+/// Why texts were not translated at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NowError {
+    /// The deadline passed; what was finished is in the cache.
+    #[error("not all texts were translated in time")]
+    Expired,
+    /// One of the texts cannot be translated.
+    #[error("text {index} cannot be translated: {failure}")]
+    Refused {
+        /// Which, from 0.
+        index: usize,
+        /// Why.
+        failure: Failure,
+    },
+    /// The service drains, or too many wait already.
+    #[error("nothing new is taken now, expected room again soon")]
+    Busy,
+}
+
+/// Asks for one task with its publications.
+#[derive(Message)]
+#[rtype(result = "Result<Option<TaskView>, StoreError>")]
+pub struct FindTask(pub TaskId);
+
+/// Asks for the tasks of a request with their publications; empty for an unknown one.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<TaskView>, StoreError>")]
+pub struct FindRequest(pub RequestId);
+
+/// A task as it stands now, with its publications.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskView {
+    /// The task, its state as the actor knows it.
+    pub record: TaskRecord,
+    /// Its publications.
+    pub publications: Vec<PublicationRecord>,
+}
+
+/// Asks for tasks in the order of their ids, in one state or in all.
+#[derive(Message)]
+#[rtype(result = "Result<Listed, StoreError>")]
+pub struct List {
+    /// The state wanted; none for all.
+    pub state: Option<State>,
+    /// Only those behind this one.
+    pub after: Option<TaskId>,
+    /// The most that are wanted.
+    pub limit: usize,
+}
+
+/// A page of tasks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The tasks.
+    pub tasks: Vec<TaskView>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<TaskId>,
+}
+
+/// Cancels a task that is not final. Answered when it is durable.
+#[derive(Message)]
+#[rtype(result = "Result<TaskView, ChangeError>")]
+pub struct Cancel(pub TaskId);
+
+/// Tries a failed task again, with its attempts from 0. Answered when it is durable.
+#[derive(Message)]
+#[rtype(result = "Result<TaskView, ChangeError>")]
+pub struct Retry(pub TaskId);
+
+/// Why a task was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is none with that id.
+    #[error("there is no task with that id")]
+    Unknown,
+    /// It does not stand where it would have to.
+    #[error("the task is {0}")]
+    Conflict(State),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes nothing new, and finishes what is there; the process stays.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// Takes new work again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct OpenIntake;
+
+/// Takes nothing new and begins nothing new; what is in a call gets so long, and the rest goes
+/// back to Queued with its attempt returned. Answered when all of that is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop(pub Duration);
+
+/// Asks how much there is to do.
+#[derive(Message)]
+#[rtype(result = "Result<Backlog, StoreError>")]
+pub struct Depth;
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Tasks taken in that are not yet durable.
+    pub submitted: u64,
+    /// Tasks in the queue, on disk included.
+    pub queued: u64,
+    /// Tasks in a call.
+    pub processing: u64,
+    /// Tasks that wait for a permit.
+    pub rate_limited: u64,
+    /// Tasks completed, ever.
+    pub completed: u64,
+    /// Tasks failed and not retried, ever.
+    pub failed: u64,
+    /// Publications that are not settled.
+    pub publishing: u64,
+    /// Publications whose fate is open.
+    pub unknown: u64,
+    /// Publications that wait for a person.
+    pub held: u64,
+    /// Whether intake is open.
+    pub is_open: bool,
+}

@@ -1,0 +1,75 @@
+//! What the translators hear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+
+use super::cache::Leadership;
+use super::rate_limiter::Permit;
+use crate::domain::{Failure, Pair, ProviderName, Translation};
+use crate::logic::spans::Protected;
+use crate::ports::ProviderError;
+
+/// Makes one call; the task manager says it. Answered when the call has ended, however it did.
+#[derive(Debug, Message)]
+#[rtype(result = "CallEnd")]
+pub struct Translate(pub Job);
+
+/// One call to be made.
+#[derive(Debug)]
+pub struct Job {
+    /// The provider to be called.
+    pub provider: ProviderName,
+    /// From what into what.
+    pub pair: Pair,
+    /// The texts; never empty.
+    pub items: Vec<JobItem>,
+    /// The right to make the call.
+    pub permit: Permit,
+    /// How long the call may take, body included.
+    pub timeout: Duration,
+}
+
+/// One text of a call.
+#[derive(Debug)]
+pub struct JobItem {
+    /// Who it is, for the task manager; comes back as it is.
+    pub token: u64,
+    /// The text with its protected spans.
+    pub text: Arc<Protected>,
+    /// What it belongs to.
+    pub context: Option<Arc<str>>,
+    /// The duty to tell the cache what came of it; comes back inside [`ItemEnd`] if unfulfilled.
+    pub leadership: Leadership,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct CallEnd {
+    /// How each of its texts ended, in the order of the call.
+    pub items: Vec<ItemEnd>,
+    /// Why the call as a whole brought nothing, if so.
+    pub error: Option<ProviderError>,
+}
+
+/// How one text of a call ended.
+#[derive(Debug)]
+pub struct ItemEnd {
+    /// Who it is.
+    pub token: u64,
+    /// The translation, its text with placeholders, or what was wrong; none when the call as a
+    /// whole brought nothing.
+    pub result: Option<Result<Arc<Translation>, Trouble>>,
+    /// The duty to the cache, where it is not yet fulfilled.
+    pub leadership: Option<Leadership>,
+}
+
+/// What was wrong with one text of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It did not come back, or not provably: send it in a smaller pack.
+    Broken(&'static str),
+    /// It was refused, alone in its call.
+    Refused(Failure),
+}

@@ -1,0 +1,169 @@
+//! What the system is made of: the ports it gets and the figures it goes by.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::ArbiterHandle;
+
+use crate::domain::{Lane, Language, OutletName, ProviderName, SourceName};
+use crate::ports::{Chance, Clock, Outlet, Provider, Source, TaskStore, TranslationMemory};
+
+/// Everything the system needs from outside.
+pub struct Setup {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// What keeps tasks.
+    pub store: Rc<dyn TaskStore>,
+    /// What keeps translations.
+    pub memory: Rc<dyn TranslationMemory>,
+    /// What is watched; names are unique.
+    pub sources: Vec<SourceSetup>,
+    /// What translates; names are unique.
+    pub providers: Vec<ProviderSetup>,
+    /// Where is published; names are unique.
+    pub outlets: Vec<OutletSetup>,
+    /// The arbiters on which translators live, one each; empty: one translator on this one.
+    pub arbiters: Vec<ArbiterHandle>,
+    /// The figures.
+    pub config: SystemConfig,
+    /// What happens, with the actor's name, when one actor fell six times in a minute.
+    pub escalate: Rc<dyn Fn(&'static str)>,
+}
+
+/// A source with what the settings say of it.
+pub struct SourceSetup {
+    /// Its name.
+    pub name: SourceName,
+    /// Its kind, as the settings call it.
+    pub kind: &'static str,
+    /// The adapter.
+    pub source: Rc<dyn Source>,
+    /// How often it is polled.
+    pub every: Duration,
+    /// Whether the server may lengthen that.
+    pub respects_hints: bool,
+    /// How many of the posts that are there at first sight are taken, the newest; none: all.
+    pub backfill: Option<usize>,
+}
+
+/// A provider with what the settings say of it.
+pub struct ProviderSetup {
+    /// Its name.
+    pub name: ProviderName,
+    /// Whoever counts us.
+    pub lane: Lane,
+    /// The limits of the lane.
+    pub limits: LaneLimits,
+    /// The most texts in one call that the kind takes; none: as many as wanted.
+    pub max_items: Option<usize>,
+    /// Whether limits count tokens for this kind, which are then estimated.
+    pub counts_tokens: bool,
+    /// US dollars per million tokens, in and out.
+    pub price: (f64, f64),
+    /// Who comes first: the lowest.
+    pub order: u32,
+    /// Makes the adapter, once on each translator's arbiter.
+    pub build: Arc<dyn Fn() -> Box<dyn Provider> + Send + Sync>,
+}
+
+/// The limits of a lane; none means that it is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LaneLimits {
+    /// Requests per second.
+    pub rps: Option<f64>,
+    /// Requests per minute.
+    pub rpm: Option<f64>,
+    /// Requests per day.
+    pub rpd: Option<f64>,
+    /// Tokens per second.
+    pub tps: Option<f64>,
+    /// Tokens per minute.
+    pub tpm: Option<f64>,
+    /// Input tokens per minute.
+    pub itpm: Option<f64>,
+    /// Output tokens per minute.
+    pub otpm: Option<f64>,
+    /// Tokens per day.
+    pub tpd: Option<f64>,
+    /// Calls in flight.
+    pub concurrency: Option<usize>,
+    /// US dollars per day.
+    pub usd_per_day: Option<f64>,
+    /// US dollars per month.
+    pub usd_per_month: Option<f64>,
+}
+
+/// An outlet with what the settings say of it.
+pub struct OutletSetup {
+    /// Its name.
+    pub name: OutletName,
+    /// Its kind, as the settings call it.
+    pub kind: &'static str,
+    /// The adapter.
+    pub outlet: Rc<dyn Outlet>,
+    /// The language that it receives.
+    pub language: Language,
+    /// The sources that it takes, `requests` among them; none: all.
+    pub from: Option<Vec<Arc<str>>>,
+    /// What waits for a person.
+    pub hold: Hold,
+    /// The limits of its lane.
+    pub limits: LaneLimits,
+}
+
+/// What waits for a person before it is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    #[default]
+    Never,
+    /// What failed its checks.
+    Doubtful,
+    /// Everything.
+    Always,
+}
+
+/// The figures that the system goes by.
+#[derive(Clone, Debug)]
+pub struct SystemConfig {
+    /// Calls in flight, all lanes together; none: as many as the lanes allow.
+    pub concurrency: Option<usize>,
+    /// Calls made for one task before it fails.
+    pub max_attempts: u32,
+    /// How long one call may take, body included.
+    pub timeout: Duration,
+    /// The most texts in one call.
+    pub max_batch_size: usize,
+    /// How long bulk work waits for company when its lane is short of permits.
+    pub batch_timeout: Duration,
+    /// Translations known, at most.
+    pub cache_entries: u64,
+    /// Their bytes, at most.
+    pub cache_bytes: u64,
+    /// How long a translation is known.
+    pub cache_ttl: Duration,
+    /// Outlets that are sent to at once.
+    pub publishing_concurrency: usize,
+    /// How often the metrics are told to the log.
+    pub metrics_every: Duration,
+}
+
+impl Default for SystemConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: Some(10),
+            max_attempts: 5,
+            timeout: Duration::from_secs(60),
+            max_batch_size: 10,
+            batch_timeout: Duration::from_millis(50),
+            cache_entries: 10_000,
+            cache_bytes: 64 << 20,
+            cache_ttl: Duration::from_secs(168 * 3600),
+            publishing_concurrency: 5,
+            metrics_every: Duration::from_secs(60),
+        }
+    }
+}
