@@ -13,8 +13,24 @@ pub(in crate::logic) fn cluster_end(text: &str, start: usize) -> usize {
         let is_line_end = bytes[start] == b'\r' && next == b'\n';
         return start + 1 + usize::from(is_line_end);
     }
+    let mut characters = text[start..].chars();
+    if let Some(first) = characters.next().filter(|&first| stands_alone(first))
+        && characters.next().is_none_or(stands_alone)
+    {
+        return start + first.len_utf8();
+    }
     let cluster = text[start..].graphemes(true).next();
     start + cluster.map_or(0, str::len)
+}
+
+/// Whether the character is a letter that never joins another one like it in a cluster.
+///
+/// Only what is frequent: asking the tables for each letter takes three times as long.
+const fn stands_alone(character: char) -> bool {
+    matches!(character,
+        ' '..='~' | '\u{c0}'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}'
+        | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}' | '\u{3001}'..='\u{3029}'
+        | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}')
 }
 
 /// Where the emoji ends that begins with the character at `start`.
