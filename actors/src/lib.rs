@@ -7,6 +7,7 @@ pub mod logic;
 pub mod messages;
 pub mod metrics;
 pub mod ports;
+pub mod publisher;
 pub mod rate_limiter;
 pub mod setup;
 pub mod supervision;
