@@ -6,6 +6,7 @@ pub mod failpoints;
 pub mod logic;
 pub mod messages;
 pub mod metrics;
+pub mod monitor;
 pub mod ports;
 pub mod publisher;
 pub mod rate_limiter;
