@@ -24,6 +24,8 @@ const REST: Duration = Duration::from_millis(500);
 const LOG_PAGES: i64 = 16 * 1_024;
 /// After how many rows the log's length is looked at.
 const LOOK_EVERY: usize = 2_000;
+/// How many rows a commit counts as beside its own, since even a small one writes many pages.
+const COMMIT_ROWS: usize = 8;
 
 /// What the writer shares with the store's handles.
 pub(super) struct Shared {
@@ -161,7 +163,7 @@ impl<'c> Writer<'c> {
         }
         self.committed = self.tables.tally;
         *self.shared_tally() = self.committed;
-        let n_rows: usize = group.iter().map(Write::n_rows).sum();
+        let n_rows = COMMIT_ROWS + group.iter().map(Write::n_rows).sum::<usize>();
         self.n_unseen += n_rows;
         self.n_logged += n_rows;
         Ok(())
