@@ -135,11 +135,24 @@ impl<'c> Writer<'c> {
         rest
     }
 
+    /// Makes a group's writes; once more if room could be made for them on a full disk.
     fn attempt_with_ballast(&mut self, group: &mut [Write]) -> Result<(), Fault> {
         match self.attempt(group) {
-            Err(fault) if fault.is_no_space() && self.ballast.release() => self.attempt(group),
+            Err(fault) if fault.is_no_space() && self.make_room() => self.attempt(group),
             outcome => outcome,
         }
+    }
+
+    /// Gives the ballast up, and empties the log, whose room is then written again.
+    ///
+    /// Either is done once until a commit succeeds, so that a full disk is no endless loop.
+    fn make_room(&mut self) -> bool {
+        let was_released = self.ballast.release();
+        let was_logged = self.n_logged > 0;
+        if was_logged {
+            self.move_log();
+        }
+        was_released || was_logged
     }
 
     /// Makes a group's writes in one transaction, or none of them.
