@@ -143,16 +143,19 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Gives the ballast up, and empties the log, whose room is then written again.
+    /// Gives the ballast up, or else empties the log, whose room is then written again.
     ///
-    /// Either is done once until a commit succeeds, so that a full disk is no endless loop.
+    /// The ballast goes first, since emptying the log takes room before it gives any. The log
+    /// is emptied once until a commit succeeds, so that a full disk is no endless loop.
     fn make_room(&mut self) -> bool {
-        let was_released = self.ballast.release();
+        if self.ballast.release() {
+            return true;
+        }
         let was_logged = self.n_logged > 0;
         if was_logged {
             self.move_log();
         }
-        was_released || was_logged
+        was_logged
     }
 
     /// Makes a group's writes in one transaction, or none of them.
