@@ -1,0 +1,1 @@
+//! A feed as a source.
