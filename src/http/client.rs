@@ -253,6 +253,11 @@ impl MessageBody for WatchedBody {
 }
 
 async fn read(mut head: Head<impl Body>, url: Uri, call: &Call<'_>) -> Result<Response, HttpError> {
+    if is_unreadable(&head, &call.method) {
+        return Err(HttpError::Broken {
+            detail: "the answer does not say where its body ends".to_owned(),
+        });
+    }
     let promised = promised_length(&head, &call.method);
     let body = head
         .body()
@@ -279,12 +284,24 @@ async fn read(mut head: Head<impl Body>, url: Uri, call: &Call<'_>) -> Result<Re
     })
 }
 
+/// Whether the body ends where the connection does, which awc takes for no body at all.
+fn is_unreadable<S>(head: &Head<S>, method: &Method) -> bool {
+    head.status().is_success()
+        && may_have_body(head, method)
+        && head.version() == Version::HTTP_11
+        && !head.headers().contains_key("content-length")
+        && !head.headers().contains_key("transfer-encoding")
+}
+
+fn may_have_body<S>(head: &Head<S>, method: &Method) -> bool {
+    *method != Method::HEAD && !matches!(head.status().as_u16(), 204 | 304)
+}
+
 /// How long the body must be, where the answer says so; awc does not hold it to that.
 fn promised_length<S>(head: &Head<S>, method: &Method) -> Option<usize> {
-    let has_body = *method != Method::HEAD && !matches!(head.status().as_u16(), 204 | 304);
     let is_plain = !head.headers().contains_key("content-encoding")
         && !head.headers().contains_key("transfer-encoding");
-    if !has_body || !is_plain {
+    if !may_have_body(head, method) || !is_plain {
         return None;
     }
     head.headers()

@@ -196,7 +196,7 @@ async fn a_call_that_never_left_the_pool_was_not_sent() {
 #[actix_rt::test]
 async fn a_body_without_end_is_too_large() {
     let url = serve(|stream, _| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n");
         while stream.write_all(&[b'.'; 4096]).is_ok() {}
     });
     let error = post(&client(0), &url, LONG).await;
@@ -204,6 +204,16 @@ async fn a_body_without_end_is_too_large() {
         matches!(error, Err(HttpError::TooLarge { .. })),
         "{error:?}"
     );
+}
+
+#[actix_rt::test]
+async fn a_body_of_unknown_length_is_never_taken_for_an_empty_one() {
+    let url = serve(|stream, _| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nsome text");
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    let error = post(&client(0), &url, LONG).await;
+    assert!(matches!(error, Err(HttpError::Broken { .. })), "{error:?}");
 }
 
 #[actix_rt::test]
