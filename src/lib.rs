@@ -4,6 +4,7 @@ pub mod html;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod secret;
 pub mod server_time;
 pub mod sources;
 pub mod stores;
