@@ -420,9 +420,11 @@ fn word(word: &str) -> String {
             "<a href=\"{escaped}\" target=\"_blank\" rel=\"nofollow noopener\"><span class=\"invisible\">https://</span><span class=\"{class}\">{shown}</span><span class=\"invisible\">{hidden}</span></a>"
         );
     }
-    if let Some((user, host)) = escaped.strip_prefix('@').and_then(|it| it.split_once('@')) {
+    if let Some((user, rest)) = escaped.strip_prefix('@').and_then(|it| it.split_once('@')) {
+        let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || "-.".contains(char)));
+        let (host, rest) = rest.split_at(end.unwrap_or(rest.len()));
         return format!(
-            "<span class=\"h-card\"><a href=\"https://{host}/@{user}\" class=\"u-url mention\">@<span>{user}</span></a></span>"
+            "<span class=\"h-card\"><a href=\"https://{host}/@{user}\" class=\"u-url mention\">@<span>{user}</span></a></span>{rest}"
         );
     }
     if let Some(tag) = escaped.strip_prefix('#').filter(|tag| !tag.is_empty()) {

@@ -133,7 +133,7 @@ http {{
     fastcgi_temp_path {prefix}/fastcgi;
     uwsgi_temp_path {prefix}/uwsgi;
     scgi_temp_path {prefix}/scgi;
-    limit_req_zone $server_name zone=one:1m rate=1r/s;
+    limit_req_zone $binary_remote_addr zone=one:1m rate=1r/s;
     limit_req_status 429;
     gzip on;
     gzip_min_length 1;
