@@ -3,5 +3,6 @@
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod secret;
 pub mod sources;
 pub mod stores;
