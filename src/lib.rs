@@ -5,6 +5,5 @@ pub mod http;
 pub mod outlets;
 pub mod providers;
 pub mod secret;
-pub mod server_time;
 pub mod sources;
 pub mod stores;
