@@ -76,14 +76,21 @@ async fn a_file_that_was_moved_away_is_begun_anew() {
 }
 
 #[actix_rt::test]
-async fn a_full_disk_leaves_nothing_behind() {
+async fn what_cannot_be_cut_back_is_not_called_unsent() {
     let outlet = FileOutlet::new("/dev/full");
     let one = publication(1, &["uno"]);
     let parts = frozen(&outlet, vec![dispatch(&one, 0)]).await;
     let answer = outlet.publish(&parts).await.remove(0);
-    // A device cannot be cut back, so this one cannot tell that nothing was written.
-    assert!(matches!(
-        answer,
-        Err(OutletError::Ambiguous { .. } | OutletError::Unreachable { .. })
-    ));
+    assert!(matches!(answer, Err(OutletError::Ambiguous { .. })));
+}
+
+#[actix_rt::test]
+async fn a_file_that_cannot_be_opened_was_not_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = publication(1, &["uno"]);
+    let outlet = FileOutlet::new(folder.path().join("es.jsonl"));
+    let parts = frozen(&outlet, vec![dispatch(&one, 0)]).await;
+    fs::create_dir(folder.path().join("es.jsonl")).expect("a folder");
+    let answer = outlet.publish(&parts).await.remove(0);
+    assert!(matches!(answer, Err(OutletError::Unreachable { .. })));
 }
