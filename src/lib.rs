@@ -1,7 +1,9 @@
 //! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
 
+pub mod html;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod secret;
 pub mod sources;
 pub mod stores;
