@@ -1,6 +1,7 @@
 # A real translator for the quickstart and for the tests: Debian's Apertium, served on loopback. To be sourced after
-# common.sh. English can be the source of these four languages in Debian: Spanish, Catalan, Galician, Esperanto.
+# common.sh, which sets `top`. English can be the source of these four languages in Debian: Spanish, Catalan, Galician, Esperanto.
 
+# shellcheck disable=SC2034 # The scripts that source this file use it.
 apertium_packages=(
   apertium apertium-apy python3-chardet python3-requests python3-streamparser
   apertium-eng-spa apertium-eng-cat apertium-en-gl apertium-eo-en
@@ -25,7 +26,7 @@ start_apertium() {
   done
   if [[ ! -s $folder/apertium.port ]]; then
     tail -n 20 "$folder/apertium.log" >&2
-    fail "Apertium did not start within 30 seconds; its log is $folder/apertium.log"
+    fail "Apertium did not start within 30 seconds (the end of its log stands above)"
   fi
   apertium_url=http://127.0.0.1:$(<"$folder/apertium.port")
   need_translations "$apertium_url"

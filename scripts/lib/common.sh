@@ -64,7 +64,7 @@ install_packages() {
     if [ -d /run/systemd/system ]; then
       for package in "$@"; do
         case "$package" in
-          apertium-apy | nginx) systemctl disable --quiet "$package.service" ;;
+          apertium-apy | nginx) systemctl disable --quiet "$package.service" || true ;;
         esac
       done
     fi

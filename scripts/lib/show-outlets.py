@@ -20,10 +20,16 @@ def one_line(text):
     return text if len(text) <= WIDTH else text[:WIDTH - 1].rstrip() + '…'
 
 
+def without_markup(text):
+    """What a reader sees: blocks stand apart, and links and emphasis leave no gap."""
+    apart = re.sub(r'</?(p|br|ul|li|blockquote)\b[^>]*>', ' ', text)
+    return html.unescape(re.sub(r'<[^>]+>', '', apart))
+
+
 def originals(feed):
     """What the feed says, by the identity of each post."""
     return {
-        item.findtext('guid'): html.unescape(re.sub(r'<[^>]+>', ' ', item.findtext('description') or ''))
+        item.findtext('guid'): without_markup(item.findtext('description') or '')
         for item in ElementTree.parse(feed).iter('item')
     }
 
