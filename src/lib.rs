@@ -4,5 +4,6 @@ pub mod cli;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod settings;
 pub mod sources;
 pub mod stores;
