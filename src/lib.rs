@@ -4,6 +4,8 @@ pub mod cli;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod service;
 pub mod settings;
 pub mod sources;
 pub mod stores;
+pub mod telemetry;

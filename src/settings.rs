@@ -3,7 +3,6 @@
 mod items;
 mod mistakes;
 mod reader;
-mod secret;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,6 @@ pub use items::{
     SourceSettings, Visibility,
 };
 pub use mistakes::{Mistake, Mistakes};
-pub use secret::Secret;
 pub use sections::{
     BatchingSettings, CacheKind, CacheSettings, ChecksSettings, HttpSettings, LogFormat,
     PublishingSettings, Route, RoutingSettings, ServiceSettings, StoreKind, StoreSettings,

@@ -9,11 +9,11 @@ use babelfeed_actors::domain::{Lane, Language, OutletName, ProviderName, REQUEST
 use babelfeed_actors::setup::{Hold, LaneLimits};
 use config::{Value, ValueKind};
 
-use super::Secret;
 use super::reader::{
     Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
     texts, whole,
 };
+use crate::secret::Secret;
 
 /// `[[source]]`: something that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use babelfeed_actors::domain::Language;
 use config::{Map, Value, ValueKind};
 
-use super::Secret;
 use super::mistakes::{Mistake, Mistakes};
 use super::tree::{Environment, Tree};
 use super::units::{parse_duration, parse_size};
+use crate::secret::Secret;
 
 /// Reads a tree, and keeps what is wrong with it.
 pub(super) struct Reader<'a> {

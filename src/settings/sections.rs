@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
-use super::{Mode, Secret, is_socket_path};
+use super::{Mode, is_socket_path};
 use crate::cli::options::GlobalOptions;
+use crate::secret::Secret;
 
 /// `[service]`: the process.
 #[derive(Clone, Debug, PartialEq, Eq)]

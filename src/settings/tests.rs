@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::secret::Secret;
 
 const SHIPPED: &str = include_str!("../../Settings.toml");
 
