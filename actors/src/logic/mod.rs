@@ -1,5 +1,8 @@
 //! The rules: plain functions and structs that are told the time and the chance.
 
+pub mod backoff;
 pub mod fit;
 pub mod lifecycle;
+pub mod queue;
+pub mod quota;
 pub mod spans;
