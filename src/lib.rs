@@ -6,6 +6,7 @@ pub mod outlets;
 pub mod providers;
 pub mod service;
 pub mod settings;
+pub mod secret;
 pub mod sources;
 pub mod stores;
 pub mod telemetry;
