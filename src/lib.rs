@@ -1,12 +1,14 @@
 //! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
 
 pub mod cli;
+pub mod html;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod secret;
+pub mod server_time;
 pub mod service;
 pub mod settings;
-pub mod secret;
 pub mod sources;
 pub mod stores;
 pub mod telemetry;
