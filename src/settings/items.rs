@@ -158,18 +158,17 @@ pub enum OutletKind {
         base_url: String,
         /// The account's token.
         token: Secret,
-        /// Who sees what is published.
-        visibility: Visibility,
+        /// Who sees what is published; none leaves it to the account.
+        visibility: Option<Visibility>,
         /// The account that the token must belong to, where it is told.
         account: Option<String>,
     },
 }
 
 /// Who sees what is published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// Everybody.
-    #[default]
     Public,
     /// Everybody, outside the public timelines.
     Unlisted,
@@ -197,16 +196,6 @@ impl Visibility {
         ("private", Self::Private),
         ("direct", Self::Direct),
     ];
-
-    /// Its name, also to the server.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Unlisted => "unlisted",
-            Self::Private => "private",
-            Self::Direct => "direct",
-        }
-    }
 }
 
 /// The keys of every source, and of every outlet.
@@ -496,7 +485,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
     let base_url = section.required("base_url", "\"https://mastodon.example\"", address);
     let is_named = section.required("token_env", "\"MASTODON_TOKEN\"", some_text);
     let token = is_named.and_then(|_| section.secret_in_variable("token_env"));
-    let visibility = section.read("visibility", Visibility::Public, choice(&Visibility::NAMES));
+    let visibility = section.optional("visibility", choice(&Visibility::NAMES));
     let account = section
         .optional("account", text)
         .filter(|it| !it.is_empty());
