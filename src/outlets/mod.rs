@@ -3,3 +3,4 @@
 mod disk;
 pub mod feed;
 pub mod file;
+pub mod mastodon;
