@@ -1,6 +1,7 @@
 //! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
 
 pub mod cli;
+pub mod control;
 pub mod html;
 pub mod http;
 pub mod outlets;
