@@ -67,7 +67,10 @@ pub(super) fn prepare(
         sources,
         providers,
         outlets,
-        arbiters: arbiters.iter().map(Arbiter::handle).collect::<Vec<ArbiterHandle>>(),
+        arbiters: arbiters
+            .iter()
+            .map(Arbiter::handle)
+            .collect::<Vec<ArbiterHandle>>(),
         config: config(settings),
         escalate,
     };

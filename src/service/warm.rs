@@ -39,7 +39,10 @@ pub(super) async fn warm(handles: Handles, file: &Path, targets: &BTreeSet<Langu
 fn read(file: &Path) -> std::io::Result<Vec<Arc<str>>> {
     let text = std::fs::read_to_string(file)?;
     let lines = text.lines().map(str::trim);
-    Ok(lines.filter(|line| !line.is_empty()).map(Arc::from).collect())
+    Ok(lines
+        .filter(|line| !line.is_empty())
+        .map(Arc::from)
+        .collect())
 }
 
 /// How many of the texts are known afterwards.

@@ -28,9 +28,14 @@ pub fn install(format: LogFormat) {
     if builder.try_init().is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
+            let payload = panic.payload();
+            let cause = payload
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
             error!(
                 place = place.unwrap_or_default(),
-                cause = panic.payload_as_str().unwrap_or("unknown");
+                cause = cause.unwrap_or("unknown");
                 "panicked"
             );
         }));
@@ -70,7 +75,10 @@ fn text_line(record: &Record<'_>) -> String {
 
 /// Without line breaks, which would make a second record of it.
 fn push_plain(line: &mut String, text: &str) {
-    line.extend(text.chars().map(|it| if it.is_control() { ' ' } else { it }));
+    line.extend(
+        text.chars()
+            .map(|it| if it.is_control() { ' ' } else { it }),
+    );
 }
 
 /// `{"at":…,"level":…,"target":…,"message":…}` with the record's keys behind.
