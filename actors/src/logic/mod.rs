@@ -1,5 +1,7 @@
 //! The rules: plain functions and structs that are told the time and the chance.
 
+pub mod answers;
 pub mod fit;
+pub mod known;
 pub mod lifecycle;
 pub mod spans;

@@ -1,0 +1,137 @@
+//! Which answer belongs to which text of a pack.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What became of every text of a pack; each stands in `good` or in `broken`, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The translations, with the positions of their texts.
+    pub good: Vec<(usize, Arc<str>)>,
+    /// The positions of the texts that have none.
+    pub broken: Vec<(usize, Broken)>,
+    /// How many answers bear an id that was never sent.
+    pub unknown: usize,
+}
+
+/// Why a text of a pack has no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Broken {
+    /// No answer bears its id.
+    #[error("an answer with the text's id was wanted, none came")]
+    Missing,
+    /// More than one answer bears its id, so it cannot be told which is meant.
+    #[error("one answer with the text's id was wanted, several came")]
+    Doubled,
+    /// Its answer has nothing in it.
+    #[error("a translation was wanted, an empty one came")]
+    Empty,
+}
+
+/// Matches answers to the ids that were sent, by id alone.
+///
+/// A text without words is never sent, so an empty translation is always broken.
+pub fn check(ids: &[Arc<str>], answered: impl IntoIterator<Item = (Arc<str>, String)>) -> Checked {
+    let positions: HashMap<&str, usize> = ids
+        .iter()
+        .enumerate()
+        .map(|(position, id)| (&**id, position))
+        .collect();
+    let mut results: Vec<Result<String, Broken>> = vec![Err(Broken::Missing); ids.len()];
+    let mut checked = Checked::default();
+    for (id, text) in answered {
+        let Some(&position) = positions.get(&*id) else {
+            checked.unknown += 1;
+            continue;
+        };
+        let result = &mut results[position];
+        *result = match result {
+            Err(Broken::Missing) if text.trim().is_empty() => Err(Broken::Empty),
+            Err(Broken::Missing) => Ok(text),
+            _ => Err(Broken::Doubled),
+        };
+    }
+    for (position, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(text) => checked.good.push((position, text.into())),
+            Err(broken) => checked.broken.push((position, broken)),
+        }
+    }
+    checked
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check_all(ids: &[&str], answered: &[(&str, &str)]) -> Checked {
+        let ids: Vec<Arc<str>> = ids.iter().map(|&id| id.into()).collect();
+        check(
+            &ids,
+            answered
+                .iter()
+                .map(|&(id, text)| (id.into(), text.to_owned())),
+        )
+    }
+
+    #[test]
+    fn answers_out_of_order_find_their_texts() {
+        let checked = check_all(&["1", "2"], &[("2", "dos"), ("1", "uno")]);
+        assert_eq!(checked.good, [(0, "uno".into()), (1, "dos".into())]);
+        assert!(checked.broken.is_empty());
+    }
+
+    #[test]
+    fn a_doubled_id_makes_all_its_answers_broken() {
+        let answered = [
+            ("1", "uno"),
+            ("1", ""),
+            ("2", " "),
+            ("1", "uno"),
+            ("7", "?"),
+        ];
+        let checked = check_all(&["1", "2", "3"], &answered);
+        let broken = [
+            (0, Broken::Doubled),
+            (1, Broken::Empty),
+            (2, Broken::Missing),
+        ];
+        assert_eq!(checked.broken, broken);
+        assert_eq!(checked.unknown, 1);
+        assert!(checked.good.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_ever_attributed_to_another_id(
+            n_sent in 0_usize..8,
+            answered in prop::collection::vec(("[0-9 ]{1,2}", "[a ]{0,2}"), 0..24),
+        ) {
+            let ids: Vec<Arc<str>> = (0..n_sent).map(|id| id.to_string().into()).collect();
+            let tagged = answered.iter().enumerate().map(|(serial, (id, text))| {
+                let text = if text.trim().is_empty() { String::new() } else { format!("{id}|{serial}") };
+                (Arc::from(&**id), text)
+            });
+            let checked = check(&ids, tagged);
+            prop_assert_eq!(checked.good.len() + checked.broken.len(), n_sent);
+            for (position, text) in &checked.good {
+                let (id, _) = text.split_once('|').expect("tagged");
+                prop_assert_eq!(id, &*ids[*position]);
+                prop_assert_eq!(answered.iter().filter(|(other, _)| other == id).count(), 1);
+            }
+            for (position, broken) in &checked.broken {
+                let count = answered.iter().filter(|(id, _)| **id == *ids[*position]).count();
+                let expected = match broken {
+                    Broken::Missing => count == 0,
+                    Broken::Doubled => count > 1,
+                    Broken::Empty => count == 1,
+                };
+                prop_assert!(expected, "{position} {broken:?} {count}");
+            }
+            let n_unknown = answered.iter().filter(|(id, _)| !ids.iter().any(|sent| **sent == **id)).count();
+            prop_assert_eq!(checked.unknown, n_unknown);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! That lengths are counted as they are where texts go, and that parts keep the text.
+
+use proptest::prelude::*;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::*;
+use crate::logic::spans::{Scan, SpanKind};
+
+const MASTODON: Limit = Limit::Mastodon { max: 500, url: 23 };
+
+fn parts(text: &str, max: usize) -> Vec<String> {
+    fit(text, Limit::Mastodon { max, url: 23 }).expect("it can be split")
+}
+
+#[test]
+fn mastodon_counts_what_it_links_otherwise() {
+    for (text, length) in [
+        ("", 0),
+        ("Hello, world! 👋", 15),
+        ("https://example.com/very/long/path?x=1 a", 25),
+        ("http://a.co", 23),
+        ("example.com", 11),
+        ("http://localhost:3000", 21),
+        ("(https://example.com/abcdefghijklmnop).", 26),
+        ("@user@mastodon.example hi", 8),
+        ("/@user@mastodon.example", 23),
+        ("@alice.bsky.social", 18),
+        ("👨‍👩‍👧‍👦🇺🇦1️⃣e\u{301}", 4),
+        ("a\r\nb", 3),
+        ("日本語", 3),
+        (":blobcat:", 9),
+    ] {
+        assert_eq!(MASTODON.measure(text), length, "{text}");
+    }
+}
+
+#[test]
+fn the_other_networks_count_in_their_units() {
+    let bluesky = Limit::Bluesky {
+        graphemes: 300,
+        bytes: 3000,
+    };
+    let family = "👨‍👩‍👧‍👦";
+    assert_eq!(bluesky.measure(&format!("a https://e.co {family}")), 16);
+    assert!(!bluesky.fits(&family.repeat(121)), "3,025 bytes");
+    assert!(bluesky.fits(&family.repeat(120)), "3,000 bytes");
+    assert!(!bluesky.fits(&"a".repeat(301)));
+    assert_eq!(Limit::Utf16 { max: 4096 }.measure("aé日👋"), 5);
+    assert!(Limit::Unbounded.fits(&"a".repeat(9_999)));
+}
+
+#[test]
+fn a_warning_takes_its_length_from_every_part() {
+    let limit = MASTODON.beside("cw: https://example.com/a/long/one");
+    assert_eq!(limit, Limit::Mastodon { max: 466, url: 23 });
+}
+
+#[test]
+fn a_text_that_fits_is_one_part() {
+    assert_eq!(parts("  a\n\nb. c ", 7), ["a\n\nb. c"]);
+    assert_eq!(parts("", 0), [""]);
+}
+
+#[test]
+fn a_long_text_is_split_as_high_as_can_be() {
+    assert_eq!(
+        parts("One two.\nThree. Four five", 17),
+        ["One two.", "Three. Four five"]
+    );
+    assert_eq!(
+        parts("One two. Three four. Five", 22),
+        ["One two. Three four.", "Five"]
+    );
+    assert_eq!(parts("one two three four", 9), ["one two", "three", "four"]);
+    assert_eq!(
+        parts("今日は晴れ。明日は雨。", 8),
+        ["今日は晴れ。", "明日は雨。"]
+    );
+    assert_eq!(parts("abcdefgh", 3), ["abc", "def", "gh"]);
+    assert_eq!(parts("well-known, facts", 12), ["well-known,", "facts"]);
+}
+
+#[test]
+fn a_url_moves_on_whole() {
+    let url = "https://example.com/a.b-c/d?e=f";
+    assert_eq!(
+        parts(&format!("word word {url} end."), 30),
+        ["word word", &format!("{url} end.")]
+    );
+    assert_eq!(parts(&format!("{url}{url}"), 60), [format!("{url}{url}")]);
+}
+
+#[test]
+fn what_cannot_be_split_is_refused_by_name() {
+    let error = fit("see #abcdefghijk now", Limit::Utf16 { max: 8 }).expect_err("too long");
+    assert_eq!(
+        error.to_string(),
+        "`#abcdefghijk` cannot be split and measures 12, wanted at most 8"
+    );
+    let zalgo = format!("a{}", "\u{301}".repeat(20));
+    let bluesky = Limit::Bluesky {
+        graphemes: 9,
+        bytes: 30,
+    };
+    let error = fit(&zalgo, bluesky).expect_err("too long");
+    assert_eq!((error.length, error.max), (41, 30));
+}
+
+fn any_limit() -> impl Strategy<Value = Limit> {
+    prop_oneof![
+        (0_usize..60, 0_usize..40).prop_map(|(max, url)| Limit::Mastodon { max, url }),
+        (1_usize..60, 4_usize..90)
+            .prop_map(|(graphemes, bytes)| Limit::Bluesky { graphemes, bytes }),
+        (1_usize..60).prop_map(|max| Limit::Utf16 { max }),
+    ]
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "https://e.co/a_(b).", "http://x.y", "http://localhost", "https://", "://", "@ada", "@ada@e.social", "@a@",
+            "#tag", "#日本", "#", ":ab:", ":", "a@e.co", "x", "word ", "Two words. ", "End! ", "Dr. Who said: “no.” ",
+            "今日は晴れ。", "日本、", "สวัสดีชาวโลก", "हिन्दी ", "שלום ", "مرحبا، ", "👨‍👩‍👧‍👦", "🇺🇦", "🇺", "1️⃣", "e\u{301}",
+            "\u{301}", "\u{200d}", "\u{600}", "\u{fe0f}", " ", "\n", "\n\n", "\r\n", "\u{a0}", "\u{2029}", "(", ")", "-", "/", "=",
+        ]).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+        1 => "\\PC{0,6}",
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Where the parts end in the text, found by walking over both.
+fn ends(text: &str, parts: &[String]) -> Vec<usize> {
+    let mut at = 0;
+    parts
+        .iter()
+        .map(|part| {
+            at += text[at..]
+                .find(&**part)
+                .expect("parts stand in the text in order");
+            at += part.len();
+            at
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn parts_are_within_the_limit_and_lose_nothing(text in hostile(), limit in any_limit()) {
+        match fit(&text, limit) {
+            Ok(parts) => {
+                for part in &parts {
+                    prop_assert!(limit.fits(part), "{part:?} measures {}", limit.measure(part));
+                    prop_assert_eq!(part.trim(), &**part);
+                    prop_assert!(parts.len() == 1 || !part.is_empty());
+                }
+                prop_assert_eq!(without_spaces(&parts.concat()), without_spaces(&text));
+            }
+            Err(error) => {
+                prop_assert!(error.length > error.max);
+                prop_assert!(!limit.fits(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn no_part_ends_inside_of_what_must_stay_whole(text in hostile(), limit in any_limit()) {
+        let Ok(parts) = fit(&text, limit) else { return Ok(()) };
+        let mut clusters: Vec<usize> = text.grapheme_indices(true).map(|(start, _)| start).collect();
+        clusters.push(text.len());
+        let ends = ends(&text, &parts);
+        for span in Scan::new(&text) {
+            let is_inside = ends.iter().any(|&end| end > span.start && end < span.end);
+            let may_be_split = span.kind == SpanKind::Placeholder;
+            prop_assert!(may_be_split || !is_inside, "{:?} in {:?}", span, parts);
+        }
+        for end in &ends[..ends.len() - 1] {
+            let is_trimmed = text[*end..].starts_with(char::is_whitespace);
+            prop_assert!(is_trimmed || clusters.contains(end), "{:?}", parts);
+        }
+    }
+
+    #[test]
+    fn graphemes_are_counted_as_unicode_says(text in "(\\PC|[ -~À-˿Ͱ-ԯא-תؠ-ي、-ヿ一-鿿\u{300}\u{3099}\u{200d}\u{600}]){0,30}") {
+        let limit = Limit::Bluesky { graphemes: 9, bytes: 9 };
+        let expected = text.graphemes(true).count();
+        prop_assert_eq!(limit.measure(&text), expected);
+    }
+}

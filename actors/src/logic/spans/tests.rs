@@ -1,0 +1,257 @@
+//! What is a span, and that spans come back.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn protected(text: &str) -> Protected {
+    protect(&text.into())
+}
+
+/// The spans of a text, each behind its kind.
+fn spans(text: &str) -> Vec<String> {
+    let shown = |span: &Span| format!("{} {}", span.kind.name(), span.text);
+    protected(text).spans.iter().map(shown).collect()
+}
+
+#[track_caller]
+fn assert_spans(text: &str, expected: &[&str]) {
+    assert_eq!(spans(text), expected, "{text}");
+}
+
+#[test]
+fn web_addresses_end_where_the_sentence_goes_on() {
+    for (text, expected) in [
+        ("see https://e.co/a?b=c#d.", "url https://e.co/a?b=c#d"),
+        ("(HTTP://e.co/a)", "url HTTP://e.co/a"),
+        (
+            "https://e.co/Rust_(game), no",
+            "url https://e.co/Rust_(game)",
+        ),
+        (
+            "(https://e.co/Rust_(game))!",
+            "url https://e.co/Rust_(game)",
+        ),
+        ("[a](https://e.co/x_y)", "url https://e.co/x_y"),
+        ("“https://e.co”…", "url https://e.co"),
+        ("详见https://e.co/a。谢谢", "url https://e.co/a"),
+        (
+            "https://ja.wikipedia.org/wiki/日本",
+            "url https://ja.wikipedia.org/wiki/日本",
+        ),
+        ("http://localhost:3000/?", "url http://localhost:3000/"),
+        ("http://[::1]/@user/#tag", "url http://[::1]/@user/#tag"),
+        ("<https://e.co/a>", "url https://e.co/a"),
+    ] {
+        assert_spans(text, &[expected]);
+    }
+    assert_spans("http:// and https://. htt", &[]);
+}
+
+#[test]
+fn mentions_take_their_host_with_them() {
+    assert_spans(
+        "@ada, .@ada@e.social. (@ada.bsky.social) 感谢@ada_1",
+        &[
+            "mention @ada",
+            "mention @ada@e.social",
+            "mention @ada.bsky.social",
+            "mention @ada_1",
+        ],
+    );
+    assert_spans("@ @. a@b @@", &[]);
+    assert_spans("@a@http://e.co", &["url http://e.co"]);
+}
+
+#[test]
+fn an_email_address_is_one_span() {
+    assert_spans(
+        "mailto:ada.l+x@mail.e.co. müller@e.co 联系ada@e.co",
+        &[
+            "email ada.l+x@mail.e.co",
+            "email müller@e.co",
+            "email ada@e.co",
+        ],
+    );
+}
+
+#[test]
+fn hashtags_need_a_letter_and_a_free_place() {
+    assert_spans(
+        "#Rust! #हिन्दी (#2day) ＃日本語 #a_b #l·l· 12 #été",
+        &[
+            "hashtag #Rust",
+            "hashtag #हिन्दी",
+            "hashtag #2day",
+            "hashtag ＃日本語",
+            "hashtag #a_b",
+            "hashtag #l·l",
+            "hashtag #été",
+        ],
+    );
+    assert_spans("C# a#b #12 #_ ## e.co/#top &#x27;", &[]);
+    assert_spans("#e\u{301}te\u{301}", &["hashtag #e\u{301}te\u{301}"]);
+}
+
+#[test]
+fn custom_emoji_are_no_times() {
+    assert_spans(
+        ":ab: (:blob_cat:) :a1::b2:",
+        &[
+            "custom_emoji :ab:",
+            "custom_emoji :blob_cat:",
+            "custom_emoji :a1:",
+            "custom_emoji :b2:",
+        ],
+    );
+    assert_spans("12:30:45 std::vec::Vec :a: a:bc: :ab:c", &[]);
+}
+
+#[test]
+fn an_emoji_stays_whole() {
+    let family = "👨‍👩‍👧‍👦";
+    let england = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+    for emoji in [
+        family,
+        england,
+        "🙋🏽",
+        "🇺🇦",
+        "1️⃣",
+        "#️⃣",
+        "❤️",
+        "❤",
+        "ℹ️",
+        "🏳️‍🌈",
+        "©️",
+        "™️",
+        "‼️",
+        "㊗️",
+        "⭐",
+    ] {
+        assert_spans(&format!("a{emoji}b"), &[&format!("emoji {emoji}")]);
+    }
+    assert_spans("🇺🇦🇵🇱", &["emoji 🇺🇦", "emoji 🇵🇱"]);
+    assert_spans("© ™ → ½ … “a” – ℹ ① 日本、「x」", &[]);
+}
+
+#[test]
+fn spans_are_numbered_in_their_order() {
+    let protected = protected(" \n⟦7⟧ by @ada: ⟦ 0 ⟧ 🎉https://e.co\t");
+    assert_eq!(&*protected.skeleton, "⟦0⟧ by ⟦1⟧: ⟦2⟧ ⟦3⟧⟦4⟧");
+    let restored = protected.restore("⟦4⟧ ⟦ 1\u{a0}⟧ ⟦3⟧ ⟦0⟧⟦2⟧ ");
+    let expected = " \nhttps://e.co @ada 🎉 ⟦7⟧⟦ 0 ⟧\t";
+    assert_eq!(restored.as_deref(), Ok(expected));
+}
+
+#[test]
+fn broken_placeholders_are_named() {
+    let protected = protected("a @b @c @d");
+    let broken = protected.restore("⟦1⟧ ⟦1⟧ ⟦7⟧ ⟦1⟧ ⟦0⟧");
+    assert_eq!(
+        broken.expect_err("broken").to_string(),
+        "every placeholder was wanted once, missing: ⟦2⟧, more than once: ⟦1⟧, never sent: ⟦7⟧"
+    );
+}
+
+#[test]
+fn an_answer_full_of_unknown_placeholders_makes_a_small_error() {
+    let answer: String = (1..5_000).map(|number| format!("⟦{number}⟧")).collect();
+    let broken = protected("a").restore(&answer).expect_err("broken");
+    assert_eq!(broken.unknown.len(), UNKNOWN_KEPT);
+}
+
+#[test]
+fn only_letters_outside_of_spans_are_words() {
+    for text in [
+        "",
+        " ",
+        "@ada #tag https://e.co 12:30 – 50 % 🎉",
+        "ada@e.co!",
+        "⟦1⟧ ½ 、。",
+        "müller@e.co",
+    ] {
+        assert!(!protected(text).has_words(), "{text}");
+    }
+    for text in ["a", "@ada é", "🎉 日", "h", "x ada@e.co", "שלום"] {
+        assert!(protected(text).has_words(), "{text}");
+    }
+}
+
+#[test]
+fn a_text_without_spans_is_not_copied() {
+    let text: Arc<str> = "Nothing to see: 12:30, C#, a@b".into();
+    assert!(Arc::ptr_eq(&protect(&text).skeleton, &text));
+}
+
+/// Texts made of what spans are made of, and of what surrounds them.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec![
+            "https://", "http://e.co/a_(b)", "HTTPS://x.y?z=1#q", "@", "@ada", "@ada@e.social", "#", "#tag",
+            "＃日本", "#12", ":", ":ab:", ":30:", "://", "ada@e.co", "⟦", "⟧", "⟦0⟧", "⟦ 1 ⟧", "⟦12", "2⟧", "🇺🇦", "🇺",
+            "👨‍👩‍👧‍👦", "🏽", "1️⃣", "\u{fe0f}", "\u{20e3}", "\u{200d}", "\u{301}", "\u{600}", "©️", "❤", "a", "Z_9",
+            "é", "ü", "日本語。", "שלום", "مرحبا", "हिन्दी", "ไทย", "\u{200f}", "\u{202e}", " ", "\n", "\r\n", "\t", "\u{a0}",
+            "\u{3000}", ".", ",", "(", ")", "[", "]", "…", "、", "-", "/", "&", "=",
+        ]).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+        1 => "\\PC{0,6}",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_was_set_aside_comes_back(text in hostile()) {
+        let protected = protected(&text);
+        prop_assert_eq!(protected.restore(&protected.skeleton), Ok(text.clone()));
+        let numbers: Vec<usize> = placeholder::all(&protected.skeleton).map(|(_, number)| number).collect();
+        prop_assert_eq!(numbers, (0..protected.spans.len()).collect::<Vec<_>>());
+        let mut outside = placeholder::all(&protected.skeleton);
+        let mut rest = String::new();
+        let mut copied = 0;
+        for (found, _) in outside.by_ref() {
+            rest.push_str(&protected.skeleton[copied..found.start]);
+            copied = found.end;
+        }
+        rest.push_str(&protected.skeleton[copied..]);
+        prop_assert_eq!(protected.has_words(), rest.contains(char::is_alphabetic));
+    }
+
+    #[test]
+    fn any_order_restores_the_same_spans(
+        (text, order) in hostile().prop_flat_map(|text| {
+            let n_spans = protected(&text).spans.len();
+            let order = Just((0..n_spans).collect::<Vec<_>>()).prop_shuffle();
+            (Just(text), order)
+        }),
+        between in "[a-zא-ת ]{1,4}",
+    ) {
+        let protected = protected(&text);
+        let mut answer = between.clone();
+        let mut expected = between.trim_start().to_owned();
+        for &number in &order {
+            answer.push_str(&format!("⟦{number}⟧{between}|"));
+            expected.push_str(&format!("{}{between}|", protected.spans[number].text));
+        }
+        let restored = protected.restore(&answer).expect("every placeholder once");
+        let inner = &restored[protected.before..restored.len() - protected.after];
+        prop_assert_eq!(inner, expected.trim_end());
+    }
+
+    #[test]
+    fn any_loss_or_doubling_is_refused(text in hostile(), pick in any::<prop::sample::Index>()) {
+        let protected = protected(&text);
+        prop_assume!(!protected.spans.is_empty());
+        let number = pick.index(protected.spans.len());
+        let skeleton = &*protected.skeleton;
+        let written = format!("⟦{number}⟧");
+        let lost = protected.restore(&skeleton.replacen(&written, "", 1)).expect_err("lost");
+        prop_assert_eq!(lost.missing, vec![number]);
+        let doubled = protected.restore(&format!("{skeleton} {written}")).expect_err("doubled");
+        prop_assert_eq!(doubled.doubled, vec![number]);
+        let unknown = protected.restore(&format!("⟦{}⟧{skeleton}", protected.spans.len())).expect_err("unknown");
+        prop_assert_eq!(unknown.unknown, vec![protected.spans.len()]);
+    }
+}
