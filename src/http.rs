@@ -1,1 +1,119 @@
-//! HTTP clients.
+//! The HTTP client that sources, providers and outlets share.
+
+mod client;
+mod connect;
+
+pub use awc::http::{Method, Uri};
+pub use client::HttpClient;
+
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+
+/// How a client connects; one client serves one upstream from one arbiter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// The most connections, and so the most calls in flight; 0 leaves them unbounded.
+    pub connections: usize,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long a resolved name is believed, and how old a connection may become.
+    pub dns_ttl: Duration,
+    /// How long resolving and connecting may take, and how long the TLS handshake after it.
+    pub connect_timeout: Duration,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// The most redirects that a GET or HEAD follows; 0 hands a redirect to the caller.
+    pub redirects: u8,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            connections: 100,
+            keep_alive: Duration::from_secs(60),
+            dns_ttl: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(10),
+            user_agent: concat!("babelfeed/", env!("CARGO_PKG_VERSION")).to_owned(),
+            redirects: 0,
+        }
+    }
+}
+
+/// One call, whose parts the caller keeps, so that a repeated call parses nothing again.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: Method,
+    /// The address; it has a scheme and a host.
+    pub url: &'a Uri,
+    /// Names and values.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body; empty means none.
+    pub body: Bytes,
+    /// How long the whole call may take: the pool, connecting, and the answer's body included.
+    pub timeout: Duration,
+    /// The most bytes that the answer's body may have once it is unpacked.
+    pub max_body: usize,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The body, unpacked.
+    pub body: Bytes,
+    /// The address that answered, which differs from the call's after a redirect.
+    pub url: Uri,
+    head: awc::ClientResponse,
+}
+
+impl Response {
+    /// The first value of a header, where it is text; names are compared without case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether the status is one of the 200s.
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+/// Why there is no whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Provably nothing of the request left.
+    #[error("not sent: {detail}")]
+    NotSent {
+        /// What happened.
+        detail: String,
+    },
+    /// The request may have arrived; its answer did not, or cannot be read.
+    #[error("broken off: {detail}")]
+    Broken {
+        /// What happened.
+        detail: String,
+    },
+    /// The request may have arrived; its answer was not whole in time.
+    #[error("timed out: {detail}")]
+    TimedOut {
+        /// What was waited for.
+        detail: String,
+    },
+    /// The request has arrived; its answer has more bytes than the caller takes.
+    #[error("answer too large: {detail}")]
+    TooLarge {
+        /// The limit.
+        detail: String,
+    },
+}
+
+/// Installs the process-wide cryptography of TLS; doing it again changes nothing.
+pub fn install_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Losing a race means that another thread has just installed one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}

@@ -2,9 +2,14 @@
 
 pub mod cli;
 pub mod control;
+pub mod html;
 pub mod http;
 pub mod outlets;
 pub mod providers;
+pub mod secret;
+pub mod server_time;
+pub mod service;
+pub mod settings;
 pub mod sources;
 pub mod stores;
 pub mod telemetry;

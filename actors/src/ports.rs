@@ -6,12 +6,13 @@ mod provider;
 mod source;
 mod store;
 
+pub use crate::domain::{Bucket, Position};
 pub use chance::{Chance, Clock};
 pub use outlet::{Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
 pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy};
 pub use store::{
-    Admission, Admitted, Bucket, Ended, Fate, Kept, Known, KnownKey, NewRequest, Outcome, Position,
+    Admission, Admitted, Ended, Fate, Kept, Known, KnownKey, NewRequest, Outcome,
     PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange, TaskRecord,
     TaskStore, Token, TranslationMemory,
 };

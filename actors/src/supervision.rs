@@ -1,14 +1,183 @@
 //! Restarts an actor in place after it stops or panics; its address stays valid.
+//!
+//! actix's own supervisor lets an actor that panics die with its mailbox. Here a panic costs
+//! the message that caused it: queued mail is kept, and after a backoff `restarting` and
+//! `started` rebuild the state. Six falls of one actor in a minute are more than a restart can
+//! mend, and are handed to whoever ends the process.
 
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::dev::{AsyncContextParts, ContextFut};
+use actix::{Actor, Addr, AsyncContext, Context, Supervised};
+use log::{error, warn};
+use tokio::time::{Sleep, sleep};
+
+use crate::domain::Moment;
+use crate::logic::backoff::Backoff;
+use crate::ports::{Chance, Clock};
+
+/// So many falls of one actor inside [`INTENSITY_SPAN`] are handed to the escalation.
+pub const INTENSITY: usize = 6;
+/// The time in which falls are counted, and after which an actor counts as healthy again.
+pub const INTENSITY_SPAN: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+
+/// How often an actor fell, and how often it was restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActorFalls {
+    /// The actor's name.
+    pub name: &'static str,
+    /// How often it panicked or stopped.
+    pub falls: u64,
+    /// How often it was restarted.
+    pub restarts: u64,
+}
 
 /// How often each actor fell and was restarted, for whoever asks.
 #[derive(Clone, Debug, Default)]
-pub struct Falls(Arc<Mutex<Vec<(&'static str, u64, u64)>>>);
+pub struct Falls(Arc<Mutex<Vec<ActorFalls>>>);
 
 impl Falls {
-    /// (actor, falls, restarts), in the order in which the actors were started.
-    pub fn list(&self) -> Vec<(&'static str, u64, u64)> {
+    /// The figures, in the order in which the actors were started.
+    pub fn list(&self) -> Vec<ActorFalls> {
         self.0.lock().map(|falls| falls.clone()).unwrap_or_default()
+    }
+
+    fn enlist(&self, name: &'static str) -> usize {
+        let Ok(mut falls) = self.0.lock() else {
+            return usize::MAX;
+        };
+        falls.push(ActorFalls {
+            name,
+            falls: 0,
+            restarts: 0,
+        });
+        falls.len() - 1
+    }
+
+    fn update(&self, index: usize, change: impl FnOnce(&mut ActorFalls)) {
+        if let Ok(mut falls) = self.0.lock()
+            && let Some(entry) = falls.get_mut(index)
+        {
+            change(entry);
+        }
+    }
+}
+
+/// Starts actors that are restarted when they fall.
+#[derive(Clone)]
+pub struct Supervisor {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for the jitter of backoffs.
+    pub chance: Arc<dyn Chance>,
+    /// The figures.
+    pub falls: Falls,
+    /// What happens, with the actor's name, after too many falls.
+    pub escalate: Rc<dyn Fn(&'static str)>,
+}
+
+impl Supervisor {
+    /// Starts the actor that `make` returns; `make` is told the actor's own address.
+    pub fn start<A>(&self, name: &'static str, make: impl FnOnce(Addr<A>) -> A) -> Addr<A>
+    where
+        A: Supervised + Actor<Context = Context<A>>,
+    {
+        let context = Context::new();
+        let address = context.address();
+        let actor = make(address.clone());
+        actix_rt::spawn(Supervision {
+            name,
+            index: self.falls.enlist(name),
+            actor: context.into_future(actor),
+            supervisor: self.clone(),
+            recent: VecDeque::new(),
+            pause: None,
+        });
+        address
+    }
+}
+
+struct Supervision<A: Supervised + Actor<Context = Context<A>>> {
+    name: &'static str,
+    index: usize,
+    actor: ContextFut<A, Context<A>>,
+    supervisor: Supervisor,
+    /// When it fell, as far as that still counts.
+    recent: VecDeque<Moment>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<A: Supervised + Actor<Context = Context<A>>> Future for Supervision<A> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            if let Some(pause) = &mut this.pause {
+                if pause.as_mut().poll(task).is_pending() {
+                    return Poll::Pending;
+                }
+                this.pause = None;
+                // The state is rebuilt in `restarting`; what a panic left is never looked at.
+                match catch_unwind(AssertUnwindSafe(|| this.actor.restart())) {
+                    Ok(true) => this.count_restart(),
+                    Ok(false) => return Poll::Ready(()),
+                    Err(_) => {
+                        this.fall();
+                        continue;
+                    }
+                }
+            }
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(task)));
+            match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(())) if !this.is_reachable() => return Poll::Ready(()),
+                Ok(Poll::Ready(())) | Err(_) => this.fall(),
+            }
+        }
+    }
+}
+
+impl<A: Supervised + Actor<Context = Context<A>>> Supervision<A> {
+    /// Whether anyone still holds the actor's address.
+    fn is_reachable(&mut self) -> bool {
+        self.actor.ctx().parts().connected()
+    }
+
+    fn count_restart(&self) {
+        self.supervisor
+            .falls
+            .update(self.index, |entry| entry.restarts += 1);
+    }
+
+    /// Notes a fall, and pauses before the restart.
+    fn fall(&mut self) {
+        let now = self.supervisor.clock.now();
+        while let Some(&first) = self.recent.front()
+            && now.since(first) > INTENSITY_SPAN
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        self.supervisor
+            .falls
+            .update(self.index, |entry| entry.falls += 1);
+        let falls = self.recent.len();
+        if falls >= INTENSITY {
+            error!(actor = self.name, falls = falls; "an actor falls again and again");
+            (self.supervisor.escalate)(self.name);
+        } else {
+            warn!(actor = self.name, falls = falls; "an actor fell");
+        }
+        let wait = BACKOFF.after(u32::try_from(falls).unwrap_or(u32::MAX));
+        self.pause = Some(Box::pin(sleep(self.supervisor.chance.jitter(wait))));
     }
 }

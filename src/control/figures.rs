@@ -25,7 +25,8 @@ async fn report(face: &Face) -> Result<Report, Problem> {
     ask(&face.control.handles.report, ReportNow).await
 }
 
-fn metrics(report: &Report, backlog: &Backlog, figures: Figures) -> wire::Metrics {
+/// The figures as they are told on the socket and kept in a file.
+pub fn metrics(report: &Report, backlog: &Backlog, figures: Figures) -> wire::Metrics {
     wire::Metrics {
         services: report.services.iter().map(service).collect(),
         tasks: wire::TaskCounts {
@@ -249,7 +250,7 @@ impl Page {
         self.counter(
             "babelfeed_actor_falls_total",
             "How often an actor fell.",
-            falls.map(|(name, falls, _)| (vec![("actor", name.to_string())], falls as f64)),
+            falls.map(|it| (vec![("actor", it.name.to_string())], it.falls as f64)),
         );
         let figures = face.control.process.sample();
         self.gauge(

@@ -32,6 +32,7 @@ use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
 use tokio::sync::{mpsc, oneshot};
 
+pub use figures::metrics;
 pub use server::{Running, serve};
 
 use crate::telemetry::process::Process;

@@ -44,10 +44,10 @@ pub(super) async fn status(face: web::Data<Face>) -> Answer {
     let views = views(&face).await?;
     let control = &face.control;
     let falls = control.handles.falls.list();
-    let actor = |(name, falls, restarts): (&'static str, u64, u64)| wire::ActorFalls {
-        name: name.into(),
-        falls,
-        restarts,
+    let actor = |actor: babelfeed_actors::supervision::ActorFalls| wire::ActorFalls {
+        name: actor.name.into(),
+        falls: actor.falls,
+        restarts: actor.restarts,
     };
     Ok(HttpResponse::Ok().json(wire::Status {
         version: control.version.into(),

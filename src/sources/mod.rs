@@ -1,1 +1,4 @@
-//! Adapters: sources.
+//! What shows posts: files that grow, and feeds.
+
+pub mod feed;
+pub mod file;

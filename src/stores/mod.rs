@@ -1,1 +1,5 @@
-//! Adapters: stores.
+//! The stores: what keeps tasks, publications and known translations.
+
+mod sqlite;
+
+pub use sqlite::{Config as SqliteConfig, SqliteStore};

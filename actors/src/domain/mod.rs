@@ -3,6 +3,7 @@
 mod identity;
 mod language;
 mod names;
+mod order;
 mod post;
 mod publication;
 mod request;
@@ -12,6 +13,7 @@ mod time;
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
 pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
+pub use order::{Bucket, Position};
 pub use post::{Media, Post};
 pub use publication::{Part, Publication, PublicationState, REQUESTS};
 pub use request::{Origin, Request};

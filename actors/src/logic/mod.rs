@@ -1,7 +1,10 @@
 //! The rules: plain functions and structs that are told the time and the chance.
 
 pub mod answers;
+pub mod backoff;
 pub mod fit;
 pub mod known;
 pub mod lifecycle;
+pub mod queue;
+pub mod quota;
 pub mod spans;

@@ -7,6 +7,7 @@ use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
 use crate::domain::{Lane, Moment, Timestamp};
+pub use crate::logic::quota::Urgency;
 
 /// Asks for permits in a lane, one a call; answered at once.
 #[derive(Clone, Debug, Message)]
@@ -20,15 +21,6 @@ pub struct Acquire {
     pub calls: usize,
     /// The tokens that each call is expected to use.
     pub tokens: u64,
-}
-
-/// Whether work may use what is held back for urgent work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Urgency {
-    /// Interactive and high.
-    Urgent,
-    /// All other.
-    Bulk,
 }
 
 /// What the lane grants.

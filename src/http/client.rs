@@ -1,0 +1,367 @@
+//! The client itself: a pool that empties when idle, and calls bounded in time and size.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use awc::ClientResponse as Head;
+use awc::error::{ConnectError, SendRequestError};
+use awc::http::{Method, Uri, Version};
+use futures_util::Stream;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connect::CachedConnector;
+use super::{Call, HttpConfig, HttpError, Response, install_tls};
+
+/// What the bytes of an answer's body come from.
+trait Body: Stream<Item = Result<Bytes, PayloadError>> {}
+
+impl<S: Stream<Item = Result<Bytes, PayloadError>>> Body for S {}
+
+/// The headers that may go with a redirect to another origin: none that bears a secret.
+const HARMLESS_HEADERS: [&str; 5] = [
+    "accept",
+    "accept-language",
+    "if-modified-since",
+    "if-none-match",
+    "user-agent",
+];
+
+/// An HTTP client with a pool of its own; cheap to clone, bound to its arbiter.
+///
+/// It makes each call once: whoever calls knows whether a call may be repeated.
+#[derive(Clone)]
+pub struct HttpClient {
+    pool: Rc<Pool>,
+}
+
+struct Pool {
+    config: HttpConfig,
+    connector: CachedConnector,
+    client: RefCell<Option<awc::Client>>,
+    in_flight: Cell<usize>,
+    last_used: Cell<Instant>,
+}
+
+impl HttpClient {
+    /// A client without connections yet.
+    pub fn new(config: &HttpConfig) -> Self {
+        install_tls();
+        Self {
+            pool: Rc::new(Pool {
+                config: config.clone(),
+                connector: CachedConnector::new(config),
+                client: RefCell::new(None),
+                in_flight: Cell::new(0),
+                last_used: Cell::new(Instant::now()),
+            }),
+        }
+    }
+
+    /// Makes one call and reads its whole answer.
+    ///
+    /// # Errors
+    /// When no whole answer arrived; any status is an answer.
+    pub async fn call(&self, call: Call<'_>) -> Result<Response, HttpError> {
+        let _in_flight = InFlight::enter(&self.pool);
+        // A call without a body cannot tell when it leaves, so it counts as sent from the start.
+        let sent = Rc::new(Cell::new(call.body.is_empty()));
+        match timeout(call.timeout, self.follow(&call, &sent)).await {
+            Ok(answer) => answer,
+            Err(_) if sent.get() => Err(HttpError::TimedOut {
+                detail: format!("no whole answer within {:?}", call.timeout),
+            }),
+            Err(_) => Err(HttpError::NotSent {
+                detail: format!("no connection within {:?}", call.timeout),
+            }),
+        }
+    }
+
+    async fn follow(&self, call: &Call<'_>, sent: &Rc<Cell<bool>>) -> Result<Response, HttpError> {
+        let mut url = call.url.clone();
+        for hop in 0_u8.. {
+            let head = self.send(call, &url, sent).await?;
+            let Some(next) = self.redirection(call, &url, &head)? else {
+                return read(head, url, call).await;
+            };
+            if hop >= self.pool.config.redirects {
+                break;
+            }
+            url = next;
+        }
+        Err(HttpError::Broken {
+            detail: format!("more than {} redirects", self.pool.config.redirects),
+        })
+    }
+
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        url: &Uri,
+        sent: &Rc<Cell<bool>>,
+    ) -> Result<Head<impl Body + use<>>, HttpError> {
+        let is_home = is_same_origin(url, call.url);
+        let mut request = self
+            .pool
+            .client()
+            .request(call.method.clone(), url.clone())
+            .insert_header(("accept-encoding", "gzip"));
+        for (name, value) in call.headers {
+            if is_home
+                || HARMLESS_HEADERS
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(name))
+            {
+                request = request.insert_header((*name, *value));
+            }
+        }
+        let answer = if call.body.is_empty() {
+            request.send().await
+        } else {
+            let body = WatchedBody {
+                bytes: call.body.clone(),
+                sent: Rc::clone(sent),
+            };
+            request.send_body(body).await
+        };
+        answer.map_err(|error| failure_of(&error))
+    }
+
+    /// Where the answer sends the caller, if the call may go there.
+    fn redirection<S>(
+        &self,
+        call: &Call<'_>,
+        url: &Uri,
+        head: &Head<S>,
+    ) -> Result<Option<Uri>, HttpError> {
+        let is_redirect = matches!(head.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        let is_safe = matches!(call.method, Method::GET | Method::HEAD);
+        if self.pool.config.redirects == 0 || !is_redirect || !is_safe {
+            return Ok(None);
+        }
+        let location = head
+            .headers()
+            .get("location")
+            .and_then(|it| it.to_str().ok());
+        let next = location
+            .and_then(|location| resolve(url, location))
+            .ok_or_else(|| HttpError::Broken {
+                detail: "a redirect to nowhere, wanted a location".to_owned(),
+            })?;
+        if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+            return Err(HttpError::Broken {
+                detail: "a redirect from https to http, which is not followed".to_owned(),
+            });
+        }
+        Ok(Some(next))
+    }
+}
+
+impl Pool {
+    /// The client, built anew after idleness closed the last one.
+    fn client(self: &Rc<Self>) -> awc::Client {
+        let mut slot = self.client.borrow_mut();
+        if let Some(client) = &*slot {
+            return client.clone();
+        }
+        let client = build(&self.config, self.connector.clone());
+        *slot = Some(client.clone());
+        actix_rt::spawn(close_when_idle(Rc::downgrade(self), self.config.keep_alive));
+        client
+    }
+}
+
+fn build(config: &HttpConfig, connector: CachedConnector) -> awc::Client {
+    // HTTP/1.1 alone: the pool hands out HTTP/2 connections without looking whether they live.
+    let connector = awc::Connector::new()
+        .connector(connector)
+        .max_http_version(Version::HTTP_11)
+        .limit(config.connections)
+        .timeout(config.connect_timeout)
+        .handshake_timeout(config.connect_timeout)
+        .conn_keep_alive(config.keep_alive)
+        .conn_lifetime(config.dns_ttl.max(config.keep_alive));
+    awc::Client::builder()
+        .connector(connector)
+        .disable_timeout()
+        .disable_redirects()
+        .add_default_header(("user-agent", config.user_agent.as_str()))
+        .finish()
+}
+
+/// Drops the pool once nobody used it for `keep_alive`: awc never closes what is not visited.
+async fn close_when_idle(pool: std::rc::Weak<Pool>, keep_alive: Duration) {
+    loop {
+        let Some(deadline) = pool.upgrade().map(|pool| pool.last_used.get() + keep_alive) else {
+            return;
+        };
+        sleep_until(deadline.max(Instant::now() + Duration::from_millis(10))).await;
+        let Some(pool) = pool.upgrade() else { return };
+        if pool.in_flight.get() > 0 {
+            pool.last_used.set(Instant::now());
+        } else if pool.last_used.get() + keep_alive <= Instant::now() {
+            pool.client.borrow_mut().take();
+            return;
+        }
+    }
+}
+
+struct InFlight<'a>(&'a Pool);
+
+impl<'a> InFlight<'a> {
+    fn enter(pool: &'a Pool) -> Self {
+        pool.in_flight.set(pool.in_flight.get() + 1);
+        Self(pool)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.last_used.set(Instant::now());
+    }
+}
+
+/// A body that notes when it is first asked for, which is before the first byte leaves.
+struct WatchedBody {
+    bytes: Bytes,
+    sent: Rc<Cell<bool>>,
+}
+
+impl MessageBody for WatchedBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.bytes.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        self.sent.set(true);
+        let rest = std::mem::take(&mut self.bytes);
+        Poll::Ready((!rest.is_empty()).then_some(Ok(rest)))
+    }
+}
+
+async fn read(mut head: Head<impl Body>, url: Uri, call: &Call<'_>) -> Result<Response, HttpError> {
+    if is_unreadable(&head, &call.method) {
+        return Err(HttpError::Broken {
+            detail: "the answer does not say where its body ends".to_owned(),
+        });
+    }
+    let promised = promised_length(&head, &call.method);
+    let body = head
+        .body()
+        .limit(call.max_body)
+        .await
+        .map_err(|error| match error {
+            PayloadError::Overflow => HttpError::TooLarge {
+                detail: format!("more than {} bytes", call.max_body),
+            },
+            other => HttpError::Broken {
+                detail: plain(&other.to_string()),
+            },
+        })?;
+    if let Some(promised) = promised.filter(|promised| *promised != body.len()) {
+        return Err(HttpError::Broken {
+            detail: format!("{} bytes of a body of {promised}", body.len()),
+        });
+    }
+    Ok(Response {
+        status: head.status().as_u16(),
+        body,
+        url,
+        head: head.map_body(|_, _| Payload::None),
+    })
+}
+
+/// Whether the body ends where the connection does, which awc takes for no body at all.
+fn is_unreadable<S>(head: &Head<S>, method: &Method) -> bool {
+    head.status().is_success()
+        && may_have_body(head, method)
+        && head.version() == Version::HTTP_11
+        && !head.headers().contains_key("content-length")
+        && !head.headers().contains_key("transfer-encoding")
+}
+
+fn may_have_body<S>(head: &Head<S>, method: &Method) -> bool {
+    *method != Method::HEAD && !matches!(head.status().as_u16(), 204 | 304)
+}
+
+/// How long the body must be, where the answer says so; awc does not hold it to that.
+fn promised_length<S>(head: &Head<S>, method: &Method) -> Option<usize> {
+    let is_plain = !head.headers().contains_key("content-encoding")
+        && !head.headers().contains_key("transfer-encoding");
+    if !may_have_body(head, method) || !is_plain {
+        return None;
+    }
+    head.headers()
+        .get("content-length")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn failure_of(error: &SendRequestError) -> HttpError {
+    let detail = detail_of(error);
+    match error {
+        // awc says this when a peer hangs up without an answer, long after the request left.
+        SendRequestError::Connect(ConnectError::Disconnected) => HttpError::Broken { detail },
+        SendRequestError::Connect(_) | SendRequestError::Url(_) | SendRequestError::Http(_) => {
+            HttpError::NotSent { detail }
+        }
+        SendRequestError::Timeout => HttpError::TimedOut { detail },
+        _ => HttpError::Broken { detail },
+    }
+}
+
+fn detail_of(error: &SendRequestError) -> String {
+    match error {
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            "the connection was closed without an answer".to_owned()
+        }
+        SendRequestError::Connect(ConnectError::Timeout) => "no connection in time".to_owned(),
+        SendRequestError::Connect(ConnectError::Resolver(cause)) => {
+            format!("the name does not resolve: {}", plain(&cause.to_string()))
+        }
+        SendRequestError::Connect(cause) => plain(&cause.to_string()),
+        SendRequestError::Response(cause) => {
+            format!("the answer is no HTTP: {}", plain(&cause.to_string()))
+        }
+        SendRequestError::Send(cause) => plain(&cause.to_string()),
+        other => plain(&other.to_string()),
+    }
+}
+
+/// A foreign message in this project's manner: it begins in lowercase, without a full stop.
+fn plain(message: &str) -> String {
+    let mut letters = message.trim().trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}
+
+fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    one.scheme() == other.scheme() && one.authority() == other.authority()
+}
+
+fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+    let base = url::Url::parse(&base.to_string()).ok()?;
+    let next = base.join(location).ok()?;
+    matches!(next.scheme(), "http" | "https")
+        .then(|| next[..url::Position::AfterQuery].parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! The Atom document of a feed outlet (RFC 4287): its entries, their order, and what it keeps.
+
+use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text};
+use babelfeed_actors::domain::{Language, Publication, Timestamp};
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Builder;
+
+use super::super::disk;
+use super::FeedConfig;
+
+/// The most entries that the feed keeps.
+const KEPT: usize = 100;
+/// The most characters of an entry's title.
+const MAX_TITLE: usize = 100;
+
+/// An entry as it is frozen.
+#[derive(Serialize, Deserialize)]
+struct FrozenEntry {
+    id: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    at: i64,
+}
+
+/// The entry's id, which contains the publication's.
+pub(super) fn entry_id(publication: &Publication) -> String {
+    format!("urn:uuid:{}", publication.id)
+}
+
+/// The exact bytes from which the entry is made.
+pub(super) fn freeze(publication: &Publication) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&FrozenEntry {
+        id: entry_id(publication),
+        text: disk::whole_text(publication),
+        url: publication.url.as_deref().map(str::to_owned),
+        at: publication.created_at.as_millis(),
+    })
+}
+
+/// The entry of frozen bytes.
+pub(super) fn thaw(bytes: &[u8], language: &Language) -> serde_json::Result<Entry> {
+    let frozen: FrozenEntry = serde_json::from_slice(bytes)?;
+    let text = writable(&frozen.text);
+    let at = time(Timestamp::from_millis(frozen.at));
+    Ok(Entry {
+        id: frozen.id,
+        title: Text::plain(title(&text)),
+        updated: at,
+        published: Some(at),
+        links: frozen.url.iter().map(|url| original(url)).collect(),
+        content: Some(Content {
+            lang: Some(language.as_str().into()),
+            value: Some(text),
+            content_type: Some("text".into()),
+            ..Content::default()
+        }),
+        ..Entry::default()
+    })
+}
+
+/// A feed without entries.
+pub(super) fn empty(config: &FeedConfig) -> Feed {
+    renewed(
+        Feed {
+            id: feed_id(config),
+            updated: time(Timestamp::default()),
+            ..Feed::default()
+        },
+        config,
+    )
+}
+
+/// The feed under the title, author and language that the settings give it now.
+pub(super) fn renewed(feed: Feed, config: &FeedConfig) -> Feed {
+    Feed {
+        title: Text::plain(writable(&config.title)),
+        authors: vec![Person {
+            name: writable(config.name.as_str()),
+            ..Person::default()
+        }],
+        generator: Some(Generator {
+            value: "babelfeed".into(),
+            ..Generator::default()
+        }),
+        lang: Some(config.language.as_str().into()),
+        ..feed
+    }
+}
+
+/// Puts an entry in, the newest first, and says whether the feed was changed.
+pub(super) fn insert(feed: &mut Feed, entry: Entry) -> bool {
+    if covers_at(feed, &entry.id, shown_at(&entry)) {
+        return false;
+    }
+    feed.updated = feed.updated.max(entry.updated);
+    feed.entries.push(entry);
+    feed.entries
+        .sort_by(|a, b| (shown_at(b), &b.id).cmp(&(shown_at(a), &a.id)));
+    feed.entries.truncate(KEPT);
+    true
+}
+
+/// Whether the entry stands in the feed, or is too old to stand there any longer.
+pub(super) fn covers(feed: &Feed, id: &str, at: Timestamp) -> bool {
+    covers_at(feed, id, time(at))
+}
+
+/// The bytes of the document.
+pub(super) fn render(feed: &Feed) -> Result<Vec<u8>, atom_syndication::Error> {
+    let mut bytes = feed.write_to(Vec::new())?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn covers_at(feed: &Feed, id: &str, at: FixedDateTime) -> bool {
+    let is_full = feed.entries.len() >= KEPT;
+    let oldest = feed.entries.iter().map(shown_at).min();
+    feed.entries.iter().any(|entry| entry.id == id)
+        || (is_full && oldest.is_some_and(|oldest| at < oldest))
+}
+
+fn shown_at(entry: &Entry) -> FixedDateTime {
+    entry.published.unwrap_or(entry.updated)
+}
+
+fn time(at: Timestamp) -> FixedDateTime {
+    DateTime::from_timestamp_millis(at.as_millis())
+        .unwrap_or_default()
+        .fixed_offset()
+}
+
+fn original(url: &str) -> Link {
+    Link {
+        href: url.into(),
+        rel: "alternate".into(),
+        ..Link::default()
+    }
+}
+
+fn title(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    let line = line.unwrap_or_default().trim();
+    if line.chars().count() <= MAX_TITLE {
+        return line.to_owned();
+    }
+    let start: String = line.chars().take(MAX_TITLE - 1).collect();
+    format!("{}…", start.trim_end())
+}
+
+/// The text without what no XML 1.0 document may hold.
+fn writable(text: &str) -> String {
+    text.chars()
+        .filter(|&char| {
+            matches!(char, '\t' | '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+        })
+        .collect()
+}
+
+/// An id that this outlet's feed bears for ever, made from its name and language.
+fn feed_id(config: &FeedConfig) -> String {
+    let hash = Sha256::digest(format!("{}\n{}", config.name, config.language));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    format!("urn:uuid:{}", Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> FeedConfig {
+        FeedConfig {
+            name: "es".into(),
+            path: "es.xml".into(),
+            language: "es".parse().expect("a tag"),
+            title: "Noticias & más".into(),
+        }
+    }
+
+    fn entry(number: i64, text: &str) -> Entry {
+        let bytes = serde_json::to_vec(&FrozenEntry {
+            id: format!("urn:uuid:{number}"),
+            text: text.into(),
+            url: Some("https://example.org/?a=1&b=2".into()),
+            at: number * 1000,
+        });
+        thaw(&bytes.expect("writes"), &config().language).expect("reads")
+    }
+
+    #[test]
+    fn a_text_survives_being_written_and_read_many_times() {
+        let text = "  ¡Hola <b>mundo</b> & \"más\"!\n\n\tsegundo ]]> párrafo\u{1}  ";
+        let mut feed = empty(&config());
+        assert!(insert(&mut feed, entry(1, text)));
+        for _ in 0..3 {
+            let bytes = render(&feed).expect("writes");
+            let read = Feed::read_from(bytes.as_slice()).expect("reads");
+            assert_eq!(read, feed);
+            feed = renewed(read, &config());
+        }
+        let content = feed.entries[0].content.clone().expect("a content");
+        assert_eq!(content.value, Some(writable(text)));
+    }
+
+    #[test]
+    fn only_the_newest_hundred_stay_and_the_fallen_ones_count_as_out() {
+        let mut feed = empty(&config());
+        for number in (0..150).rev() {
+            insert(&mut feed, entry(number, "hola"));
+        }
+        assert_eq!(feed.entries.len(), KEPT);
+        assert_eq!(feed.entries[0].id, "urn:uuid:149");
+        assert!(covers(&feed, "urn:uuid:3", Timestamp::from_millis(3000)));
+        assert!(!covers(
+            &feed,
+            "urn:uuid:150",
+            Timestamp::from_millis(150_000)
+        ));
+    }
+
+    #[test]
+    fn an_entry_that_stands_is_not_doubled() {
+        let mut feed = empty(&config());
+        assert!(insert(&mut feed, entry(1, "hola")));
+        assert!(!insert(&mut feed, entry(1, "otra vez")));
+        assert_eq!(feed.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_long_first_line_is_shortened_to_a_title() {
+        let long = format!("\n{}\nmás", "palabra ".repeat(40));
+        let title = title(&long);
+        assert!(title.ends_with("palabra…") || title.ends_with('…'));
+        assert!(title.chars().count() <= MAX_TITLE);
+    }
+}

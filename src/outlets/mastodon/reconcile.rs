@@ -1,0 +1,131 @@
+//! Finding a part that may be out among the account's own statuses.
+
+use std::collections::HashSet;
+
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::ports::{Frozen, OutletError, Published};
+
+use super::wire::{NewStatus, Status};
+use super::{MastodonOutlet, answer};
+use crate::html::{Links, to_text};
+use crate::server_time::clock_lead;
+
+/// The most pages of statuses that are read; a page holds forty.
+const MAX_PAGES: usize = 25;
+/// How much earlier than its freezing a status may seem to be, in milliseconds.
+const SLACK: i64 = 5_000;
+/// The same where the server does not show its clock.
+const SLACK_WITHOUT_CLOCK: i64 = 120_000;
+
+/// Looks for the part among what was posted since it was frozen, the newest first.
+///
+/// # Errors
+/// When it cannot be told, because the server does not answer or there is too much to read.
+pub(super) async fn find(
+    outlet: &MastodonOutlet,
+    part: &Frozen,
+) -> Result<Option<Published>, OutletError> {
+    let wanted: NewStatus =
+        serde_json::from_slice(&part.bytes).map_err(|error| OutletError::Ambiguous {
+            detail: format!("the frozen part cannot be read: {error}"),
+        })?;
+    let account = outlet.account().await?;
+    let mut seen = HashSet::new();
+    let mut before = String::new();
+    for _ in 0..MAX_PAGES {
+        let path =
+            format!("/api/v1/accounts/{account}/statuses?limit=40&exclude_reblogs=true{before}");
+        let response = outlet.get(&path).await?;
+        let page: Vec<Status> = answer::of_get(&response, &outlet.config.token)?;
+        let since = since(part, response.header("date").map(|_| clock_lead(&response)));
+        let Some(oldest) = page.last() else {
+            return Ok(None);
+        };
+        let has_reached_mark = page
+            .iter()
+            .any(|status| Timestamp::parse(&status.created_at).is_some_and(|at| at < since));
+        before = format!("&max_id={}", oldest.id);
+        let mut has_news = false;
+        for status in page {
+            let is_later = Timestamp::parse(&status.created_at).is_none_or(|at| at >= since);
+            let is_ours =
+                is_later && is_same(&status, &wanted) && !outlet.is_taken(&status.id, &part.key);
+            if is_ours {
+                return Ok(Some(answer::published(status)));
+            }
+            has_news |= seen.insert(status.id);
+        }
+        if has_reached_mark {
+            return Ok(None);
+        }
+        if !has_news {
+            break;
+        }
+    }
+    Err(OutletError::Ambiguous {
+        detail: "the account's statuses could not be read back to when this part was sent".into(),
+    })
+}
+
+/// The earliest time, by the server's clock, at which the part can have been posted.
+fn since(part: &Frozen, lead: Option<i64>) -> Timestamp {
+    let mark = i64::try_from(part.mark).unwrap_or(i64::MAX);
+    let shift = lead.map_or(-SLACK_WITHOUT_CLOCK, |lead| lead.saturating_sub(SLACK));
+    Timestamp::from_millis(mark.saturating_add(shift))
+}
+
+fn is_same(status: &Status, wanted: &NewStatus) -> bool {
+    status.in_reply_to_id == wanted.in_reply_to_id
+        && normal(&to_text(&status.content, Links::Shown)) == normal(&wanted.status)
+}
+
+/// A text without what servers change in it: white space, schemes, the hosts of mentions.
+fn normal(text: &str) -> String {
+    text.split_whitespace()
+        .map(|word| {
+            let word = word.replace("https://", "").replace("http://", "");
+            let word = word.strip_suffix('/').unwrap_or(&word).to_owned();
+            without_host(&word)
+        })
+        .collect()
+}
+
+/// `@user@host` as `@user`, with what follows the host kept.
+fn without_host(word: &str) -> String {
+    let Some(start) = word.find('@') else {
+        return word.to_owned();
+    };
+    let (head, mention) = word.split_at(start);
+    let Some((user, host)) = mention[1..].split_once('@') else {
+        return word.to_owned();
+    };
+    let end = host
+        .find(|char: char| !(char.is_ascii_alphanumeric() || "-.".contains(char)))
+        .unwrap_or(host.len());
+    let end = host[..end].trim_end_matches(['.', '-']).len();
+    if user.is_empty() || end == 0 {
+        return word.to_owned();
+    }
+    format!("{head}@{user}{}", &host[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(content: &str) -> String {
+        normal(&to_text(content, Links::Shown))
+    }
+
+    #[test]
+    fn what_a_server_makes_of_a_text_is_known_again() {
+        let sent = "Hola @ana@social.example, mira:\n\nhttps://example.org/un/camino/muy/largo/ #tag & <b>";
+        let content = "<p>Hola <span class=\"h-card\"><a href=\"https://social.example/@ana\" class=\"u-url mention\">@<span>ana</span></a></span>, mira:</p><p><a href=\"https://example.org/un/camino/muy/largo/\" rel=\"nofollow\"><span class=\"invisible\">https://</span><span class=\"ellipsis\">example.org/un/camino</span><span class=\"invisible\">/muy/largo/</span></a> <a href=\"https://m.example/tags/tag\" class=\"mention hashtag\">#<span>tag</span></a> &amp; &lt;b&gt;</p>";
+        assert_eq!(shown(content), normal(sent));
+    }
+
+    #[test]
+    fn another_text_is_not_taken_for_it() {
+        assert_ne!(shown("<p>Hola mundo</p>"), normal("Hola, mundo"));
+    }
+}

@@ -1,0 +1,293 @@
+//! Google's Gemini Developer API, by `generateContent`.
+
+mod classify;
+mod request;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::Usage;
+use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+
+use self::request::Shape;
+use super::refusal::Refusal;
+use super::wire::{ErrorBody, excerpt};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
+use crate::http::{HttpClient, HttpConfig, Response, Uri};
+use crate::secret::Secret;
+
+/// The most texts that one call takes; none of the kind's own.
+pub const MAX_ITEMS: Option<usize> = None;
+
+/// How often an answer that says CONTINUATION is asked to go on.
+const MAX_CONTINUATIONS: usize = 4;
+
+/// The settings of one provider of this kind.
+#[derive(Clone, Debug)]
+pub struct GeminiConfig {
+    /// The address that `/models/{model}:generateContent` is appended to.
+    pub base_url: String,
+    /// The model.
+    pub model: String,
+    /// The credential, where the server wants one.
+    pub api_key: Option<Secret>,
+    /// How the client connects.
+    pub http: HttpConfig,
+    /// How freely the model chooses its words; none leaves it to the server.
+    pub temperature: Option<f64>,
+    /// The most tokens of an answer; none estimates them from the texts, with room to spare.
+    pub max_tokens: Option<u32>,
+}
+
+impl GeminiConfig {
+    /// The settings with everything else at its default.
+    pub fn new(base_url: &str, model: &str) -> Self {
+        Self {
+            base_url: base_url.to_owned(),
+            model: model.to_owned(),
+            api_key: None,
+            http: HttpConfig::default(),
+            temperature: Some(0.2),
+            max_tokens: None,
+        }
+    }
+}
+
+/// A model of the Gemini Developer API.
+pub struct GeminiProvider {
+    config: GeminiConfig,
+    client: HttpClient,
+    url: Uri,
+    model: Arc<str>,
+    /// What the model turned out to take.
+    shape: Cell<Shape>,
+}
+
+impl GeminiProvider {
+    /// A provider that has not called yet.
+    ///
+    /// # Errors
+    /// When the base address is none.
+    pub fn new(config: GeminiConfig) -> Result<Self, BaseUrlError> {
+        let model = config.model.trim_start_matches("models/");
+        Ok(Self {
+            url: endpoint(
+                &config.base_url,
+                &format!("/models/{model}:generateContent"),
+            )?,
+            client: HttpClient::new(&config.http),
+            model: model.into(),
+            shape: Cell::new(Shape::default()),
+            config,
+        })
+    }
+
+    /// Asks until the answer is whole, or was continued too often.
+    async fn call(&self, pack: &Pack, deadline: Deadline) -> Result<Answer, ProviderError> {
+        let mut gathered = Gathered::default();
+        let mut token = None;
+        for _ in 0..=MAX_CONTINUATIONS {
+            let generated = self.generate(pack, token.as_deref(), deadline).await?;
+            token = gathered.take(generated)?;
+            if token.is_none() {
+                return self.answer(gathered);
+            }
+        }
+        Err(transient(
+            "an answer that wants to be continued without end",
+        ))
+    }
+
+    /// Calls, and calls again in a plainer shape where the model refuses the form of the call.
+    async fn generate(
+        &self,
+        pack: &Pack,
+        token: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Generated, ProviderError> {
+        loop {
+            let shape = self.shape.get();
+            let body = request::body(&self.config, shape, pack, token);
+            let response = self.send(body, deadline).await?;
+            if response.is_success() {
+                return serde_json::from_slice(&response.body).map_err(|_| {
+                    let body = excerpt(&String::from_utf8_lossy(&response.body));
+                    transient(&format!("an answer that is no generated content: {body}"))
+                });
+            }
+            let error = ErrorBody::parse(&response.body);
+            match shape.without_what_is_refused(response.status, &error) {
+                // Another call in flight may have learned as much already.
+                Some(plainer) if self.shape.get() == shape => self.shape.set(plainer),
+                Some(_) => {}
+                None => return Err(self.error_of(&response, error)),
+            }
+        }
+    }
+
+    async fn send(&self, body: Vec<u8>, deadline: Deadline) -> Result<Response, ProviderError> {
+        let json = ("content-type", "application/json");
+        let key = self.config.api_key.as_ref().map(Secret::expose);
+        let headers = [json, ("x-goog-api-key", key.unwrap_or_default())];
+        let n_headers = if key.is_some() { 2 } else { 1 };
+        post(
+            &self.client,
+            &self.url,
+            &headers[..n_headers],
+            body,
+            deadline,
+        )
+        .await
+    }
+
+    fn error_of(&self, response: &Response, body: ErrorBody) -> ProviderError {
+        let refusal = Refusal {
+            status: response.status,
+            body,
+            wait: hints::from_headers(response),
+            secret: self.config.api_key.as_ref(),
+        };
+        classify::error_of(&refusal, hints::server_time(response.header("date")))
+    }
+
+    fn answer(&self, gathered: Gathered) -> Result<Answer, ProviderError> {
+        let items = match prompt::answer(&gathered.text) {
+            Some(items) => items,
+            None if gathered.is_truncated => prompt::whole_items(&gathered.text),
+            None => {
+                let text = excerpt(&gathered.text);
+                return Err(transient(&format!(
+                    "no JSON with items in the answer: {text}"
+                )));
+            }
+        };
+        Ok(Answer {
+            items,
+            model: gathered
+                .model
+                .map_or_else(|| Arc::clone(&self.model), Arc::from),
+            usage: gathered.usage,
+            is_truncated: gathered.is_truncated,
+        })
+    }
+}
+
+impl Provider for GeminiProvider {
+    fn translate<'a>(
+        &'a self,
+        pack: &'a Pack,
+        timeout: Duration,
+    ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
+        Box::pin(self.call(pack, Deadline::after(timeout)))
+    }
+}
+
+/// An answer put together from its continuations.
+#[derive(Default)]
+struct Gathered {
+    text: String,
+    model: Option<String>,
+    usage: Option<Usage>,
+    is_truncated: bool,
+}
+
+impl Gathered {
+    /// Appends what was generated; gives the token by which it goes on, if it does.
+    fn take(&mut self, generated: Generated) -> Result<Option<String>, ProviderError> {
+        if let Some(tokens) = generated.usage_metadata {
+            let usage = self.usage.get_or_insert_default();
+            usage.tokens_in += tokens.prompt_token_count.unwrap_or(0);
+            // Thoughts are billed like what is said.
+            usage.tokens_out += tokens.candidates_token_count.unwrap_or(0)
+                + tokens.thoughts_token_count.unwrap_or(0);
+        }
+        self.model = generated.model_version.or(self.model.take());
+        if let Some(reason) = generated.prompt_feedback.and_then(|it| it.block_reason) {
+            let detail = format!("the prompt was blocked: {reason}");
+            return Err(ProviderError::Rejected { detail });
+        }
+        let Some(candidate) = generated.candidates.into_iter().next() else {
+            return Err(transient("an answer without candidates"));
+        };
+        self.text
+            .extend(candidate.content.iter().flat_map(Content::texts));
+        match candidate.finish_reason.as_deref() {
+            Some("CONTINUATION") => match candidate.continuation_token {
+                Some(token) => return Ok(Some(token)),
+                None => return Err(transient("a continuation without its token")),
+            },
+            Some("MAX_TOKENS") => self.is_truncated = true,
+            None | Some("STOP" | "FINISH_REASON_UNSPECIFIED") => {}
+            Some("MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL") => {
+                return Err(transient("the model answered out of form"));
+            }
+            Some("PUP_LIMITED_DISABLED") => {
+                let detail = "the account is restricted: PUP_LIMITED_DISABLED".to_owned();
+                return Err(ProviderError::Auth { detail });
+            }
+            Some(reason) => {
+                let detail = format!("the model stopped: {reason}");
+                return Err(ProviderError::Rejected { detail });
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Generated {
+    #[serde(default)]
+    candidates: Vec<Candidate>,
+    prompt_feedback: Option<PromptFeedback>,
+    usage_metadata: Option<Tokens>,
+    model_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromptFeedback {
+    block_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate {
+    content: Option<Content>,
+    finish_reason: Option<String>,
+    continuation_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    parts: Vec<TextPart>,
+}
+
+impl Content {
+    /// What was said, without what was only thought.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts
+            .iter()
+            .filter(|part| !part.thought)
+            .filter_map(|part| part.text.as_deref())
+    }
+}
+
+#[derive(Deserialize)]
+struct TextPart {
+    text: Option<String>,
+    #[serde(default)]
+    thought: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    prompt_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+}

@@ -1,0 +1,136 @@
+//! The body of a call, in the shape that the model takes.
+
+use babelfeed_actors::ports::Pack;
+use serde_json::{Value, json};
+
+use super::GeminiConfig;
+use crate::providers::prompt;
+use crate::providers::wire::ErrorBody;
+
+/// News is blocked at the default thresholds, so every category is switched off.
+const CATEGORIES: [&str; 4] = [
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+];
+
+/// The room for thoughts of a model that cannot do without: they count as output.
+const THINKING_ROOM: u32 = 4_096;
+
+/// Which of the optional fields a model takes; it only ever becomes plainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    is_thinking_off: bool,
+    has_schema: bool,
+    has_safety: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            is_thinking_off: true,
+            has_schema: true,
+            has_safety: true,
+        }
+    }
+}
+
+impl Shape {
+    /// The shape without the field that this error is about, if it is about one.
+    pub(super) fn without_what_is_refused(
+        mut self,
+        status: u16,
+        error: &ErrorBody,
+    ) -> Option<Self> {
+        if status != 400 {
+            return None;
+        }
+        let field = if error.mentions(&["thinking", "budget"]) {
+            &mut self.is_thinking_off
+        } else if error.mentions(&["schema"]) {
+            &mut self.has_schema
+        } else if error.mentions(&["safety"]) {
+            &mut self.has_safety
+        } else {
+            return None;
+        };
+        std::mem::take(field).then_some(self)
+    }
+}
+
+/// The JSON of a call; `token` continues an answer.
+pub(super) fn body(
+    config: &GeminiConfig,
+    shape: Shape,
+    pack: &Pack,
+    token: Option<&str>,
+) -> Vec<u8> {
+    let mut body = json!({
+        "systemInstruction": {"parts": [{"text": prompt::SYSTEM}]},
+        "contents": [{"role": "user", "parts": [{"text": prompt::question(pack)}]}],
+        "generationConfig": generation(config, shape, pack),
+    });
+    if shape.has_safety {
+        let off = |category: &&str| json!({"category": category, "threshold": "OFF"});
+        body["safetySettings"] = CATEGORIES.iter().map(off).collect();
+    }
+    if let Some(token) = token {
+        body["continuationToken"] = token.into();
+    }
+    body.to_string().into_bytes()
+}
+
+fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
+    let room = if shape.is_thinking_off {
+        0
+    } else {
+        THINKING_ROOM
+    };
+    let estimate = || prompt::answer_tokens(pack).saturating_add(room);
+    let mut generation = json!({
+        "candidateCount": 1,
+        "maxOutputTokens": config.max_tokens.unwrap_or_else(estimate),
+        "responseMimeType": "application/json",
+    });
+    if let Some(temperature) = config.temperature {
+        generation["temperature"] = temperature.into();
+    }
+    if shape.has_schema {
+        generation["responseJsonSchema"] = prompt::schema();
+    }
+    if shape.is_thinking_off {
+        generation["thinkingConfig"] = json!({"thinkingBudget": 0});
+    }
+    generation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_field_is_left_out_once() {
+        let error = |message: &str| ErrorBody {
+            message: message.to_owned(),
+            ..ErrorBody::default()
+        };
+        let thinking = error("Budget 0 is invalid. This model only works in thinking mode.");
+        let schema = error("Unknown name \"responseJsonSchema\"");
+
+        let plainer = Shape::default()
+            .without_what_is_refused(400, &thinking)
+            .expect("plainer");
+        assert!(!plainer.is_thinking_off && plainer.has_schema);
+        assert_eq!(plainer.without_what_is_refused(400, &thinking), None);
+        assert!(plainer.without_what_is_refused(400, &schema).is_some());
+        assert_eq!(
+            Shape::default().without_what_is_refused(503, &thinking),
+            None
+        );
+        assert_eq!(
+            Shape::default().without_what_is_refused(400, &error("no")),
+            None
+        );
+    }
+}

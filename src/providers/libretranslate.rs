@@ -1,0 +1,279 @@
+//! LibreTranslate, hosted by somebody or by oneself.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::Language;
+use babelfeed_actors::ports::{Answer, Item, Pack, Provider, ProviderError, Translated};
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use super::wire::{ErrorBody, excerpt};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, transient};
+use crate::http::{HttpClient, HttpConfig, Response, Uri};
+use crate::secret::Secret;
+
+/// The most texts that one call takes; none of the kind's own.
+pub const MAX_ITEMS: Option<usize> = None;
+
+/// The settings of one provider of this kind.
+#[derive(Clone, Debug)]
+pub struct LibreTranslateConfig {
+    /// The address that `/translate` is appended to.
+    pub base_url: String,
+    /// The credential, where the server wants one.
+    pub api_key: Option<Secret>,
+    /// How the client connects.
+    pub http: HttpConfig,
+}
+
+impl LibreTranslateConfig {
+    /// The settings with everything else at its default.
+    pub fn new(base_url: &str) -> Self {
+        Self {
+            base_url: base_url.to_owned(),
+            api_key: None,
+            http: HttpConfig::default(),
+        }
+    }
+}
+
+/// A LibreTranslate server.
+pub struct LibreTranslateProvider {
+    config: LibreTranslateConfig,
+    client: HttpClient,
+    url: Uri,
+    /// The regional languages that the server did not know, so that the plain one is asked for.
+    unknown: RefCell<HashSet<Language>>,
+}
+
+impl LibreTranslateProvider {
+    /// A provider that has not called yet.
+    ///
+    /// # Errors
+    /// When the base address is none.
+    pub fn new(config: LibreTranslateConfig) -> Result<Self, BaseUrlError> {
+        Ok(Self {
+            url: endpoint(&config.base_url, "/translate")?,
+            client: HttpClient::new(&config.http),
+            unknown: RefCell::default(),
+            config,
+        })
+    }
+
+    async fn call(&self, pack: &Pack, deadline: Deadline) -> Result<Answer, ProviderError> {
+        if pack.pair.source.is_some() {
+            let items = self.translate_items(pack, &pack.items, deadline).await?;
+            return Ok(answer(items));
+        }
+        // The server detects one language for a whole list, so each text goes alone.
+        let mut items = Vec::with_capacity(pack.items.len());
+        for item in pack.items.chunks(1) {
+            match self.translate_items(pack, item, deadline).await {
+                Ok(translated) => items.extend(translated),
+                Err(error) if items.is_empty() => return Err(error),
+                // What is missing is asked for again, and meets the error then.
+                Err(_) => break,
+            }
+        }
+        Ok(answer(items))
+    }
+
+    /// Translates texts in one call, or in two where the server does not know the region.
+    async fn translate_items(
+        &self,
+        pack: &Pack,
+        items: &[Item],
+        deadline: Deadline,
+    ) -> Result<Vec<Translated>, ProviderError> {
+        let target = &pack.pair.target;
+        let source = pack.pair.source.as_ref();
+        let code = self.code_of(target);
+        let is_regional = code != target.primary();
+        match self.send(items, source, code, deadline).await {
+            Err(ProviderError::Unsupported { .. }) if is_regional => {
+                let plain = self.send(items, source, target.primary(), deadline).await?;
+                self.unknown.borrow_mut().insert(target.clone());
+                Ok(plain)
+            }
+            other => other,
+        }
+    }
+
+    async fn send(
+        &self,
+        items: &[Item],
+        source: Option<&Language>,
+        target: &str,
+        deadline: Deadline,
+    ) -> Result<Vec<Translated>, ProviderError> {
+        let question = Question {
+            q: items.iter().map(|item| &*item.text).collect(),
+            source: source.map_or("auto", |source| self.code_of(source)),
+            target,
+            format: "text",
+            api_key: self.config.api_key.as_ref().map(Secret::expose),
+        };
+        let body = serde_json::to_vec(&question).expect("strings alone always become JSON");
+        let headers = [("content-type", "application/json")];
+        let response = post(&self.client, &self.url, &headers, body, deadline).await?;
+        if !response.is_success() {
+            return Err(self.error_of(&response));
+        }
+        matched(items, &response)
+    }
+
+    /// The code by which the server knows a language.
+    ///
+    /// Codes as in LibreTranslate 1.9: plain, but for the two scripts of Chinese and for Brazil.
+    fn code_of<'a>(&self, language: &'a Language) -> &'a str {
+        if self.unknown.borrow().contains(language) {
+            return language.primary();
+        }
+        match language.as_str() {
+            "zh-TW" | "zh-HK" | "zh-MO" => "zh-Hant",
+            tag if tag.starts_with("zh-Hant") => "zh-Hant",
+            tag if tag == "zh" || tag.starts_with("zh-") => "zh-Hans",
+            "pt-BR" => "pt-BR",
+            _ => language.primary(),
+        }
+    }
+
+    fn error_of(&self, response: &Response) -> ProviderError {
+        let body = ErrorBody::parse(&response.body);
+        let wait = hints::from_headers(response).or_else(|| hints::in_text(&body.message));
+        error_of(&Refusal {
+            status: response.status,
+            body,
+            wait,
+            secret: self.config.api_key.as_ref(),
+        })
+    }
+}
+
+impl Provider for LibreTranslateProvider {
+    fn translate<'a>(
+        &'a self,
+        pack: &'a Pack,
+        timeout: Duration,
+    ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
+        Box::pin(self.call(pack, Deadline::after(timeout)))
+    }
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    q: Vec<&'a str>,
+    source: &'a str,
+    target: &'a str,
+    format: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    translated_text: Vec<String>,
+}
+
+fn answer(items: Vec<Translated>) -> Answer {
+    Answer {
+        items,
+        model: Arc::default(),
+        usage: None,
+        is_truncated: false,
+    }
+}
+
+/// The texts under the ids of those they answer: this API has no ids but promises the order.
+fn matched(items: &[Item], response: &Response) -> Result<Vec<Translated>, ProviderError> {
+    let reply: Reply = serde_json::from_slice(&response.body).map_err(|_| {
+        let body = excerpt(&String::from_utf8_lossy(&response.body));
+        transient(&format!(
+            "an answer that is no list of translations: {body}"
+        ))
+    })?;
+    let n_texts = reply.translated_text.len();
+    if n_texts != items.len() {
+        return Err(transient(&format!("{n_texts} texts for {}", items.len())));
+    }
+    let named = items.iter().zip(reply.translated_text);
+    Ok(named
+        .map(|(item, text)| Translated {
+            id: Arc::clone(&item.id),
+            text,
+        })
+        .collect())
+}
+
+fn error_of(refusal: &Refusal<'_>) -> ProviderError {
+    let body = &refusal.body;
+    let detail = refusal.detail();
+    match refusal.status {
+        400 if body.mentions(&["is not supported", "not available as a target"]) => {
+            ProviderError::Unsupported { detail }
+        }
+        // A missing key is a 400, and its message is a link to where keys are sold.
+        400 if body.mentions(&["api key"]) => ProviderError::Auth { detail },
+        400 if body.mentions(&["exceeds text limit", "exceeds character limit"]) => {
+            ProviderError::TooLarge { detail }
+        }
+        _ => refusal.by_status(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart() {
+        for (status, message, expected) in [
+            (400, "xx is not supported", "Unsupported"),
+            (
+                400,
+                "Visit https://portal.example to get an API key",
+                "Auth",
+            ),
+            (403, "Invalid API key", "Auth"),
+            (
+                400,
+                "Invalid request: request (6000) exceeds text limit (5000)",
+                "TooLarge",
+            ),
+            (400, "Invalid request: missing q parameter", "Invalid"),
+            (429, "Slowdown: 80 per 1 minute", "RateLimited"),
+            (500, "Cannot translate text", "Transient"),
+        ] {
+            let error = error_of(&Refusal {
+                status,
+                body: ErrorBody::parse(format!(r#"{{"error":"{message}"}}"#).as_bytes()),
+                wait: None,
+                secret: None,
+            });
+            assert!(format!("{error:?}").starts_with(expected), "{error:?}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn languages_take_the_codes_of_the_server() {
+        let provider = LibreTranslateProvider::new(LibreTranslateConfig::new("http://h"));
+        let provider = provider.expect("an address");
+        for (tag, code) in [
+            ("es-MX", "es"),
+            ("zh", "zh-Hans"),
+            ("zh-CN", "zh-Hans"),
+            ("zh-TW", "zh-Hant"),
+            ("zh-Hant-HK", "zh-Hant"),
+            ("pt-BR", "pt-BR"),
+            ("pt-PT", "pt"),
+        ] {
+            let language: Language = tag.parse().expect("a tag");
+            assert_eq!(provider.code_of(&language), code, "{tag}");
+        }
+    }
+}

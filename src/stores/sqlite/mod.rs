@@ -1,0 +1,311 @@
+//! The store of one machine: tasks, publications and known translations in one SQLite file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use babelfeed_actors::domain::{
+    Language, OutletName, Pair, PublicationId, PublicationState, RequestId, SourceName, State,
+    TaskId, Timestamp,
+};
+use babelfeed_actors::ports::{
+    Admission, Admitted, Bucket, Cursor, Kept, Known, KnownKey, Position, PublicationChange,
+    PublicationRecord, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
+    TranslationMemory,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use log::error;
+use tokio::sync::oneshot;
+
+use ballast::Ballast;
+use fault::Fault;
+use queue::{Ask, Queue, Write};
+use reads::{Readers, Reads};
+use writer::Shared;
+
+mod ballast;
+mod bytes;
+mod fault;
+mod names;
+mod queue;
+mod reads;
+mod rows;
+mod schema;
+mod tables;
+mod writer;
+
+/// What a [`SqliteStore`] is told at its birth.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database's file; made if it is not there, its folder is not.
+    pub path: PathBuf,
+    /// How many rows may wait for the writer; intake may fill half of it.
+    pub queue_rows: usize,
+    /// How many bytes of the disk are kept back for when it is full; 0 keeps none.
+    pub ballast: u64,
+    /// How many connections read.
+    pub readers: usize,
+    /// The most bytes that the database may grow to; none leaves it to the disk.
+    pub max_bytes: Option<u64>,
+}
+
+impl Config {
+    /// The defaults, for a database in that file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            queue_rows: 65_536,
+            ballast: 4 * 1_024 * 1_024,
+            readers: 1,
+            max_bytes: None,
+        }
+    }
+}
+
+/// A handle of the store; clones share it, also across threads.
+///
+/// The store is closed when the last handle is dropped, which waits for what was handed in.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    readers: Mutex<Option<Arc<Readers>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens the store; makes, migrates and checks its database as needed.
+    ///
+    /// # Errors
+    /// When the database cannot be used: no access, damaged, or of a newer version.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let (connection, boot) = schema::open_writer(config)?;
+        let (readers, mut threads) = Readers::start(&config.path, config.readers)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(config.queue_rows),
+            tally: Mutex::new(boot.tally),
+            tokens: AtomicU64::new(boot.epoch << 32),
+        });
+        let mut ballast = OsString::from(&config.path);
+        ballast.push(".ballast");
+        let ballast = Ballast::new(ballast.into(), config.ballast);
+        let writer = writer::start(connection, &shared, ballast)
+            .context("cannot start the thread that writes the store")?;
+        // The writer is joined last, so that no reader keeps it from emptying the log.
+        threads.push(writer);
+        Ok(Self(Arc::new(Inner {
+            shared,
+            readers: Mutex::new(Some(Arc::new(readers))),
+            threads: Mutex::new(threads),
+        })))
+    }
+
+    /// Forgets tasks that ended before a time, at most `limit`, with their publications and
+    /// with requests that keep no other task; answers how many.
+    ///
+    /// Kept are tasks with a publication that is not final, and the identities of all.
+    ///
+    /// # Errors
+    /// When nothing was forgotten.
+    pub fn prune(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<usize, StoreError>> {
+        self.write((before, limit), Write::Prune)
+    }
+
+    /// Closes the store for all handles, once everything handed in was made.
+    ///
+    /// # Errors
+    /// When something handed in before could not be awaited.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let barrier = self.barrier();
+        self.0.shared.queue.close();
+        let outcome = barrier.await;
+        self.0.end();
+        outcome
+    }
+
+    fn write<W, A: 'static>(
+        &self,
+        what: W,
+        kind: fn(Ask<W, A>) -> Write,
+    ) -> LocalBoxFuture<'_, Result<A, StoreError>> {
+        let (ask, answer) = Ask::new(what);
+        self.0.shared.queue.push(kind(ask));
+        arrival(answer).boxed_local()
+    }
+
+    fn read<A: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Reads<'_>) -> Result<A, Fault> + Send + 'static,
+    ) -> LocalBoxFuture<'_, Result<A, StoreError>> {
+        let readers = self.0.readers.lock();
+        let readers = readers.unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = match readers {
+            Some(readers) => readers.ask(read),
+            None => Err(gone()),
+        };
+        async { arrival(asked?).await }.boxed_local()
+    }
+}
+
+impl Inner {
+    /// Ends the threads, the readers first.
+    fn end(&self) {
+        self.shared.queue.close();
+        drop(
+            self.readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                error!(thread = name; "thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl TaskStore for SqliteStore {
+    fn admit(&self, admission: Admission) -> LocalBoxFuture<'_, Result<Vec<Admitted>, StoreError>> {
+        self.write(admission, Write::Admit)
+    }
+
+    fn record(
+        &self,
+        changes: Vec<TaskChange>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        self.write(changes, Write::Record)
+    }
+
+    fn record_publications(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        self.write(changes, Write::Publish)
+    }
+
+    fn barrier(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write((), Write::Barrier)
+    }
+
+    fn buckets(&self) -> LocalBoxFuture<'_, Result<Vec<Bucket>, StoreError>> {
+        self.read(|reads| reads.buckets())
+    }
+
+    fn ready(
+        &self,
+        bucket: Bucket,
+        after: Option<Position>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.ready(&bucket, after, limit))
+    }
+
+    fn claimed(
+        &self,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.claimed(after, limit))
+    }
+
+    fn task(&self, id: TaskId) -> LocalBoxFuture<'_, Result<Option<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.task(id))
+    }
+
+    fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.request(id))
+    }
+
+    fn tasks(
+        &self,
+        state: Option<State>,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.tasks(state, after, limit))
+    }
+
+    fn publications_of(
+        &self,
+        task: TaskId,
+    ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>> {
+        self.read(move |reads| reads.publications_of(task))
+    }
+
+    fn publication(
+        &self,
+        id: PublicationId,
+    ) -> LocalBoxFuture<'_, Result<Option<PublicationRecord>, StoreError>> {
+        self.read(move |reads| reads.publication(id))
+    }
+
+    fn publications_in(
+        &self,
+        outlet: OutletName,
+        state: PublicationState,
+        after: Option<PublicationId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>> {
+        self.read(move |reads| reads.publications_in(&outlet, state, after, limit))
+    }
+
+    fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
+        let tally = self.0.shared.tally.lock();
+        let tally = *tally.unwrap_or_else(PoisonError::into_inner);
+        async move { Ok(tally) }.boxed_local()
+    }
+
+    fn cursor(&self, source: SourceName) -> LocalBoxFuture<'_, Result<Option<Cursor>, StoreError>> {
+        self.read(move |reads| reads.cursor(&source))
+    }
+
+    fn token(&self) -> Token {
+        self.0.shared.tokens.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl TranslationMemory for SqliteStore {
+    fn load(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<Known>, StoreError>> {
+        self.read(move |reads| reads.known(limit))
+    }
+
+    fn save(
+        &self,
+        known: Vec<Known>,
+        forgotten: Vec<KnownKey>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write((known, forgotten), Write::Save)
+    }
+
+    fn clear(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write((), Write::Clear)
+    }
+}
+
+async fn arrival<A>(answer: oneshot::Receiver<Result<A, StoreError>>) -> Result<A, StoreError> {
+    answer.await.unwrap_or_else(|_| Err(gone()))
+}
+
+fn gone() -> StoreError {
+    StoreError::Failed {
+        detail: "the store is closed".into(),
+    }
+}

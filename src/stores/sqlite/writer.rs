@@ -1,0 +1,374 @@
+//! The one thread that writes: it commits in groups what has gathered while the last one synced.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use babelfeed_actors::domain::TaskId;
+use babelfeed_actors::ports::{Kept, StoreError, Tally, TaskChange, Token};
+use log::{debug, error, warn};
+use rusqlite::{Connection, Statement};
+
+use super::ballast::Ballast;
+use super::fault::Fault;
+use super::queue::{Next, Queue, Write};
+use super::schema;
+use super::tables::{Tables, is_bare_claim};
+
+/// The most rows of one commit; about what is applied in 5 ms.
+const GROUP: usize = 1_000;
+/// How long nothing must come until the log is moved into the database.
+const REST: Duration = Duration::from_millis(500);
+/// How many pages the log may hold until it is moved although work goes on; 64 MiB.
+const LOG_PAGES: i64 = 16 * 1_024;
+/// After how many rows the log's length is looked at.
+const LOOK_EVERY: usize = 2_000;
+
+/// What the writer shares with the store's handles.
+pub(super) struct Shared {
+    /// What waits to be written.
+    pub(super) queue: Queue,
+    /// How many tasks and publications are in which state, as committed.
+    pub(super) tally: Mutex<Tally>,
+    /// The token handed out last; its upper half is the epoch.
+    pub(super) tokens: AtomicU64,
+}
+
+/// Writes until the queue is closed and empty.
+pub(super) fn run(connection: Connection, shared: &Shared, ballast: Ballast) {
+    let tally = *shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let served = Tables::new(&connection, tally)
+        .and_then(|tables| Writer::new(&connection, tables, shared, ballast))
+        .map(Writer::serve);
+    if let Err(fault) = served {
+        error!(cause:% = fault; "store cannot write");
+        return shared.queue.abandon();
+    }
+    if let Err(error) = schema::mark_clean(&connection) {
+        warn!(cause:% = error; "store not closed in order");
+    }
+}
+
+struct Writer<'c> {
+    connection: &'c Connection,
+    tables: Tables<'c>,
+    shared: &'c Shared,
+    ballast: Ballast,
+    begin: Statement<'c>,
+    commit: Statement<'c>,
+    epoch: u64,
+    committed: Tally,
+    /// Rows since the log's length was looked at, and since it was moved.
+    n_unseen: usize,
+    n_logged: usize,
+}
+
+impl<'c> Writer<'c> {
+    fn new(
+        connection: &'c Connection,
+        tables: Tables<'c>,
+        shared: &'c Shared,
+        ballast: Ballast,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            connection,
+            committed: tables.tally,
+            tables,
+            shared,
+            ballast,
+            begin: connection.prepare("BEGIN IMMEDIATE")?,
+            commit: connection.prepare("COMMIT")?,
+            epoch: epoch_of(shared.tokens.load(Ordering::Relaxed)),
+            n_unseen: 0,
+            n_logged: 0,
+        })
+    }
+
+    fn serve(mut self) {
+        loop {
+            let has_chores = self.n_logged > 0 || self.ballast.is_gone();
+            match self.shared.queue.next(GROUP, has_chores.then_some(REST)) {
+                Next::Group(group) => self.write(group),
+                Next::Idle => self.rest(),
+                Next::Closed => return,
+            }
+        }
+    }
+
+    /// Commits a group and answers it; a group that fails as one is tried one by one.
+    fn write(&mut self, group: Vec<Write>) {
+        let mut group = self.refuse_intake_without_ballast(group);
+        match self.attempt_with_ballast(&mut group) {
+            Ok(()) => finish(group, &Ok(())),
+            Err(fault) if fault.is_no_space() || group.len() == 1 => {
+                warn!(cause:% = fault, writes = group.len(); "commit failed");
+                finish(group, &Err(StoreError::from(&fault)));
+            }
+            Err(fault) => {
+                debug!(cause:% = fault, writes = group.len(); "group tried one by one");
+                for write in group {
+                    self.write(vec![write]);
+                }
+            }
+        }
+        if self.n_unseen >= LOOK_EVERY {
+            self.look_at_log();
+        }
+    }
+
+    /// New work has to wait while the room kept back is in use; what is under way may end.
+    fn refuse_intake_without_ballast(&mut self, group: Vec<Write>) -> Vec<Write> {
+        self.ballast.restore();
+        if !self.ballast.is_gone() {
+            return group;
+        }
+        let (intake, rest): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|write| matches!(write, Write::Admit(_)));
+        let refusal = StoreError::NoSpace {
+            detail: "what is left is kept for work under way".into(),
+        };
+        finish(intake, &Err(refusal));
+        rest
+    }
+
+    fn attempt_with_ballast(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+        match self.attempt(group) {
+            Err(fault) if fault.is_no_space() && self.ballast.release() => self.attempt(group),
+            outcome => outcome,
+        }
+    }
+
+    /// Makes a group's writes in one transaction, or none of them.
+    fn attempt(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+        if group.iter().all(|write| matches!(write, Write::Barrier(_))) {
+            return self.apply(group);
+        }
+        let outcome = self.begin.execute(()).map_err(Fault::from).and_then(|_| {
+            self.apply(group)?;
+            let epoch = self.note_totals()?;
+            hold_back();
+            self.commit.execute(())?;
+            Ok(epoch)
+        });
+        match outcome {
+            Ok(epoch) => self.epoch = epoch,
+            Err(fault) => {
+                self.roll_back();
+                return Err(fault);
+            }
+        }
+        self.committed = self.tables.tally;
+        *self.shared_tally() = self.committed;
+        let n_rows: usize = group.iter().map(Write::n_rows).sum();
+        self.n_unseen += n_rows;
+        self.n_logged += n_rows;
+        Ok(())
+    }
+
+    fn apply(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+        let plan = Plan::new(group);
+        let mut kept = vec![Kept::Ghost; plan.steps.len()];
+        let mut next = 0;
+        for write in group.iter_mut() {
+            match write {
+                Write::Admit(ask) => ask.outcome = Some(self.tables.admit(&ask.what)?),
+                Write::Record(ask) => {
+                    for change in &ask.what {
+                        if !plan.steps[next].is_absorbed {
+                            let held = plan.steps[next].held;
+                            let outcome = self.tables.record(change, held)?;
+                            plan.settle(&mut kept, next, outcome);
+                        }
+                        next += 1;
+                    }
+                }
+                Write::Publish(ask) => {
+                    let changes = ask.what.iter();
+                    let kept: Result<_, Fault> =
+                        changes.map(|change| self.tables.publish(change)).collect();
+                    ask.outcome = Some(kept?);
+                }
+                Write::Save(ask) => {
+                    ask.outcome = Some(self.tables.save(&ask.what.0, &ask.what.1)?);
+                }
+                Write::Clear(ask) => ask.outcome = Some(self.tables.clear()?),
+                Write::Prune(ask) => {
+                    ask.outcome = Some(self.tables.prune(ask.what.0, ask.what.1)?);
+                }
+                Write::Barrier(ask) => ask.outcome = Some(()),
+            }
+        }
+        hand_out(group, &kept);
+        Ok(())
+    }
+
+    /// Writes down what changed as a whole, and answers the epoch that is then on disk.
+    fn note_totals(&mut self) -> Result<u64, Fault> {
+        if self.tables.tally != self.committed {
+            self.tables.write_tally()?;
+        }
+        let epoch = epoch_of(self.shared.tokens.load(Ordering::Relaxed));
+        if epoch != self.epoch {
+            self.tables.write_epoch(epoch)?;
+        }
+        Ok(epoch)
+    }
+
+    fn roll_back(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            error!(cause:% = error; "transaction not rolled back");
+        }
+        self.tables.forget(self.committed);
+    }
+
+    /// What is good to do while nothing waits.
+    fn rest(&mut self) {
+        self.ballast.restore();
+        if self.n_logged > 0 {
+            self.move_log();
+        }
+    }
+
+    fn look_at_log(&mut self) {
+        self.n_unseen = 0;
+        match schema::checkpoint(self.connection, "NOOP") {
+            Ok(n_pages) if n_pages < LOG_PAGES => (),
+            Ok(_) => self.move_log(),
+            Err(error) => warn!(cause:% = error; "log not measured"),
+        }
+    }
+
+    /// Moves the log into the database; if that fails, the log keeps everything until it does.
+    fn move_log(&mut self) {
+        self.n_logged = 0;
+        if let Err(error) = schema::checkpoint(self.connection, "PASSIVE") {
+            warn!(cause:% = error; "checkpoint failed");
+        }
+    }
+
+    fn shared_tally(&self) -> std::sync::MutexGuard<'c, Tally> {
+        let tally = self.shared.tally.lock();
+        tally.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a group's changes of tasks are made: a bare claim that a later change of the same group
+/// builds on is not made on its own, but by that change, which then carries the claim's fence.
+struct Plan {
+    steps: Vec<PlannedStep>,
+}
+
+struct PlannedStep {
+    /// The token that the row must bear.
+    held: Token,
+    /// The claim that this change stands for as well.
+    absorbs: Option<usize>,
+    is_absorbed: bool,
+}
+
+impl Plan {
+    fn new(group: &[Write]) -> Self {
+        let changes: Vec<&TaskChange> = group
+            .iter()
+            .filter_map(|write| match write {
+                Write::Record(ask) => Some(&ask.what),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let mut steps: Vec<PlannedStep> = changes
+            .iter()
+            .map(|change| PlannedStep {
+                held: change.held,
+                absorbs: None,
+                is_absorbed: false,
+            })
+            .collect();
+        let mut latest: HashMap<TaskId, usize> = HashMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            if let Some(&before) = latest.get(&change.id)
+                && is_bare_claim(changes[before])
+                && changes[before].token == change.held
+            {
+                steps[index].held = steps[before].held;
+                steps[index].absorbs = Some(before);
+                steps[before].is_absorbed = true;
+            }
+            latest.insert(change.id, index);
+        }
+        Self { steps }
+    }
+
+    /// Notes what became of a change and of the claims it stands for.
+    fn settle(&self, kept: &mut [Kept], index: usize, outcome: Kept) {
+        let mut next = Some(index);
+        while let Some(index) = next {
+            kept[index] = outcome;
+            next = self.steps[index].absorbs;
+        }
+    }
+}
+
+fn hand_out(group: &mut [Write], kept: &[Kept]) {
+    let mut rest = kept;
+    for write in group {
+        if let Write::Record(ask) = write {
+            let (own, others) = rest.split_at(ask.what.len());
+            ask.outcome = Some(own.to_vec());
+            rest = others;
+        }
+    }
+}
+
+fn finish(group: Vec<Write>, verdict: &Result<(), StoreError>) {
+    for write in group {
+        write.finish(verdict.clone());
+    }
+}
+
+const fn epoch_of(token: Token) -> u64 {
+    token >> 32
+}
+
+/// Waits before the commit while the file that `BABELFEED_FAIL_SYNC` names exists.
+#[cfg(feature = "failpoints")]
+fn hold_back() {
+    let Some(path) = std::env::var_os("BABELFEED_FAIL_SYNC") else {
+        return;
+    };
+    while std::path::Path::new(&path).exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn hold_back() {}
+
+/// Starts the thread that writes.
+pub(super) fn start(
+    connection: Connection,
+    shared: &Arc<Shared>,
+    ballast: Ballast,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || {
+            let guard = AbandonOnPanic(&shared.queue);
+            run(connection, &shared, ballast);
+            drop(guard);
+        })
+}
+
+/// Refuses all that waits when the writer ends, also by a panic, so that nobody waits for good.
+struct AbandonOnPanic<'q>(&'q Queue);
+
+impl Drop for AbandonOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
