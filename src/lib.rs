@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod control;
 pub mod html;
+pub mod benchmark;
 pub mod http;
 pub mod outlets;
 pub mod providers;
