@@ -1,9 +1,9 @@
 //! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
 
+pub mod benchmark;
 pub mod cli;
 pub mod control;
 pub mod html;
-pub mod benchmark;
 pub mod http;
 pub mod outlets;
 pub mod providers;

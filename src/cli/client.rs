@@ -88,9 +88,7 @@ impl Client {
         }
         call.extend_from_slice(b"\r\n");
         call.extend_from_slice(body.unwrap_or_default());
-        connection
-            .write_all(&call)
-            .context("the service hung up")?;
+        connection.write_all(&call).context("the service hung up")?;
         Answer::read(connection)
     }
 
@@ -179,7 +177,10 @@ impl Answer {
     /// The next line without its break; none at the end.
     pub(super) fn line(&mut self) -> anyhow::Result<Option<String>> {
         let mut line = String::new();
-        let length = self.body.read_line(&mut line).context("the service hung up")?;
+        let length = self
+            .body
+            .read_line(&mut line)
+            .context("the service hung up")?;
         Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
     }
 
@@ -220,7 +221,10 @@ fn read_head(reader: &mut impl BufRead) -> anyhow::Result<(u16, Length)> {
         }
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         if name.eq_ignore_ascii_case("content-length") {
-            let bytes = value.trim().parse().context("the service misses a length")?;
+            let bytes = value
+                .trim()
+                .parse()
+                .context("the service misses a length")?;
             length = Length::Left(bytes);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             length = Length::Chunks;
@@ -327,7 +331,10 @@ mod tests {
         let (status, text) = body(
             b"HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\nA;x=y\r\n and a two\r\n0\r\n\r\n",
         );
-        assert_eq!((status, text.expect("whole")), (202, "one and a two".into()));
+        assert_eq!(
+            (status, text.expect("whole")),
+            (202, "one and a two".into())
+        );
     }
 
     #[test]

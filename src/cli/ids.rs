@@ -33,7 +33,11 @@ mod tests {
 
     #[test]
     fn an_id_tells_what_it_is_of() {
-        let cases = [("0000", Kind::Request), ("0100", Kind::Task), ("0102", Kind::Publication)];
+        let cases = [
+            ("0000", Kind::Request),
+            ("0100", Kind::Task),
+            ("0102", Kind::Publication),
+        ];
         for (end, wanted) in cases {
             let id = format!("019aa5c3-1c5e-7000-8000-00000000{end}");
             assert_eq!(kind(&id).expect("an id"), wanted);

@@ -70,8 +70,8 @@ impl Input {
         if path.as_os_str() == "-" {
             return Ok(Box::new(numbered(BufReader::new(io::stdin()))));
         }
-        let file = File::open(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
         Ok(Box::new(numbered(BufReader::new(file))))
     }
 }
@@ -93,7 +93,11 @@ mod tests {
     #[test]
     fn empty_lines_keep_their_number_to_themselves() {
         let lines: Result<Vec<Line>, _> = numbered(&b"one\n\n \nfour\n"[..]).collect();
-        let numbers: Vec<usize> = lines.expect("lines").iter().map(|line| line.number).collect();
+        let numbers: Vec<usize> = lines
+            .expect("lines")
+            .iter()
+            .map(|line| line.number)
+            .collect();
         assert_eq!(numbers, [1, 4]);
     }
 

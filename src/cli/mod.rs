@@ -8,7 +8,6 @@ mod input;
 pub mod options;
 mod orders;
 mod performance;
-mod programs;
 mod status;
 mod submit;
 mod watch;
@@ -24,8 +23,11 @@ use clap::{Parser, Subcommand};
 
 use client::Client;
 use fit::FitOptions;
-use options::{BenchmarkOptions, CheckOptions, Exit, ExitError, GlobalOptions, OnceOptions};
+use options::{CheckOptions, Exit, ExitError, GlobalOptions, OnceOptions};
 use submit::SubmitOptions;
+
+use crate::benchmark::{self, Print, Role, Scale};
+use crate::service::{self, Start};
 
 /// Watches feeds, translates every post into many languages, and publishes each translation once.
 #[derive(Debug, Parser)]
@@ -128,6 +130,16 @@ enum Command {
         /// The folder for `benchmark.json` and the page
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// Does less, for a first look
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Plays one part of a benchmark in a process of its own
+    #[command(hide = true)]
+    BenchmarkRole {
+        /// Which part
+        #[command(subcommand)]
+        role: Role,
     },
     /// Tries settings and credentials, and publishes nothing
     Check {
@@ -137,44 +149,66 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
-pub fn main() -> ExitCode {
+/// Does what the command line says; `start` starts the actors, for the commands that need them.
+pub fn main(start: Start) -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => {
             // An error here means that nobody can be told anything.
             let _ = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
+            return match error.use_stderr() {
+                true => Exit::Usage.into(),
+                false => Exit::Done.into(),
             };
-            return ExitCode::from(exit.code());
         }
     };
-    let done = catch_unwind(AssertUnwindSafe(|| carry_out(line.command, line.global)));
-    let exit = match done {
-        Ok(Ok(exit)) => exit,
-        Ok(Err(error)) => ended_by(&error),
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        carry_out(line.command, line.global, start)
+    }));
+    match done {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => ended_by(&error).into(),
         // The panic itself has been told by its hook.
-        Err(_) => Exit::Internal,
-    };
-    ExitCode::from(exit.code())
+        Err(_) => Exit::Internal.into(),
+    }
 }
 
-fn carry_out(command: Command, global: GlobalOptions) -> anyhow::Result<Exit> {
-    match command {
-        Command::Run => programs::run(global),
-        Command::Once { within } => programs::once(OnceOptions { global, within }),
-        Command::Benchmark { names, out } => {
-            programs::benchmark(BenchmarkOptions { global, names, out })
+fn carry_out(command: Command, global: GlobalOptions, start: Start) -> anyhow::Result<ExitCode> {
+    let exit = match command {
+        Command::Run => service::run(&global, start)?,
+        Command::Once { within } => service::once(&OnceOptions { global, within }, start)?,
+        Command::Check { translate } => service::check(&CheckOptions { global, translate })?,
+        Command::Benchmark { names, out, quick } => {
+            return Ok(measure(names, out, quick, global.json));
         }
-        Command::Check { translate } => programs::check(CheckOptions { global, translate }),
-        Command::Fit(options) => fit::fit(&options, global.json),
-        command => {
-            let client = Client::new(programs::socket_path(&global)?);
-            ask_service(command, &client, global.json)
-        }
+        Command::BenchmarkRole { role } => return Ok(benchmark::role(role)),
+        Command::Fit(options) => fit::fit(&options, global.json)?,
+        command => ask_service(command, &Client::new(socket_path(&global)?), global.json)?,
+    };
+    Ok(exit.into())
+}
+
+fn measure(names: Vec<String>, out: Option<PathBuf>, quick: bool, json: bool) -> ExitCode {
+    benchmark::run(benchmark::Options {
+        names,
+        out,
+        scale: match quick {
+            true => Scale::Quick,
+            false => Scale::Full,
+        },
+        print: match json {
+            true => Print::Json,
+            false => Print::Table,
+        },
+    })
+}
+
+/// The socket that the options name, or else the settings.
+fn socket_path(options: &GlobalOptions) -> anyhow::Result<PathBuf> {
+    match &options.socket {
+        Some(socket) => Ok(socket.clone()),
+        None => crate::settings::socket_path(options)
+            .map_err(|mistakes| ExitError::usage(mistakes.to_string()).into()),
     }
 }
 
@@ -205,6 +239,7 @@ fn ask_service(command: Command, client: &Client, json: bool) -> anyhow::Result<
         | Command::Once { .. }
         | Command::Fit(_)
         | Command::Benchmark { .. }
+        | Command::BenchmarkRole { .. }
         | Command::Check { .. } => Ok(Exit::Internal),
     }
 }
@@ -239,7 +274,9 @@ fn complain(line: impl std::fmt::Display) {
 
 /// A time like `90s`, `10m` or `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let seconds = match unit {
         "s" => 1,

@@ -105,7 +105,10 @@ pub(super) fn review(client: &Client, json: bool) -> anyhow::Result<Exit> {
     for publication in &held.publications {
         let why = publication.why.as_deref().unwrap_or("held");
         let (id, outlet, language) = (&publication.id, &publication.outlet, &publication.language);
-        say(format_args!("{id} {outlet} {language} since {}: {why}", publication.at))?;
+        say(format_args!(
+            "{id} {outlet} {language} since {}: {why}",
+            publication.at
+        ))?;
         for part in &publication.parts {
             say(format_args!("    {}", part.text.replace('\n', "\n    ")))?;
         }

@@ -86,7 +86,9 @@ pub(super) fn overall_line(metrics: &Metrics) -> String {
 /// Memory and processor time: now, average, highest.
 pub(super) fn machine_line(metrics: &Metrics) -> String {
     let shown = |spread: &Spread, show: fn(f64) -> String| {
-        [spread.now, spread.average, spread.max].map(show).join(" / ")
+        [spread.now, spread.average, spread.max]
+            .map(show)
+            .join(" / ")
     };
     let memory = shown(&metrics.rss, size);
     let processor = shown(&metrics.cpu, |percent| format!("{percent:.1} %"));

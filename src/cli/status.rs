@@ -52,15 +52,21 @@ fn request(request: &Request) -> anyhow::Result<()> {
 
 fn task(task: &Task) -> anyhow::Result<()> {
     let (id, target, state, attempts) = (&task.id, &task.target, &task.state, task.attempts);
-    say(format_args!("task {id} to {target}: {state}, attempts {attempts}"))?;
+    say(format_args!(
+        "task {id} to {target}: {state}, attempts {attempts}"
+    ))?;
     for entry in &task.history {
         let why = entry.why.as_deref().unwrap_or_default();
-        say(format_args!("    {} {} {why}", entry.at, entry.state).to_string().trim_end())?;
+        say(format_args!("    {} {} {why}", entry.at, entry.state)
+            .to_string()
+            .trim_end())?;
     }
     if let Some(result) = &task.result {
         let cached = if result.cached { ", known" } else { "" };
         let (provider, cost) = (&result.provider, result.cost_usd);
-        say(format_args!("    by {provider}{cached}, {cost:.6} US dollars"))?;
+        say(format_args!(
+            "    by {provider}{cached}, {cost:.6} US dollars"
+        ))?;
         say(format_args!("    {}", result.text.replace('\n', "\n    ")))?;
     }
     if let Some(error) = &task.error {
@@ -72,7 +78,11 @@ fn task(task: &Task) -> anyhow::Result<()> {
 fn publication(publication: &Publication) -> anyhow::Result<()> {
     let why = publication.why.as_deref().unwrap_or_default();
     let (id, outlet, state) = (&publication.id, &publication.outlet, &publication.state);
-    say(format_args!("    publication {id} at {outlet}: {state} {why}").to_string().trim_end())?;
+    say(
+        format_args!("    publication {id} at {outlet}: {state} {why}")
+            .to_string()
+            .trim_end(),
+    )?;
     for part in &publication.parts {
         if let Some(url) = &part.url {
             say(format_args!("        {url}"))?;
@@ -121,7 +131,9 @@ pub(super) fn service_lines(status: &Status) -> Vec<String> {
 
 fn source_line(source: &Source) -> String {
     let polled = source.last_poll.as_deref().unwrap_or("never");
-    let lag = source.lag_s.map_or(String::new(), |lag| format!(", lag {}", span(lag)));
+    let lag = source
+        .lag_s
+        .map_or(String::new(), |lag| format!(", lag {}", span(lag)));
     let error = because(&source.error);
     let (name, kind, state) = (&source.name, &source.kind, &source.state);
     format!(
@@ -138,7 +150,10 @@ pub(super) fn lane_line(lane: &Lane) -> String {
     );
     for window in &lane.windows {
         let (unit, per) = (&window.unit, &window.per);
-        line.push_str(&format!(", {}/{} {unit} per {per}", window.used, window.limit));
+        line.push_str(&format!(
+            ", {}/{} {unit} per {per}",
+            window.used, window.limit
+        ));
     }
     if let Some(until) = &lane.parked_until {
         line.push_str(&format!(", parked until {until}"));

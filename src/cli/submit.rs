@@ -77,7 +77,11 @@ pub(super) fn submit(client: &Client, options: &SubmitOptions, json: bool) -> an
         n_failed += wait_for(client, &taken, &mut output)?;
     }
     output.writer.flush()?;
-    Ok(if n_failed == 0 { Exit::Done } else { Exit::Failed })
+    Ok(if n_failed == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 /// A line with what became of it.
@@ -226,10 +230,16 @@ fn encode_object(
     options: &SubmitOptions,
 ) -> Result<Vec<u8>, String> {
     let defaults = [
-        ("targets", (!options.to.is_empty()).then(|| json!(options.to))),
+        (
+            "targets",
+            (!options.to.is_empty()).then(|| json!(options.to)),
+        ),
         ("source", options.from.as_ref().map(|from| json!(from))),
-        ("priority", options.priority.as_ref().map(|name| json!(name))),
-        ("publish", options.publish.then(|| json!(true))),
+        (
+            "priority",
+            options.priority.as_ref().map(|name| json!(name)),
+        ),
+        ("publish", options.publish.then_some(Value::Bool(true))),
     ];
     for (name, value) in defaults {
         if let Some(value) = value {
@@ -320,8 +330,8 @@ impl Output {
                 is_json: json,
             });
         };
-        let file = File::create(out)
-            .with_context(|| format!("{} cannot be written", out.display()))?;
+        let file =
+            File::create(out).with_context(|| format!("{} cannot be written", out.display()))?;
         Ok(Self {
             writer: Box::new(BufWriter::new(file)),
             is_json: json || out.extension().is_some_and(|end| end == "jsonl"),
@@ -384,7 +394,10 @@ mod tests {
 
     #[test]
     fn what_a_line_says_itself_wins_over_the_command_line() {
-        let line = encoded(r#"{"text":"a","targets":["de"],"publish":false,"key":"k"}"#, true);
+        let line = encoded(
+            r#"{"text":"a","targets":["de"],"publish":false,"key":"k"}"#,
+            true,
+        );
         let wanted =
             json!({"text": "a", "targets": ["de"], "source": "en", "publish": false, "key": "k"});
         assert_eq!(line, wanted);
