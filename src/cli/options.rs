@@ -1,6 +1,7 @@
 //! What the command line says to the commands that other modules carry out, and what they answer.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -32,17 +33,6 @@ pub struct OnceOptions {
     pub global: GlobalOptions,
     /// How long it may take.
     pub within: Duration,
-}
-
-/// What `benchmark` is told.
-#[derive(Clone, Debug)]
-pub struct BenchmarkOptions {
-    /// The options that every command has.
-    pub global: GlobalOptions,
-    /// The benchmarks wanted; none: all.
-    pub names: Vec<String>,
-    /// The folder for `benchmark.json` and the page.
-    pub out: Option<PathBuf>,
 }
 
 /// What `check` is told.
@@ -79,6 +69,12 @@ impl Exit {
             Self::Unreachable => 69,
             Self::Internal => 70,
         }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
     }
 }
 
