@@ -35,8 +35,9 @@ use crate::ports::{
     Chance, Clock, KnownKey, StoreError, StoreRemedy, TaskRecord, TaskStore, Token,
 };
 
+use crate::setup::OutletLimits;
 use book::{After, Book, Shared, Slots};
-pub use plan::{OutletLimits, OutletRoute};
+pub use plan::OutletRoute;
 use window::Windows;
 use work::{Subject, Work};
 

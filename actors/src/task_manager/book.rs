@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::work::{NowCall, Work};
 use super::plan::Planned;
+use super::work::{NowCall, Work};
 use crate::domain::TaskId;
 use crate::ports::{PublicationRecord, TaskChange, TaskRecord, Token};
 
@@ -70,9 +70,7 @@ pub(super) enum After {
 }
 
 /// What the publications of a commit are to the publisher.
-pub(super) fn planned(
-    publications: &[Planned],
-) -> Vec<PublicationRecord> {
+pub(super) fn planned(publications: &[Planned]) -> Vec<PublicationRecord> {
     publications
         .iter()
         .map(|(publication, state, why)| PublicationRecord {

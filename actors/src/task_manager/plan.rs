@@ -1,15 +1,12 @@
 //! What of a translation is published, where, and in which parts.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::domain::{
     Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task, Timestamp,
 };
 use crate::logic::fit::{Limit, fit};
-use crate::setup::Hold;
+use crate::setup::{Hold, OutletLimits};
 
 /// An outlet as the task manager sees it: values, no actor.
 #[derive(Clone, Debug)]
@@ -23,9 +20,6 @@ pub struct OutletRoute {
     /// What waits for a person.
     pub hold: Hold,
 }
-
-/// The outlets' limits as values; the publisher keeps them, the task manager reads them.
-pub type OutletLimits = Rc<RefCell<HashMap<OutletName, Limit>>>;
 
 /// A publication to be written down, with its state and the reason for it.
 pub(super) type Planned = (Arc<Publication>, PublicationState, Option<Arc<str>>);
