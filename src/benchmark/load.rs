@@ -1,0 +1,464 @@
+//! The load generator: submits texts through the socket as fast as it is let, and asks one at a time.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use tokio::task::LocalSet;
+
+use super::client::{self, UnixConnection};
+use super::corpus;
+use super::machine::processor_seconds_of;
+use super::simulator::{self, TRANSLATE_PATH};
+use super::statistics::{Quantiles, Times, quantile};
+
+/// How many lines one call carries.
+const LINES_A_CALL: u64 = 1_000;
+
+/// How long a refused client waits before it tries again.
+const REFUSED_WAIT: Duration = Duration::from_millis(10);
+
+/// About how many ids are kept, to read some of the tasks back.
+const N_SAMPLES: u64 = 1_000;
+
+/// What the load generator is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Job {
+    /// One text a call.
+    Submits(Bulk),
+    /// Many texts a call, as NDJSON.
+    Lines(Bulk),
+    /// One question at a time.
+    Interactive(Interactive),
+}
+
+/// Texts to hand in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bulk {
+    /// The socket of the service.
+    pub(super) socket: PathBuf,
+    /// Connections with one call in flight each.
+    pub(super) n_clients: u64,
+    /// How many texts; of lines, a multiple of 1,000.
+    pub(super) n_texts: u64,
+    /// The priority of each.
+    pub(super) priority: String,
+    /// No call begins later than this.
+    pub(super) limit: Duration,
+}
+
+/// Questions to ask, alternating with direct calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Interactive {
+    /// The socket of the service.
+    pub(super) socket: PathBuf,
+    /// The simulated provider.
+    pub(super) provider: SocketAddr,
+    /// How many new texts.
+    pub(super) n_new: u64,
+    /// How many times a known text.
+    pub(super) n_known: u64,
+}
+
+/// What came of a [`Job`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    /// Of texts handed in.
+    Bulk(BulkOutcome),
+    /// Of questions.
+    Interactive(InteractiveOutcome),
+}
+
+/// What came of texts handed in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct BulkOutcome {
+    /// Texts that were acknowledged.
+    pub(super) n_acknowledged: u64,
+    /// Answers 503, after which the same text was tried again.
+    pub(super) n_busy: u64,
+    /// Texts that were refused for good.
+    pub(super) n_refused: u64,
+    /// The first answer that refused one.
+    pub(super) first_refusal: Option<String>,
+    /// When the first call began, since 1970.
+    pub(super) began: Duration,
+    /// How long it took from the first call to the last answer.
+    pub(super) taken: Duration,
+    /// The times of the calls.
+    pub(super) calls: Quantiles,
+    /// Ids of some of the tasks.
+    pub(super) sample: Vec<String>,
+    /// Processor time that the load generator used.
+    pub(super) processor_seconds: f64,
+}
+
+/// What came of questions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct InteractiveOutcome {
+    /// Through the service.
+    pub(super) through: Quantiles,
+    /// Straight to the provider.
+    pub(super) direct: Quantiles,
+    /// Median of the differences of neighbours, in microseconds.
+    pub(super) added_p50_us: f64,
+    /// What 99 of 100 differences stay below, in microseconds.
+    pub(super) added_p99_us: f64,
+    /// A text that is known.
+    pub(super) known: Quantiles,
+    /// Answers of the service with a translation.
+    pub(super) n_answered: u64,
+    /// Answers of the service that said the text was known.
+    pub(super) n_cached: u64,
+    /// Calls straight to the provider.
+    pub(super) n_direct: u64,
+}
+
+/// Does a job.
+pub(super) async fn work(job: Job) -> anyhow::Result<Outcome> {
+    match job {
+        Job::Submits(bulk) => hand_in(bulk, submit_calls).await.map(Outcome::Bulk),
+        Job::Lines(bulk) => hand_in(bulk, line_calls).await.map(Outcome::Bulk),
+        Job::Interactive(questions) => ask(questions).await.map(Outcome::Interactive),
+    }
+}
+
+/// A request whose numbers are written anew for each call.
+struct Template {
+    bytes: Vec<u8>,
+    /// Where the number of each text stands.
+    numbers_at: Vec<usize>,
+}
+
+impl Template {
+    fn request(content_type: &str, lines: impl Iterator<Item = String>) -> Self {
+        let mut body = String::new();
+        let mut numbers_at = Vec::new();
+        for (n, line) in (0..).zip(lines) {
+            let text_at = line
+                .find(r#""text":""#)
+                .map_or(0, |at| at + r#""text":""#.len());
+            numbers_at.push(body.len() + text_at + corpus::number_at(n));
+            body.push_str(&line);
+        }
+        let bytes = client::post("/v1/requests", content_type, body.as_bytes());
+        let body_at = bytes.len() - body.len();
+        for at in &mut numbers_at {
+            *at += body_at;
+        }
+        Self { bytes, numbers_at }
+    }
+
+    /// Returns the request with the numbers from `first` on.
+    fn numbered(&mut self, first: u64) -> &[u8] {
+        for (n, at) in (first..).zip(&self.numbers_at) {
+            corpus::write_number(n, &mut self.bytes[*at..*at + corpus::N_DIGITS]);
+        }
+        &self.bytes
+    }
+
+    fn n_texts(&self) -> u64 {
+        self.numbers_at.len() as u64
+    }
+}
+
+fn request_json(n: u64, priority: &str) -> String {
+    format!(
+        r#"{{"text":"{}","targets":["es"],"source":"en","priority":"{priority}"}}"#,
+        corpus::text(n)
+    )
+}
+
+/// A call with one text.
+fn submit_calls(priority: &str) -> Template {
+    Template::request(
+        "application/json",
+        std::iter::once(request_json(0, priority)),
+    )
+}
+
+/// A call with many texts, a line each.
+fn line_calls(priority: &str) -> Template {
+    let lines = (0..LINES_A_CALL).map(|n| request_json(n, priority) + "\n");
+    Template::request("application/x-ndjson", lines)
+}
+
+/// What all clients share.
+struct Progress {
+    next: Cell<u64>,
+    n_texts: u64,
+    until: Instant,
+    outcome: RefCell<BulkOutcome>,
+    times: RefCell<Times>,
+}
+
+impl Progress {
+    /// Returns the first number of the next call, until there is no more to do.
+    fn take(&self, n: u64) -> Option<u64> {
+        let first = self.next.get();
+        if first + n > self.n_texts || Instant::now() >= self.until {
+            return None;
+        }
+        self.next.set(first + n);
+        Some(first)
+    }
+}
+
+async fn hand_in(bulk: Bulk, template: fn(&str) -> Template) -> anyhow::Result<BulkOutcome> {
+    let mut clients = Vec::new();
+    for _ in 0..bulk.n_clients {
+        let connection = client::connect_unix(&bulk.socket)
+            .await
+            .with_context(|| format!("connecting to {}", bulk.socket.display()))?;
+        clients.push((connection, template(&bulk.priority)));
+    }
+    let processor_before = processor_seconds_of("self")?;
+    let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let started = Instant::now();
+    let progress = Rc::new(Progress {
+        next: Cell::new(0),
+        n_texts: bulk.n_texts,
+        until: started + bulk.limit,
+        outcome: RefCell::default(),
+        times: RefCell::new(Times::new()),
+    });
+    let local = LocalSet::new();
+    let mut running = Vec::new();
+    for (connection, template) in clients {
+        running.push(local.spawn_local(repeat(connection, template, progress.clone())));
+    }
+    local
+        .run_until(async {
+            for client in running {
+                client.await.context("a client fell")??;
+            }
+            anyhow::Ok(())
+        })
+        .await?;
+    let taken = started.elapsed();
+    let calls = progress.times.borrow().quantiles();
+    let outcome = progress.outcome.take();
+    Ok(BulkOutcome {
+        began,
+        taken,
+        calls,
+        processor_seconds: processor_seconds_of("self")? - processor_before,
+        ..outcome
+    })
+}
+
+/// Makes one call after the other until there is no more to do.
+async fn repeat(
+    mut connection: UnixConnection,
+    mut template: Template,
+    progress: Rc<Progress>,
+) -> io::Result<()> {
+    let n = template.n_texts();
+    let sample_every = (progress.n_texts / N_SAMPLES).max(1);
+    while let Some(first) = progress.take(n) {
+        loop {
+            let called = Instant::now();
+            let response = connection.exchange(template.numbered(first)).await?;
+            let taken = called.elapsed();
+            if response.status != 503 {
+                progress.times.borrow_mut().add(taken);
+                let mut outcome = progress.outcome.borrow_mut();
+                if n > 1 {
+                    outcome.read_lines(response.status, response.body);
+                } else {
+                    outcome.count(response.status, response.body);
+                    if first.is_multiple_of(sample_every) {
+                        outcome.sample(response.body);
+                    }
+                }
+                break;
+            }
+            progress.outcome.borrow_mut().n_busy += 1;
+            tokio::time::sleep(REFUSED_WAIT).await;
+        }
+    }
+    Ok(())
+}
+
+/// The part of an answer that says which tasks there are now.
+#[derive(Deserialize)]
+struct Accepted {
+    tasks: Vec<AcceptedTask>,
+}
+
+#[derive(Deserialize)]
+struct AcceptedTask {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    status: u16,
+}
+
+impl BulkOutcome {
+    fn count(&mut self, status: u16, answer: &[u8]) {
+        if matches!(status, 200 | 202) {
+            self.n_acknowledged += 1;
+            return;
+        }
+        self.n_refused += 1;
+        self.first_refusal
+            .get_or_insert_with(|| format!("{status}: {}", String::from_utf8_lossy(answer).trim()));
+    }
+
+    fn sample(&mut self, answer: &[u8]) {
+        if let Ok(accepted) = serde_json::from_slice::<Accepted>(answer) {
+            self.sample
+                .extend(accepted.tasks.into_iter().map(|task| task.id));
+        }
+    }
+
+    fn read_lines(&mut self, status: u16, body: &[u8]) {
+        if !matches!(status, 200 | 202) {
+            self.count(status, body);
+            return;
+        }
+        let lines = body.split(|byte| *byte == b'\n');
+        for (n, line) in lines.filter(|line| !line.is_empty()).enumerate() {
+            let status = serde_json::from_slice(line).map_or(0, |line: Line| line.status);
+            self.count(status, line);
+            if n == 0 {
+                self.sample(line);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    translations: Vec<Translation>,
+}
+
+#[derive(Deserialize)]
+struct Translation {
+    cached: bool,
+}
+
+async fn ask(questions: Interactive) -> anyhow::Result<InteractiveOutcome> {
+    let mut service = client::connect_unix(&questions.socket).await?;
+    let mut provider = client::connect_tcp(questions.provider).await?;
+    let (mut through, mut direct, mut known) = (Times::new(), Times::new(), Times::new());
+    let mut added = Vec::new();
+    let mut outcome = InteractiveOutcome::default();
+    for n in 0..questions.n_new {
+        let called = Instant::now();
+        let cached = translate(&mut service, &question(n)).await?;
+        let time_through = called.elapsed();
+        outcome.n_answered += 1;
+        outcome.n_cached += u64::from(cached);
+
+        let call = client::post(
+            TRANSLATE_PATH,
+            "application/json",
+            &simulator::call_body(&corpus::text(questions.n_new + n)),
+        );
+        let called = Instant::now();
+        let response = provider.exchange(&call).await?;
+        let time_direct = called.elapsed();
+        anyhow::ensure!(
+            response.status == 200,
+            "the provider answered {}",
+            response.status
+        );
+        outcome.n_direct += 1;
+
+        through.add(time_through);
+        direct.add(time_direct);
+        added.push((time_through.as_secs_f64() - time_direct.as_secs_f64()) * 1e6);
+    }
+    let known_question = question(0);
+    for _ in 0..questions.n_known {
+        let called = Instant::now();
+        let cached = translate(&mut service, &known_question).await?;
+        known.add(called.elapsed());
+        outcome.n_answered += 1;
+        outcome.n_cached += u64::from(cached);
+    }
+    Ok(InteractiveOutcome {
+        through: through.quantiles(),
+        direct: direct.quantiles(),
+        added_p50_us: quantile(&mut added, 0.5),
+        added_p99_us: quantile(&mut added, 0.99),
+        known: known.quantiles(),
+        ..outcome
+    })
+}
+
+fn question(n: u64) -> Vec<u8> {
+    let body = format!(
+        r#"{{"texts":["{}"],"target":"es","source":"en"}}"#,
+        corpus::text(n)
+    );
+    client::post("/v1/translate", "application/json", body.as_bytes())
+}
+
+/// Asks for one translation; returns whether it was known.
+async fn translate(service: &mut UnixConnection, question: &[u8]) -> anyhow::Result<bool> {
+    let response = service.exchange(question).await?;
+    anyhow::ensure!(
+        response.status == 200,
+        "the service answered {}: {}",
+        response.status,
+        String::from_utf8_lossy(response.body)
+    );
+    let answered: Answered = serde_json::from_slice(response.body)?;
+    let [translation] = answered.translations.as_slice() else {
+        anyhow::bail!(
+            "expected one translation, got {}",
+            answered.translations.len()
+        );
+    };
+    Ok(translation.cached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_carries_the_texts_from_its_first_number_on() {
+        let mut template = line_calls("normal");
+
+        let request = String::from_utf8(template.numbered(2_000).to_vec()).unwrap();
+
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let texts: Vec<String> = body
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|line| line["text"].as_str().unwrap().to_owned())
+            .collect();
+        let wanted: Vec<String> = (2_000..3_000).map(corpus::text).collect();
+        assert_eq!(texts, wanted);
+    }
+
+    #[test]
+    fn lines_count_one_by_one_and_the_first_refusal_is_kept() {
+        let mut outcome = BulkOutcome::default();
+        let body = concat!(
+            r#"{"status":202,"id":"r","tasks":[{"id":"t","target":"es","state":"Submitted"}]}"#,
+            "\n",
+            r#"{"status":400,"title":"bad"}"#,
+            "\n",
+            "broken\n",
+        );
+
+        outcome.read_lines(200, body.as_bytes());
+
+        assert_eq!((outcome.n_acknowledged, outcome.n_refused), (1, 2));
+        assert_eq!(outcome.sample, ["t"]);
+        assert_eq!(
+            outcome.first_refusal.as_deref(),
+            Some(r#"400: {"status":400,"title":"bad"}"#)
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! Throughput: how fast texts are taken, and how fast they are finished.
+
+use std::time::Duration;
+
+use super::super::load::{Bulk, BulkOutcome, Job};
+use super::super::machine::processor_seconds_of;
+use super::super::processes::ProviderProcess;
+use super::super::report::{Row, Target};
+use super::super::service::{Service, Setup};
+use super::{Bench, counts, each_us, finish, rate};
+
+/// Clients that submit one text a call.
+const N_SUBMITTERS: u64 = 64;
+
+/// Clients that submit lines.
+pub(super) const N_LINE_CLIENTS: u64 = 4;
+
+/// No load begins a call later than this.
+pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// Up to which `fdatasync` a disk counts as fast, in milliseconds.
+const FAST_DISK_MS: f64 = 0.2;
+
+/// How long the provider of `latency` takes.
+const LATENCY: Duration = Duration::from_millis(1_200);
+
+/// How many calls to it are in flight.
+const N_IN_FLIGHT: u64 = 200;
+
+/// Calls in flight where the provider has no delay.
+const CONCURRENCY: u64 = 64;
+
+/// What other programs reach, tasks a second on the same scale; none of them keeps tasks durably.
+const SCALE: [(&str, f64); 4] = [
+    ("scale: plain asynchronous Python bot, no store", 11_100.0),
+    ("scale: Rust gateway that only passes on", 11_400.0),
+    ("scale: Celery on Redis", 1_100.0),
+    ("scale: raw requests", 256_000.0),
+];
+
+fn balanced(max_batch_size: u64) -> Setup {
+    Setup {
+        mode: "balanced",
+        concurrency: Some(CONCURRENCY),
+        max_batch_size,
+    }
+}
+
+/// Measures submits with one text a call.
+pub(super) async fn submits(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
+    row.conditions = format!(
+        "{N_SUBMITTERS} clients with one call in flight each, {} distinct texts, provider paused",
+        bench.sizes.n_submits
+    );
+    let bulk = |socket| Bulk {
+        socket,
+        n_clients: N_SUBMITTERS,
+        n_texts: bench.sizes.n_submits,
+        priority: "normal".into(),
+        limit: LOAD_LIMIT,
+    };
+    let taken = take_in(bench, row, |socket| Job::Submits(bulk(socket))).await?;
+    let submits_a_second = rate(taken.n_acknowledged, taken.taken);
+    if bench.fdatasync_ms <= FAST_DISK_MS {
+        row.aimed("submits", submits_a_second, "/s", Target::AtLeast(20_000.0));
+        let p99_ms = taken.calls.p99_us / 1_000.0;
+        row.aimed("acknowledged, p99", p99_ms, "ms", Target::AtMost(15.0));
+    } else {
+        let wanted = 0.7 * N_SUBMITTERS as f64 * 1_000.0 / bench.fdatasync_ms;
+        row.aimed("submits", submits_a_second, "/s", Target::AtLeast(wanted));
+        row.figure("acknowledged, p99", taken.calls.p99_us / 1_000.0, "ms");
+    }
+    row.figure("acknowledged, median", taken.calls.p50_us / 1_000.0, "ms");
+    Ok(())
+}
+
+/// Measures submits as lines.
+pub(super) async fn lines(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
+    row.conditions = format!(
+        "{N_LINE_CLIENTS} clients, 1,000 lines a call, {} distinct texts, provider paused",
+        bench.sizes.n_lines
+    );
+    let taken = take_in(bench, row, |socket| {
+        Job::Lines(Bulk {
+            socket,
+            n_clients: N_LINE_CLIENTS,
+            n_texts: bench.sizes.n_lines,
+            priority: "normal".into(),
+            limit: LOAD_LIMIT,
+        })
+    })
+    .await?;
+    let lines_a_second = rate(taken.n_acknowledged, taken.taken);
+    row.aimed("lines", lines_a_second, "/s", Target::AtLeast(40_000.0));
+    Ok(())
+}
+
+/// Hands in texts while the provider rests, counts them, and lets them be finished.
+async fn take_in(
+    bench: &Bench,
+    row: &mut Row,
+    job: impl FnOnce(std::path::PathBuf) -> Job,
+) -> anyhow::Result<BulkOutcome> {
+    let provider = bench.provider(Duration::ZERO).await?;
+    let folder = bench.data_folder()?;
+    let service = bench
+        .service(&folder, &balanced(10), provider.address)
+        .await?;
+    service.pause().await?;
+    let processor_before = service.processor_seconds()?;
+    let taken = bench.hand_in(job(service.socket().to_owned())).await?;
+    let processor_seconds = service.processor_seconds()? - processor_before;
+    let n_stored = service.n_open().await?;
+    let n_known = service.n_known(&taken.sample).await?;
+    let n_calls = counts(&provider).await?.calls;
+    row.count(
+        "calls while paused",
+        &[("expected", 0), ("the provider", n_calls)],
+    );
+    row.count(
+        "sampled ids",
+        &[
+            ("acknowledged", taken.sample.len() as u64),
+            ("read back", n_known),
+        ],
+    );
+    service.resume().await?;
+    finish(&service, &provider, taken.n_acknowledged).await?;
+    row.count(
+        "texts",
+        &[
+            ("acknowledged", taken.n_acknowledged),
+            ("stored", n_stored),
+            ("completed", service.n_in_state("Completed").await?),
+            ("the provider", counts(&provider).await?.texts),
+        ],
+    );
+    count_refusals(row, &taken);
+    let n = taken.n_acknowledged;
+    row.figure(
+        "processor: service",
+        each_us(processor_seconds, n),
+        "µs/text",
+    );
+    row.figure(
+        "processor: load",
+        each_us(taken.processor_seconds, n),
+        "µs/text",
+    );
+    Ok(taken)
+}
+
+/// Measures from the first submit to the last completion.
+pub(super) async fn end_to_end(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
+    row.conditions = format!(
+        "SQLite, {} distinct texts as NDJSON, {CONCURRENCY} calls in flight",
+        bench.sizes.n_end_to_end
+    );
+    let provider = bench.provider(Duration::ZERO).await?;
+    let folder = bench.data_folder()?;
+    let service = bench
+        .service(&folder, &balanced(1), provider.address)
+        .await?;
+    let run = run_through(bench, row, &service, &provider).await?;
+    row.aimed("tasks", run.rate(), "/s", Target::AtLeast(15_000.0));
+    run.write_processor_times(row);
+    for (name, tasks_a_second) in SCALE {
+        row.figure(name, tasks_a_second, "/s");
+    }
+    Ok(())
+}
+
+/// What a run from submit to completion took.
+pub(super) struct RunThrough {
+    n_tasks: u64,
+    taken: Duration,
+    service_seconds: f64,
+    provider_seconds: f64,
+    load_seconds: f64,
+}
+
+impl RunThrough {
+    /// Returns the tasks in a second.
+    pub(super) fn rate(&self) -> f64 {
+        rate(self.n_tasks, self.taken)
+    }
+
+    fn write_processor_times(&self, row: &mut Row) {
+        for (name, seconds) in [
+            ("processor: service", self.service_seconds),
+            ("processor: simulated provider", self.provider_seconds),
+            ("processor: load", self.load_seconds),
+        ] {
+            row.figure(name, each_us(seconds, self.n_tasks), "µs/task");
+        }
+    }
+}
+
+/// Hands in the texts of `end_to_end` and waits until all are completed.
+pub(super) async fn run_through(
+    bench: &Bench,
+    row: &mut Row,
+    service: &Service,
+    provider: &ProviderProcess,
+) -> anyhow::Result<RunThrough> {
+    let provider_id = provider.process.id().to_string();
+    let service_before = service.processor_seconds()?;
+    let provider_before = processor_seconds_of(&provider_id)?;
+    let taken = bench
+        .hand_in(Job::Lines(Bulk {
+            socket: service.socket().to_owned(),
+            n_clients: N_LINE_CLIENTS,
+            n_texts: bench.sizes.n_end_to_end,
+            priority: "normal".into(),
+            limit: LOAD_LIMIT,
+        }))
+        .await?;
+    let ended = finish(service, provider, taken.n_acknowledged).await?;
+    let run = RunThrough {
+        n_tasks: taken.n_acknowledged,
+        taken: ended.saturating_sub(taken.began),
+        service_seconds: service.processor_seconds()? - service_before,
+        provider_seconds: processor_seconds_of(&provider_id)? - provider_before,
+        load_seconds: taken.processor_seconds,
+    };
+    count_completed(row, service, provider, &taken).await?;
+    Ok(run)
+}
+
+/// Measures what is left of the rate that a slow provider allows.
+pub(super) async fn latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
+    row.conditions = format!(
+        "{} distinct texts of high priority, which may use every slot",
+        bench.sizes.n_latency
+    );
+    let setup = Setup {
+        concurrency: Some(N_IN_FLIGHT),
+        ..balanced(1)
+    };
+    let provider = bench.provider(LATENCY).await?;
+    let folder = bench.data_folder()?;
+    let service = bench.service(&folder, &setup, provider.address).await?;
+    let taken = bench
+        .hand_in(Job::Lines(Bulk {
+            socket: service.socket().to_owned(),
+            n_clients: 1,
+            n_texts: bench.sizes.n_latency,
+            priority: "high".into(),
+            limit: LOAD_LIMIT,
+        }))
+        .await?;
+    let ended = finish(&service, &provider, taken.n_acknowledged).await?;
+    let tasks_a_second = rate(taken.n_acknowledged, ended.saturating_sub(taken.began));
+    let most = N_IN_FLIGHT as f64 / LATENCY.as_secs_f64();
+    row.aimed("tasks", tasks_a_second, "/s", Target::AtLeast(0.95 * most));
+    row.figure(
+        "of what the latency allows",
+        100.0 * tasks_a_second / most,
+        "%",
+    );
+    let n_peak = counts(&provider).await?.peak_in_flight;
+    row.figure("most calls in flight", n_peak as f64, "calls");
+    count_completed(row, &service, &provider, &taken).await
+}
+
+async fn count_completed(
+    row: &mut Row,
+    service: &Service,
+    provider: &ProviderProcess,
+    taken: &BulkOutcome,
+) -> anyhow::Result<()> {
+    row.count(
+        "texts",
+        &[
+            ("acknowledged", taken.n_acknowledged),
+            ("completed", service.n_in_state("Completed").await?),
+            ("the provider", counts(provider).await?.texts),
+        ],
+    );
+    count_refusals(row, taken);
+    Ok(())
+}
+
+/// A refused text is no fast text.
+fn count_refusals(row: &mut Row, taken: &BulkOutcome) {
+    row.count("refused", &[("expected", 0), ("refused", taken.n_refused)]);
+    if let Some(refusal) = &taken.first_refusal {
+        row.conditions += &format!("; first refusal: {refusal}");
+    }
+    if taken.n_busy > 0 {
+        row.figure("answered 503 and tried again", taken.n_busy as f64, "calls");
+    }
+}

@@ -1,0 +1,413 @@
+//! `submit`: hands in texts, and may wait for their translations.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::client::{Answer, Client, LineWriter, Refused};
+use super::complain;
+use super::input::{Input, Line};
+use super::options::{Exit, ExitError};
+use crate::control::wire::{Request, Submission, Task};
+
+/// The most lines that are sent without an answer; more than one chunk can hold.
+const MAX_UNANSWERED: usize = 1 << 16;
+/// For how long one question waits; it is asked again.
+const WAIT_SECONDS: u32 = 60;
+
+/// What `submit` is told.
+#[derive(Args, Debug)]
+pub(super) struct SubmitOptions {
+    /// The text
+    #[arg(conflicts_with = "file", required_unless_present = "file")]
+    text: Option<String>,
+    /// Lines of text, or JSON objects for `.jsonl`; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The languages wanted, like es,fr
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    to: Vec<String>,
+    /// The text's language
+    #[arg(long, value_name = "TAG")]
+    from: Option<String>,
+    /// Publishes the translations
+    #[arg(long)]
+    publish: bool,
+    /// How urgent it is
+    #[arg(long, value_parser = ["high", "normal", "low"])]
+    priority: Option<String>,
+    /// Waits, and gives the translations in the order of the texts
+    #[arg(long)]
+    wait: bool,
+    /// Where the ids or translations go; JSON for `.jsonl`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Hands the texts in.
+pub(super) fn submit(client: &Client, options: &SubmitOptions, json: bool) -> anyhow::Result<Exit> {
+    let input = Input::new(options.text.as_deref(), options.file.as_deref())?;
+    if options.to.is_empty() && !input.is_json() {
+        return Err(ExitError::usage("expected `--to` with a language, like `--to es,fr`").into());
+    }
+    let mut output = Output::new(options.out.as_deref(), json)?;
+    let mut n_failed = 0;
+    let mut taken = Vec::new();
+    hand_in(client, &input, options, |place| {
+        match place.answer {
+            Err(why) => {
+                n_failed += 1;
+                complain(format_args!("line {}: {why}", place.number));
+            }
+            Ok(answer) if options.wait => taken.push((place.number, answer.id)),
+            Ok(answer) => output.id(&answer)?,
+        }
+        Ok(())
+    })?;
+    if options.wait {
+        n_failed += wait_for(client, &taken, &mut output)?;
+    }
+    output.writer.flush()?;
+    Ok(if n_failed == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+/// A line with what became of it.
+struct Place {
+    number: usize,
+    answer: Result<TakenLine, String>,
+}
+
+/// A line of the answer that took something in, as it came and with its id.
+struct TakenLine {
+    id: String,
+    text: String,
+}
+
+/// A line of the answer.
+#[derive(Deserialize)]
+struct AnswerLine {
+    id: Option<String>,
+    detail: Option<String>,
+}
+
+/// A line that was sent, or why it was not.
+struct Sent {
+    number: usize,
+    refused: Option<String>,
+}
+
+/// Streams the lines to the service and tells, in order, what became of each.
+fn hand_in(
+    client: &Client,
+    input: &Input,
+    options: &SubmitOptions,
+    mut tell: impl FnMut(Place) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let lines = input.lines()?;
+    let (writer, connection) = client.stream("/v1/requests")?;
+    let hangup = connection.try_clone()?;
+    thread::scope(|scope| {
+        let (sender, sent) = sync_channel(MAX_UNANSWERED);
+        let is_json = input.is_json();
+        let writing = scope.spawn(move || send(lines, is_json, options, writer, &sender));
+        let told = Answer::read(connection).and_then(|answer| receive(answer, &sent, &mut tell));
+        drop(sent);
+        if told.is_err() {
+            // A writer that waits for room would wait for ever; an error means that it is gone.
+            let _ = hangup.shutdown(Shutdown::Both);
+        }
+        let written = writing
+            .join()
+            .map_err(|_| anyhow!("the lines could not be sent"))?;
+        told.and(written)
+    })
+}
+
+fn send(
+    lines: impl Iterator<Item = io::Result<Line>>,
+    is_json: bool,
+    options: &SubmitOptions,
+    mut writer: LineWriter,
+    sent: &SyncSender<Sent>,
+) -> anyhow::Result<()> {
+    let is_live = options.file.as_deref() == Some(Path::new("-"));
+    let mut broken = None;
+    for line in lines {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        };
+        let encoded = encode(&line.text, is_json, options);
+        let refused = encoded.as_ref().err().cloned();
+        let number = line.number;
+        if sent.send(Sent { number, refused }).is_err() {
+            return Ok(());
+        }
+        if let Ok(line) = encoded {
+            writer.write(&line)?;
+        }
+        if is_live {
+            writer.flush()?;
+        }
+    }
+    writer.finish()?;
+    match broken {
+        None => Ok(()),
+        Some(error) => Err(error).context("the input cannot be read on"),
+    }
+}
+
+fn receive(
+    mut answer: Answer,
+    sent: &Receiver<Sent>,
+    tell: &mut impl FnMut(Place) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for Sent { number, refused } in sent {
+        let answer = match refused {
+            Some(why) => Err(why),
+            None => answered(&mut answer, number)?,
+        };
+        tell(Place { number, answer })?;
+    }
+    Ok(())
+}
+
+fn answered(answer: &mut Answer, number: usize) -> anyhow::Result<Result<TakenLine, String>> {
+    let Some(text) = answer.line()? else {
+        bail!("the service stopped answering at line {number}, expected an answer for every line");
+    };
+    let line: AnswerLine =
+        serde_json::from_str(&text).context("the service answered something unexpected")?;
+    Ok(match line.id {
+        Some(id) => Ok(TakenLine { id, text }),
+        None => Err(line.detail.unwrap_or(text)),
+    })
+}
+
+/// The submission that a line asks for, or why it asks for none.
+fn encode(text: &str, is_json: bool, options: &SubmitOptions) -> Result<Vec<u8>, String> {
+    if !is_json {
+        return Ok(encode_text(text, options));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::String(text)) => Ok(encode_text(&text, options)),
+        Ok(Value::Object(object)) => encode_object(object, options),
+        Ok(_) => Err("expected a JSON object or a JSON string".into()),
+        Err(error) => Err(format!("expected JSON: {error}")),
+    }
+}
+
+fn encode_text(text: &str, options: &SubmitOptions) -> Vec<u8> {
+    let submission = Submission {
+        text,
+        targets: &options.to,
+        source: options.from.as_deref(),
+        priority: options.priority.as_deref(),
+        publish: options.publish,
+    };
+    serde_json::to_vec(&submission).expect("texts are JSON")
+}
+
+/// What the line does not say, the command line says.
+fn encode_object(
+    mut object: Map<String, Value>,
+    options: &SubmitOptions,
+) -> Result<Vec<u8>, String> {
+    let defaults = [
+        (
+            "targets",
+            (!options.to.is_empty()).then(|| json!(options.to)),
+        ),
+        ("source", options.from.as_ref().map(|from| json!(from))),
+        (
+            "priority",
+            options.priority.as_ref().map(|name| json!(name)),
+        ),
+        ("publish", options.publish.then_some(Value::Bool(true))),
+    ];
+    for (name, value) in defaults {
+        if let Some(value) = value {
+            object.entry(name).or_insert(value);
+        }
+    }
+    serde_json::to_vec(&object).map_err(|error| error.to_string())
+}
+
+/// Waits for requests in their order and gives their translations; tells how many failed.
+fn wait_for(
+    client: &Client,
+    taken: &[(usize, String)],
+    output: &mut Output,
+) -> anyhow::Result<usize> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}, {eta} left")
+        .context("the progress bar has a bad template")?;
+    let progress = ProgressBar::new(taken.len() as u64).with_style(style);
+    let mut n_failed = 0;
+    for (number, id) in taken {
+        let request = match settled(client, id) {
+            Ok(request) => request,
+            Err(error) if error.is::<Refused>() => {
+                n_failed += 1;
+                progress.suspend(|| complain(format_args!("line {number}: {error}")));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let troubles = troubles(&request);
+        n_failed += usize::from(!troubles.is_empty());
+        for trouble in troubles {
+            progress.suspend(|| complain(format_args!("line {number}: {trouble}")));
+        }
+        progress.suspend(|| output.translations(&request))?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(n_failed)
+}
+
+fn settled(client: &Client, id: &str) -> anyhow::Result<Request> {
+    loop {
+        let request: Request = client.get(&format!("/v1/requests/{id}?wait={WAIT_SECONDS}"))?;
+        if request.tasks.iter().all(is_settled) {
+            return Ok(request);
+        }
+    }
+}
+
+fn is_settled(task: &Task) -> bool {
+    matches!(task.state.as_str(), "Completed" | "Failed")
+        && task
+            .publications
+            .iter()
+            .all(|publication| !matches!(publication.state.as_str(), "Planned" | "Sending"))
+}
+
+/// What went wrong with a request, a sentence each.
+fn troubles(request: &Request) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for task in &request.tasks {
+        if let Some(error) = &task.error {
+            troubles.push(format!("{}: {}: {}", task.target, error.kind, error.detail));
+        }
+        for publication in &task.publications {
+            if matches!(publication.state.as_str(), "Refused" | "Unknown") {
+                let why = publication.why.as_deref().unwrap_or("no reason given");
+                let (outlet, state) = (&publication.outlet, &publication.state);
+                troubles.push(format!("outlet {outlet}: {state}: {why}"));
+            }
+        }
+    }
+    troubles
+}
+
+/// Where ids and translations go.
+struct Output {
+    writer: Box<dyn Write>,
+    is_json: bool,
+}
+
+impl Output {
+    fn new(out: Option<&Path>, json: bool) -> anyhow::Result<Self> {
+        let Some(out) = out else {
+            return Ok(Self {
+                writer: Box::new(io::stdout()),
+                is_json: json,
+            });
+        };
+        let file =
+            File::create(out).with_context(|| format!("{} cannot be written", out.display()))?;
+        Ok(Self {
+            writer: Box::new(BufWriter::new(file)),
+            is_json: json || out.extension().is_some_and(|end| end == "jsonl"),
+        })
+    }
+
+    fn id(&mut self, answer: &TakenLine) -> anyhow::Result<()> {
+        let line = match self.is_json {
+            true => &answer.text,
+            false => &answer.id,
+        };
+        Ok(writeln!(self.writer, "{line}")?)
+    }
+
+    fn translations(&mut self, request: &Request) -> anyhow::Result<()> {
+        if self.is_json {
+            let line = serde_json::to_string(request).context("the answer is not JSON")?;
+            return Ok(writeln!(self.writer, "{line}")?);
+        }
+        for task in &request.tasks {
+            let text = task.result.as_ref().map_or("", |result| &result.text);
+            match request.tasks.len() {
+                1 => writeln!(self.writer, "{text}")?,
+                _ => writeln!(self.writer, "{}\t{text}", task.target)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> SubmitOptions {
+        SubmitOptions {
+            text: None,
+            file: None,
+            to: vec!["es".into(), "fr".into()],
+            from: Some("en".into()),
+            publish: true,
+            priority: None,
+            wait: false,
+            out: None,
+        }
+    }
+
+    fn encoded(text: &str, is_json: bool) -> Value {
+        let line = encode(text, is_json, &options()).expect("a good line");
+        serde_json::from_slice(&line).expect("JSON")
+    }
+
+    #[test]
+    fn a_line_of_text_is_asked_for_as_the_command_line_says() {
+        let wanted =
+            json!({"text": "a \"b\"", "targets": ["es", "fr"], "source": "en", "publish": true});
+        assert_eq!(encoded("a \"b\"", false), wanted);
+        assert_eq!(encoded(r#""a \"b\"""#, true), wanted);
+    }
+
+    #[test]
+    fn what_a_line_says_itself_wins_over_the_command_line() {
+        let line = encoded(
+            r#"{"text":"a","targets":["de"],"publish":false,"key":"k"}"#,
+            true,
+        );
+        let wanted =
+            json!({"text": "a", "targets": ["de"], "source": "en", "publish": false, "key": "k"});
+        assert_eq!(line, wanted);
+    }
+
+    #[test]
+    fn a_line_that_is_no_submission_is_refused_here() {
+        for line in ["7", "{", "[]"] {
+            let why = encode(line, true, &options()).expect_err("no submission");
+            assert!(why.contains("expected"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Tells whether the service lives, and whether it can take work.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::messages::{LaneView, SourceState};
+use serde_json::json;
+
+use super::app::Answer;
+use super::server::Face;
+use super::status::{Views, views};
+
+/// `GET /healthz`
+pub(super) async fn healthz() -> Answer {
+    Ok(HttpResponse::Ok().json(json!({ "status": "alive" })))
+}
+
+/// `GET /readyz`
+pub(super) async fn readyz(face: web::Data<Face>) -> Answer {
+    let (status, name, why) = match views(&face).await {
+        Err(problem) => unready(problem.to_string()),
+        Ok(views) if !views.backlog.is_open => unready("draining: nothing new is taken".into()),
+        Ok(views) => match troubles(&views) {
+            why if why.is_empty() => (StatusCode::OK, "ready", why),
+            why => (StatusCode::OK, "degraded", why),
+        },
+    };
+    Ok(HttpResponse::build(status).json(json!({ "status": name, "why": why })))
+}
+
+fn unready(why: String) -> (StatusCode, &'static str, Vec<String>) {
+    (StatusCode::SERVICE_UNAVAILABLE, "unready", vec![why])
+}
+
+/// What does not go as it should, a sentence each.
+fn troubles(views: &Views) -> Vec<String> {
+    let mut why = Vec::new();
+    for source in &views.sources {
+        if source.state == SourceState::Failing {
+            let cause = source.error.as_deref().unwrap_or("it does not say why");
+            why.push(format!("source {} fails: {cause}", source.name));
+        }
+    }
+    for lane in views.lanes.iter().filter(|lane| waits_for_person(lane)) {
+        let cause = lane.why.unwrap_or("it does not say why");
+        why.push(format!("lane {} waits for a person: {cause}", lane.name));
+    }
+    for outlet in &views.outlets {
+        if outlet.state == "failing" {
+            let cause = outlet.error.as_deref().unwrap_or("it does not say why");
+            why.push(format!("outlet {} fails: {cause}", outlet.name));
+        }
+    }
+    if views.backlog.unknown > 0 {
+        let n_unknown = views.backlog.unknown;
+        why.push(format!("{n_unknown} publications have an open fate"));
+    }
+    why
+}
+
+/// A lane that waits for a person is parked until the end of time.
+fn waits_for_person(lane: &LaneView) -> bool {
+    lane.parked_until == Some(Timestamp::from_millis(i64::MAX))
+}

@@ -1,0 +1,120 @@
+//! The local socket and its TCP twin: what people and programs ask of the running service.
+
+mod app;
+mod body;
+mod cache;
+mod events;
+mod figures;
+mod health;
+mod lines;
+mod operations;
+mod problem;
+mod publications;
+mod requests;
+mod server;
+mod socket;
+mod status;
+mod submission;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod translate;
+mod waiters;
+pub mod wire;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_rt::ArbiterHandle;
+use babelfeed_actors::domain::{Language, Moment, REQUESTS};
+use babelfeed_actors::ports::Clock;
+use babelfeed_actors::system::Handles;
+use tokio::sync::{mpsc, oneshot};
+
+pub use figures::metrics;
+pub use server::{Running, serve};
+
+use crate::telemetry::process::Process;
+
+/// What control needs to answer.
+pub struct Control {
+    /// The actors.
+    pub handles: Handles,
+    /// Where translations of requests may be published.
+    pub outlets: Vec<OutletRoute>,
+    /// Where orders go that are not the actors' business.
+    pub commands: mpsc::Sender<Command>,
+    /// The program's version.
+    pub version: &'static str,
+    /// When the service started.
+    pub started: Moment,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What memory and processor time are used.
+    pub process: Process,
+    /// What a client must bear on TCP.
+    pub token: Option<BearerToken>,
+    /// Hears of each thread that serves, so that somebody can look after it.
+    pub watch: Arc<dyn Fn(ArbiterHandle) + Send + Sync>,
+}
+
+/// What decides whether an outlet takes the translation of a request.
+#[derive(Clone, Debug)]
+pub struct OutletRoute {
+    /// The language that it receives.
+    pub language: Language,
+    /// The sources that it takes, `requests` among them; none: all.
+    pub from: Option<Vec<Arc<str>>>,
+}
+
+impl OutletRoute {
+    /// Whether the outlet receives translations of requests into that language.
+    pub fn takes(&self, target: &Language) -> bool {
+        let is_open = |from: &Vec<Arc<str>>| from.iter().any(|name| &**name == REQUESTS);
+        &self.language == target && self.from.as_ref().is_none_or(is_open)
+    }
+}
+
+/// An order to the service itself.
+#[derive(Debug)]
+pub enum Command {
+    /// Read the settings again; answered with what is wrong with them, if something is.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// Stop; answered when the order was understood, before anything ends.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The secret that a client on TCP must know.
+#[derive(Clone)]
+pub struct BearerToken(Arc<str>);
+
+impl BearerToken {
+    /// The secret; none for an empty text.
+    pub fn new(secret: &str) -> Option<Self> {
+        (!secret.is_empty()).then(|| Self(secret.into()))
+    }
+
+    /// The secret itself.
+    fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(hidden)")
+    }
+}
+
+/// Where control is served.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The path of the Unix socket, at most 107 bytes.
+    pub socket: PathBuf,
+    /// The TCP address, if any.
+    pub tcp: Option<SocketAddr>,
+    /// The threads that serve each of the two.
+    pub workers: usize,
+}

@@ -1,0 +1,151 @@
+//! Carries out a person's orders to sources, providers, outlets and the service itself.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use babelfeed_actors::domain::{Lane, OutletName, SourceName};
+use babelfeed_actors::messages::{
+    Adjust, Adjustment, Drain, OpenIntake, PauseOutlet, PauseSource, PollNow, ResumeOutlet,
+    ResumeSource, UnknownName,
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::Command;
+use super::app::{Answer, ask, segment};
+use super::body::{SMALL, json_or_default};
+use super::problem::Problem;
+use super::server::Face;
+
+/// How long a person waits for a poll, which may read many pages.
+const POLL_PATIENCE: Duration = Duration::from_secs(600);
+/// How long the service may take to understand an order.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderBody {
+    name: Option<String>,
+}
+
+/// `POST /v1/control/{order}`
+pub(super) async fn order(
+    face: web::Data<Face>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let order = segment(&request, "order").to_owned();
+    let body: OrderBody = json_or_default(&request, payload, SMALL).await?;
+    let name = body.name.as_deref();
+    match order.as_str() {
+        "pause" => pause(&face, name).await?,
+        "resume" => resume(&face, name).await?,
+        "poll" => poll(&face, name).await?,
+        "drain" => drain(&face, name).await?,
+        "reload" => reload(&face, name).await?,
+        "stop" => stop(&face, name).await?,
+        _ => {
+            return Err(Problem::not_found(format!(
+                "`{order}` is no order, expected pause, resume, poll, drain, reload or stop"
+            )));
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({ "done": order, "name": name })))
+}
+
+async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    let handles = &face.control.handles;
+    let source = PauseSource(name.map(SourceName::from));
+    let lane = Adjust {
+        lane: name.map(Lane::from),
+        adjustment: Adjustment::Pause,
+    };
+    let outlet = PauseOutlet(name.map(OutletName::from));
+    somebody_knew([
+        ask(&handles.pause_source, source).await?,
+        ask(&handles.adjust, lane).await?,
+        ask(&handles.pause_outlet, outlet).await?,
+    ])
+}
+
+async fn resume(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    let handles = &face.control.handles;
+    if name.is_none() {
+        ask(&handles.open_intake, OpenIntake).await?;
+    }
+    let source = ResumeSource(name.map(SourceName::from));
+    let lane = Adjust {
+        lane: name.map(Lane::from),
+        adjustment: Adjustment::Resume,
+    };
+    let outlet = ResumeOutlet(name.map(OutletName::from));
+    somebody_knew([
+        ask(&handles.resume_source, source).await?,
+        ask(&handles.adjust, lane).await?,
+        ask(&handles.resume_outlet, outlet).await?,
+    ])
+}
+
+/// A name may be a source's, a provider's and an outlet's at once; it is unknown if it is none's.
+fn somebody_knew(answers: [Result<(), UnknownName>; 3]) -> Result<(), Problem> {
+    let [source, lane, outlet] = answers;
+    Ok(source.or(lane).or(outlet)?)
+}
+
+async fn poll(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    let poll = PollNow(name.map(SourceName::from));
+    let polled = face.control.handles.poll_now.send(poll);
+    timeout(POLL_PATIENCE, polled)
+        .await
+        .map_err(|_| Problem::late("the poll goes on, but nobody waits for it any more"))???;
+    Ok(())
+}
+
+async fn drain(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    refuse_name(name)?;
+    ask(&face.control.handles.pause_source, PauseSource(None)).await??;
+    ask(&face.control.handles.drain, Drain).await
+}
+
+async fn reload(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    refuse_name(name)?;
+    let (reply, answer) = oneshot::channel();
+    command(face, Command::Reload(reply), answer)
+        .await?
+        .map_err(|wrong| Problem::impossible(format!("nothing was reloaded: {wrong}")))
+}
+
+async fn stop(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+    refuse_name(name)?;
+    let (reply, answer) = oneshot::channel();
+    command(face, Command::Stop(reply), answer).await
+}
+
+fn refuse_name(name: Option<&str>) -> Result<(), Problem> {
+    match name {
+        None => Ok(()),
+        Some(name) => Err(Problem::malformed(format!(
+            "`name` is `{name}`, expected none: the order is to the whole service"
+        ))),
+    }
+}
+
+async fn command<T>(
+    face: &Face,
+    command: Command,
+    answer: oneshot::Receiver<T>,
+) -> Result<T, Problem> {
+    let carried_out = async {
+        face.control.commands.send(command).await.ok()?;
+        answer.await.ok()
+    };
+    match timeout(COMMAND_PATIENCE, carried_out).await {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) | Err(_) => Err(Problem::unavailable(
+            "the service does not take orders now, expected it to soon, unless it stops",
+            Duration::from_secs(5),
+        )),
+    }
+}

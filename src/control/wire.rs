@@ -1,0 +1,739 @@
+//! The JSON that goes over the socket, made from nouns and read back by the command line.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use babelfeed_actors::domain::{PublicationState, State, Timestamp};
+use babelfeed_actors::messages::{
+    CacheView, Event, LaneView, OutletView, SourceView, TaskView, WindowView,
+};
+use babelfeed_actors::ports::{Admitted, Ended, PublicationRecord};
+use serde::{Deserialize, Serialize};
+
+use super::problem::write_string;
+
+/// What was taken in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Accepted {
+    /// The request's id.
+    pub id: String,
+    /// Its tasks.
+    pub tasks: Vec<AcceptedTask>,
+}
+
+/// A task of what was taken in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AcceptedTask {
+    /// Its id.
+    pub id: String,
+    /// The language wanted.
+    pub target: String,
+    /// Where it stands.
+    pub state: String,
+}
+
+/// Appends what was taken in, as [`Accepted`] reads it; by hand, because this is the hot path.
+pub(super) fn write_accepted(out: &mut Vec<u8>, admitted: &Admitted, status: Option<u16>) {
+    out.extend_from_slice(br#"{"id":""#);
+    write_shown(out, &admitted.id);
+    out.extend_from_slice(br#"","tasks":["#);
+    for (index, (id, target, state)) in admitted.tasks.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(br#"{"id":""#);
+        write_shown(out, id);
+        out.extend_from_slice(br#"","target":"#);
+        write_string(out, target.as_str());
+        out.extend_from_slice(br#","state":""#);
+        out.extend_from_slice(state.name().as_bytes());
+        out.extend_from_slice(br#""}"#);
+    }
+    out.push(b']');
+    if let Some(status) = status {
+        out.extend_from_slice(br#","status":"#);
+        write_shown(out, &status);
+    }
+    out.push(b'}');
+}
+
+fn write_shown(out: &mut Vec<u8>, value: &impl Display) {
+    write!(out, "{value}").expect("memory takes every byte");
+}
+
+/// A request with its tasks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Request {
+    /// Its id.
+    pub id: String,
+    /// The client's own id of it.
+    pub key: Option<String>,
+    /// The text.
+    pub text: String,
+    /// The text's language, where it is known.
+    pub source: Option<String>,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+/// A task as it stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Task {
+    /// Its id.
+    pub id: String,
+    /// The request's id.
+    pub request: String,
+    /// The text's language, where it is known.
+    pub source: Option<String>,
+    /// The language wanted.
+    pub target: String,
+    /// Where it stands.
+    pub state: String,
+    /// How many calls were made for it.
+    pub attempts: u32,
+    /// What happened.
+    pub history: Vec<Entry>,
+    /// The translation, once it is there.
+    pub result: Option<TaskResult>,
+    /// Why there is none, if it was given up.
+    pub error: Option<TaskError>,
+    /// Where it is published.
+    pub publications: Vec<Publication>,
+}
+
+/// One line of a task's history.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Entry {
+    /// The state entered.
+    pub state: String,
+    /// When.
+    pub at: String,
+    /// The attempts counted until then.
+    pub attempt: u32,
+    /// Why, where it is not the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A translation with who made it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TaskResult {
+    /// The translation.
+    pub text: String,
+    /// Who made it.
+    pub provider: String,
+    /// With which model.
+    pub model: String,
+    /// Whether no call was made for this task.
+    pub cached: bool,
+    /// Tokens sent.
+    pub tokens_in: u64,
+    /// Tokens received.
+    pub tokens_out: u64,
+    /// What it cost, in US dollars.
+    pub cost_usd: f64,
+}
+
+/// Why a task failed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TaskError {
+    /// For programs.
+    pub kind: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// A publication as it stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Publication {
+    /// Its id.
+    pub id: String,
+    /// The task's id.
+    pub task: String,
+    /// The outlet.
+    pub outlet: String,
+    /// Where it stands.
+    pub state: String,
+    /// The language of its parts.
+    pub language: String,
+    /// When the state was entered.
+    pub at: String,
+    /// What is published.
+    pub parts: Vec<Part>,
+    /// Why it stands there, where it is not the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// One post of a publication.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Part {
+    /// The outlet's id of it, once it is out.
+    pub id: Option<String>,
+    /// Where people read it.
+    pub url: Option<String>,
+    /// Where it stands.
+    pub state: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A page of tasks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Tasks {
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What waits for a person.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Held {
+    /// The publications, the oldest first.
+    pub publications: Vec<Publication>,
+}
+
+/// Translations made at once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Translations {
+    /// In the order of the texts.
+    pub translations: Vec<Translated>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Translated {
+    /// The translation.
+    pub text: String,
+    /// Who made it.
+    pub provider: String,
+    /// Whether no call was made for it.
+    pub cached: bool,
+}
+
+/// How the whole service does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_s: f64,
+    /// Whether new work is taken.
+    pub is_open: bool,
+    /// What is watched.
+    pub sources: Vec<Source>,
+    /// What is counted by whom.
+    pub lanes: Vec<Lane>,
+    /// Where is published.
+    pub outlets: Vec<Outlet>,
+    /// Tasks that are not final, by state.
+    pub queue: Queue,
+    /// Publications that are not out, by state.
+    pub publications: OpenPublications,
+    /// How the actors do.
+    pub actors: Vec<ActorFalls>,
+    /// How the cache does.
+    pub cache: Cache,
+}
+
+/// A source as it does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// What it is doing.
+    pub state: String,
+    /// When it was last polled.
+    pub last_poll: Option<String>,
+    /// How far it was behind its latest post, in seconds.
+    pub lag_s: Option<f64>,
+    /// Why the last poll failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Posts seen since the start.
+    pub seen: u64,
+    /// Posts of these that were new.
+    pub new: u64,
+}
+
+/// A lane as it does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Lane {
+    /// Its name.
+    pub name: String,
+    /// Its limits.
+    pub windows: Vec<Window>,
+    /// Permits waited for.
+    pub waiting: u64,
+    /// Calls in flight.
+    pub in_flight: u64,
+    /// Until when it grants nothing.
+    pub parked_until: Option<String>,
+    /// Why it grants nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// US dollars spent today.
+    pub usd_today: f64,
+}
+
+/// One limit of a lane.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Window {
+    /// What is counted.
+    pub unit: String,
+    /// Over what time.
+    pub per: String,
+    /// The most.
+    pub limit: u64,
+    /// How much is used.
+    pub used: u64,
+    /// When all is free again.
+    pub resets_at: Option<String>,
+    /// How it is known.
+    pub known_by: String,
+}
+
+/// An outlet as it does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Outlet {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its language.
+    pub language: String,
+    /// What it is doing.
+    pub state: String,
+    /// Publications waiting for their turn.
+    pub waiting: u64,
+    /// Publications whose fate is open.
+    pub unknown: u64,
+    /// Publications that went out since the start.
+    pub published: u64,
+    /// Publications refused since the start.
+    pub refused: u64,
+    /// Why the last one did not go out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Tasks that are not final, by state.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Queue {
+    /// Not yet durable.
+    pub submitted: u64,
+    /// In the queue.
+    pub queued: u64,
+    /// In a call.
+    pub processing: u64,
+    /// Waiting for a permit.
+    pub rate_limited: u64,
+}
+
+/// Publications that are not out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct OpenPublications {
+    /// On their way.
+    pub publishing: u64,
+    /// Their fate is open.
+    pub unknown: u64,
+    /// Waiting for a person.
+    pub held: u64,
+}
+
+/// How often an actor fell.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ActorFalls {
+    /// The actor.
+    pub name: String,
+    /// How often it fell.
+    pub falls: u64,
+    /// How often it was restarted.
+    pub restarts: u64,
+}
+
+/// How the cache does.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Cache {
+    /// Translations known.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Lookups that were known.
+    pub hits: u64,
+    /// Lookups that began a call.
+    pub misses: u64,
+    /// Lookups that joined a call.
+    pub joined: u64,
+}
+
+/// The figures since the start.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Metrics {
+    /// One for each service.
+    pub services: Vec<Service>,
+    /// How many tasks there were.
+    pub tasks: TaskCounts,
+    /// Resident memory now.
+    pub rss_bytes: u64,
+    /// Processor time now; 100 is one core.
+    pub cpu_percent: f64,
+    /// Resident memory over time.
+    pub rss: Spread,
+    /// Processor time over time.
+    pub cpu: Spread,
+}
+
+/// The figures of one service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Calls.
+    pub calls: u64,
+    /// Calls that went wrong.
+    pub errors: u64,
+    /// Calls a second over the last minute.
+    pub rate: f64,
+    /// Half of them took at most so long.
+    pub p50_ms: f64,
+    /// Nine of ten.
+    pub p90_ms: f64,
+    /// All but one in a hundred.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+}
+
+/// How many tasks there were.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct TaskCounts {
+    /// Handed in.
+    pub submitted: u64,
+    /// Translated.
+    pub completed: u64,
+    /// Given up.
+    pub failed: u64,
+}
+
+/// A figure over time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Spread {
+    /// Its latest value.
+    pub now: f64,
+    /// The mean since the start.
+    pub average: f64,
+    /// The highest since the start.
+    pub max: f64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Happened {
+    /// What it happened to.
+    pub id: String,
+    /// The state entered.
+    pub state: String,
+    /// When.
+    pub at: String,
+    /// Why, where it is not the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// An error, as `application/problem+json` has it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ProblemDetails {
+    /// The name of the status.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// What was wanted.
+    pub detail: String,
+    /// After how many seconds it is worth trying again.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
+}
+
+/// A submission as the command line sends it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Submission<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The languages wanted.
+    pub targets: &'a [String],
+    /// The text's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'a str>,
+    /// How urgent it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<&'a str>,
+    /// Whether the translations are published.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub publish: bool,
+}
+
+/// A time as people write it; what lies past the calendar is its end.
+pub(super) fn time(at: Timestamp) -> String {
+    const LAST: i64 = 253_402_300_799_999;
+    Timestamp::from_millis(at.as_millis().min(LAST)).to_string()
+}
+
+fn text(value: impl Display) -> String {
+    value.to_string()
+}
+
+impl Request {
+    /// The request that these tasks belong to; none without tasks.
+    pub(super) fn of(views: &[TaskView]) -> Option<Self> {
+        use babelfeed_actors::domain::Origin;
+        let request = &views.first()?.record.task.request;
+        let key = match &request.origin {
+            Origin::Client { key } => key.as_ref().map(text),
+            Origin::Post { post, .. } => Some(text(post)),
+        };
+        Some(Self {
+            id: text(request.id),
+            key,
+            text: text(&request.text),
+            source: request.source.as_ref().map(text),
+            tasks: views.iter().map(Task::from).collect(),
+        })
+    }
+}
+
+impl From<&TaskView> for Task {
+    fn from(view: &TaskView) -> Self {
+        let record = &view.record;
+        let (result, error) = match &record.ended {
+            None => (None, None),
+            Some(Ended::Completed(translation)) => (Some(TaskResult::from(translation)), None),
+            Some(Ended::Failed(failure)) => (None, Some(TaskError::from(failure))),
+        };
+        Self {
+            id: text(record.task.id),
+            request: text(record.task.request.id),
+            source: record.task.request.source.as_ref().map(text),
+            target: text(&record.task.target),
+            state: record.lifecycle.state().name().into(),
+            attempts: record.lifecycle.attempts(),
+            history: record.lifecycle.history().iter().map(Entry::from).collect(),
+            result,
+            error,
+            publications: view.publications.iter().map(Publication::from).collect(),
+        }
+    }
+}
+
+impl From<&babelfeed_actors::logic::lifecycle::Entry> for Entry {
+    fn from(entry: &babelfeed_actors::logic::lifecycle::Entry) -> Self {
+        Self {
+            state: entry.state.name().into(),
+            at: time(entry.at),
+            attempt: entry.attempt,
+            why: entry.why.as_ref().map(text),
+        }
+    }
+}
+
+impl From<&babelfeed_actors::domain::Translation> for TaskResult {
+    fn from(translation: &babelfeed_actors::domain::Translation) -> Self {
+        Self {
+            text: text(&translation.text),
+            provider: text(&translation.provider),
+            model: text(&translation.model),
+            cached: translation.cached,
+            tokens_in: translation.usage.tokens_in,
+            tokens_out: translation.usage.tokens_out,
+            cost_usd: translation.usage.cost_usd,
+        }
+    }
+}
+
+impl From<&babelfeed_actors::domain::Failure> for TaskError {
+    fn from(failure: &babelfeed_actors::domain::Failure) -> Self {
+        Self {
+            kind: failure.kind.name().into(),
+            detail: text(&failure.detail),
+        }
+    }
+}
+
+impl From<&PublicationRecord> for Publication {
+    fn from(record: &PublicationRecord) -> Self {
+        let publication = &record.publication;
+        let open = publication.parts.iter().position(|part| part.id.is_none());
+        let part = |(index, part): (usize, &babelfeed_actors::domain::Part)| Part {
+            id: part.id.as_ref().map(text),
+            url: part.url.as_ref().map(text),
+            state: part_state(record.state, part.id.is_some(), open == Some(index))
+                .name()
+                .into(),
+            text: text(&part.text),
+        };
+        Self {
+            id: text(publication.id),
+            task: text(publication.id.task()),
+            outlet: text(&publication.outlet),
+            state: record.state.name().into(),
+            language: text(&publication.language),
+            at: time(record.at),
+            parts: publication.parts.iter().enumerate().map(part).collect(),
+            why: record.why.as_ref().map(text),
+        }
+    }
+}
+
+/// Where one part stands: what is out is out, the first that is not bears the publication's
+/// state, and the later ones have not begun.
+fn part_state(whole: PublicationState, is_out: bool, is_next: bool) -> PublicationState {
+    use PublicationState::{Deleted, Planned, Published, Sending, Unknown};
+    match whole {
+        Deleted | Published => whole,
+        _ if is_out => Published,
+        Sending | Unknown if !is_next => Planned,
+        _ => whole,
+    }
+}
+
+impl From<&SourceView> for Source {
+    fn from(view: &SourceView) -> Self {
+        Self {
+            name: text(&view.name),
+            kind: view.kind.into(),
+            state: view.state.name().into(),
+            last_poll: view.last_poll.map(time),
+            lag_s: view.lag.map(|lag| lag.as_secs_f64()),
+            error: view.error.clone(),
+            seen: view.seen,
+            new: view.new,
+        }
+    }
+}
+
+impl From<&LaneView> for Lane {
+    fn from(view: &LaneView) -> Self {
+        Self {
+            name: text(&view.name),
+            windows: view.windows.iter().map(Window::from).collect(),
+            waiting: view.waiting,
+            in_flight: view.in_flight,
+            parked_until: view.parked_until.map(time),
+            why: view.why.map(text),
+            usd_today: view.usd_today,
+        }
+    }
+}
+
+impl From<&WindowView> for Window {
+    fn from(view: &WindowView) -> Self {
+        Self {
+            unit: view.unit.into(),
+            per: view.per.into(),
+            limit: view.limit,
+            used: view.used,
+            resets_at: view.resets_at.map(time),
+            known_by: view.known_by.into(),
+        }
+    }
+}
+
+impl From<&OutletView> for Outlet {
+    fn from(view: &OutletView) -> Self {
+        Self {
+            name: text(&view.name),
+            kind: view.kind.into(),
+            language: text(&view.language),
+            state: view.state.into(),
+            waiting: view.waiting,
+            unknown: view.unknown,
+            published: view.published,
+            refused: view.refused,
+            error: view.error.clone(),
+        }
+    }
+}
+
+impl From<CacheView> for Cache {
+    fn from(view: CacheView) -> Self {
+        Self {
+            entries: view.entries,
+            bytes: view.bytes,
+            hits: view.hits,
+            misses: view.misses,
+            joined: view.joined,
+        }
+    }
+}
+
+impl Happened {
+    /// The event's name and what it says.
+    pub(super) fn of(event: &Event) -> (&'static str, Self) {
+        let (name, id, state, at, why) = match event {
+            Event::Task { id, state, at, why } => ("task", text(id), State::name(*state), at, why),
+            Event::Publication { id, state, at, why } => (
+                "publication",
+                text(id),
+                PublicationState::name(*state),
+                at,
+                why,
+            ),
+        };
+        let happened = Self {
+            id,
+            state: state.into(),
+            at: time(*at),
+            why: why.as_ref().map(text),
+        };
+        (name, happened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use babelfeed_actors::domain::IdMint;
+    use babelfeed_actors::ports::Outcome;
+
+    #[test]
+    fn what_is_written_by_hand_reads_as_json() {
+        let id = IdMint::default().next(Timestamp::from_millis(1_795_262_700_123), 5);
+        let es = "es".parse().expect("a tag");
+        let fr = "fr".parse().expect("a tag");
+        let admitted = Admitted {
+            outcome: Outcome::New,
+            id,
+            tasks: vec![
+                (id.task(1), es, State::Queued),
+                (id.task(2), fr, State::Failed),
+            ],
+        };
+        let mut line = Vec::new();
+        write_accepted(&mut line, &admitted, Some(202));
+        let accepted: Accepted = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(accepted.id, id.to_string());
+        assert_eq!(accepted.tasks[1].id, id.task(2).to_string());
+        assert_eq!(accepted.tasks[1].state, "Failed");
+        assert!(line.ends_with(br#"],"status":202}"#));
+    }
+
+    #[test]
+    fn the_end_of_time_is_the_end_of_the_calendar() {
+        assert_eq!(
+            time(Timestamp::from_millis(i64::MAX)),
+            "9999-12-31T23:59:59.999Z"
+        );
+    }
+
+    #[test]
+    fn only_the_next_part_bears_an_open_fate() {
+        use PublicationState::{Planned, Published, Unknown};
+        assert_eq!(part_state(Unknown, true, false), Published);
+        assert_eq!(part_state(Unknown, false, true), Unknown);
+        assert_eq!(part_state(Unknown, false, false), Planned);
+    }
+}

@@ -1,0 +1,362 @@
+//! Makes the adapters that the settings name, and hands them over as the system wants them.
+
+use std::num::NonZero;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use anyhow::Context as _;
+use babelfeed_actors::ports::{Clock, Outlet, Provider, Source};
+use babelfeed_actors::setup::{OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig};
+use log::warn;
+
+use super::counted::{Counted, Counts};
+use super::world::SystemChance;
+use crate::http::{HttpConfig, Uri};
+use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
+use crate::outlets::file::FileOutlet;
+use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
+use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
+use crate::providers::gemini::{self, GeminiConfig, GeminiProvider};
+use crate::providers::libretranslate::{self, LibreTranslateConfig, LibreTranslateProvider};
+use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
+use crate::settings::{
+    FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Route, Settings,
+    SourceKind, SourceSettings, Visibility,
+};
+use crate::sources::feed::{FeedConfig, FeedSource, Location};
+use crate::sources::file::{FileConfig, FileSource};
+use crate::stores::SqliteStore;
+
+/// A system that can be started, with the threads of its translators.
+pub(super) struct Prepared {
+    /// What the system is made of.
+    pub(super) setup: Setup,
+    /// The threads.
+    pub(super) arbiters: Vec<Arbiter>,
+    /// What is asked of each provider, in the order of the settings.
+    pub(super) counts: Vec<Arc<Counts>>,
+}
+
+/// Makes everything that these settings name; nothing is read, called or written yet.
+///
+/// # Errors
+/// When an address cannot be one.
+pub(super) fn prepare(
+    settings: &Settings,
+    store: &SqliteStore,
+    clock: &Arc<dyn Clock>,
+    escalate: Rc<dyn Fn(&'static str)>,
+) -> anyhow::Result<Prepared> {
+    for key in idle(settings) {
+        warn!(key = key; "setting makes no difference in this build");
+    }
+    let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
+    let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
+    let sources = settings.sources.iter().map(source_setup);
+    let providers = settings.providers.iter().zip(&counts);
+    let providers = providers.map(|(it, counts)| provider_setup(it, settings, n_arbiters, counts));
+    let outlets = settings.outlets.iter().map(|it| outlet_setup(it, settings));
+    let (sources, providers, outlets) = (
+        sources.collect::<anyhow::Result<_>>()?,
+        providers.collect::<anyhow::Result<_>>()?,
+        outlets.collect::<anyhow::Result<_>>()?,
+    );
+    let arbiters: Vec<Arbiter> = (0..n_arbiters).map(|_| Arbiter::new()).collect();
+    let setup = Setup {
+        clock: Arc::clone(clock),
+        chance: Arc::new(SystemChance),
+        store: Rc::new(store.clone()),
+        memory: Rc::new(store.clone()),
+        sources,
+        providers,
+        outlets,
+        arbiters: arbiters
+            .iter()
+            .map(Arbiter::handle)
+            .collect::<Vec<ArbiterHandle>>(),
+        config: config(settings),
+        escalate,
+    };
+    Ok(Prepared {
+        setup,
+        arbiters,
+        counts,
+    })
+}
+
+/// How many threads the machine runs at once.
+pub(super) fn n_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn config(settings: &Settings) -> SystemConfig {
+    SystemConfig {
+        concurrency: settings.translation.concurrency,
+        max_attempts: settings.translation.max_attempts,
+        timeout: settings.translation.timeout,
+        max_batch_size: settings.batching.max_batch_size,
+        batch_timeout: settings.batching.batch_timeout,
+        cache_entries: settings.cache.max_entries,
+        cache_bytes: settings.cache.max_bytes,
+        cache_ttl: settings.cache.ttl,
+        publishing_concurrency: settings.publishing.concurrency,
+        metrics_every: settings.service.metrics_every,
+    }
+}
+
+fn http_config(settings: &Settings) -> HttpConfig {
+    HttpConfig {
+        keep_alive: settings.translation.keep_alive,
+        dns_ttl: settings.translation.dns_ttl,
+        ..HttpConfig::default()
+    }
+}
+
+/// The adapter of a source.
+pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>> {
+    Ok(match &settings.kind {
+        SourceKind::File(path) => Rc::new(FileSource::new(FileConfig {
+            name: settings.name.clone(),
+            path: path.clone(),
+            language: settings.language.clone(),
+        })),
+        SourceKind::Feed(place) => {
+            let location = match place {
+                FeedPlace::Path(path) => Location::Path(path.clone()),
+                FeedPlace::Url(url) => Location::Url(uri(url, settings.name.as_str())?),
+            };
+            Rc::new(FeedSource::new(FeedConfig {
+                language: settings.language.clone(),
+                respect_hints: settings.respect_hints,
+                ..FeedConfig::new(settings.name.clone(), location)
+            }))
+        }
+    })
+}
+
+fn source_setup(settings: &SourceSettings) -> anyhow::Result<SourceSetup> {
+    Ok(SourceSetup {
+        name: settings.name.clone(),
+        kind: settings.kind.name(),
+        source: source(settings)?,
+        every: settings.every,
+        respects_hints: settings.respect_hints,
+        backfill: settings.backfill,
+    })
+}
+
+/// The adapter of a provider, with its share of the connections.
+pub(super) fn provider(
+    provider: &ProviderSettings,
+    settings: &Settings,
+    n_arbiters: usize,
+) -> anyhow::Result<Box<dyn Provider>> {
+    let http = HttpConfig {
+        connections: provider_connections(settings, n_arbiters),
+        ..http_config(settings)
+    };
+    let model = provider.model.as_deref().unwrap_or_default();
+    let api_key = provider.api_key.clone();
+    Ok(match provider.kind {
+        ProviderKind::OpenAi => Box::new(OpenAiProvider::new(OpenAiConfig {
+            api_key,
+            http,
+            ..OpenAiConfig::new(&provider.base_url, model)
+        })?),
+        ProviderKind::Gemini => Box::new(GeminiProvider::new(GeminiConfig {
+            api_key,
+            http,
+            ..GeminiConfig::new(&provider.base_url, model)
+        })?),
+        ProviderKind::LibreTranslate => {
+            Box::new(LibreTranslateProvider::new(LibreTranslateConfig {
+                api_key,
+                http,
+                ..LibreTranslateConfig::new(&provider.base_url)
+            })?)
+        }
+        ProviderKind::Apertium => Box::new(ApertiumProvider::new(ApertiumConfig {
+            http,
+            ..ApertiumConfig::new(&provider.base_url)
+        })?),
+    })
+}
+
+fn provider_setup(
+    it: &ProviderSettings,
+    settings: &Settings,
+    n_arbiters: usize,
+    counts: &Arc<Counts>,
+) -> anyhow::Result<ProviderSetup> {
+    // Made once here, so that making it on the arbiters cannot fail.
+    provider(it, settings, n_arbiters)?;
+    let max_items = match it.kind {
+        ProviderKind::OpenAi => openai::MAX_ITEMS,
+        ProviderKind::Gemini => gemini::MAX_ITEMS,
+        ProviderKind::LibreTranslate => libretranslate::MAX_ITEMS,
+        ProviderKind::Apertium => apertium::MAX_ITEMS,
+    };
+    let (own, all, counts) = (it.clone(), settings.clone(), Arc::clone(counts));
+    Ok(ProviderSetup {
+        name: it.name.clone(),
+        lane: it.lane.clone(),
+        limits: it.limits,
+        max_items,
+        counts_tokens: it.kind.is_language_model(),
+        price: it.price,
+        order: order(it, settings),
+        build: Arc::new(move || {
+            let made = provider(&own, &all, n_arbiters)
+                .expect("the same settings made the same adapter before");
+            Box::new(Counted::new(made, Arc::clone(&counts)))
+        }),
+    })
+}
+
+/// The connections that one arbiter may have to one provider: one at least, else not too many.
+fn provider_connections(settings: &Settings, n_arbiters: usize) -> usize {
+    (settings.translation.connections / n_arbiters.max(1)).max(1)
+}
+
+/// Who comes first: by the settings' own order, or the cheapest.
+fn order(it: &ProviderSettings, settings: &Settings) -> u32 {
+    let cost = |it: &ProviderSettings| it.price.0 + it.price.1;
+    match settings.routing.by {
+        Route::Price => {
+            let others = settings.providers.iter();
+            let cheaper = others.filter(|other| cost(other) < cost(it)).count();
+            u32::try_from(cheaper).unwrap_or(u32::MAX)
+        }
+        Route::Order | Route::Speed | Route::Share => it.order,
+    }
+}
+
+/// What is written in the settings and makes no difference in this build.
+pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
+    let routing = &settings.routing;
+    [
+        (
+            "routing.by",
+            matches!(routing.by, Route::Speed | Route::Share),
+        ),
+        ("routing.hedge", routing.hedge),
+        (
+            "translation.glossary",
+            settings.translation.glossary.is_some(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_idle)| is_idle.then_some(key))
+    .collect()
+}
+
+/// The adapter of an outlet.
+pub(super) fn outlet(
+    outlet: &OutletSettings,
+    settings: &Settings,
+) -> anyhow::Result<Rc<dyn Outlet>> {
+    Ok(match &outlet.kind {
+        OutletKind::File { path } => Rc::new(FileOutlet::new(path)),
+        OutletKind::Feed { path, title } => Rc::new(FeedOutlet::new(FeedOutletConfig {
+            name: outlet.name.clone(),
+            path: path.clone(),
+            language: outlet.language.clone(),
+            title: title.clone(),
+        })),
+        OutletKind::Mastodon {
+            base_url,
+            token,
+            visibility,
+            ..
+        } => Rc::new(MastodonOutlet::new(MastodonConfig {
+            base_url: uri(base_url, outlet.name.as_str())?,
+            token: token.clone(),
+            visibility: visibility.map(visible),
+            http: http_config(settings),
+            timeout: settings.translation.timeout,
+        })?),
+    })
+}
+
+fn visible(visibility: Visibility) -> mastodon::Visibility {
+    match visibility {
+        Visibility::Public => mastodon::Visibility::Public,
+        Visibility::Unlisted => mastodon::Visibility::Unlisted,
+        Visibility::Private => mastodon::Visibility::Private,
+        Visibility::Direct => mastodon::Visibility::Direct,
+    }
+}
+
+fn outlet_setup(it: &OutletSettings, settings: &Settings) -> anyhow::Result<OutletSetup> {
+    Ok(OutletSetup {
+        name: it.name.clone(),
+        kind: it.kind.name(),
+        outlet: outlet(it, settings)?,
+        language: it.language.clone(),
+        from: it.from.clone(),
+        hold: it.hold,
+        limits: it.limits,
+    })
+}
+
+fn uri(text: &str, name: &str) -> anyhow::Result<Uri> {
+    text.parse()
+        .with_context(|| format!("the address of `{name}` cannot be called"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::options::GlobalOptions;
+
+    fn settings(routing: &str) -> Settings {
+        let provider = |name: &str, price: f64| {
+            format!(
+                "[[provider]]\nname = \"{name}\"\nkind = \"libretranslate\"\n\
+                 base_url = \"http://{name}.example\"\nprice = {{ input = {price} }}\n"
+            )
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("Settings.toml");
+        let text = [
+            routing,
+            &provider("dear", 3.0),
+            &provider("cheap", 0.5),
+            &provider("middle", 1.0),
+        ]
+        .concat();
+        std::fs::write(&file, text).expect("written");
+        let options = GlobalOptions {
+            settings: Some(file),
+            ..GlobalOptions::default()
+        };
+        Settings::load(&options).expect("valid")
+    }
+
+    fn orders(settings: &Settings) -> Vec<u32> {
+        let providers = settings.providers.iter();
+        providers.map(|it| order(it, settings)).collect()
+    }
+
+    #[test]
+    fn the_cheapest_provider_comes_first_where_the_price_decides() {
+        assert_eq!(orders(&settings("")), [1, 2, 3]);
+        assert_eq!(orders(&settings("[routing]\nby = \"price\"\n")), [2, 0, 1]);
+    }
+
+    #[test]
+    fn what_makes_no_difference_is_named() {
+        assert_eq!(idle(&settings("")), Vec::<&str>::new());
+        let text = "[routing]\nby = \"speed\"\nhedge = true\n";
+        assert_eq!(idle(&settings(text)), ["routing.by", "routing.hedge"]);
+    }
+
+    #[test]
+    fn connections_are_divided_over_the_translators() {
+        let settings = settings("");
+        assert_eq!(provider_connections(&settings, 3), 33);
+        assert_eq!(provider_connections(&settings, 101), 1);
+        assert_eq!(provider_connections(&settings, 1), 100);
+    }
+}

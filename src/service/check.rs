@@ -1,0 +1,283 @@
+//! `check`: tries every credential, and says what each source would publish; publishes nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Language, Pair};
+use babelfeed_actors::ports::{Answer, Item, Pack, ProviderError};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{build, load};
+use crate::cli::options::{CheckOptions, Exit};
+use crate::http::install_tls;
+use crate::settings::{OutletSettings, ProviderSettings, Settings, SourceSettings};
+use crate::telemetry::log::install;
+
+/// How long one attempt may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Posts that are asked of a source.
+const POSTS: usize = 1_000;
+/// The text that providers are tried with: one word costs next to nothing.
+const WORD: &str = "Hello";
+/// The text that is shown translated.
+const SENTENCE: &str = "Good news travels slowly, but it travels.";
+
+/// What was found out.
+#[derive(Debug, Serialize)]
+struct Findings {
+    sources: Vec<SourceFinding>,
+    providers: Vec<Finding>,
+    outlets: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceFinding {
+    name: String,
+    /// Posts that it shows now.
+    posts: usize,
+    /// Posts that would be taken at first sight.
+    taken: usize,
+    /// Outlets that each of them would be published at.
+    outlets: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Reads the settings, tries every credential, and says what each source would publish.
+///
+/// # Errors
+/// When the settings make no sense.
+pub fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
+    let settings = load(&options.global)?;
+    install(settings.service.log_format);
+    install_tls();
+    let text = if options.translate { SENTENCE } else { WORD };
+    let findings = actix_rt::System::new().block_on(look(&settings, text))?;
+    if options.global.json {
+        println!("{}", serde_json::to_string(&findings)?);
+    } else {
+        print!("{findings}");
+    }
+    Ok(if findings.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
+    let mut findings = Findings {
+        sources: Vec::new(),
+        providers: Vec::new(),
+        outlets: Vec::new(),
+    };
+    for source in &settings.sources {
+        findings.sources.push(try_source(source, settings).await?);
+    }
+    for provider in &settings.providers {
+        findings
+            .providers
+            .push(try_provider(provider, settings, text).await?);
+    }
+    for outlet in &settings.outlets {
+        findings.outlets.push(try_outlet(outlet, settings).await?);
+    }
+    Ok(findings)
+}
+
+async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Result<SourceFinding> {
+    let adapter = build::source(source)?;
+    let polled = timeout(PATIENCE, adapter.poll(None, POSTS)).await;
+    let (posts, error) = match polled {
+        Ok(Ok(polled)) => (polled.posts.len(), None),
+        Ok(Err(error)) => (0, Some(error.to_string())),
+        Err(_) => (0, Some(format!("no answer within {PATIENCE:?}"))),
+    };
+    let name = source.name.as_str();
+    let takers = settings.outlets.iter().filter(|it| takes(it, name));
+    Ok(SourceFinding {
+        name: name.to_owned(),
+        posts,
+        taken: source.backfill.unwrap_or(posts).min(posts),
+        outlets: takers.map(|outlet| outlet.name.to_string()).collect(),
+        error,
+    })
+}
+
+/// Whether an outlet receives what that source shows.
+fn takes(outlet: &OutletSettings, source: &str) -> bool {
+    let from = outlet.from.as_ref();
+    from.is_none_or(|names| names.iter().any(|name| &**name == source))
+}
+
+async fn try_provider(
+    provider: &ProviderSettings,
+    settings: &Settings,
+    text: &str,
+) -> anyhow::Result<Finding> {
+    let adapter = build::provider(provider, settings, 1)?;
+    let pack = Pack {
+        pair: pair(settings),
+        items: vec![Item {
+            id: "1".into(),
+            text: text.into(),
+            context: None,
+        }],
+    };
+    let wait = settings.translation.timeout.min(PATIENCE);
+    let (note, error) = match adapter.translate(&pack, wait).await {
+        Ok(answer) => (translated(&pack, &answer), None),
+        // It answered, and knew the credential: the languages are another matter.
+        Err(ProviderError::Unsupported { detail }) => (Some(detail), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Ok(Finding {
+        name: provider.name.to_string(),
+        note,
+        error,
+    })
+}
+
+/// From English into the first language that is published.
+fn pair(settings: &Settings) -> Pair {
+    let english: Language = "en".parse().expect("`en` is a language tag");
+    let spanish: Language = "es".parse().expect("`es` is a language tag");
+    let mut targets = settings.outlets.iter().map(|outlet| &outlet.language);
+    let target = targets.find(|target| target.primary() != "en");
+    Pair {
+        source: Some(english),
+        target: target.cloned().unwrap_or(spanish),
+    }
+}
+
+fn translated(pack: &Pack, answer: &Answer) -> Option<String> {
+    let item = answer.items.first()?;
+    Some(format!("{}: {}", pack.pair, item.text))
+}
+
+async fn try_outlet(outlet: &OutletSettings, settings: &Settings) -> anyhow::Result<Finding> {
+    let adapter = build::outlet(outlet, settings)?;
+    let error = match timeout(PATIENCE, adapter.limit()).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {PATIENCE:?}")),
+    };
+    Ok(Finding {
+        name: outlet.name.to_string(),
+        note: None,
+        error,
+    })
+}
+
+impl Findings {
+    fn is_clean(&self) -> bool {
+        self.sources.iter().all(|it| it.error.is_none())
+            && self.providers.iter().all(|it| it.error.is_none())
+            && self.outlets.iter().all(|it| it.error.is_none())
+    }
+}
+
+impl fmt::Display for Findings {
+    /// A line for each source, provider and outlet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for it in &self.sources {
+            match &it.error {
+                Some(error) => writeln!(f, "source {}: failed: {error}", it.name)?,
+                None => writeln!(
+                    f,
+                    "source {}: shows {} posts, takes {} at first sight, publishes each at {}",
+                    it.name,
+                    it.posts,
+                    it.taken,
+                    named(&it.outlets)
+                )?,
+            }
+        }
+        let providers = self.providers.iter().map(|it| ("provider", it));
+        let outlets = self.outlets.iter().map(|it| ("outlet", it));
+        for (what, it) in providers.chain(outlets) {
+            match (&it.error, &it.note) {
+                (Some(error), _) => writeln!(f, "{what} {}: failed: {error}", it.name)?,
+                (None, Some(note)) => writeln!(f, "{what} {}: works, {note}", it.name)?,
+                (None, None) => writeln!(f, "{what} {}: works", it.name)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(outlets: &[String]) -> String {
+    if outlets.is_empty() {
+        "no outlet".to_owned()
+    } else {
+        outlets.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::options::GlobalOptions;
+    use std::fs;
+    use std::net::TcpListener;
+
+    async fn found(folder: &std::path::Path, more: &str) -> Findings {
+        let text = format!(
+            "[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.txt\"\n\
+             [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n\
+             [[outlet]]\nname = \"fr\"\nkind = \"file\"\npath = \"fr.jsonl\"\nlanguage = \"fr\"\n\
+             from = [\"requests\"]\n{more}"
+        );
+        let file = folder.join("Settings.toml");
+        fs::write(&file, text).expect("written");
+        let options = GlobalOptions {
+            settings: Some(file),
+            ..GlobalOptions::default()
+        };
+        let settings = Settings::load(&options).expect("valid");
+        look(&settings, WORD).await.expect("looked")
+    }
+
+    #[actix_rt::test]
+    async fn what_a_source_would_publish_is_told_and_nothing_is_published() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("notes.txt"), "one\ntwo\n").expect("written");
+        let findings = found(folder.path(), "").await;
+        assert!(findings.is_clean(), "{findings}");
+        assert_eq!(
+            findings.to_string(),
+            "source notes: shows 2 posts, takes 2 at first sight, publishes each at es\n\
+             outlet es: works\noutlet fr: works\n"
+        );
+        assert!(!folder.path().join("es.jsonl").exists());
+        assert!(!folder.path().join("data").exists());
+    }
+
+    #[actix_rt::test]
+    async fn a_provider_that_does_not_answer_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("notes.txt"), "one\n").expect("written");
+        // Bound and given back, so that nobody listens there.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|it| it.local_addr())
+            .expect("a port")
+            .port();
+        let provider = format!(
+            "[[provider]]\nname = \"local\"\nkind = \"libretranslate\"\n\
+             base_url = \"http://127.0.0.1:{port}\"\n"
+        );
+        let findings = found(folder.path(), &provider).await;
+        assert!(!findings.is_clean());
+        assert!(findings.to_string().contains("provider local: failed:"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Counts what is asked of a provider: calls, and the texts in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
+use futures_util::future::LocalBoxFuture;
+
+/// What was asked of one provider, by all translators together.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    calls: AtomicU64,
+    texts: AtomicU64,
+}
+
+impl Counts {
+    /// Calls made.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Texts in these calls.
+    pub(super) fn texts(&self) -> u64 {
+        self.texts.load(Ordering::Relaxed)
+    }
+}
+
+/// A provider whose calls are counted.
+pub(super) struct Counted {
+    provider: Box<dyn Provider>,
+    counts: Arc<Counts>,
+}
+
+impl Counted {
+    /// Counts the calls of this provider there.
+    pub(super) fn new(provider: Box<dyn Provider>, counts: Arc<Counts>) -> Self {
+        Self { provider, counts }
+    }
+}
+
+impl Provider for Counted {
+    fn translate<'a>(
+        &'a self,
+        pack: &'a Pack,
+        timeout: Duration,
+    ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
+        self.counts.calls.fetch_add(1, Ordering::Relaxed);
+        self.counts
+            .texts
+            .fetch_add(pack.items.len() as u64, Ordering::Relaxed);
+        self.provider.translate(pack, timeout)
+    }
+}

@@ -1,0 +1,175 @@
+//! A running system with everything around it: started as one, stopped as one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use actix_rt::task::{JoinHandle, spawn_blocking};
+use anyhow::Context as _;
+use babelfeed_actors::domain::{Language, Moment};
+use babelfeed_actors::messages::Stop;
+use babelfeed_actors::ports::Clock;
+use babelfeed_actors::system::Handles;
+use log::{info, warn};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::Start;
+use super::build::Prepared;
+use super::warm::warm;
+use super::watchdog::Watchdog;
+use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
+use crate::settings::Settings;
+use crate::telemetry::metrics::Teller;
+use crate::telemetry::process::Process;
+
+/// What the system may need beyond its drain timeout to write everything down.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a translator's thread gets to end.
+const JOIN: Duration = Duration::from_secs(2);
+/// The threads that serve each face of control.
+const WORKERS: usize = 2;
+
+/// What outlives every system of this process.
+pub(super) struct Surroundings {
+    /// What starts the actors.
+    pub(super) start: Start,
+    /// Time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// When the process started.
+    pub(super) started: Moment,
+    /// What memory and processor time are used.
+    pub(super) process: Process,
+    /// Who looks after the arbiters.
+    pub(super) watchdog: Watchdog,
+    /// Where orders of control go.
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+/// A running system.
+pub(super) struct Live {
+    handles: Handles,
+    arbiters: Vec<Arbiter>,
+    control: Running,
+    teller: Option<Teller>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Live {
+    /// Starts what was prepared, and opens control.
+    ///
+    /// # Errors
+    /// When control cannot be opened.
+    pub(super) fn start(
+        prepared: Prepared,
+        settings: &Settings,
+        surroundings: &Surroundings,
+    ) -> anyhow::Result<Self> {
+        for (index, arbiter) in prepared.arbiters.iter().enumerate() {
+            let name = format!("translator {}", index + 1);
+            surroundings.watchdog.watch(name, arbiter.handle());
+        }
+        let handles = (surroundings.start)(prepared.setup);
+        let control = open_control(&handles, settings, surroundings)?;
+        let data_dir = &settings.service.data_dir;
+        let teller = settings
+            .service
+            .monitoring
+            .then(|| Teller::new(handles.clone(), surroundings.process.clone(), data_dir));
+        let mut background = Vec::new();
+        if let Some(teller) = teller.clone() {
+            let every = settings.service.metrics_every;
+            background.push(actix_rt::spawn(
+                async move { teller.tell_every(every).await },
+            ));
+        }
+        if let Some(file) = settings.cache.warm_file.clone() {
+            let handles = handles.clone();
+            let targets: BTreeSet<Language> = settings
+                .outlets
+                .iter()
+                .map(|it| it.language.clone())
+                .collect();
+            background.push(actix_rt::spawn(async move {
+                warm(handles, &file, &targets).await;
+            }));
+        }
+        Ok(Self {
+            handles,
+            arbiters: prepared.arbiters,
+            control,
+            teller,
+            background,
+        })
+    }
+
+    /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.
+    pub(super) async fn stop(self, drain: Duration) {
+        for task in &self.background {
+            task.abort();
+        }
+        // Control still answers meanwhile: intake with 503, questions as ever.
+        let stopped = timeout(drain + GRACE, self.handles.stop.send(Stop(drain))).await;
+        if !matches!(stopped, Ok(Ok(()))) {
+            warn!("not stopped in time, the rest is recovered at the next start");
+        }
+        if let Some(teller) = &self.teller {
+            teller.tell().await;
+        }
+        self.control.stop().await;
+        drop((self.teller, self.handles));
+        join(self.arbiters).await;
+        info!("stopped");
+    }
+}
+
+fn open_control(
+    handles: &Handles,
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Running> {
+    let outlets = settings.outlets.iter().map(|outlet| OutletRoute {
+        language: outlet.language.clone(),
+        from: outlet.from.clone(),
+    });
+    let token = settings.http.token.as_ref();
+    let watchdog = surroundings.watchdog.clone();
+    let control = Control {
+        handles: handles.clone(),
+        outlets: outlets.collect(),
+        commands: surroundings.commands.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        started: surroundings.started,
+        clock: Arc::clone(&surroundings.clock),
+        process: surroundings.process.clone(),
+        token: token.and_then(|token| BearerToken::new(token.expose())),
+        watch: Arc::new(move |arbiter| watchdog.watch("control", arbiter)),
+    };
+    let listen = Listen {
+        socket: settings.service.socket.clone(),
+        tcp: settings.http.listen,
+        workers: WORKERS,
+    };
+    let running = serve(control, listen)
+        .with_context(|| format!("cannot be heard at {}", settings.service.socket.display()))?;
+    info!(
+        socket:% = settings.service.socket.display(),
+        tcp:? = running.tcp();
+        "ready"
+    );
+    Ok(running)
+}
+
+/// Stops the threads; one that does not end is left behind.
+pub(super) async fn join(arbiters: Vec<Arbiter>) {
+    for arbiter in &arbiters {
+        arbiter.stop();
+    }
+    for arbiter in arbiters {
+        let ended = timeout(JOIN, spawn_blocking(move || arbiter.join())).await;
+        if !matches!(ended, Ok(Ok(Ok(())))) {
+            warn!("a translator's thread did not end in order");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `once`: polls every source once, finishes what there is to do, and reports.
+
+mod report;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PollNow, Stop};
+use babelfeed_actors::ports::Clock;
+use babelfeed_actors::system::Handles;
+use log::{info, warn};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::build::{Prepared, prepare};
+use super::live::join;
+use super::lock::DataLock;
+use super::watchdog::Watchdog;
+use super::world::SystemClock;
+use super::{Start, bite, close_store, escalate, load, open_store, signals};
+use crate::cli::options::{Exit, OnceOptions};
+use crate::http::install_tls;
+use crate::settings::Settings;
+use crate::stores::SqliteStore;
+use crate::telemetry::log::install;
+use crate::telemetry::metrics::Teller;
+use crate::telemetry::process::Process;
+use report::Report;
+
+/// How often is looked whether everything is done.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What the system may need beyond its drain timeout to write everything down.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Polls every source once, translates and publishes what it found and any backlog, and reports.
+///
+/// # Errors
+/// When the settings make no sense, the data folder is in use, or something cannot be opened.
+pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
+    let settings = load(&options.global)?;
+    install(settings.service.log_format);
+    install_tls();
+    let _lock = DataLock::acquire(&settings.service.data_dir)?;
+    let mut signal = signals::listen()?;
+    let report = actix_rt::System::new().block_on(async {
+        let store = open_store(&settings.store)?;
+        let watchdog = Watchdog::start(bite)?;
+        watchdog.watch("main", actix_rt::Arbiter::current());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let prepared = prepare(&settings, &store, &clock, Rc::new(escalate))?;
+        for (index, arbiter) in prepared.arbiters.iter().enumerate() {
+            watchdog.watch(format!("translator {}", index + 1), arbiter.handle());
+        }
+        let within = async {
+            select! {
+                name = &mut signal => info!(signal = name.unwrap_or("none"); "stopping"),
+                () = sleep(options.within) => warn!("not everything was done in time"),
+            }
+        };
+        let report = work(&settings, &store, prepared, start, within).await;
+        close_store(&store).await;
+        report
+    })?;
+    if options.global.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+async fn work(
+    settings: &Settings,
+    store: &SqliteStore,
+    prepared: Prepared,
+    start: Start,
+    within: impl Future<Output = ()>,
+) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    let before = babelfeed_actors::ports::TaskStore::tally(store).await?;
+    let Prepared {
+        setup,
+        arbiters,
+        counts,
+    } = prepared;
+    let handles = start(setup);
+    let polled_and_done = async {
+        poll_each_once(&handles).await?;
+        finish(&handles).await
+    };
+    let ended = select! {
+        ended = polled_and_done => ended,
+        () = within => Ok(()),
+    };
+    let drain = settings.service.drain_timeout;
+    let gathered = match ended {
+        Ok(()) => {
+            // What is still under way ends or goes back, so that the report tells the truth.
+            let stop = handles.stop.send(Stop(drain));
+            if !matches!(timeout(drain + GRACE, stop).await, Ok(Ok(()))) {
+                warn!("not stopped in time, the rest is recovered at the next start");
+            }
+            Report::gather(&handles, store, settings, &counts, before.failed, began).await
+        }
+        Err(error) => Err(error),
+    };
+    if settings.service.monitoring {
+        let data_dir = &settings.service.data_dir;
+        Teller::new(handles.clone(), Process::new(), data_dir)
+            .tell()
+            .await;
+    }
+    drop(handles);
+    join(arbiters).await;
+    gathered
+}
+
+/// Polls every source, and lets it rest from then on.
+async fn poll_each_once(handles: &Handles) -> anyhow::Result<()> {
+    const ENDED: &str = "the sources are not heard any more";
+    handles
+        .poll_now
+        .send(PollNow(None))
+        .await
+        .context(ENDED)?
+        .context("sources cannot be polled")?;
+    handles
+        .pause_source
+        .send(PauseSource(None))
+        .await
+        .context(ENDED)?
+        .context("sources cannot be paused")
+}
+
+/// Waits until nothing is to be done without a person.
+async fn finish(handles: &Handles) -> anyhow::Result<()> {
+    loop {
+        let look = timeout_at(Instant::now() + GRACE, handles.depth.send(Depth)).await;
+        // An actor that fell, or is busy, is asked again.
+        if let Ok(Ok(Ok(backlog))) = look
+            && is_finished(&backlog)
+        {
+            return Ok(());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether all tasks are final and all publications out, held, refused or unknown.
+const fn is_finished(backlog: &Backlog) -> bool {
+    backlog.submitted == 0
+        && backlog.queued == 0
+        && backlog.processing == 0
+        && backlog.rate_limited == 0
+        && backlog.publishing == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_person_is_finished_and_what_is_under_way_is_not() {
+        let waiting = Backlog {
+            held: 2,
+            unknown: 1,
+            completed: 5,
+            failed: 1,
+            ..Backlog::default()
+        };
+        assert!(is_finished(&waiting));
+        let sending = Backlog {
+            publishing: 1,
+            ..waiting
+        };
+        assert!(!is_finished(&sending));
+        let limited = Backlog {
+            rate_limited: 1,
+            ..waiting
+        };
+        assert!(!is_finished(&limited));
+    }
+}

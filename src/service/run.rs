@@ -1,0 +1,115 @@
+//! `run`: the service, until somebody ends it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use babelfeed_actors::ports::Clock;
+use log::info;
+use tokio::select;
+use tokio::sync::{mpsc, oneshot};
+
+use super::live::{Live, Surroundings};
+use super::lock::DataLock;
+use super::reload::{Reloaded, reload};
+use super::watchdog::Watchdog;
+use super::world::SystemClock;
+use super::{Start, bite, build, close_store, escalate, load, open_store, signals};
+use crate::cli::options::{Exit, GlobalOptions};
+use crate::control::Command;
+use crate::http::install_tls;
+use crate::settings::Settings;
+use crate::stores::SqliteStore;
+use crate::telemetry::log::install;
+use crate::telemetry::process::Process;
+
+/// Orders that may wait for the service to hear them.
+const ORDERS: usize = 16;
+
+/// Runs the service until `stop`, SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the settings make no sense, the data folder is in use, or something cannot be opened.
+pub fn run(options: &GlobalOptions, start: Start) -> anyhow::Result<Exit> {
+    let settings = load(options)?;
+    install(settings.service.log_format);
+    install_tls();
+    let _lock = DataLock::acquire(&settings.service.data_dir)?;
+    let signal = signals::listen()?;
+    actix_rt::System::new().block_on(async {
+        let store = open_store(&settings.store)?;
+        let ended = serve(options, settings, &store, signal, start).await;
+        close_store(&store).await;
+        ended.map(|()| Exit::Done)
+    })
+}
+
+/// Why a running system is stopped.
+enum Order {
+    /// The process ends.
+    Stop,
+    /// Another system takes its place.
+    Rebuild(Box<Settings>, Box<build::Prepared>),
+}
+
+pub(super) async fn serve(
+    options: &GlobalOptions,
+    mut settings: Settings,
+    store: &SqliteStore,
+    mut signal: oneshot::Receiver<&'static str>,
+    start: Start,
+) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let watchdog = Watchdog::start(bite)?;
+    watchdog.watch("main", actix_rt::Arbiter::current());
+    let (commands, mut orders) = mpsc::channel(ORDERS);
+    let surroundings = Surroundings {
+        start,
+        started: clock.now(),
+        clock,
+        process: Process::new(),
+        watchdog,
+        commands,
+    };
+    let prepare = |settings: &Settings| {
+        build::prepare(settings, store, &surroundings.clock, Rc::new(escalate))
+    };
+    let mut prepared = prepare(&settings)?;
+    loop {
+        let live = Live::start(prepared, &settings, &surroundings)?;
+        let order = loop {
+            select! {
+                name = &mut signal => {
+                    info!(signal = name.unwrap_or("none"); "stopping");
+                    break Order::Stop;
+                }
+                command = orders.recv() => match command {
+                    None => break Order::Stop,
+                    Some(Command::Stop(answer)) => {
+                        info!("stopping, because control says so");
+                        // Who asked may have gone; the order stands.
+                        let _ = answer.send(());
+                        break Order::Stop;
+                    }
+                    Some(Command::Reload(answer)) => {
+                        let (answered, order) = match reload(options, &settings, &prepare) {
+                            Ok(Reloaded::Same) => (Ok(()), None),
+                            Ok(Reloaded::Changed(changed, prepared)) => {
+                                (Ok(()), Some(Order::Rebuild(changed, prepared)))
+                            }
+                            Err(why) => (Err(why), None),
+                        };
+                        let _ = answer.send(answered);
+                        if let Some(order) = order {
+                            break order;
+                        }
+                    }
+                }
+            }
+        };
+        live.stop(settings.service.drain_timeout).await;
+        match order {
+            Order::Stop => return Ok(()),
+            Order::Rebuild(changed, next) => (settings, prepared) = (*changed, *next),
+        }
+    }
+}

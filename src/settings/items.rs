@@ -1,0 +1,541 @@
+//! The named things: sources, providers and outlets, with what each kind must be told.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Lane, Language, OutletName, ProviderName, REQUESTS, SourceName};
+use babelfeed_actors::setup::{Hold, LaneLimits};
+use config::{Value, ValueKind};
+
+use super::reader::{
+    Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
+    texts, whole,
+};
+use crate::secret::Secret;
+
+/// `[[source]]`: something that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Its name.
+    pub name: SourceName,
+    /// What it is.
+    pub kind: SourceKind,
+    /// How often it is polled.
+    pub every: Duration,
+    /// Whether the server may lengthen that.
+    pub respect_hints: bool,
+    /// The language of what does not tell its own.
+    pub language: Option<Language>,
+    /// How many of the posts that are there at first sight are taken; none: all.
+    pub backfill: Option<usize>,
+}
+
+/// What a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An RSS, Atom or JSON feed.
+    Feed(FeedPlace),
+    /// A file that grows line by line.
+    File(PathBuf),
+}
+
+/// Where a feed is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedPlace {
+    /// On the web.
+    Url(String),
+    /// On this machine.
+    Path(PathBuf),
+}
+
+impl SourceKind {
+    /// Its name in the settings.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Feed(_) => "feed",
+            Self::File(_) => "file",
+        }
+    }
+}
+
+/// `[[provider]]`: something that translates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderSettings {
+    /// Its name.
+    pub name: ProviderName,
+    /// What it is.
+    pub kind: ProviderKind,
+    /// Where its routes begin, without a slash at the end.
+    pub base_url: String,
+    /// The model; none where the kind has none.
+    pub model: Option<String>,
+    /// The credential; none for a server that asks for none.
+    pub api_key: Option<Secret>,
+    /// Whoever counts us: named after the first provider of this address, credential and model.
+    pub lane: Lane,
+    /// The limits that are known.
+    pub limits: LaneLimits,
+    /// US dollars per million tokens, in and out.
+    pub price: (f64, f64),
+    /// Who comes first: the lowest.
+    pub order: u32,
+}
+
+/// What a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Whatever speaks OpenAI's chat completions.
+    OpenAi,
+    /// Google's Gemini.
+    Gemini,
+    /// A LibreTranslate server.
+    LibreTranslate,
+    /// An Apertium server.
+    Apertium,
+}
+
+impl ProviderKind {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("openai", Self::OpenAi),
+        ("gemini", Self::Gemini),
+        ("libretranslate", Self::LibreTranslate),
+        ("apertium", Self::Apertium),
+    ];
+
+    /// Its name in the settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Gemini => "gemini",
+            Self::LibreTranslate => "libretranslate",
+            Self::Apertium => "apertium",
+        }
+    }
+
+    /// Whether it is a language model, which has a name and counts tokens.
+    pub const fn is_language_model(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Gemini)
+    }
+}
+
+/// `[[outlet]]`: something that publishes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutletSettings {
+    /// Its name.
+    pub name: OutletName,
+    /// What it is.
+    pub kind: OutletKind,
+    /// The language that it receives.
+    pub language: Language,
+    /// The sources that it takes, `requests` among them; none: all.
+    pub from: Option<Vec<Arc<str>>>,
+    /// What waits for a person.
+    pub hold: Hold,
+    /// The limits of its account.
+    pub limits: LaneLimits,
+}
+
+/// What an outlet is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutletKind {
+    /// A file of JSON lines.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An Atom feed in a file.
+    Feed {
+        /// The file.
+        path: PathBuf,
+        /// What the feed is called.
+        title: String,
+    },
+    /// An account of a Mastodon server.
+    Mastodon {
+        /// The server, without a slash at the end.
+        base_url: String,
+        /// The account's token.
+        token: Secret,
+        /// Who sees what is published; none leaves it to the account.
+        visibility: Option<Visibility>,
+        /// The account that the token must belong to, where it is told.
+        account: Option<String>,
+    },
+}
+
+/// Who sees what is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Everybody, outside the public timelines.
+    Unlisted,
+    /// Followers.
+    Private,
+    /// Whoever is mentioned.
+    Direct,
+}
+
+impl OutletKind {
+    /// Its name in the settings.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::Feed { .. } => "feed",
+            Self::Mastodon { .. } => "mastodon",
+        }
+    }
+}
+
+impl Visibility {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("public", Self::Public),
+        ("unlisted", Self::Unlisted),
+        ("private", Self::Private),
+        ("direct", Self::Direct),
+    ];
+}
+
+/// The keys of every source, and of every outlet.
+const SOURCE: [&str; 6] = [
+    "name",
+    "kind",
+    "every",
+    "respect_hints",
+    "language",
+    "backfill",
+];
+const OUTLET: [&str; 6] = ["name", "kind", "language", "from", "hold", "limits"];
+
+#[derive(Clone, Copy)]
+enum KindOfSource {
+    Feed,
+    File,
+}
+
+#[derive(Clone, Copy)]
+enum KindOfOutlet {
+    File,
+    Feed,
+    Mastodon,
+}
+
+/// Reads every source.
+pub(super) fn read_sources(top: &Section<'_>) -> Vec<SourceSettings> {
+    let mut names = BTreeSet::new();
+    let sections = top.list("source");
+    sections
+        .iter()
+        .filter_map(|section| read_source(section, &mut names))
+        .collect()
+}
+
+fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<SourceSettings> {
+    let name = read_name(section, names);
+    if name.as_deref() == Some(REQUESTS) {
+        section.mistake(
+            "name",
+            "`requests` stands for what clients hand in, expected another name".to_owned(),
+        );
+    }
+    let kinds = [("feed", KindOfSource::Feed), ("file", KindOfSource::File)];
+    let others = ["mastodon", "bluesky", "x"];
+    let kind = section.required("kind", "\"feed\"", kind(&kinds, &others))?;
+    let (more, default_backfill): (&[&str], _) = match kind {
+        KindOfSource::Feed => (&["url", "path"], Some(0)),
+        KindOfSource::File => (&["path"], None),
+    };
+    section.refuse_unknown(&[&SOURCE[..], more].concat());
+    let place = match kind {
+        KindOfSource::Feed => read_feed_place(section).map(SourceKind::Feed),
+        KindOfSource::File => required_path(section).map(SourceKind::File),
+    };
+    let every = section.read(
+        "every",
+        Duration::from_secs(300),
+        duration(Duration::from_secs(1)),
+    );
+    let respect_hints = section.read("respect_hints", false, flag);
+    let language = section.optional("language", language);
+    let backfill = section.read("backfill", default_backfill, backfill);
+    Some(SourceSettings {
+        name: SourceName::from(name?.as_str()),
+        kind: place?,
+        every,
+        respect_hints,
+        language,
+        backfill,
+    })
+}
+
+fn read_feed_place(section: &Section<'_>) -> Option<FeedPlace> {
+    match (section.has("url"), section.has("path")) {
+        (true, true) => {
+            section.mistake(
+                "path",
+                "stands beside `url`, expected one of them".to_owned(),
+            );
+            None
+        }
+        (false, true) => required_path(section).map(FeedPlace::Path),
+        _ => section
+            .required(
+                "url",
+                "\"https://example.org/feed.xml\" (or `path`)",
+                address,
+            )
+            .map(FeedPlace::Url),
+    }
+}
+
+fn backfill(value: &Value) -> Result<Option<usize>, String> {
+    match &value.kind {
+        ValueKind::String(text) if text == "all" => Ok(None),
+        _ => whole(0)(value)
+            .map(|number| Some(number as usize))
+            .map_err(|_| format!("{} is neither a number of posts nor \"all\"", shown(value))),
+    }
+}
+
+/// Reads every provider.
+pub(super) fn read_providers(top: &Section<'_>) -> Vec<ProviderSettings> {
+    let mut names = BTreeSet::new();
+    let mut providers: Vec<ProviderSettings> = Vec::new();
+    for (index, section) in top.list("provider").iter().enumerate() {
+        let place = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        if let Some(mut provider) = read_provider(section, place, &mut names) {
+            let shares = |other: &&ProviderSettings| {
+                other.base_url == provider.base_url
+                    && other.api_key == provider.api_key
+                    && other.model == provider.model
+            };
+            if let Some(lane) = providers.iter().find(shares).map(|it| it.lane.clone()) {
+                provider.lane = lane;
+            }
+            providers.push(provider);
+        }
+    }
+    providers
+}
+
+fn read_provider(
+    section: &Section<'_>,
+    place: u32,
+    names: &mut BTreeSet<String>,
+) -> Option<ProviderSettings> {
+    let name = read_name(section, names);
+    let others = ["anthropic", "deepl"];
+    let kind = section.required("kind", "\"openai\"", kind(&ProviderKind::NAMES, &others))?;
+    section.refuse_unknown(&[
+        "name",
+        "kind",
+        "base_url",
+        "model",
+        "api_key_env",
+        "api_key_file",
+        "limits",
+        "price",
+        "order",
+    ]);
+    let base_url = section.required("base_url", "\"https://api.example.org/v1\"", address);
+    let model = if kind.is_language_model() {
+        section.required("model", "\"llama-3.3-70b-versatile\"", some_text)
+    } else {
+        section.refuse(
+            "model",
+            "belongs to language models, which this kind is not",
+        );
+        None
+    };
+    if kind.is_language_model() && model.is_none() {
+        return None;
+    }
+    if section.has("api_key_env") && section.has("api_key_file") {
+        section.mistake(
+            "api_key_file",
+            "stands beside `api_key_env`, expected one of them".to_owned(),
+        );
+    }
+    let api_key = section
+        .secret_in_variable("api_key_env")
+        .or_else(|| section.secret_in_file("api_key_file"));
+    let limits = read_limits(section);
+    let price = section.section("price", &["input", "output"]);
+    let price = (
+        price.read("input", 0.0, amount),
+        price.read("output", 0.0, amount),
+    );
+    let order = section.read("order", place, whole(0));
+    let name = name?;
+    Some(ProviderSettings {
+        lane: Lane::from(name.as_str()),
+        name: ProviderName::from(name.as_str()),
+        kind,
+        base_url: base_url?.trim_end_matches('/').to_owned(),
+        model,
+        api_key,
+        limits,
+        price,
+        order,
+    })
+}
+
+/// The limits of a lane; 0 is the same as left out.
+fn read_limits(section: &Section<'_>) -> LaneLimits {
+    let limits = section.section(
+        "limits",
+        &[
+            "rps",
+            "rpm",
+            "rpd",
+            "tps",
+            "tpm",
+            "itpm",
+            "otpm",
+            "tpd",
+            "concurrency",
+            "usd_per_day",
+            "usd_per_month",
+        ],
+    );
+    let limit = |key| limits.optional(key, amount).filter(|limit| *limit > 0.0);
+    LaneLimits {
+        rps: limit("rps"),
+        rpm: limit("rpm"),
+        rpd: limit("rpd"),
+        tps: limit("tps"),
+        tpm: limit("tpm"),
+        itpm: limit("itpm"),
+        otpm: limit("otpm"),
+        tpd: limit("tpd"),
+        concurrency: limits
+            .optional("concurrency", whole(0))
+            .filter(|limit| *limit > 0)
+            .map(|limit| limit as usize),
+        usd_per_day: limit("usd_per_day"),
+        usd_per_month: limit("usd_per_month"),
+    }
+}
+
+/// Reads every outlet.
+pub(super) fn read_outlets(top: &Section<'_>) -> Vec<OutletSettings> {
+    let mut names = BTreeSet::new();
+    let sources: Vec<String> = top
+        .list("source")
+        .iter()
+        .filter_map(|source| source.peek("name"))
+        .collect();
+    let sections = top.list("outlet");
+    sections
+        .iter()
+        .filter_map(|section| read_outlet(section, &sources, &mut names))
+        .collect()
+}
+
+fn read_outlet(
+    section: &Section<'_>,
+    sources: &[String],
+    names: &mut BTreeSet<String>,
+) -> Option<OutletSettings> {
+    let name = read_name(section, names);
+    let kinds = [
+        ("file", KindOfOutlet::File),
+        ("feed", KindOfOutlet::Feed),
+        ("mastodon", KindOfOutlet::Mastodon),
+    ];
+    let others = ["bluesky", "x", "telegram", "discord", "slack", "webhook"];
+    let kind = section.required("kind", "\"file\"", kind(&kinds, &others));
+    let language = section.required("language", "\"es\"", language);
+    let kind = kind?;
+    let more: &[&str] = match kind {
+        KindOfOutlet::File => &["path"],
+        KindOfOutlet::Feed => &["path", "title"],
+        KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account"],
+    };
+    section.refuse_unknown(&[&OUTLET[..], more].concat());
+    let adapter = match kind {
+        KindOfOutlet::File => required_path(section).map(|path| OutletKind::File { path }),
+        KindOfOutlet::Feed => required_path(section).map(|path| OutletKind::Feed {
+            path,
+            title: section.read("title", name.clone().unwrap_or_default(), some_text),
+        }),
+        KindOfOutlet::Mastodon => read_mastodon(section),
+    };
+    let from = read_from(section, sources);
+    let holds = [
+        ("never", Hold::Never),
+        ("doubtful", Hold::Doubtful),
+        ("always", Hold::Always),
+    ];
+    let hold = section.read("hold", Hold::Never, choice(&holds));
+    let limits = read_limits(section);
+    Some(OutletSettings {
+        name: OutletName::from(name?.as_str()),
+        kind: adapter?,
+        language: language?,
+        from,
+        hold,
+        limits,
+    })
+}
+
+fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
+    let base_url = section.required("base_url", "\"https://mastodon.example\"", address);
+    let is_named = section.required("token_env", "\"MASTODON_TOKEN\"", some_text);
+    let token = is_named.and_then(|_| section.secret_in_variable("token_env"));
+    let visibility = section.optional("visibility", choice(&Visibility::NAMES));
+    let account = section
+        .optional("account", text)
+        .filter(|it| !it.is_empty());
+    Some(OutletKind::Mastodon {
+        base_url: base_url?.trim_end_matches('/').to_owned(),
+        token: token?,
+        visibility,
+        account,
+    })
+}
+
+fn read_from(section: &Section<'_>, sources: &[String]) -> Option<Vec<Arc<str>>> {
+    let from = section.optional("from", texts)?;
+    for name in &from {
+        if name != REQUESTS && !sources.contains(name) {
+            section.mistake(
+                "from",
+                format!("`{name}` is no source, expected the name of one, or `requests`"),
+            );
+        }
+    }
+    Some(from.iter().map(|name| name.as_str().into()).collect())
+}
+
+fn required_path(section: &Section<'_>) -> Option<PathBuf> {
+    section.required("path", "\"data/out/es.jsonl\"", some_text)?;
+    section.path_at("path")
+}
+
+fn read_name(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<String> {
+    let name = section.required("name", "\"news\"", |value| {
+        let name = some_text(value)?;
+        let is_word = name.len() <= 64
+            && !name
+                .chars()
+                .any(|it| it.is_whitespace() || it.is_control() || matches!(it, '"' | '=' | '/'));
+        if is_word {
+            Ok(name)
+        } else {
+            Err(format!(
+                "{} is no name, expected one word of at most 64 bytes, without quotes, `=` and `/`",
+                shown(value)
+            ))
+        }
+    })?;
+    if !names.insert(name.clone()) {
+        section.mistake(
+            "name",
+            "is the name of an earlier one, expected another".to_owned(),
+        );
+    }
+    Some(name)
+}

@@ -1,0 +1,368 @@
+//! The plain sections: their keys, their defaults and what each may be.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
+use super::{Mode, is_socket_path};
+use crate::cli::options::GlobalOptions;
+use crate::secret::Secret;
+
+/// `[service]`: the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSettings {
+    /// Where everything of the service lies.
+    pub data_dir: PathBuf,
+    /// Where it is heard.
+    pub socket: PathBuf,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// How often the metrics are told.
+    pub metrics_every: Duration,
+    /// How long calls in flight get when it stops.
+    pub drain_timeout: Duration,
+    /// Whether the metrics are told and kept in a file at all.
+    pub monitoring: bool,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// `[http]`: control over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where it listens; none: not at all.
+    pub listen: Option<SocketAddr>,
+    /// What every caller must bear; there whenever `listen` is.
+    pub token: Option<Secret>,
+}
+
+/// `[store]`: where tasks are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// In what.
+    pub kind: StoreKind,
+    /// In which file.
+    pub path: PathBuf,
+}
+
+/// In what tasks are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A file of this machine.
+    Sqlite,
+}
+
+/// `[cache]`: where translations are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// In what.
+    pub kind: CacheKind,
+    /// The most translations.
+    pub max_entries: u64,
+    /// The most bytes.
+    pub max_bytes: u64,
+    /// How long a translation is known.
+    pub ttl: Duration,
+    /// The texts that are translated beforehand.
+    pub warm_file: Option<PathBuf>,
+}
+
+/// In what translations are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheKind {
+    /// This process and its store.
+    Embedded,
+}
+
+/// `[translation]`: how texts are translated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslationSettings {
+    /// Calls in flight, all lanes together; none: as many as the lanes allow.
+    pub concurrency: Option<usize>,
+    /// Connections to each provider.
+    pub connections: usize,
+    /// Translator actors; none: one a core.
+    pub translators: Option<usize>,
+    /// Calls made for one task before it fails.
+    pub max_attempts: u32,
+    /// How long one call may take, body included.
+    pub timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long a resolved name is believed.
+    pub dns_ttl: Duration,
+    /// The words with a fixed translation.
+    pub glossary: Option<PathBuf>,
+}
+
+/// `[batching]`: how texts share calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchingSettings {
+    /// The most texts in one call.
+    pub max_batch_size: usize,
+    /// How long bulk work waits for company when its lane is short of permits.
+    pub batch_timeout: Duration,
+}
+
+/// `[routing]`: which provider is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingSettings {
+    /// Which first.
+    pub by: Route,
+    /// Whether a slow call is made a second time elsewhere.
+    pub hedge: bool,
+}
+
+/// Which provider is asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// The one of the lowest `order`.
+    #[default]
+    Order,
+    /// The cheapest.
+    Price,
+    /// The fastest.
+    Speed,
+    /// Each in its turn.
+    Share,
+}
+
+/// `[checks]`: what a translation must pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChecksSettings {
+    /// It is in the language wanted.
+    pub language: bool,
+    /// It is not the text itself.
+    pub echo: bool,
+    /// It is about as long as the text.
+    pub length: bool,
+    /// It bears no notes of the translator.
+    pub notes: bool,
+}
+
+/// `[publishing]`: how translations are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishingSettings {
+    /// Outlets that are sent to at once.
+    pub concurrency: usize,
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl ServiceSettings {
+    pub(super) fn read(top: &Section<'_>, options: &GlobalOptions) -> Self {
+        let section = top.section(
+            "service",
+            &[
+                "data_dir",
+                "socket",
+                "log_format",
+                "metrics_every",
+                "drain_timeout",
+                "monitoring",
+            ],
+        );
+        let data_dir = section
+            .path_at("data_dir")
+            .unwrap_or_else(|| section.path("data"));
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let second = Duration::from_secs(1);
+        Self {
+            socket: read_socket(&section, &data_dir, options),
+            log_format: section.read("log_format", LogFormat::Text, choice(&formats)),
+            metrics_every: section.read("metrics_every", 60 * second, duration(100 * MILLISECOND)),
+            drain_timeout: section.read("drain_timeout", 30 * second, duration(Duration::ZERO)),
+            monitoring: section.read("monitoring", true, flag),
+            data_dir,
+        }
+    }
+}
+
+fn read_socket(section: &Section<'_>, data_dir: &Path, options: &GlobalOptions) -> PathBuf {
+    let socket = options
+        .socket
+        .clone()
+        .or_else(|| section.path_at("socket"))
+        .unwrap_or_else(|| data_dir.join("babelfeed.sock"));
+    if !is_socket_path(&socket) {
+        section.mistake(
+            "socket",
+            format!(
+                "{} has {} bytes, expected a path of at most 107",
+                socket.display(),
+                socket.as_os_str().len()
+            ),
+        );
+    }
+    socket
+}
+
+impl HttpSettings {
+    pub(super) fn read(top: &Section<'_>) -> Self {
+        let section = top.section("http", &["listen", "token_env"]);
+        let listen = section
+            .optional("listen", |value| match text(value)?.as_str() {
+                "" => Ok(None),
+                written => written.parse().map(Some).map_err(|_| {
+                    format!("`{written}` is no address, expected something like \"127.0.0.1:8080\"")
+                }),
+            })
+            .flatten();
+        let token = section.secret_in_variable("token_env");
+        let is_named = section.has("token_env") && section.peek("token_env").as_deref() != Some("");
+        if listen.is_some() && !is_named {
+            section.mistake(
+                "token_env",
+                "is missing, expected the name of a variable, because `listen` is set".to_owned(),
+            );
+        }
+        Self { listen, token }
+    }
+}
+
+impl StoreSettings {
+    pub(super) fn read(top: &Section<'_>, data_dir: &Path) -> Self {
+        let section = top.section("store", &["kind", "path", "url_env", "pool"]);
+        let kinds = [("sqlite", StoreKind::Sqlite)];
+        let kind = section.optional("kind", kind(&kinds, &["postgres"]));
+        // With the kind refused, the keys that belong to it are no mistakes of their own.
+        if kind.is_some() || !section.has("kind") {
+            for key in ["url_env", "pool"] {
+                section.refuse(key, "belongs to the kind `postgres`");
+            }
+        }
+        Self {
+            kind: kind.unwrap_or(StoreKind::Sqlite),
+            path: section
+                .path_at("path")
+                .unwrap_or_else(|| data_dir.join("babelfeed.db")),
+        }
+    }
+}
+
+impl CacheSettings {
+    pub(super) fn read(top: &Section<'_>, mode: Mode) -> Self {
+        let section = top.section(
+            "cache",
+            &[
+                "kind",
+                "max_entries",
+                "max_bytes",
+                "ttl",
+                "warm_file",
+                "url_env",
+            ],
+        );
+        let kinds = [("embedded", CacheKind::Embedded)];
+        let kind = section.optional("kind", kind(&kinds, &["redis"]));
+        if kind.is_some() || !section.has("kind") {
+            section.refuse("url_env", "belongs to the kind `redis`");
+        }
+        let (_, _, entries) = mode.defaults();
+        Self {
+            kind: kind.unwrap_or(CacheKind::Embedded),
+            max_entries: section.read("max_entries", entries, whole(0)).into(),
+            max_bytes: section.read("max_bytes", 64 << 20, size),
+            ttl: section.read(
+                "ttl",
+                Duration::from_secs(168 * 3_600),
+                duration(MILLISECOND),
+            ),
+            warm_file: section.path_at("warm_file"),
+        }
+    }
+}
+
+impl TranslationSettings {
+    pub(super) fn read(top: &Section<'_>, mode: Mode) -> Self {
+        let section = top.section(
+            "translation",
+            &[
+                "concurrency",
+                "connections",
+                "translators",
+                "max_attempts",
+                "timeout",
+                "keep_alive",
+                "dns_ttl",
+                "glossary",
+            ],
+        );
+        let (concurrency, connections, _) = mode.defaults();
+        let minute = Duration::from_secs(60);
+        Self {
+            concurrency: positive(section.read("concurrency", concurrency, whole(0))),
+            connections: section.read("connections", connections, whole(1)) as usize,
+            translators: positive(section.read("translators", 0, whole(0))),
+            max_attempts: section.read("max_attempts", 5, whole(1)),
+            timeout: section.read("timeout", minute, duration(MILLISECOND)),
+            keep_alive: section.read("keep_alive", minute, duration(MILLISECOND)),
+            dns_ttl: section.read("dns_ttl", 5 * minute, duration(Duration::ZERO)),
+            glossary: section.path_at("glossary"),
+        }
+    }
+}
+
+impl BatchingSettings {
+    pub(super) fn read(top: &Section<'_>) -> Self {
+        let section = top.section("batching", &["max_batch_size", "batch_timeout"]);
+        Self {
+            max_batch_size: section.read("max_batch_size", 10, whole(1)) as usize,
+            batch_timeout: section.read(
+                "batch_timeout",
+                50 * MILLISECOND,
+                duration(Duration::ZERO),
+            ),
+        }
+    }
+}
+
+impl RoutingSettings {
+    pub(super) fn read(top: &Section<'_>) -> Self {
+        let section = top.section("routing", &["by", "hedge"]);
+        let routes = [
+            ("order", Route::Order),
+            ("price", Route::Price),
+            ("speed", Route::Speed),
+            ("share", Route::Share),
+        ];
+        Self {
+            by: section.read("by", Route::Order, choice(&routes)),
+            hedge: section.read("hedge", false, flag),
+        }
+    }
+}
+
+impl ChecksSettings {
+    pub(super) fn read(top: &Section<'_>) -> Self {
+        let section = top.section("checks", &["language", "echo", "length", "notes"]);
+        Self {
+            language: section.read("language", true, flag),
+            echo: section.read("echo", true, flag),
+            length: section.read("length", true, flag),
+            notes: section.read("notes", true, flag),
+        }
+    }
+}
+
+impl PublishingSettings {
+    pub(super) fn read(top: &Section<'_>) -> Self {
+        let section = top.section("publishing", &["concurrency"]);
+        Self {
+            concurrency: section.read("concurrency", 5, whole(1)) as usize,
+        }
+    }
+}
+
+fn positive(number: u32) -> Option<usize> {
+    (number > 0).then_some(number as usize)
+}
