@@ -21,7 +21,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
+use crate::control::server::serve_with;
+use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running};
 use crate::telemetry::process::Process;
 
 /// What the fake actors know, and what tests may look at and change.
@@ -425,6 +426,11 @@ pub(super) const EVENTS: usize = 64;
 
 /// Serves control on a socket, and on TCP too where a token is given.
 pub(super) fn served(token: Option<&str>) -> Served {
+    served_with(token, Duration::from_secs(30))
+}
+
+/// Serves control with so much patience for bodies that trickle.
+pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("s");
     let events = Events::new(EVENTS);
@@ -453,7 +459,7 @@ pub(super) fn served(token: Option<&str>) -> Served {
         events,
         commands: orders,
         socket,
-        running: serve(control, listen).expect("a free socket"),
+        running: serve_with(control, listen, patience).expect("a free socket"),
         _folder: folder,
     }
 }

@@ -1,10 +1,13 @@
 //! Streams of requests and of events.
 
+use std::time::Duration;
+
 use actix_rt::test;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::fakes::{Answer, EVENTS, served};
+use super::fakes::{Answer, EVENTS, raw, served, served_with};
 
 fn line(number: usize) -> String {
     format!(r#"{{"text":"text {number}","targets":["es"],"key":"{number}"}}"#)
@@ -91,6 +94,27 @@ async fn a_line_is_answered_while_the_stream_stays_open() {
     connection.write_all(b"0\r\n\r\n").await.expect("a reader");
     connection.read_to_end(&mut answer).await.expect("the end");
     assert_eq!(Answer::parse(&answer).lines().len(), 3);
+}
+
+#[test]
+async fn a_body_that_trickles_is_cut_and_what_came_whole_is_answered() {
+    let served = served_with(None, Duration::from_millis(100));
+    let head =
+        "POST /v1/requests HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9999\r\n";
+    let stream = format!(
+        "{head}Content-Type: application/x-ndjson\r\n\r\n{}\n{{\"te",
+        line(1)
+    );
+    let answer = raw(&served.socket, stream.as_bytes()).await;
+    let lines = answer.lines();
+    assert_eq!(
+        (&lines[0]["status"], &lines[1]["status"]),
+        (&json!(202), &json!(408))
+    );
+    assert_eq!(lines.len(), 2);
+
+    let single = format!("{head}Content-Type: application/json\r\n\r\n{{\"te");
+    assert_eq!(raw(&served.socket, single.as_bytes()).await.status, 408);
 }
 
 #[test]
