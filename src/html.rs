@@ -1,5 +1,7 @@
 //! HTML as plain text that keeps its paragraphs and its links.
 
+use std::panic::catch_unwind;
+
 use html2text::config;
 use html2text::render::{TaggedLineElement, TextDecorator};
 
@@ -28,7 +30,8 @@ pub fn to_text(html: &str, links: Links) -> String {
     let rendered = if depth(html) > MAX_DEPTH {
         None
     } else {
-        render(html, links)
+        // One page on which the renderer stumbles must not take a whole feed with it.
+        catch_unwind(|| render(html, links)).ok().flatten()
     };
     tidy(&rendered.unwrap_or_else(|| without_tags(html)))
 }

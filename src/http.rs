@@ -2,10 +2,12 @@
 
 mod client;
 mod connect;
+pub mod hints;
 
 pub use awc::http::{Method, Uri};
 pub use client::HttpClient;
 
+use std::fmt;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -41,7 +43,9 @@ impl Default for HttpConfig {
 }
 
 /// One call, whose parts the caller keeps, so that a repeated call parses nothing again.
-#[derive(Clone, Debug)]
+///
+/// It does not print, since addresses and headers bear credentials.
+#[derive(Clone)]
 pub struct Call<'a> {
     /// The method.
     pub method: Method,
@@ -58,7 +62,6 @@ pub struct Call<'a> {
 }
 
 /// A whole answer, whatever its status.
-#[derive(Debug)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -78,6 +81,16 @@ impl Response {
     /// Whether the status is one of the 200s.
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Without the address, which may bear a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("n_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

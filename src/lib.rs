@@ -8,7 +8,6 @@ pub mod http;
 pub mod outlets;
 pub mod providers;
 pub mod secret;
-pub mod server_time;
 pub mod service;
 pub mod settings;
 pub mod sources;

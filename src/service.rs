@@ -9,6 +9,8 @@ mod once;
 mod reload;
 mod run;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod warm;
 mod watchdog;
 mod world;

@@ -1,5 +1,7 @@
 //! What the system is made of: the ports it gets and the figures it goes by.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 
 use crate::domain::{Lane, Language, OutletName, ProviderName, SourceName};
+use crate::logic::fit::Limit;
 use crate::ports::{Chance, Clock, Outlet, Provider, Source, TaskStore, TranslationMemory};
 
 /// Everything the system needs from outside.
@@ -113,6 +116,9 @@ pub struct OutletSetup {
     /// The limits of its lane.
     pub limits: LaneLimits,
 }
+
+/// The outlets' limits as values; the publisher keeps them, the task manager reads them.
+pub type OutletLimits = Rc<RefCell<HashMap<OutletName, Limit>>>;
 
 /// What waits for a person before it is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

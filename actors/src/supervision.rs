@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use actix::dev::channel::{AddressReceiver, channel};
 use actix::dev::{AsyncContextParts, ContextFut};
 use actix::{Actor, Addr, AsyncContext, Context, Supervised};
 use log::{error, warn};
+use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
 use crate::domain::Moment;
@@ -90,9 +92,19 @@ impl Supervisor {
     where
         A: Supervised + Actor<Context = Context<A>>,
     {
-        let context = Context::new();
+        let (seat, address) = seat();
+        self.start_in(seat, name, make);
+        address
+    }
+
+    /// Starts the actor that `make` returns behind an address that exists already.
+    pub fn start_in<A>(&self, seat: Seat<A>, name: &'static str, make: impl FnOnce(Addr<A>) -> A)
+    where
+        A: Supervised + Actor<Context = Context<A>>,
+    {
+        let context = Context::with_receiver(seat.0);
         let address = context.address();
-        let actor = make(address.clone());
+        let actor = make(address);
         actix_rt::spawn(Supervision {
             name,
             index: self.falls.enlist(name),
@@ -101,8 +113,32 @@ impl Supervisor {
             recent: VecDeque::new(),
             pause: None,
         });
-        address
     }
+
+    /// The escalation for actors of other arbiters, which is made on this one.
+    pub fn escalation_from_afar(&self) -> impl Fn(&'static str) + Send + 'static + use<> {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let escalate = Rc::clone(&self.escalate);
+        actix_rt::spawn(async move {
+            while let Some(name) = receiver.recv().await {
+                escalate(name);
+            }
+        });
+        // When the receiver is gone, so is the system.
+        move |name| {
+            let _ = sender.send(name);
+        }
+    }
+}
+
+/// Where an actor will sit: its mailbox, which may be carried to another arbiter.
+pub struct Seat<A: Actor>(AddressReceiver<A>);
+
+/// A seat and its address, before there is an actor.
+pub fn seat<A: Actor<Context = Context<A>>>() -> (Seat<A>, Addr<A>) {
+    // actix keeps no bound on mailboxes; flow is held back by counting what is in flight.
+    let (sender, receiver) = channel(16);
+    (Seat(receiver), Addr::new(sender))
 }
 
 struct Supervision<A: Supervised + Actor<Context = Context<A>>> {

@@ -1,14 +1,34 @@
 //! Who exists and who knows whom.
 
-use actix::Recipient;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix::Recipient;
+use actix_rt::ArbiterHandle;
+
+use crate::cache::{self, CacheActor};
+use crate::domain::{Lane, Language, ProviderName};
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
-    Follow, Lanes, List, OpenIntake, Outlets, PauseOutlet, PauseSource, PollNow, Record, Reject,
-    ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication, Review, Stop, Submit,
-    TranslateNow, Watching,
+    Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
+    Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication, Review, Stop,
+    Submit, Translate, TranslateNow, Watching,
 };
-use crate::supervision::Falls;
+use crate::metrics::MetricsActor;
+use crate::monitor::{MonitorActor, Watched};
+use crate::ports::{Chance, Clock, Provider};
+use crate::publisher::{self, PublisherActor};
+use crate::rate_limiter::{self, RateLimiterActor};
+use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
+use crate::supervision::{self, Falls, Supervisor};
+use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor};
+use crate::translator::{Callee, TranslatorActor};
+
+/// How many events the slowest listener may be behind.
+const EVENTS_KEPT: usize = 8_192;
+/// What a call may take beyond its time, on its way.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where everybody outside the system can be heard by it.
 #[derive(Clone)]
@@ -75,4 +95,311 @@ pub struct Handles {
     pub events: Events,
     /// How often each actor fell.
     pub falls: Falls,
+}
+
+/// A running system.
+pub struct System {
+    /// Where it can be heard.
+    pub handles: Handles,
+}
+
+/// Starts every actor; each knows those it needs from birth, so there are no circles.
+pub fn start(setup: Setup) -> System {
+    let Setup {
+        clock,
+        chance,
+        store,
+        memory,
+        sources,
+        providers,
+        outlets,
+        arbiters,
+        config,
+        escalate,
+    } = setup;
+    let falls = Falls::default();
+    let events = Events::new(EVENTS_KEPT);
+    let supervisor = Supervisor {
+        clock: Arc::clone(&clock),
+        chance: Arc::clone(&chance),
+        falls: falls.clone(),
+        escalate,
+    };
+
+    let metrics = supervisor.start("metrics", |_| MetricsActor::new(Arc::clone(&clock)));
+    let record: Recipient<Record> = metrics.clone().recipient();
+
+    let mut lanes: Vec<(Lane, LaneLimits)> = Vec::new();
+    for provider in &providers {
+        if !lanes.iter().any(|(lane, _)| *lane == provider.lane) {
+            lanes.push((provider.lane.clone(), provider.limits));
+        }
+    }
+    lanes.extend(
+        outlets
+            .iter()
+            .map(|outlet| (lane_of(outlet), outlet.limits)),
+    );
+    let limiter_config = rate_limiter::Config {
+        lanes,
+        patience: config.timeout * 2 + PATIENCE,
+    };
+    let limiter = supervisor.start("rate_limiter", |own| {
+        RateLimiterActor::new(own, Arc::clone(&clock), limiter_config)
+    });
+
+    let cache_config = cache::Config {
+        max_entries: config.cache_entries,
+        max_bytes: config.cache_bytes,
+        ttl: config.cache_ttl,
+    };
+    let cache = supervisor.start("cache", |own| {
+        CacheActor::new(own, Arc::clone(&clock), memory, cache_config)
+    });
+
+    let crew = Crew {
+        clock: Arc::clone(&clock),
+        chance: Arc::clone(&chance),
+        falls: falls.clone(),
+        cache: cache.clone().recipient(),
+        record: record.clone(),
+        providers: providers.iter().map(Recipe::of).collect(),
+    };
+    let translators = crew.start(&supervisor, &arbiters);
+
+    let limits = OutletLimits::default();
+    let seats = outlets.iter().map(seat).collect();
+    let publisher = supervisor.start("publisher", |own| {
+        let peers = publisher::Peers {
+            acquire: limiter.clone().recipient(),
+            record: record.clone(),
+            events: events.clone(),
+        };
+        PublisherActor::new(
+            own,
+            (Arc::clone(&clock), Arc::clone(&chance)),
+            Rc::clone(&store),
+            peers,
+            seats,
+            Rc::clone(&limits),
+            config.publishing_concurrency,
+        )
+    });
+
+    let task_manager_config = task_manager::Config {
+        routes: routes(&providers),
+        outlets: outlets.iter().map(outlet_route).collect(),
+        limits,
+        concurrency: config.concurrency,
+        max_attempts: config.max_attempts,
+        timeout: config.timeout,
+        max_batch_size: config.max_batch_size,
+        batch_timeout: config.batch_timeout,
+    };
+    let task_manager = supervisor.start("task_manager", |own| {
+        let peers = task_manager::Peers {
+            lookup: cache.clone().recipient(),
+            insert: cache.clone().recipient(),
+            acquire: limiter.clone().recipient(),
+            translators,
+            publish: publisher.clone().recipient(),
+            record: record.clone(),
+            events: events.clone(),
+        };
+        TaskManagerActor::new(
+            own,
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+            Rc::clone(&store),
+            peers,
+            task_manager_config,
+        )
+    });
+
+    let watched = sources
+        .into_iter()
+        .map(|source| watched(source, &outlets))
+        .collect();
+    let monitor = supervisor.start("monitor", |own| {
+        MonitorActor::new(
+            own,
+            (Arc::clone(&clock), Arc::clone(&chance)),
+            Rc::clone(&store),
+            task_manager.clone().recipient(),
+            record.clone(),
+            watched,
+        )
+    });
+
+    System {
+        handles: Handles {
+            submit: task_manager.clone().recipient(),
+            translate_now: task_manager.clone().recipient(),
+            find_task: task_manager.clone().recipient(),
+            find_request: task_manager.clone().recipient(),
+            list: task_manager.clone().recipient(),
+            cancel: task_manager.clone().recipient(),
+            retry: task_manager.clone().recipient(),
+            drain: task_manager.clone().recipient(),
+            open_intake: task_manager.clone().recipient(),
+            stop: task_manager.clone().recipient(),
+            depth: task_manager.recipient(),
+            clear: cache.clone().recipient(),
+            cache_stats: cache.recipient(),
+            adjust: limiter.clone().recipient(),
+            lanes: limiter.recipient(),
+            outlets: publisher.clone().recipient(),
+            pause_outlet: publisher.clone().recipient(),
+            resume_outlet: publisher.clone().recipient(),
+            review: publisher.clone().recipient(),
+            approve: publisher.clone().recipient(),
+            reject: publisher.clone().recipient(),
+            retry_publication: publisher.recipient(),
+            pause_source: monitor.clone().recipient(),
+            resume_source: monitor.clone().recipient(),
+            poll_now: monitor.clone().recipient(),
+            watching: monitor.recipient(),
+            record,
+            report: metrics.clone().recipient(),
+            follow: metrics.recipient(),
+            events,
+            falls,
+        },
+    }
+}
+
+/// What the translators need, on whichever arbiter each lives.
+#[derive(Clone)]
+struct Crew {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    falls: Falls,
+    cache: Recipient<Insert>,
+    record: Recipient<Record>,
+    providers: Vec<Recipe>,
+}
+
+/// How a provider is made on an arbiter.
+#[derive(Clone)]
+struct Recipe {
+    name: ProviderName,
+    price: (f64, f64),
+    build: Arc<dyn Fn() -> Box<dyn Provider> + Send + Sync>,
+}
+
+impl Recipe {
+    fn of(setup: &ProviderSetup) -> Self {
+        Self {
+            name: setup.name.clone(),
+            price: setup.price,
+            build: Arc::clone(&setup.build),
+        }
+    }
+
+    fn callee(&self) -> Callee {
+        Callee {
+            name: self.name.clone(),
+            provider: (self.build)(),
+            price: self.price,
+            operation: Operation {
+                service: self.name.as_str().into(),
+                name: "translate",
+            },
+        }
+    }
+}
+
+impl Crew {
+    /// One translator on each arbiter, or one on this.
+    fn start(
+        self,
+        supervisor: &Supervisor,
+        arbiters: &[ArbiterHandle],
+    ) -> Vec<Recipient<Translate>> {
+        if arbiters.is_empty() {
+            let here = supervisor.start("translator", |_| self.translator());
+            return vec![here.recipient()];
+        }
+        arbiters
+            .iter()
+            .map(|arbiter| self.clone().start_on(supervisor, arbiter))
+            .collect()
+    }
+
+    fn translator(self) -> TranslatorActor {
+        let callees = self.providers.iter().map(Recipe::callee).collect();
+        TranslatorActor::new(self.clock, self.cache, self.record, callees)
+    }
+
+    fn start_on(self, supervisor: &Supervisor, arbiter: &ArbiterHandle) -> Recipient<Translate> {
+        let escalation = supervisor.escalation_from_afar();
+        let (seat, address) = supervision::seat();
+        arbiter.spawn_fn(move || {
+            let supervisor = Supervisor {
+                clock: Arc::clone(&self.clock),
+                chance: Arc::clone(&self.chance),
+                falls: self.falls.clone(),
+                escalate: Rc::new(escalation),
+            };
+            supervisor.start_in(seat, "translator", |_| self.translator());
+        });
+        address.recipient()
+    }
+}
+
+fn lane_of(outlet: &OutletSetup) -> Lane {
+    Lane::from(format!("outlet:{}", outlet.name).as_str())
+}
+
+fn seat(outlet: &OutletSetup) -> publisher::Seat {
+    publisher::Seat {
+        name: outlet.name.clone(),
+        kind: outlet.kind,
+        language: outlet.language.clone(),
+        lane: lane_of(outlet),
+        outlet: Rc::clone(&outlet.outlet),
+    }
+}
+
+fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
+    OutletRoute {
+        name: outlet.name.clone(),
+        language: outlet.language.clone(),
+        from: outlet.from.clone(),
+        hold: outlet.hold,
+    }
+}
+
+fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
+    let mut ordered: Vec<&ProviderSetup> = providers.iter().collect();
+    ordered.sort_by_key(|provider| provider.order);
+    ordered
+        .into_iter()
+        .map(|provider| ProviderRoute {
+            name: provider.name.clone(),
+            lane: provider.lane.clone(),
+            max_items: provider.max_items,
+            counts_tokens: provider.counts_tokens,
+        })
+        .collect()
+}
+
+/// A source with the languages of the outlets that take it, each once.
+fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
+    let mut targets: Vec<Language> = Vec::new();
+    for outlet in outlets {
+        let takes = outlet_route(outlet).takes(source.name.as_str());
+        if takes && !targets.contains(&outlet.language) {
+            targets.push(outlet.language.clone());
+        }
+    }
+    Watched {
+        name: source.name,
+        kind: source.kind,
+        source: source.source,
+        every: source.every,
+        respects_hints: source.respects_hints,
+        backfill: source.backfill,
+        targets,
+    }
 }

@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use actix_rt::ArbiterHandle;
 use babelfeed_actors::domain::{Language, Moment, REQUESTS};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
@@ -55,6 +56,8 @@ pub struct Control {
     pub process: Process,
     /// What a client must bear on TCP.
     pub token: Option<BearerToken>,
+    /// Hears of each thread that serves, so that somebody can look after it.
+    pub watch: Arc<dyn Fn(ArbiterHandle) + Send + Sync>,
 }
 
 /// What decides whether an outlet takes the translation of a request.

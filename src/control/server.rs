@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use actix_rt::Arbiter;
 use actix_rt::task::JoinHandle;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -121,6 +122,7 @@ pub(super) fn serve_with(
     let local = face.clone();
     let mut servers = vec![
         HttpServer::new(move || {
+            tell_of_thread(&local);
             App::new()
                 .app_data(local.clone())
                 .configure(app::routes)
@@ -139,6 +141,7 @@ pub(super) fn serve_with(
         let remote = face.clone();
         servers.push(
             HttpServer::new(move || {
+                tell_of_thread(&remote);
                 App::new()
                     .app_data(remote.clone())
                     .wrap(from_fn(app::require_token))
@@ -164,6 +167,13 @@ pub(super) fn serve_with(
         tcp: address,
         _file: file,
     })
+}
+
+/// Each worker makes its routes on its own thread.
+fn tell_of_thread(face: &Face) {
+    if let Some(arbiter) = Arbiter::try_current() {
+        (face.control.watch)(arbiter);
+    }
 }
 
 /// Looks at memory and processor time for ever, so that their averages mean something.

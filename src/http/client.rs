@@ -155,7 +155,7 @@ impl HttpClient {
             .ok_or_else(|| HttpError::Broken {
                 detail: "a redirect to nowhere, wanted a location".to_owned(),
             })?;
-        if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+        if is_downgrade(url, &next) {
             return Err(HttpError::Broken {
                 detail: "a redirect from https to http, which is not followed".to_owned(),
             });
@@ -349,6 +349,10 @@ fn plain(message: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_lowercase().chain(letters).collect()
     })
+}
+
+fn is_downgrade(from: &Uri, to: &Uri) -> bool {
+    from.scheme_str() == Some("https") && to.scheme_str() != Some("https")
 }
 
 fn is_same_origin(one: &Uri, other: &Uri) -> bool {

@@ -1,4 +1,6 @@
 //! An Atom feed as an outlet: a file with the newest translations, replaced as a whole.
+//!
+//! A publication of several parts is one entry with all the text, put in by its first part.
 
 mod document;
 
@@ -120,7 +122,7 @@ fn freeze(dispatch: Dispatch) -> Result<Frozen, OutletError> {
         detail: format!("the entry cannot be written: {error}"),
     })?;
     Ok(Frozen {
-        key: publication.id.to_string().into(),
+        key: format!("{}.{}", publication.id, dispatch.part).into(),
         bytes: bytes.into(),
         dispatch,
         mark: 0,

@@ -25,6 +25,10 @@ pub const MAX_ITEMS: Option<usize> = Some(1);
 /// How long the server's list of pairs is believed.
 const PAIRS_TTL: Duration = Duration::from_secs(60 * 60);
 
+/// What stands for `*` on the way: `markUnknown=no` takes real ones for its own marks and
+/// strips them, as in `*stars*`, which came back as `estrellas*`.
+const STAR: &str = "\u{2217}";
+
 /// The settings of one provider of this kind.
 #[derive(Clone, Debug)]
 pub struct ApertiumConfig {
@@ -162,7 +166,7 @@ impl ApertiumProvider {
         deadline: Deadline,
     ) -> Result<String, ProviderError> {
         let body = url::form_urlencoded::Serializer::new(String::with_capacity(line.len() * 2))
-            .append_pair("q", line)
+            .append_pair("q", &line.replace('*', STAR))
             .append_pair("langpair", langpair)
             .append_pair("markUnknown", "no")
             .append_pair("format", "txt")
@@ -177,7 +181,11 @@ impl ApertiumProvider {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
             transient(&format!("an answer that is no translation: {body}"))
         })?;
-        Ok(reply.response_data.translated_text.trim().to_owned())
+        let text = reply.response_data.translated_text;
+        if line.contains(STAR) {
+            return Ok(text.trim().to_owned());
+        }
+        Ok(text.trim().replace(STAR, "*"))
     }
 }
 

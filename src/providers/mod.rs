@@ -2,7 +2,6 @@
 
 pub mod apertium;
 pub mod gemini;
-pub mod hints;
 pub mod libretranslate;
 pub mod openai;
 pub mod prompt;
@@ -15,6 +14,7 @@ use actix_web::web::Bytes;
 use babelfeed_actors::ports::ProviderError;
 use tokio::time::Instant;
 
+use crate::http::hints;
 use crate::http::{Call, HttpClient, HttpError, Method, Response, Uri};
 
 /// The most bytes of an answer that are read; the longest translation is far below.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::ports::ProviderError;
 
-use super::wire::ErrorBody;
+use super::wire::{ErrorBody, excerpt};
 use crate::secret::Secret;
 
 /// An answer that is an error, with everything that decides what it means.
@@ -27,7 +27,7 @@ impl Refusal<'_> {
         if message.is_empty() {
             return format!("status {}", self.status);
         }
-        format!("status {}: {message}", self.status)
+        format!("status {}: {}", self.status, excerpt(&message))
     }
 
     /// The error that the status alone stands for.

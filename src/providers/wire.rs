@@ -27,7 +27,7 @@ impl ErrorBody {
             .ok()
             .and_then(|value| Self::from_value(&value))
             .unwrap_or_else(|| Self {
-                message: excerpt(&readable(&String::from_utf8_lossy(body))),
+                message: one_line(&readable(&String::from_utf8_lossy(body))),
                 ..Self::default()
             })
     }
@@ -43,7 +43,7 @@ impl ErrorBody {
         let error = value.get("error").unwrap_or(value);
         if let Some(message) = error.as_str() {
             return Some(Self {
-                message: excerpt(message),
+                message: one_line(message),
                 ..Self::default()
             });
         }
@@ -53,7 +53,7 @@ impl ErrorBody {
             .map(field)
             .find(|message| !message.is_empty())?;
         Some(Self {
-            message: excerpt(&message),
+            message: one_line(&message),
             kind: field("type").to_lowercase(),
             code: field("code").to_lowercase(),
             param: field("param"),
@@ -107,14 +107,19 @@ fn readable(body: &str) -> String {
     text
 }
 
-/// A text on one line, of at most 500 characters: enough for what is matched and shown.
+/// The beginning of a text, on one line, for a person to read.
 pub(super) fn excerpt(text: &str) -> String {
+    one_line(text).chars().take(300).collect()
+}
+
+/// A text on one line; waits and reasons stand at the end of long messages.
+fn one_line(text: &str) -> String {
     let words = text
         .split_whitespace()
-        .take(200)
+        .take(400)
         .collect::<Vec<_>>()
         .join(" ");
-    words.chars().take(500).collect()
+    words.chars().take(4_000).collect()
 }
 
 #[cfg(test)]

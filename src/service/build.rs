@@ -8,6 +8,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context as _;
 use babelfeed_actors::ports::{Clock, Outlet, Provider, Source};
 use babelfeed_actors::setup::{OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig};
+use log::warn;
 
 use super::counted::{Counted, Counts};
 use super::world::SystemChance;
@@ -20,8 +21,8 @@ use crate::providers::gemini::{self, GeminiConfig, GeminiProvider};
 use crate::providers::libretranslate::{self, LibreTranslateConfig, LibreTranslateProvider};
 use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
 use crate::settings::{
-    FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
-    SourceSettings, Visibility,
+    FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Route, Settings,
+    SourceKind, SourceSettings, Visibility,
 };
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
@@ -47,6 +48,9 @@ pub(super) fn prepare(
     clock: &Arc<dyn Clock>,
     escalate: Rc<dyn Fn(&'static str)>,
 ) -> anyhow::Result<Prepared> {
+    for key in idle(settings) {
+        warn!(key = key; "setting makes no difference in this build");
+    }
     let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
     let sources = settings.sources.iter().map(source_setup);
@@ -149,7 +153,7 @@ pub(super) fn provider(
     n_arbiters: usize,
 ) -> anyhow::Result<Box<dyn Provider>> {
     let http = HttpConfig {
-        connections: settings.translation.connections.div_ceil(n_arbiters.max(1)),
+        connections: provider_connections(settings, n_arbiters),
         ..http_config(settings)
     };
     let model = provider.model.as_deref().unwrap_or_default();
@@ -201,13 +205,50 @@ fn provider_setup(
         max_items,
         counts_tokens: it.kind.is_language_model(),
         price: it.price,
-        order: it.order,
+        order: order(it, settings),
         build: Arc::new(move || {
             let made = provider(&own, &all, n_arbiters)
                 .expect("the same settings made the same adapter before");
             Box::new(Counted::new(made, Arc::clone(&counts)))
         }),
     })
+}
+
+/// The connections that one arbiter may have to one provider: one at least, else not too many.
+fn provider_connections(settings: &Settings, n_arbiters: usize) -> usize {
+    (settings.translation.connections / n_arbiters.max(1)).max(1)
+}
+
+/// Who comes first: by the settings' own order, or the cheapest.
+fn order(it: &ProviderSettings, settings: &Settings) -> u32 {
+    let cost = |it: &ProviderSettings| it.price.0 + it.price.1;
+    match settings.routing.by {
+        Route::Price => {
+            let others = settings.providers.iter();
+            let cheaper = others.filter(|other| cost(other) < cost(it)).count();
+            u32::try_from(cheaper).unwrap_or(u32::MAX)
+        }
+        Route::Order | Route::Speed | Route::Share => it.order,
+    }
+}
+
+/// What is written in the settings and makes no difference in this build.
+pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
+    let routing = &settings.routing;
+    [
+        (
+            "routing.by",
+            matches!(routing.by, Route::Speed | Route::Share),
+        ),
+        ("routing.hedge", routing.hedge),
+        (
+            "translation.glossary",
+            settings.translation.glossary.is_some(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_idle)| is_idle.then_some(key))
+    .collect()
 }
 
 /// The adapter of an outlet.
@@ -262,4 +303,60 @@ fn outlet_setup(it: &OutletSettings, settings: &Settings) -> anyhow::Result<Outl
 fn uri(text: &str, name: &str) -> anyhow::Result<Uri> {
     text.parse()
         .with_context(|| format!("the address of `{name}` cannot be called"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::options::GlobalOptions;
+
+    fn settings(routing: &str) -> Settings {
+        let provider = |name: &str, price: f64| {
+            format!(
+                "[[provider]]\nname = \"{name}\"\nkind = \"libretranslate\"\n\
+                 base_url = \"http://{name}.example\"\nprice = {{ input = {price} }}\n"
+            )
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("Settings.toml");
+        let text = [
+            routing,
+            &provider("dear", 3.0),
+            &provider("cheap", 0.5),
+            &provider("middle", 1.0),
+        ]
+        .concat();
+        std::fs::write(&file, text).expect("written");
+        let options = GlobalOptions {
+            settings: Some(file),
+            ..GlobalOptions::default()
+        };
+        Settings::load(&options).expect("valid")
+    }
+
+    fn orders(settings: &Settings) -> Vec<u32> {
+        let providers = settings.providers.iter();
+        providers.map(|it| order(it, settings)).collect()
+    }
+
+    #[test]
+    fn the_cheapest_provider_comes_first_where_the_price_decides() {
+        assert_eq!(orders(&settings("")), [1, 2, 3]);
+        assert_eq!(orders(&settings("[routing]\nby = \"price\"\n")), [2, 0, 1]);
+    }
+
+    #[test]
+    fn what_makes_no_difference_is_named() {
+        assert_eq!(idle(&settings("")), Vec::<&str>::new());
+        let text = "[routing]\nby = \"speed\"\nhedge = true\n";
+        assert_eq!(idle(&settings(text)), ["routing.by", "routing.hedge"]);
+    }
+
+    #[test]
+    fn connections_are_divided_over_the_translators() {
+        let settings = settings("");
+        assert_eq!(provider_connections(&settings, 3), 33);
+        assert_eq!(provider_connections(&settings, 101), 1);
+        assert_eq!(provider_connections(&settings, 1), 100);
+    }
 }

@@ -223,3 +223,61 @@ fn named(outlets: &[String]) -> String {
         outlets.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::options::GlobalOptions;
+    use std::fs;
+    use std::net::TcpListener;
+
+    async fn found(folder: &std::path::Path, more: &str) -> Findings {
+        let text = format!(
+            "[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.txt\"\n\
+             [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n\
+             [[outlet]]\nname = \"fr\"\nkind = \"file\"\npath = \"fr.jsonl\"\nlanguage = \"fr\"\n\
+             from = [\"requests\"]\n{more}"
+        );
+        let file = folder.join("Settings.toml");
+        fs::write(&file, text).expect("written");
+        let options = GlobalOptions {
+            settings: Some(file),
+            ..GlobalOptions::default()
+        };
+        let settings = Settings::load(&options).expect("valid");
+        look(&settings, WORD).await.expect("looked")
+    }
+
+    #[actix_rt::test]
+    async fn what_a_source_would_publish_is_told_and_nothing_is_published() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("notes.txt"), "one\ntwo\n").expect("written");
+        let findings = found(folder.path(), "").await;
+        assert!(findings.is_clean(), "{findings}");
+        assert_eq!(
+            findings.to_string(),
+            "source notes: shows 2 posts, takes 2 at first sight, publishes each at es\n\
+             outlet es: works\noutlet fr: works\n"
+        );
+        assert!(!folder.path().join("es.jsonl").exists());
+        assert!(!folder.path().join("data").exists());
+    }
+
+    #[actix_rt::test]
+    async fn a_provider_that_does_not_answer_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("notes.txt"), "one\n").expect("written");
+        // Bound and given back, so that nobody listens there.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|it| it.local_addr())
+            .expect("a port")
+            .port();
+        let provider = format!(
+            "[[provider]]\nname = \"local\"\nkind = \"libretranslate\"\n\
+             base_url = \"http://127.0.0.1:{port}\"\n"
+        );
+        let findings = found(folder.path(), &provider).await;
+        assert!(!findings.is_clean());
+        assert!(findings.to_string().contains("provider local: failed:"));
+    }
+}

@@ -134,6 +134,7 @@ fn open_control(
         from: outlet.from.clone(),
     });
     let token = settings.http.token.as_ref();
+    let watchdog = surroundings.watchdog.clone();
     let control = Control {
         handles: handles.clone(),
         outlets: outlets.collect(),
@@ -143,6 +144,7 @@ fn open_control(
         clock: Arc::clone(&surroundings.clock),
         process: surroundings.process.clone(),
         token: token.and_then(|token| BearerToken::new(token.expose())),
+        watch: Arc::new(move |arbiter| watchdog.watch("control", arbiter)),
     };
     let listen = Listen {
         socket: settings.service.socket.clone(),

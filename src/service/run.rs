@@ -51,7 +51,7 @@ enum Order {
     Rebuild(Box<Settings>, Box<build::Prepared>),
 }
 
-async fn serve(
+pub(super) async fn serve(
     options: &GlobalOptions,
     mut settings: Settings,
     store: &SqliteStore,

@@ -13,7 +13,8 @@ const EVERY: Duration = Duration::from_secs(3);
 /// An arbiter that does not turn for so long never will.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The watchdog; it goes to sleep for good when it is dropped.
+/// The watchdog; clones are one, and when the last is dropped it goes to sleep for good.
+#[derive(Clone)]
 pub(super) struct Watchdog {
     watched: Arc<Mutex<Vec<Watched>>>,
     _end: Sender<()>,

@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         Self {
             tree,
             environment,
-            mistakes: RefCell::default(),
+            mistakes: RefCell::new(tree.mistakes.clone()),
         }
     }
 

@@ -380,6 +380,33 @@ fn a_file_that_is_no_toml_is_named_with_its_line() {
 }
 
 #[test]
+fn two_slips_of_syntax_are_told_at_once() {
+    let told = mistakes("mode = \n[service]\nlog_format = yes\n", &[], &[]);
+    let lines: Vec<&str> = told.iter().filter_map(|it| it.get(..16)).collect();
+    assert_eq!(lines, ["Settings.toml:1:", "Settings.toml:3:"], "{told:?}");
+}
+
+#[test]
+fn an_option_that_names_nothing_hides_no_other_mistake() {
+    assert_eq!(mistakes("colour = 1", &["nonsense"], &[]).len(), 2);
+}
+
+#[test]
+fn the_socket_is_found_without_any_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("Settings.toml");
+    std::fs::write(&file, uncommented()).expect("written");
+    let mut options = GlobalOptions {
+        settings: Some(file),
+        ..GlobalOptions::default()
+    };
+    let socket = socket_path(&options).expect("found");
+    assert_eq!(socket, folder.path().join("data/babelfeed.sock"));
+    options.socket = Some(PathBuf::from("/run/other.sock"));
+    assert_eq!(socket_path(&options), Ok(PathBuf::from("/run/other.sock")));
+}
+
+#[test]
 fn a_named_file_must_exist() {
     let options = GlobalOptions {
         settings: Some(PathBuf::from("/nonexistent/Settings.toml")),

@@ -29,6 +29,8 @@ pub(super) struct Tree {
     pub(super) root: Map<String, Value>,
     /// The file they were read from, if there was one.
     pub(super) file: Option<PathBuf>,
+    /// What was wrong with options and variables as such.
+    pub(super) mistakes: Vec<Mistake>,
     lines: HashMap<String, usize>,
 }
 
@@ -62,10 +64,17 @@ impl Tree {
         environment: &Environment,
     ) -> Result<Self, Mistakes> {
         let shown = shown(file.as_deref());
-        let parsed = DeTable::parse(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
-            Mistakes::one(format!("{shown}:{line}"), error.message().trim_end())
-        })?;
+        let (parsed, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let mistakes = errors.iter().map(|error| Mistake {
+                place: format!(
+                    "{shown}:{}",
+                    error.span().map_or(1, |span| line_of(text, span.start))
+                ),
+                what: error.message().trim_end().to_owned(),
+            });
+            return Err(Mistakes(mistakes.collect()));
+        }
         let mut lines = HashMap::new();
         note_lines(text, parsed.get_ref(), "", &mut lines);
 
@@ -84,13 +93,15 @@ impl Tree {
         if let Some(mode) = &options.mode {
             layers.push(Layer::new("mode", "--mode", mode.as_str()));
         }
-        if !mistakes.is_empty() {
-            return Err(Mistakes(mistakes));
-        }
         let root = merge(Config::builder().add_source(below), &layers)
             .and_then(|all| all.collect())
             .map_err(|error| Mistakes::one(&shown, error.to_string()))?;
-        Ok(Self { root, file, lines })
+        Ok(Self {
+            root,
+            file,
+            mistakes,
+            lines,
+        })
     }
 
     /// The folder from which relative paths count.

@@ -4,3 +4,6 @@ mod outlet;
 mod provider;
 mod source;
 mod store;
+
+#[path = "../simulators/mod.rs"]
+mod simulators;

@@ -1,1 +1,171 @@
-//! The contract of the store port.
+//! The contract of the store port, passed by the fake in memory and by SQLite.
+
+use std::path::PathBuf;
+
+use babelfeed::stores::{SqliteConfig, SqliteStore};
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::ports::{StoreError, TaskStore, TranslationMemory};
+use babelfeed_actors::testkit::store::MemoryStore;
+use tempfile::TempDir;
+
+mod laws;
+mod model;
+mod requests;
+mod sqlite;
+
+/// A kind of store that the contract is put to.
+trait Kind {
+    /// The store itself.
+    type Store: TaskStore + TranslationMemory;
+
+    /// An empty store.
+    fn new() -> Self;
+
+    /// The store as it runs now.
+    fn store(&self) -> &Self::Store;
+
+    /// Stops it in order and starts it again.
+    fn restart(&mut self);
+
+    /// Starts from what a power cut at this moment would leave.
+    fn crash(&mut self);
+
+    /// Forgets what ended before a time.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+struct Memory(MemoryStore);
+
+impl Kind for Memory {
+    type Store = MemoryStore;
+
+    fn new() -> Self {
+        Self(MemoryStore::new())
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn restart(&mut self) {
+        self.0 = self.0.crash();
+    }
+
+    fn crash(&mut self) {
+        self.0 = self.0.crash();
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.0.prune(before, limit).await
+    }
+}
+
+struct Sqlite {
+    folder: TempDir,
+    n_crashes: usize,
+    store: Option<SqliteStore>,
+}
+
+impl Sqlite {
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.db", self.n_crashes))
+    }
+
+    fn start(&mut self) {
+        let mut config = SqliteConfig::new(self.path());
+        config.ballast = 0;
+        self.store = Some(SqliteStore::open(&config).expect("a store"));
+    }
+}
+
+impl Kind for Sqlite {
+    type Store = SqliteStore;
+
+    fn new() -> Self {
+        let mut kind = Self {
+            folder: TempDir::new().expect("a folder"),
+            n_crashes: 0,
+            store: None,
+        };
+        kind.start();
+        kind
+    }
+
+    fn store(&self) -> &SqliteStore {
+        self.store.as_ref().expect("it runs")
+    }
+
+    fn restart(&mut self) {
+        self.store = None;
+        self.start();
+    }
+
+    /// Takes a copy of the files while the store runs, the log last, and goes on with that.
+    fn crash(&mut self) {
+        let old = self.path();
+        self.n_crashes += 1;
+        let new = self.path();
+        for end in ["", "-wal"] {
+            let (mut from, mut to) = (old.clone().into_os_string(), new.clone().into_os_string());
+            from.push(end);
+            to.push(end);
+            std::fs::copy(from, to).expect("a copy");
+        }
+        self.start();
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.store().prune(before, limit).await
+    }
+}
+
+/// Runs a test's future to its end.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(test)
+}
+
+/// Puts each law to both kinds of store.
+macro_rules! contract {
+    ($($law:ident),+ $(,)?) => {
+        mod memory_store {
+            $(#[test] fn $law() { super::run(super::laws::$law::<super::Memory>()); })+
+        }
+        mod sqlite_store {
+            $(#[test] fn $law() { super::run(super::laws::$law::<super::Sqlite>()); })+
+        }
+    };
+}
+
+contract!(
+    a_request_is_queued_in_each_target,
+    the_same_post_is_taken_in_once,
+    a_key_with_another_body_conflicts_and_changes_nothing,
+    a_post_that_counts_as_seen_makes_nothing,
+    the_cursor_moves_with_its_posts,
+    a_task_is_read_back_as_it_was_recorded,
+    a_ghost_changes_nothing,
+    a_claim_and_its_end_can_be_written_without_waiting_between,
+    only_a_retry_opens_a_failed_task,
+    the_earliest_deadline_comes_first_then_the_oldest,
+    lists_go_on_where_they_were_left,
+    publications_are_planned_once_by_the_commit_that_completes,
+    a_publication_is_read_back_as_it_was_recorded,
+    what_was_answered_survives_a_crash,
+    tokens_rise_across_restarts,
+    a_write_is_made_although_nobody_waits_for_it,
+    pruning_keeps_identities_and_what_is_open,
+    known_translations_are_read_newest_first,
+);
+
+#[test]
+fn memory_store_agrees_with_the_model() {
+    model::agrees::<Memory>(128);
+}
+
+#[test]
+fn sqlite_store_agrees_with_the_model() {
+    model::agrees::<Sqlite>(24);
+}

@@ -111,6 +111,16 @@ impl<T> Queue<T> {
     }
 
     /// The work at a place.
+    pub fn get(&self, bucket: &Bucket, position: &Position) -> Option<&T> {
+        self.classes[bucket.class as usize]
+            .flows
+            .get(&bucket.flow)?
+            .pairs
+            .get(&bucket.pair)?
+            .get(position)
+    }
+
+    /// The work at a place, to be changed.
     pub fn get_mut(&mut self, bucket: &Bucket, position: &Position) -> Option<&mut T> {
         self.classes[bucket.class as usize]
             .flows

@@ -1,1 +1,280 @@
-//! Placeholder.
+//! An outlet that writes down what it is given, and fails as a test tells it to.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::PublicationId;
+use crate::logic::fit::Limit;
+use crate::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
+
+/// An outlet in memory; clones share what it was given. It publishes whatever arrives, also twice.
+#[derive(Clone, Debug)]
+pub struct FakeOutlet {
+    stage: Arc<Mutex<Stage>>,
+}
+
+/// What happens to one part instead of being published.
+#[derive(Clone, Debug)]
+pub enum OutletFault {
+    /// It is not published, and this is the answer.
+    Error(OutletError),
+    /// It is published, and the answer is lost.
+    StoredAndLost,
+    /// It is not published, and nobody can know.
+    LostAndSilent,
+    /// The call panics before the part is published.
+    Panic,
+    /// The part is published, and then the call panics.
+    StoredAndPanic,
+    /// The part is published after so long, and so is the answer.
+    Late(Duration),
+}
+
+/// A part that is out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Out {
+    /// The publication.
+    pub publication: PublicationId,
+    /// Which of its parts.
+    pub part: usize,
+    /// The idempotency key it came with.
+    pub key: Arc<str>,
+    /// The exact bytes: the part's text.
+    pub bytes: Arc<[u8]>,
+    /// The id that the outlet gave it.
+    pub id: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Stage {
+    out: Vec<Out>,
+    faults: VecDeque<OutletFault>,
+    read_back_faults: VecDeque<OutletError>,
+    delay: Duration,
+    limit: Limit,
+    batch: usize,
+    quiet: Duration,
+    n_calls: usize,
+    n_read_backs: usize,
+}
+
+impl Default for FakeOutlet {
+    fn default() -> Self {
+        Self {
+            stage: Arc::new(Mutex::new(Stage {
+                out: Vec::new(),
+                faults: VecDeque::new(),
+                read_back_faults: VecDeque::new(),
+                delay: Duration::ZERO,
+                limit: Limit::Unbounded,
+                batch: 10,
+                quiet: Duration::ZERO,
+                n_calls: 0,
+                n_read_backs: 0,
+            })),
+        }
+    }
+}
+
+impl FakeOutlet {
+    /// Makes something happen to a coming part; several wait their turn.
+    pub fn fail_next(&self, fault: OutletFault) {
+        self.stage().faults.push_back(fault);
+    }
+
+    /// Makes a coming read-back fail; several wait their turn.
+    pub fn fail_next_read_back(&self, error: OutletError) {
+        self.stage().read_back_faults.push_back(error);
+    }
+
+    /// Makes every call take so long.
+    pub fn delay(&self, delay: Duration) {
+        self.stage().delay = delay;
+    }
+
+    /// Sets the most that a part may measure.
+    pub fn set_limit(&self, limit: Limit) {
+        self.stage().limit = limit;
+    }
+
+    /// Sets the most parts that one call takes.
+    pub fn set_batch(&self, batch: usize) {
+        self.stage().batch = batch;
+    }
+
+    /// Sets how long nothing may be read back after an ambiguous answer.
+    pub fn set_quiet(&self, quiet: Duration) {
+        self.stage().quiet = quiet;
+    }
+
+    /// Everything that is out, in its order.
+    pub fn out(&self) -> Vec<Out> {
+        self.stage().out.clone()
+    }
+
+    /// The texts that are out, in their order.
+    pub fn texts(&self) -> Vec<String> {
+        let stage = self.stage();
+        let texts = stage.out.iter().map(|out| &out.bytes);
+        texts
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect()
+    }
+
+    /// How many parts are out more often than once.
+    pub fn n_doubles(&self) -> usize {
+        let stage = self.stage();
+        let is_double = |at: usize| {
+            stage.out[..at]
+                .iter()
+                .any(|out| out.key == stage.out[at].key)
+        };
+        (0..stage.out.len()).filter(|at| is_double(*at)).count()
+    }
+
+    /// How often `publish` was called.
+    pub fn n_calls(&self) -> usize {
+        self.stage().n_calls
+    }
+
+    /// How often `read_back` was called.
+    pub fn n_read_backs(&self) -> usize {
+        self.stage().n_read_backs
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
+        let fault = self.stage().faults.pop_front();
+        match fault {
+            None => Ok(self.store(part)),
+            Some(OutletFault::Error(error)) => Err(error),
+            Some(OutletFault::StoredAndLost) => {
+                self.store(part);
+                Err(silence())
+            }
+            Some(OutletFault::LostAndSilent) => Err(silence()),
+            Some(OutletFault::Panic) => panic!("the fake outlet was told to panic"),
+            Some(OutletFault::StoredAndPanic) => {
+                self.store(part);
+                panic!("the fake outlet was told to panic")
+            }
+            Some(OutletFault::Late(delay)) => {
+                tokio::time::sleep(delay).await;
+                Ok(self.store(part))
+            }
+        }
+    }
+
+    fn store(&self, part: &Frozen) -> Published {
+        let mut stage = self.stage();
+        let id: Arc<str> = format!("fake-{}", stage.out.len() + 1).into();
+        stage.out.push(Out {
+            publication: part.dispatch.publication.id,
+            part: part.dispatch.part,
+            key: part.key.clone(),
+            bytes: part.bytes.clone(),
+            id: id.clone(),
+        });
+        published(id)
+    }
+}
+
+impl Outlet for FakeOutlet {
+    fn batch(&self) -> usize {
+        self.stage().batch
+    }
+
+    fn quiet(&self) -> Duration {
+        self.stage().quiet
+    }
+
+    fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
+        async { Ok(self.stage().limit) }.boxed_local()
+    }
+
+    fn freeze(
+        &self,
+        dispatches: Vec<Dispatch>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
+        let mark = self.stage().out.len() as u64;
+        async move {
+            Ok(dispatches
+                .into_iter()
+                .map(|one| freeze(one, mark))
+                .collect())
+        }
+        .boxed_local()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        parts: &'a [Frozen],
+    ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
+        async move {
+            let delay = {
+                let mut stage = self.stage();
+                stage.n_calls += 1;
+                stage.delay
+            };
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            let mut answers = Vec::with_capacity(parts.len());
+            for part in parts {
+                answers.push(self.send(part).await);
+            }
+            answers
+        }
+        .boxed_local()
+    }
+
+    fn read_back<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        async move {
+            let mut stage = self.stage();
+            stage.n_read_backs += 1;
+            if let Some(error) = stage.read_back_faults.pop_front() {
+                return Err(error);
+            }
+            let found = stage.out.iter().find(|out| out.key == part.key);
+            Ok(found.map_or(ReadBack::Absent, |out| {
+                ReadBack::Found(published(out.id.clone()))
+            }))
+        }
+        .boxed_local()
+    }
+}
+
+fn freeze(dispatch: Dispatch, mark: u64) -> Frozen {
+    Frozen {
+        key: format!("{}.{}", dispatch.publication.id, dispatch.part).into(),
+        bytes: dispatch.publication.parts[dispatch.part]
+            .text
+            .as_bytes()
+            .into(),
+        dispatch,
+        mark,
+    }
+}
+
+fn published(id: Arc<str>) -> Published {
+    Published {
+        url: Some(format!("https://fake.example/{id}").into()),
+        id,
+    }
+}
+
+fn silence() -> OutletError {
+    OutletError::Ambiguous {
+        detail: "the fake outlet says nothing".into(),
+    }
+}

@@ -1,1 +1,304 @@
-//! Placeholder.
+//! A provider that translates by a plain rule, and misbehaves exactly as a test tells it to.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::{Language, Usage};
+use crate::ports::{Answer, Pack, Provider, ProviderError, Translated};
+
+/// What goes wrong in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderFault {
+    /// It answers this error.
+    Error(ProviderError),
+    /// It takes so long; past the timeout it ends there.
+    Delay(Duration),
+    /// It never answers; it ends at the timeout.
+    Hang,
+    /// The code panics.
+    Panic,
+    /// The item at this place is left out.
+    Missing(usize),
+    /// The item at this place comes twice, with two texts.
+    Doubled(usize),
+    /// The item at this place comes under an id that nobody asked for.
+    Renamed(usize),
+    /// An item that nobody asked for comes as well.
+    Unknown,
+    /// The first two items have changed their ids.
+    Swapped,
+    /// The items come in the opposite order, under their right ids.
+    Reordered,
+    /// The placeholders are gone.
+    Unmarked,
+    /// The texts come back as they went.
+    Echo,
+    /// Only the first half of the items, rounded down, was finished.
+    Truncated,
+}
+
+/// A deterministic provider; its clones are the same provider.
+#[derive(Clone, Debug, Default)]
+pub struct FakeProvider {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    latency: Duration,
+    script: VecDeque<Option<ProviderFault>>,
+    standing: Option<ProviderFault>,
+    packs: Vec<Pack>,
+}
+
+impl FakeProvider {
+    /// A provider that answers at once.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A provider whose every call takes so long.
+    pub fn with_latency(latency: Duration) -> Self {
+        let provider = Self::default();
+        provider.shared().latency = latency;
+        provider
+    }
+
+    /// Adds a fault to the script: each call takes the next, in order.
+    pub fn then(&self, fault: ProviderFault) {
+        self.shared().script.push_back(Some(fault));
+    }
+
+    /// Adds a call without a fault to the script.
+    pub fn then_well(&self) {
+        self.shared().script.push_back(None);
+    }
+
+    /// Sets what happens in every call that the script says nothing about.
+    pub fn always(&self, fault: Option<ProviderFault>) {
+        self.shared().standing = fault;
+    }
+
+    /// How many calls were made.
+    pub fn n_calls(&self) -> usize {
+        self.shared().packs.len()
+    }
+
+    /// How many texts the calls had, all together.
+    pub fn n_texts(&self) -> usize {
+        self.shared()
+            .packs
+            .iter()
+            .map(|pack| pack.items.len())
+            .sum()
+    }
+
+    /// The packs of all calls, in order.
+    pub fn packs(&self) -> Vec<Pack> {
+        self.shared().packs.clone()
+    }
+
+    fn take(&self, pack: &Pack) -> (Duration, Option<ProviderFault>) {
+        let mut shared = self.shared();
+        shared.packs.push(pack.clone());
+        let scripted = shared.script.pop_front();
+        let fault = scripted.unwrap_or_else(|| shared.standing.clone());
+        (shared.latency, fault)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // Scripted panics happen without the lock, so what a poisoned one guards is whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rule: the target in brackets before the text, placeholders untouched.
+pub fn translation(target: &Language, text: &str) -> String {
+    format!("[{target}] {text}")
+}
+
+impl Provider for FakeProvider {
+    fn translate<'a>(
+        &'a self,
+        pack: &'a Pack,
+        timeout: Duration,
+    ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
+        let (latency, fault) = self.take(pack);
+        Box::pin(async move {
+            let latency = match &fault {
+                Some(ProviderFault::Hang) => Duration::MAX,
+                Some(ProviderFault::Delay(delay)) => *delay,
+                _ => latency,
+            };
+            if latency > timeout {
+                tokio::time::sleep(timeout).await;
+                return Err(timed_out(timeout));
+            }
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            answer(pack, fault)
+        })
+    }
+}
+
+fn timed_out(timeout: Duration) -> ProviderError {
+    ProviderError::Transient {
+        detail: format!("no answer within {timeout:?}"),
+        wait: None,
+    }
+}
+
+fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderError> {
+    let mut items: Vec<Translated> = pack
+        .items
+        .iter()
+        .map(|item| Translated {
+            id: Arc::clone(&item.id),
+            text: translation(&pack.pair.target, &item.text),
+        })
+        .collect();
+    let mut is_truncated = false;
+    match fault {
+        Some(ProviderFault::Error(error)) => return Err(error),
+        Some(ProviderFault::Panic) => panic!("the fake provider was told to panic"),
+        Some(ProviderFault::Missing(place)) if place < items.len() => {
+            items.remove(place);
+        }
+        Some(ProviderFault::Doubled(place)) if place < items.len() => {
+            let mut twin = items[place].clone();
+            twin.text.push_str(" again");
+            items.push(twin);
+        }
+        Some(ProviderFault::Renamed(place)) if place < items.len() => {
+            items[place].id = "renamed".into();
+        }
+        Some(ProviderFault::Unknown) => items.push(Translated {
+            id: "unknown".into(),
+            text: translation(&pack.pair.target, "something else"),
+        }),
+        Some(ProviderFault::Swapped) if items.len() > 1 => {
+            let first = Arc::clone(&items[0].id);
+            items[0].id = std::mem::replace(&mut items[1].id, first);
+        }
+        Some(ProviderFault::Reordered) => items.reverse(),
+        Some(ProviderFault::Unmarked) => {
+            for item in &mut items {
+                item.text = without_marks(&item.text);
+            }
+        }
+        Some(ProviderFault::Echo) => {
+            for (item, asked) in items.iter_mut().zip(&pack.items) {
+                item.text = asked.text.as_ref().to_owned();
+            }
+        }
+        Some(ProviderFault::Truncated) => {
+            items.truncate(pack.items.len() / 2);
+            is_truncated = true;
+        }
+        _ => {}
+    }
+    Ok(Answer {
+        usage: Some(usage(pack, &items)),
+        items,
+        model: "fake-1".into(),
+        is_truncated,
+    })
+}
+
+/// A token for each four bytes, rounded up.
+fn usage(pack: &Pack, items: &[Translated]) -> Usage {
+    let tokens = |n_bytes: usize| n_bytes.div_ceil(4) as u64;
+    Usage {
+        tokens_in: tokens(pack.items.iter().map(|item| item.text.len()).sum()),
+        tokens_out: tokens(items.iter().map(|item| item.text.len()).sum()),
+        cost_usd: 0.0,
+    }
+}
+
+fn without_marks(text: &str) -> String {
+    let mut is_mark = false;
+    text.chars()
+        .filter(|letter| {
+            is_mark |= *letter == '⟦';
+            let is_kept = !is_mark;
+            is_mark &= *letter != '⟧';
+            is_kept
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Pair;
+    use crate::ports::Item;
+
+    fn pack(n_items: usize) -> Pack {
+        Pack {
+            pair: Pair {
+                source: None,
+                target: "es".parse().expect("a tag"),
+            },
+            items: (0..n_items)
+                .map(|number| Item {
+                    id: number.to_string().into(),
+                    text: format!("text ⟦0⟧ {number}").into(),
+                    context: None,
+                })
+                .collect(),
+        }
+    }
+
+    #[actix_rt::test]
+    async fn faults_come_in_the_order_of_the_script() {
+        let provider = FakeProvider::new();
+        provider.then(ProviderFault::Missing(0));
+        provider.then_well();
+        provider.always(Some(ProviderFault::Unmarked));
+        let second = Duration::from_secs(1);
+
+        let answers = [
+            provider
+                .translate(&pack(2), second)
+                .await
+                .expect("an answer"),
+            provider
+                .translate(&pack(2), second)
+                .await
+                .expect("an answer"),
+            provider
+                .translate(&pack(1), second)
+                .await
+                .expect("an answer"),
+        ];
+
+        assert_eq!(answers[0].items.len(), 1);
+        assert_eq!(answers[1].items[1].text, "[es] text ⟦0⟧ 1");
+        assert_eq!(answers[2].items[0].text, "[es] text  0");
+        assert_eq!((provider.n_calls(), provider.n_texts()), (3, 5));
+    }
+
+    #[test]
+    fn a_hanging_call_ends_at_its_timeout_in_virtual_time() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .expect("a runtime")
+        };
+        actix_rt::System::with_tokio_rt(runtime).block_on(async {
+            let provider = FakeProvider::new();
+            provider.then(ProviderFault::Hang);
+            let begun = tokio::time::Instant::now();
+            let answer = provider.translate(&pack(1), Duration::from_secs(60)).await;
+            assert!(matches!(answer, Err(ProviderError::Transient { .. })));
+            assert_eq!(begun.elapsed(), Duration::from_secs(60));
+        });
+    }
+}

@@ -1,1 +1,142 @@
-//! Placeholder.
+//! A source that shows what a test tells it to show.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use crate::domain::{Post, SourceName};
+use crate::ports::{Cursor, Polled, Source, SourceError};
+
+/// A source in memory; clones share what it shows.
+#[derive(Clone, Debug)]
+pub struct FakeSource {
+    name: SourceName,
+    stage: Arc<Mutex<Stage>>,
+}
+
+/// What a poll does instead of answering.
+#[derive(Clone, Debug)]
+pub enum SourceFault {
+    /// It fails.
+    Error(SourceError),
+    /// It panics.
+    Panic,
+}
+
+#[derive(Debug, Default)]
+struct Stage {
+    posts: Vec<Post>,
+    faults: VecDeque<SourceFault>,
+    delay: Duration,
+    rest: Option<Duration>,
+    warnings: Vec<String>,
+    n_polls: usize,
+}
+
+impl FakeSource {
+    /// A source of that name which shows nothing yet.
+    pub fn new(name: impl Into<SourceName>) -> Self {
+        Self {
+            name: name.into(),
+            stage: Arc::default(),
+        }
+    }
+
+    /// Shows one more post with that text, whose id is its number from 1.
+    pub fn show(&self, text: impl Into<String>) {
+        let id = (self.stage().posts.len() + 1).to_string();
+        self.show_post(Post {
+            source: self.name.clone(),
+            id,
+            text: text.into(),
+            language: None,
+            url: None,
+            media: Vec::new(),
+            warning: None,
+            parent: None,
+            created_at: None,
+        });
+    }
+
+    /// Shows one more post.
+    pub fn show_post(&self, post: Post) {
+        self.stage().posts.push(post);
+    }
+
+    /// Makes a coming poll fail; several wait their turn.
+    pub fn fail_next(&self, fault: SourceFault) {
+        self.stage().faults.push_back(fault);
+    }
+
+    /// Makes every poll take so long.
+    pub fn delay(&self, delay: Duration) {
+        self.stage().delay = delay;
+    }
+
+    /// Makes every poll ask to be left alone so long.
+    pub fn rest(&self, rest: Duration) {
+        self.stage().rest = Some(rest);
+    }
+
+    /// Makes the next successful poll warn.
+    pub fn warn(&self, warning: impl Into<String>) {
+        self.stage().warnings.push(warning.into());
+    }
+
+    /// How often it was polled.
+    pub fn n_polls(&self) -> usize {
+        self.stage().n_polls
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, cursor: Option<&Cursor>, room: usize) -> Result<Polled, SourceError> {
+        let fault = self.stage().faults.pop_front();
+        match fault {
+            Some(SourceFault::Error(error)) => return Err(error),
+            Some(SourceFault::Panic) => panic!("the fake source was told to panic"),
+            None => {}
+        }
+        let mut stage = self.stage();
+        let start = cursor.map_or(0, position).min(stage.posts.len());
+        let end = start.saturating_add(room).min(stage.posts.len());
+        Ok(Polled {
+            posts: stage.posts[start..end].to_vec(),
+            cursor: Some(Cursor((end as u64).to_be_bytes().to_vec())),
+            has_more: end < stage.posts.len(),
+            rest: stage.rest,
+            warnings: std::mem::take(&mut stage.warnings),
+        })
+    }
+}
+
+impl Source for FakeSource {
+    fn poll<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        room: usize,
+    ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
+        async move {
+            let delay = {
+                let mut stage = self.stage();
+                stage.n_polls += 1;
+                stage.delay
+            };
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            self.answer(cursor, room)
+        }
+        .boxed_local()
+    }
+}
+
+fn position(cursor: &Cursor) -> usize {
+    let bytes = cursor.0.as_slice().try_into().map(u64::from_be_bytes);
+    usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX)
+}

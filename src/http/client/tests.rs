@@ -279,10 +279,47 @@ async fn connections_that_idle_are_closed() {
     assert_eq!(seen.expect("no panic"), Ok(()));
 }
 
+#[actix_rt::test]
+async fn a_hint_in_the_headers_is_read_the_most_exact_form_first() {
+    for (headers, millis) in [
+        ("retry-after: 7\r\nretry-after-ms: 1500", Some(1_500)),
+        ("retry-after: 7", Some(7_000)),
+        (
+            "date: Sat, 21 Nov 2026 12:00:00 GMT\r\nretry-after: Sat, 21 Nov 2026 12:00:09 GMT",
+            Some(9_000),
+        ),
+        (
+            "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 2m59.56s",
+            Some(179_560),
+        ),
+        (
+            "x-ratelimit-remaining-tokens: 5\r\nx-ratelimit-reset-tokens: 2m59.56s",
+            None,
+        ),
+        ("x-ratelimit-reset-requests: 1h23m31s", None),
+        ("retry-after: soon", None),
+    ] {
+        let url = serve(move |stream, _| {
+            say(stream, &format!("429 Too Many Requests\r\n{headers}"), "");
+        });
+        let response = post(&client(0), &url, LONG).await.expect("an answer");
+        let wait = crate::http::hints::from_headers(&response);
+        assert_eq!(wait, millis.map(Duration::from_millis), "{headers}");
+    }
+}
+
 #[test]
-fn https_never_becomes_http() {
+fn addresses_are_resolved_without_their_fragment_and_only_to_the_web() {
     let https: Uri = "https://example.org/a".parse().expect("an address");
     let next = resolve(&https, "//other.example/b?c#d").expect("an address");
     assert_eq!(next, "https://other.example/b?c");
     assert_eq!(resolve(&https, "ftp://example.org"), None);
+}
+
+#[test]
+fn https_never_becomes_http() {
+    let uri = |text: &str| text.parse::<Uri>().expect("an address");
+    assert!(is_downgrade(&uri("https://a/"), &uri("http://a/")));
+    assert!(!is_downgrade(&uri("https://a/"), &uri("https://b/")));
+    assert!(!is_downgrade(&uri("http://a/"), &uri("http://b/")));
 }

@@ -6,9 +6,8 @@ use babelfeed_actors::ports::{OutletError, Published};
 use serde::de::DeserializeOwned;
 
 use super::wire::{Refusal, Status};
-use crate::http::{HttpError, Response};
+use crate::http::{HttpError, Response, hints};
 use crate::secret::Secret;
-use crate::server_time::{retry_after, until_reset};
 
 /// The most characters of an answer that a failure repeats.
 const MAX_DETAIL: usize = 200;
@@ -74,11 +73,18 @@ pub(super) fn published(status: Status) -> Published {
 }
 
 fn busy(response: &Response, detail: String) -> OutletError {
-    let reset = || until_reset(response, "x-ratelimit-reset").map(|wait| wait + MARGIN);
     OutletError::Busy {
-        wait: retry_after(response).or_else(reset),
+        wait: hints::from_headers(response).or_else(|| until_reset(response)),
         detail,
     }
+}
+
+/// How long until the limit is renewed: Mastodon writes RFC 3339, GoToSocial unix seconds.
+fn until_reset(response: &Response) -> Option<Duration> {
+    let reset = response.header("x-ratelimit-reset")?;
+    let now = hints::server_time(response.header("date"));
+    let wait = hints::rfc3339(reset, now).or_else(|| hints::unix_seconds(reset, now))?;
+    Some(wait + MARGIN)
 }
 
 fn detail(response: &Response, token: &Secret) -> String {

@@ -1,6 +1,7 @@
 //! Finding a part that may be out among the account's own statuses.
 
 use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
 
 use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Frozen, OutletError, Published};
@@ -8,7 +9,7 @@ use babelfeed_actors::ports::{Frozen, OutletError, Published};
 use super::wire::{NewStatus, Status};
 use super::{MastodonOutlet, answer};
 use crate::html::{Links, to_text};
-use crate::server_time::clock_lead;
+use crate::http::{Response, hints};
 
 /// The most pages of statuses that are read; a page holds forty.
 const MAX_PAGES: usize = 25;
@@ -37,7 +38,7 @@ pub(super) async fn find(
             format!("/api/v1/accounts/{account}/statuses?limit=40&exclude_reblogs=true{before}");
         let response = outlet.get(&path).await?;
         let page: Vec<Status> = answer::of_get(&response, &outlet.config.token)?;
-        let since = since(part, response.header("date").map(|_| clock_lead(&response)));
+        let since = since(part, clock_lead(&response));
         let Some(oldest) = page.last() else {
             return Ok(None);
         };
@@ -72,6 +73,16 @@ fn since(part: &Frozen, lead: Option<i64>) -> Timestamp {
     let mark = i64::try_from(part.mark).unwrap_or(i64::MAX);
     let shift = lead.map_or(-SLACK_WITHOUT_CLOCK, |lead| lead.saturating_sub(SLACK));
     Timestamp::from_millis(mark.saturating_add(shift))
+}
+
+/// How far the server's clock is ahead of ours, in milliseconds, where it shows it.
+fn clock_lead(response: &Response) -> Option<i64> {
+    let theirs = hints::server_time(Some(response.header("date")?));
+    let millis = |wait: Duration| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    Some(match theirs.duration_since(SystemTime::now()) {
+        Ok(ahead) => millis(ahead),
+        Err(behind) => -millis(behind.duration()),
+    })
 }
 
 fn is_same(status: &Status, wanted: &NewStatus) -> bool {

@@ -1,6 +1,10 @@
 //! The body of a call, in the shape that the server takes.
 
+use std::sync::LazyLock;
+
 use babelfeed_actors::ports::Pack;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{OpenAiConfig, Structure};
@@ -76,47 +80,72 @@ impl Shape {
 
 /// The JSON of a call.
 pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> {
-    let mut body = json!({
-        "model": config.model,
-        "messages": [
-            {"role": "system", "content": prompt::SYSTEM},
-            {"role": "user", "content": prompt::question(pack)},
-        ],
-        "stream": false,
-    });
+    let question = prompt::question(pack);
     let max_tokens = config
         .max_tokens
         .unwrap_or_else(|| prompt::answer_tokens(pack));
-    match shape.limit {
-        Limit::Completion => body["max_completion_tokens"] = max_tokens.into(),
-        Limit::Legacy => body["max_tokens"] = max_tokens.into(),
-        Limit::Absent => {}
-    }
-    if let Some(temperature) = config.temperature.filter(|_| shape.has_temperature) {
-        body["temperature"] = temperature.into();
-    }
-    if let Some(effort) = config
-        .reasoning_effort
-        .as_ref()
-        .filter(|_| shape.has_effort)
-    {
-        body["reasoning_effort"] = effort.as_str().into();
-    }
-    if let Some(format) = response_format(shape.structure) {
-        body["response_format"] = format;
-    }
-    body.to_string().into_bytes()
+    let effort = config.reasoning_effort.as_deref();
+    let body = Body {
+        model: &config.model,
+        messages: [
+            Message {
+                role: "system",
+                content: prompt::SYSTEM,
+            },
+            Message {
+                role: "user",
+                content: &question,
+            },
+        ],
+        stream: false,
+        max_completion_tokens: (shape.limit == Limit::Completion).then_some(max_tokens),
+        max_tokens: (shape.limit == Limit::Legacy).then_some(max_tokens),
+        temperature: config.temperature.filter(|_| shape.has_temperature),
+        reasoning_effort: effort.filter(|_| shape.has_effort),
+        response_format: match shape.structure {
+            Structure::Schema => Some(&SCHEMA_FORMAT),
+            Structure::Object => Some(&OBJECT_FORMAT),
+            Structure::Prompt => None,
+        },
+    };
+    serde_json::to_vec(&body).expect("texts and numbers always become JSON")
 }
 
-fn response_format(structure: Structure) -> Option<Value> {
-    match structure {
-        Structure::Schema => Some(json!({
-            "type": "json_schema",
-            "json_schema": {"name": "translation", "strict": true, "schema": prompt::schema()},
-        })),
-        Structure::Object => Some(json!({"type": "json_object"})),
-        Structure::Prompt => None,
-    }
+static SCHEMA_FORMAT: LazyLock<Box<RawValue>> = LazyLock::new(|| {
+    raw(&json!({
+        "type": "json_schema",
+        "json_schema": {"name": "translation", "strict": true, "schema": prompt::schema()},
+    }))
+});
+
+static OBJECT_FORMAT: LazyLock<Box<RawValue>> =
+    LazyLock::new(|| raw(&json!({"type": "json_object"})));
+
+fn raw(value: &Value) -> Box<RawValue> {
+    RawValue::from_string(value.to_string()).expect("a JSON value shows as JSON")
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: [Message<'a>; 2],
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'a str,
+    content: &'a str,
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use babelfeed_actors::ports::SourceError;
 
 use super::FeedConfig;
 use super::cursor::{FileVersion, Seen};
-use crate::http::{Call, HttpClient, HttpError, Method, Response, Uri};
-use crate::server_time::{max_age, retry_after};
+use crate::http::{Call, HttpClient, HttpError, Method, Response, Uri, hints};
 
 /// What is accepted, feeds before anything else.
 const ACCEPT: &str = "application/atom+xml, application/rss+xml, application/feed+json, \
@@ -121,7 +120,7 @@ fn refusal(status: u16, response: &Response) -> SourceError {
     match status {
         410 => SourceError::Gone { detail },
         429 | 503 => SourceError::Busy {
-            wait: retry_after(response),
+            wait: hints::from_headers(response),
             detail,
         },
         408 | 425 | 500..=599 => SourceError::Unreachable { detail },
@@ -135,6 +134,16 @@ fn failure(error: &HttpError) -> SourceError {
         HttpError::TooLarge { .. } => SourceError::Malformed { detail },
         _ => SourceError::Unreachable { detail },
     }
+}
+
+/// How long the answer stays fresh by `Cache-Control: max-age` (RFC 9111, section 5.2.2.1).
+fn max_age(response: &Response) -> Option<Duration> {
+    response
+        .header("cache-control")?
+        .split(',')
+        .filter_map(|directive| directive.trim().strip_prefix("max-age="))
+        .find_map(|seconds| seconds.trim_matches('"').parse().ok())
+        .map(Duration::from_secs)
 }
 
 fn charset(content_type: &str) -> Option<String> {

@@ -12,6 +12,8 @@ pub(super) enum Fault {
     Sql(rusqlite::Error),
     /// A row does not say what a row of its kind says.
     Damaged(&'static str),
+    /// A task is to be kept in a state that no row is ever in.
+    Unkept,
 }
 
 impl Fault {
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Sql(error) => error.fmt(f),
             Self::Damaged(wanted) => write!(f, "a row is damaged, expected {wanted}"),
+            Self::Unkept => f.write_str("a task is kept Queued, Processing, Completed or Failed"),
         }
     }
 }

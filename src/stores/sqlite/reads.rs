@@ -232,7 +232,7 @@ impl Reads<'_> {
         if code < 4 {
             let sql = format!(
                 "{PUBLICATION} INDEXED BY publication_open WHERE outlet = ?1 AND state = ?2
-                AND state < 4 AND id > ?3 ORDER BY id LIMIT ?4"
+                AND +state < 4 AND id > ?3 ORDER BY id LIMIT ?4"
             );
             return self.publications_by(&sql, params![outlet, code, start, rows::count(limit)]);
         }

@@ -14,7 +14,8 @@ use super::{Config, rows};
 /// A request's key is the first 14 bytes of its id, which its tasks' ids begin with. A bucket
 /// is a class, a flow and a pair of languages. States of tasks are 1 Queued, 2 Processing,
 /// 4 Completed, 5 Failed; of publications 0 Planned, 1 Held, 2 Sending, 3 Unknown,
-/// 4 Published, 5 Refused, 6 Deleted.
+/// 4 Published, 5 Refused, 6 Deleted. The plus in the condition of an index keeps the planner
+/// from searching by the condition where it should search by the state asked for.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE meta (
         only INTEGER PRIMARY KEY CHECK (only = 1), epoch INTEGER NOT NULL, clean INTEGER NOT NULL);
@@ -41,7 +42,7 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE publication (
         id BLOB PRIMARY KEY, state INTEGER NOT NULL, outlet INTEGER NOT NULL,
         token INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
-    CREATE INDEX publication_open ON publication (outlet, state, id) WHERE state < 4;
+    CREATE INDEX publication_open ON publication (outlet, state, id) WHERE +state < 4;
     CREATE TABLE cursor (source INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE TABLE memory (
         key BLOB PRIMARY KEY, at INTEGER NOT NULL, provider INTEGER NOT NULL,

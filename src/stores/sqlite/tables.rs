@@ -110,7 +110,8 @@ impl<'c> Tables<'c> {
         let Some(before) = self.change_task(change, held)? else {
             return Ok(Kept::Ghost);
         };
-        *task_count(&mut self.tally, before)? -= 1;
+        let count = task_count(&mut self.tally, before)?;
+        *count = count.saturating_sub(1);
         *task_count(&mut self.tally, after)? += 1;
         for (publication, state, why) in &change.publications {
             let record = PublicationRecord {
@@ -140,7 +141,7 @@ impl<'c> Tables<'c> {
             return Ok(Kept::Ghost);
         };
         if let Some(count) = publication_count(&mut self.tally, before) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
         }
         if let Some(count) = publication_count(&mut self.tally, after.state) {
             *count += 1;
@@ -255,6 +256,13 @@ impl<'c> Tables<'c> {
 
     fn insert_tasks(&mut self, new: &NewRequest) -> Result<Admitted, Fault> {
         let request = &new.request;
+        let Some(first) = new.targets.first() else {
+            return Ok(Admitted {
+                outcome: Outcome::New,
+                id: request.id,
+                tasks: Vec::new(),
+            });
+        };
         let source = match &request.origin {
             Origin::Post { source, .. } => self.names.intern(source.as_str())?,
             Origin::Client { .. } => 0,
@@ -270,9 +278,7 @@ impl<'c> Tables<'c> {
             flow: request.flow.clone(),
             pair: super::Pair {
                 source: request.source.clone(),
-                target: new.targets.first().cloned().ok_or(Fault::Damaged(
-                    "a request with at least one target language",
-                ))?,
+                target: first.clone(),
             },
         };
         let mut tasks = Vec::with_capacity(new.targets.len());
@@ -333,7 +339,7 @@ impl<'c> Tables<'c> {
         held: Token,
         before: State,
     ) -> Result<bool, Fault> {
-        let code = |state| rows::state_code(state).ok_or(Fault::Damaged("a state that is kept"));
+        let code = |state| rows::state_code(state).ok_or(Fault::Unkept);
         let n_changed = self.change_task.execute(params![
             change.id.as_bytes(),
             held.cast_signed(),
@@ -495,7 +501,7 @@ fn task_count(tally: &mut Tally, state: State) -> Result<&mut u64, Fault> {
         State::Processing => Ok(&mut tally.processing),
         State::Completed => Ok(&mut tally.completed),
         State::Failed => Ok(&mut tally.failed),
-        State::Submitted | State::RateLimited => Err(Fault::Damaged("a state that is kept")),
+        State::Submitted | State::RateLimited => Err(Fault::Unkept),
     }
 }
 

@@ -24,6 +24,8 @@ const REST: Duration = Duration::from_millis(500);
 const LOG_PAGES: i64 = 16 * 1_024;
 /// After how many rows the log's length is looked at.
 const LOOK_EVERY: usize = 2_000;
+/// How many rows a commit counts as beside its own, since even a small one writes many pages.
+const COMMIT_ROWS: usize = 8;
 
 /// What the writer shares with the store's handles.
 pub(super) struct Shared {
@@ -133,11 +135,27 @@ impl<'c> Writer<'c> {
         rest
     }
 
+    /// Makes a group's writes; once more if room could be made for them on a full disk.
     fn attempt_with_ballast(&mut self, group: &mut [Write]) -> Result<(), Fault> {
         match self.attempt(group) {
-            Err(fault) if fault.is_no_space() && self.ballast.release() => self.attempt(group),
+            Err(fault) if fault.is_no_space() && self.make_room() => self.attempt(group),
             outcome => outcome,
         }
+    }
+
+    /// Gives the ballast up, or else empties the log, whose room is then written again.
+    ///
+    /// The ballast goes first, since emptying the log takes room before it gives any. The log
+    /// is emptied once until a commit succeeds, so that a full disk is no endless loop.
+    fn make_room(&mut self) -> bool {
+        if self.ballast.release() {
+            return true;
+        }
+        let was_logged = self.n_logged > 0;
+        if was_logged {
+            self.move_log();
+        }
+        was_logged
     }
 
     /// Makes a group's writes in one transaction, or none of them.
@@ -161,7 +179,7 @@ impl<'c> Writer<'c> {
         }
         self.committed = self.tables.tally;
         *self.shared_tally() = self.committed;
-        let n_rows: usize = group.iter().map(Write::n_rows).sum();
+        let n_rows = COMMIT_ROWS + group.iter().map(Write::n_rows).sum::<usize>();
         self.n_unseen += n_rows;
         self.n_logged += n_rows;
         Ok(())

@@ -1,4 +1,4 @@
-//! How long a provider asks to wait, in every form in which providers say it.
+//! How long a server asks to wait, in every form in which servers say it.
 //!
 //! Forms: `Retry-After` (RFC 9110) as seconds, as a fraction and as a date; `retry-after-ms`;
 //! Go durations (`2m59.56s`); protobuf durations (`45.811974541s`); RFC 3339; unix seconds;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use babelfeed_actors::domain::Timestamp;
 
-use crate::http::Response;
+use super::Response;
 
 /// The longest wait that is believed.
 pub const MAX_WAIT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -25,6 +25,16 @@ pub fn from_headers(response: &Response) -> Option<Duration> {
                 .header("retry-after")
                 .and_then(|it| retry_after(it, now))
         })
+        .or_else(|| spent_tokens(response))
+}
+
+/// When a spent window of tokens is new again, as OpenAI and Groq tell.
+///
+/// Their window of requests tells no wait: at Groq its reset is when the day's bucket is full.
+fn spent_tokens(response: &Response) -> Option<Duration> {
+    let is_spent = response.header("x-ratelimit-remaining-tokens")? == "0";
+    let reset = response.header("x-ratelimit-reset-tokens")?;
+    is_spent.then(|| duration(reset)).flatten()
 }
 
 /// The time at the server by its `Date`, so that a wrong clock here or there does no harm.

@@ -1,0 +1,440 @@
+//! Watches sources: polls each at its times, and hands its posts in.
+
+mod poll;
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler, Recipient, ResponseFuture, Supervised};
+use log::{error, info, warn};
+use tokio::sync::oneshot;
+
+use crate::domain::{Language, Moment, SourceName, Timestamp};
+use crate::failpoints;
+use crate::logic::backoff::Backoff;
+use crate::messages::{
+    Operation, PauseSource, PollNow, Record, ResumeSource, SourceState, SourceView, Submit,
+    UnknownName, Watching,
+};
+use crate::ports::{Chance, Clock, Source, SourceError, SourceRemedy, TaskStore};
+
+use poll::{Ended, Poll, PollError};
+
+/// The waits after polls that failed in a row, above the source's own interval.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600));
+/// The longest that a server's hint is believed.
+const LONGEST_REST: Duration = Duration::from_secs(86_400);
+
+/// A source as the monitor watches it.
+#[derive(Clone)]
+pub struct Watched {
+    /// Its name.
+    pub name: SourceName,
+    /// Its kind, as the settings call it.
+    pub kind: &'static str,
+    /// The adapter.
+    pub source: Rc<dyn Source>,
+    /// How often it is polled.
+    pub every: Duration,
+    /// Whether the server may lengthen that.
+    pub respects_hints: bool,
+    /// How many of the posts that are there at first sight are taken, the newest; none: all.
+    pub backfill: Option<usize>,
+    /// The languages of the outlets that take it.
+    pub targets: Vec<Language>,
+}
+
+/// Owns the schedule and the cursor of every source.
+pub struct MonitorActor {
+    own: Addr<Self>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    store: Rc<dyn TaskStore>,
+    submit: Recipient<Submit>,
+    record: Recipient<Record>,
+    sources: Vec<Watched>,
+    /// What is being polled; outlives a fall.
+    polling: Arc<Mutex<HashSet<SourceName>>>,
+    epoch: u64,
+    state: BTreeMap<SourceName, Schedule>,
+}
+
+#[derive(Default)]
+struct Schedule {
+    /// The timer that counts; others are late.
+    timer: u64,
+    is_paused: bool,
+    has_ended: bool,
+    failures: u32,
+    last_poll: Option<Timestamp>,
+    lag: Option<Duration>,
+    error: Option<String>,
+    seen: u64,
+    new: u64,
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+/// A source's time has come.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Due {
+    epoch: u64,
+    source: SourceName,
+    timer: u64,
+}
+
+impl MonitorActor {
+    /// A monitor that polls every source when it starts.
+    pub fn new(
+        own: Addr<Self>,
+        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+        store: Rc<dyn TaskStore>,
+        submit: Recipient<Submit>,
+        record: Recipient<Record>,
+        sources: Vec<Watched>,
+    ) -> Self {
+        Self {
+            own,
+            clock,
+            chance,
+            store,
+            submit,
+            record,
+            sources,
+            polling: Arc::default(),
+            epoch: 0,
+            state: BTreeMap::new(),
+        }
+    }
+
+    fn is_polling(&self, source: &SourceName) -> bool {
+        self.polling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(source)
+    }
+
+    /// Sets the timer of a source; an earlier timer counts no more.
+    fn set_timer(&mut self, source: &SourceName, wait: Duration) {
+        let Some(schedule) = self.state.get_mut(source) else {
+            return;
+        };
+        schedule.timer += 1;
+        let due = Due {
+            epoch: self.epoch,
+            source: source.clone(),
+            timer: schedule.timer,
+        };
+        let own = self.own.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            own.do_send(due);
+        });
+    }
+
+    /// Polls a source, unless it is being polled.
+    fn poll(&mut self, source: &SourceName) {
+        let watched = self.sources.iter().find(|watched| watched.name == *source);
+        let Some(watched) = watched.cloned() else {
+            return;
+        };
+        let Some(under_way) = UnderWay::begin(&self.polling, source) else {
+            return;
+        };
+        let poll = Poll {
+            watched,
+            clock: Arc::clone(&self.clock),
+            store: Rc::clone(&self.store),
+            submit: self.submit.clone(),
+        };
+        let own = self.own.clone();
+        actix_rt::spawn(async move {
+            let ended = poll.run().await;
+            drop(under_way);
+            own.do_send(ended);
+        });
+    }
+
+    fn chosen(&self, name: Option<&SourceName>) -> Result<Vec<SourceName>, UnknownName> {
+        match name {
+            None => Ok(self.state.keys().cloned().collect()),
+            Some(name) if self.state.contains_key(name) => Ok(vec![name.clone()]),
+            Some(name) => Err(UnknownName(name.as_str().to_owned())),
+        }
+    }
+
+    /// `every` and up to a twentieth more, so that sources do not stay in step.
+    fn spread(&self, every: Duration) -> Duration {
+        let more = self.chance.jitter(every).saturating_sub(every);
+        every + more / 5
+    }
+
+    fn view(&self, watched: &Watched) -> Option<SourceView> {
+        let schedule = self.state.get(&watched.name)?;
+        let state = if schedule.has_ended {
+            SourceState::Ended
+        } else if schedule.is_paused {
+            SourceState::Paused
+        } else if self.is_polling(&watched.name) {
+            SourceState::Polling
+        } else if schedule.error.is_some() {
+            SourceState::Failing
+        } else {
+            SourceState::Waiting
+        };
+        Some(SourceView {
+            name: watched.name.clone(),
+            kind: watched.kind,
+            state,
+            last_poll: schedule.last_poll,
+            lag: schedule.lag,
+            error: schedule.error.clone(),
+            seen: schedule.seen,
+            new: schedule.new,
+        })
+    }
+
+    fn count(&self, source: &SourceName, begun: Moment, is_error: bool) {
+        self.record.do_send(Record {
+            operation: Operation {
+                service: source.as_str().into(),
+                name: "poll",
+            },
+            took: self.clock.now().since(begun),
+            is_error,
+            task: None,
+        });
+    }
+}
+
+/// A source that is being polled, until this is dropped.
+struct UnderWay {
+    polling: Arc<Mutex<HashSet<SourceName>>>,
+    source: SourceName,
+}
+
+impl UnderWay {
+    fn begin(polling: &Arc<Mutex<HashSet<SourceName>>>, source: &SourceName) -> Option<Self> {
+        let mut set = polling.lock().unwrap_or_else(PoisonError::into_inner);
+        set.insert(source.clone()).then(|| Self {
+            polling: Arc::clone(polling),
+            source: source.clone(),
+        })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.polling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.source);
+    }
+}
+
+impl Actor for MonitorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        failpoints::hit("monitor.started");
+        self.epoch += 1;
+        let names: Vec<SourceName> = self
+            .sources
+            .iter()
+            .map(|watched| watched.name.clone())
+            .collect();
+        for name in names {
+            self.state.entry(name.clone()).or_default();
+            self.set_timer(&name, Duration::ZERO);
+        }
+    }
+}
+
+impl Supervised for MonitorActor {
+    /// Begins every schedule anew; what a person paused stays so, and what ended has ended.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        for schedule in self.state.values_mut() {
+            *schedule = Schedule {
+                is_paused: schedule.is_paused,
+                has_ended: schedule.has_ended,
+                ..Schedule::default()
+            };
+        }
+    }
+}
+
+impl Handler<Due> for MonitorActor {
+    type Result = ();
+
+    fn handle(&mut self, due: Due, _: &mut Self::Context) {
+        failpoints::hit("monitor.timer");
+        let counts = self.state.get(&due.source).is_some_and(|schedule| {
+            schedule.timer == due.timer && !schedule.is_paused && !schedule.has_ended
+        });
+        if due.epoch == self.epoch && counts {
+            self.poll(&due.source);
+            if self.is_polling(&due.source) {
+                // Were the poll's end lost by a fall, this brings the source back.
+                let every = self
+                    .sources
+                    .iter()
+                    .find(|watched| watched.name == due.source);
+                let every = every.map_or(LONGEST_REST, |watched| watched.every);
+                self.set_timer(&due.source, every.max(Duration::from_secs(60)));
+            }
+        }
+    }
+}
+
+impl Handler<Ended> for MonitorActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, _: &mut Self::Context) {
+        failpoints::hit("monitor.handler");
+        let Ended {
+            source,
+            begun,
+            result,
+            seen,
+            new,
+            latest,
+        } = ended;
+        let wall = self.clock.wall();
+        let watched = self.sources.iter().find(|watched| watched.name == source);
+        let Some(watched) = watched.cloned() else {
+            return;
+        };
+        self.count(&source, begun, result.is_err());
+        let Some(schedule) = self.state.get_mut(&source) else {
+            return;
+        };
+        schedule.seen += seen;
+        schedule.new += new;
+        if let Some(latest) = latest {
+            schedule.lag = Some(wall.since(latest));
+        }
+        for waiter in schedule.waiters.drain(..) {
+            // Who has left needs no answer.
+            let _ = waiter.send(());
+        }
+        let wait = match result {
+            Ok(rest) => {
+                if schedule.error.take().is_some() {
+                    info!(source:% = source; "a source answers again");
+                }
+                schedule.failures = 0;
+                schedule.last_poll = Some(wall);
+                let rest = rest.filter(|_| watched.respects_hints).unwrap_or_default();
+                let every = watched.every.max(rest.min(LONGEST_REST));
+                Some(self.spread(every))
+            }
+            Err(error) => self.note_failure(&watched, &error),
+        };
+        if let Some(wait) = wait {
+            self.set_timer(&source, wait);
+        }
+    }
+}
+
+impl MonitorActor {
+    /// Says once in the log that a source fails, and when it is polled again.
+    fn note_failure(&mut self, watched: &Watched, failure: &PollError) -> Option<Duration> {
+        let backoff = |failures: u32| watched.every.max(BACKOFF.after(failures));
+        let schedule = self.state.get_mut(&watched.name)?;
+        schedule.failures += 1;
+        let text = failure.to_string();
+        if schedule.error.as_deref() != Some(&text) {
+            warn!(source:% = watched.name, cause = text.as_str(); "poll failed");
+        }
+        schedule.error = Some(text);
+        let failures = schedule.failures;
+        let remedy = match failure {
+            PollError::Source(error) => error.remedy(),
+            PollError::Full(wait) => SourceRemedy::Retry(Some(*wait)),
+        };
+        match remedy {
+            SourceRemedy::Retry(None) => Some(self.spread(backoff(failures))),
+            SourceRemedy::Retry(Some(wait)) => Some(self.spread(wait.min(LONGEST_REST))),
+            SourceRemedy::Person => Some(self.spread(backoff(failures))),
+            SourceRemedy::Stop => {
+                schedule.has_ended = true;
+                error!(source:% = watched.name; "a source has ended; it is polled no more");
+                None
+            }
+        }
+    }
+}
+
+impl Handler<PauseSource> for MonitorActor {
+    type Result = Result<(), UnknownName>;
+
+    fn handle(&mut self, PauseSource(name): PauseSource, _: &mut Self::Context) -> Self::Result {
+        for source in self.chosen(name.as_ref())? {
+            if let Some(schedule) = self.state.get_mut(&source) {
+                schedule.is_paused = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<ResumeSource> for MonitorActor {
+    type Result = Result<(), UnknownName>;
+
+    fn handle(&mut self, ResumeSource(name): ResumeSource, _: &mut Self::Context) -> Self::Result {
+        for source in self.chosen(name.as_ref())? {
+            if let Some(schedule) = self.state.get_mut(&source)
+                && std::mem::take(&mut schedule.is_paused)
+            {
+                self.set_timer(&source, Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<PollNow> for MonitorActor {
+    type Result = ResponseFuture<Result<(), UnknownName>>;
+
+    fn handle(&mut self, PollNow(name): PollNow, _: &mut Self::Context) -> Self::Result {
+        let sources = match self.chosen(name.as_ref()) {
+            Ok(sources) => sources,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        let mut waits = Vec::with_capacity(sources.len());
+        for source in sources {
+            let (sender, polled) = oneshot::channel();
+            if let Some(schedule) = self.state.get_mut(&source)
+                && !schedule.has_ended
+            {
+                schedule.waiters.push(sender);
+                waits.push(polled);
+            }
+            self.poll(&source);
+        }
+        Box::pin(async move {
+            for wait in waits {
+                // Closed when the monitor fell; the source is polled again all the same.
+                let _ = wait.await;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Handler<Watching> for MonitorActor {
+    type Result = actix::MessageResult<Watching>;
+
+    fn handle(&mut self, _: Watching, _: &mut Self::Context) -> Self::Result {
+        let views = self.sources.iter().filter_map(|watched| self.view(watched));
+        actix::MessageResult(views.collect())
+    }
+}
+
+impl From<SourceError> for PollError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}

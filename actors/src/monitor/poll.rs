@@ -1,0 +1,222 @@
+//! One poll of one source: page by page, until the source has no more.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use futures_util::FutureExt;
+use log::{error, warn};
+
+use super::Watched;
+use crate::domain::{Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
+use crate::failpoints;
+use crate::messages::{Submission, Submit};
+use crate::ports::{Clock, Cursor, Outcome, Polled, SourceError, TaskStore};
+
+/// About so many posts are asked for, and handed in, at a time.
+const PAGE: usize = 500;
+/// How long to wait for a task manager that fell.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A poll has ended.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Ended {
+    pub(super) source: SourceName,
+    pub(super) begun: Moment,
+    /// How long the server would like to be left alone, or why the poll failed.
+    pub(super) result: Result<Option<Duration>, PollError>,
+    pub(super) seen: u64,
+    pub(super) new: u64,
+    /// When the latest post was published.
+    pub(super) latest: Option<Timestamp>,
+}
+
+/// Why a poll did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PollError {
+    /// The source was not read.
+    #[error(transparent)]
+    Source(SourceError),
+    /// What was found was not taken; it is found again.
+    #[error("the queue does not take posts now")]
+    Full(Duration),
+}
+
+/// One poll.
+pub(super) struct Poll {
+    pub(super) watched: Watched,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Rc<dyn TaskStore>,
+    pub(super) submit: Recipient<Submit>,
+}
+
+#[derive(Default)]
+struct Found {
+    seen: u64,
+    new: u64,
+    latest: Option<Timestamp>,
+}
+
+impl Poll {
+    pub(super) async fn run(self) -> Ended {
+        let begun = self.clock.now();
+        let mut found = Found::default();
+        let polling = AssertUnwindSafe(self.pages(&mut found)).catch_unwind();
+        let result = match polling.await {
+            Ok(result) => result,
+            Err(_) => {
+                error!(source:% = self.watched.name; "a poll panicked");
+                Err(PollError::Source(SourceError::Unreachable {
+                    detail: "the poll panicked".to_owned(),
+                }))
+            }
+        };
+        Ended {
+            source: self.watched.name,
+            begun,
+            result,
+            seen: found.seen,
+            new: found.new,
+            latest: found.latest,
+        }
+    }
+
+    /// Reads and hands in page after page; the cursor moves with what was taken.
+    async fn pages(&self, found: &mut Found) -> Result<Option<Duration>, PollError> {
+        failpoints::hit("monitor.call");
+        let cursor = self.store.cursor(self.watched.name.clone()).await;
+        let mut cursor = cursor.map_err(|error| {
+            warn!(source:% = self.watched.name, cause:% = error; "a cursor was not read");
+            PollError::Full(RETRY)
+        })?;
+        let is_first_sight = cursor.is_none();
+        let mut kept_back = VecDeque::new();
+        loop {
+            let page = self.watched.source.poll(cursor.as_ref(), PAGE).await?;
+            for warning in &page.warnings {
+                warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
+            }
+            found.seen += page.posts.len() as u64;
+            let dates = page.posts.iter().filter_map(|post| post.created_at);
+            found.latest = found.latest.max(dates.max());
+            let (has_more, rest) = (page.has_more, page.rest);
+            let moved = page.cursor.clone();
+            let backfill = self.watched.backfill.filter(|_| is_first_sight);
+            found.new += match backfill {
+                None => self.hand_in(page.posts, Vec::new(), moved.clone()).await?,
+                Some(newest) => self.hold_back(page, newest, &mut kept_back).await?,
+            };
+            cursor = moved.or(cursor);
+            if !has_more {
+                return Ok(rest);
+            }
+        }
+    }
+
+    /// At first sight, hands in the newest posts alone, once the last page shows which they are;
+    /// the others count as seen.
+    async fn hold_back(
+        &self,
+        page: Polled,
+        newest: usize,
+        kept_back: &mut VecDeque<Post>,
+    ) -> Result<u64, PollError> {
+        let mut seen = Vec::new();
+        for post in page.posts {
+            kept_back.push_back(post);
+            if kept_back.len() > newest {
+                seen.extend(kept_back.pop_front());
+            }
+        }
+        if page.has_more {
+            // Without the cursor: until the last page is taken, this is still the first sight.
+            return self.hand_in(Vec::new(), seen, None).await;
+        }
+        let posts = kept_back.drain(..).collect();
+        self.hand_in(posts, seen, page.cursor).await
+    }
+
+    /// Hands posts in, in pages, the cursor with the last; answers how many were new.
+    async fn hand_in(
+        &self,
+        posts: Vec<Post>,
+        seen: Vec<Post>,
+        cursor: Option<Cursor>,
+    ) -> Result<u64, PollError> {
+        let has_use =
+            |post: &Post| !post.text.trim().is_empty() && !self.watched.targets.is_empty();
+        let (useful, useless): (Vec<Post>, Vec<Post>) = posts.into_iter().partition(has_use);
+        let mut seen: Vec<(SourceName, Arc<str>)> = seen
+            .into_iter()
+            .chain(useless)
+            .map(|post| (post.source, post.id.into()))
+            .collect();
+        let mut submissions: Vec<Submission> = useful
+            .into_iter()
+            .map(|post| self.submission(post))
+            .collect();
+        let mut n_new = 0;
+        loop {
+            let rest = submissions.split_off(submissions.len().min(PAGE));
+            let rest_seen = seen.split_off(seen.len().min(PAGE * 10));
+            let is_last = rest.is_empty() && rest_seen.is_empty();
+            let cursor = cursor.clone().filter(|_| is_last);
+            if submissions.is_empty() && seen.is_empty() && cursor.is_none() {
+                return Ok(n_new);
+            }
+            n_new += self.submit(submissions, seen, cursor).await?;
+            if is_last {
+                return Ok(n_new);
+            }
+            (submissions, seen) = (rest, rest_seen);
+        }
+    }
+
+    async fn submit(
+        &self,
+        submissions: Vec<Submission>,
+        seen: Vec<(SourceName, Arc<str>)>,
+        cursor: Option<Cursor>,
+    ) -> Result<u64, PollError> {
+        let submit = Submit {
+            submissions,
+            seen,
+            cursor: cursor.map(|cursor| (self.watched.name.clone(), cursor)),
+        };
+        match self.submit.send(submit).await {
+            Ok(Ok(admitted)) => {
+                let new = admitted
+                    .iter()
+                    .filter(|admitted| admitted.outcome == Outcome::New);
+                Ok(new.count() as u64)
+            }
+            Ok(Err(error)) => {
+                warn!(source:% = self.watched.name, cause:% = error; "posts were not taken");
+                Err(PollError::Full(error.retry_after()))
+            }
+            Err(_) => Err(PollError::Full(RETRY)),
+        }
+    }
+
+    fn submission(&self, post: Post) -> Submission {
+        Submission {
+            flow: Flow::from(post.source.as_str()),
+            origin: Origin::Post {
+                source: post.source,
+                post: post.id.into(),
+            },
+            text: post.text.into(),
+            source: post.language,
+            targets: self.watched.targets.clone(),
+            class: Class::Normal,
+            publish: true,
+            context: None,
+            url: post.url.map(Into::into),
+            deadline: None,
+        }
+    }
+}

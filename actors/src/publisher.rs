@@ -1,0 +1,472 @@
+//! Publishes what is planned: once, in order at each outlet, at several outlets at a time.
+
+mod book;
+mod orders;
+mod read_back;
+mod send;
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
+};
+use log::{info, warn};
+use tokio::sync::Semaphore;
+
+use crate::domain::{Lane, Language, Moment, OutletName, PublicationId, PublicationState};
+use crate::failpoints;
+use crate::logic::backoff::Backoff;
+use crate::logic::fit::Limit;
+use crate::messages::{
+    Acquire, Event, Events, OutletView, Outlets, PauseOutlet, Publish, Record, ResumeOutlet,
+    UnknownName,
+};
+use crate::ports::{
+    Chance, Clock, Outlet, OutletError, PublicationRecord, StoreError, StoreRemedy, TaskStore,
+};
+use crate::setup::OutletLimits;
+
+use book::Book;
+
+/// The most publications of one outlet that wait in memory; the rest is in the store.
+const IN_MEMORY: usize = 1_000;
+/// The waits after an outlet did not take what was sent.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+/// How often an outlet is asked for its limit.
+const LIMIT_EVERY: Duration = Duration::from_secs(86_400);
+
+/// An outlet with what the publisher needs of it.
+#[derive(Clone)]
+pub struct Seat {
+    /// Its name.
+    pub name: OutletName,
+    /// Its kind, as the settings call it.
+    pub kind: &'static str,
+    /// The language that it receives.
+    pub language: Language,
+    /// Whoever counts us there.
+    pub lane: Lane,
+    /// The adapter.
+    pub outlet: Rc<dyn Outlet>,
+}
+
+/// Whom the publisher knows.
+#[derive(Clone)]
+pub struct Peers {
+    /// Who grants permits.
+    pub acquire: Recipient<Acquire>,
+    /// Who counts.
+    pub record: Recipient<Record>,
+    /// Who listens.
+    pub events: Events,
+}
+
+/// Owns the outlets and what is being sent.
+pub struct PublisherActor {
+    own: Addr<Self>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    store: Rc<dyn TaskStore>,
+    peers: Peers,
+    seats: Vec<Seat>,
+    limits: OutletLimits,
+    /// Outlets that may be sent to at once.
+    turns: Arc<Semaphore>,
+    /// What is being sent; outlives a fall.
+    book: Book,
+    epoch: u64,
+    state: HashMap<OutletName, OutletState>,
+}
+
+#[derive(Default)]
+struct OutletState {
+    /// What waits for its turn, in order.
+    waiting: BTreeMap<PublicationId, PublicationRecord>,
+    /// Whether more stands in the store than in memory.
+    has_more: bool,
+    is_loading: bool,
+    is_paused: bool,
+    /// Whether its limit is known, without which nothing is sent.
+    is_measured: bool,
+    /// Nothing is sent before.
+    parked_until: Option<Moment>,
+    failures: u32,
+    /// How many were read back in vain or not yet.
+    unknown: u64,
+    published: u64,
+    refused: u64,
+    error: Option<String>,
+}
+
+/// An outlet's limit was asked for.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Measured {
+    outlet: OutletName,
+    limit: Result<Limit, OutletError>,
+}
+
+/// A page of what is planned was loaded.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Loaded {
+    epoch: u64,
+    outlet: OutletName,
+    records: Vec<PublicationRecord>,
+    has_more: bool,
+}
+
+/// Something may be sent at an outlet now.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Pump(OutletName);
+
+impl PublisherActor {
+    /// A publisher that goes on with what the store has when it starts.
+    pub fn new(
+        own: Addr<Self>,
+        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+        store: Rc<dyn TaskStore>,
+        peers: Peers,
+        seats: Vec<Seat>,
+        limits: OutletLimits,
+        concurrency: usize,
+    ) -> Self {
+        Self {
+            own,
+            clock,
+            chance,
+            store,
+            peers,
+            seats,
+            limits,
+            turns: Arc::new(Semaphore::new(concurrency.max(1))),
+            book: Book::default(),
+            epoch: 0,
+            state: HashMap::new(),
+        }
+    }
+
+    fn seat(&self, outlet: &OutletName) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.name == *outlet)
+    }
+
+    /// Asks an outlet for its limit.
+    fn measure(&self, seat: &Seat, wait: Duration) {
+        let (own, outlet, name) = (self.own.clone(), Rc::clone(&seat.outlet), seat.name.clone());
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let limit = outlet.limit().await;
+            own.do_send(Measured {
+                outlet: name,
+                limit,
+            });
+        });
+    }
+
+    /// Loads more of what is planned at an outlet, if memory has run low.
+    fn refill(&mut self, outlet: &OutletName) {
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        if !state.has_more || state.is_loading || state.waiting.len() > IN_MEMORY / 2 {
+            return;
+        }
+        state.is_loading = true;
+        let after = state.waiting.keys().next_back().copied();
+        let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
+        let outlet = outlet.clone();
+        actix_rt::spawn(async move {
+            let loading =
+                store.publications_in(outlet.clone(), PublicationState::Planned, after, IN_MEMORY);
+            let (records, has_more) = match loading.await {
+                Ok(records) => {
+                    let has_more = records.len() == IN_MEMORY;
+                    (records, has_more)
+                }
+                Err(error) => {
+                    warn!(outlet:% = outlet, cause:% = error; "publications were not loaded");
+                    let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                    tokio::time::sleep(wait).await;
+                    (Vec::new(), true)
+                }
+            };
+            own.do_send(Loaded {
+                epoch,
+                outlet,
+                records,
+                has_more,
+            });
+        });
+    }
+
+    /// Takes a planned publication into memory, or leaves it to the store.
+    fn take_in(&mut self, record: PublicationRecord) {
+        let id = record.publication.id;
+        if record.state != PublicationState::Planned || self.book.holds(id) {
+            return;
+        }
+        let outlet = record.publication.outlet.clone();
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
+        // Behind a gap nothing may stand in memory, or the gap would never be loaded.
+        let is_behind_gap = state.has_more
+            && state
+                .waiting
+                .keys()
+                .next_back()
+                .is_none_or(|last| id > *last);
+        if is_behind_gap || state.waiting.len() >= IN_MEMORY {
+            state.has_more = true;
+        } else {
+            state.waiting.insert(id, record);
+        }
+    }
+
+    fn pump_after(&self, outlet: OutletName, wait: Duration) {
+        let own = self.own.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            own.do_send(Pump(outlet));
+        });
+    }
+
+    fn tell(&self, record: &PublicationRecord) {
+        self.peers.events.tell(|| Event::Publication {
+            id: record.publication.id,
+            state: record.state,
+            at: record.at,
+            why: record.why.clone(),
+        });
+    }
+
+    fn chosen(&self, name: Option<&OutletName>) -> Result<Vec<OutletName>, UnknownName> {
+        match name {
+            None => Ok(self.seats.iter().map(|seat| seat.name.clone()).collect()),
+            Some(name) if self.seat(name).is_some() => Ok(vec![name.clone()]),
+            Some(name) => Err(UnknownName(name.as_str().to_owned())),
+        }
+    }
+}
+
+/// What stands open in the store at an outlet: what was being sent, and what is unknown.
+async fn open_fates(
+    store: &dyn TaskStore,
+    outlets: &[OutletName],
+) -> Result<Vec<PublicationRecord>, StoreError> {
+    const PAGE: usize = 500;
+    store.barrier().await?;
+    let mut open: Vec<PublicationRecord> = Vec::new();
+    for outlet in outlets {
+        for state in [PublicationState::Sending, PublicationState::Unknown] {
+            let mut after = None;
+            loop {
+                let page = store
+                    .publications_in(outlet.clone(), state, after, PAGE)
+                    .await?;
+                after = page.last().map(|record| record.publication.id);
+                let n_page = page.len();
+                open.extend(page);
+                if n_page < PAGE {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(open)
+}
+
+impl Actor for PublisherActor {
+    type Context = Context<Self>;
+
+    /// Finds out what stands open; mail waits for it.
+    fn started(&mut self, context: &mut Self::Context) {
+        failpoints::hit("publisher.started");
+        self.epoch += 1;
+        for seat in &self.seats {
+            let state = OutletState {
+                has_more: true,
+                ..OutletState::default()
+            };
+            self.state.insert(seat.name.clone(), state);
+            self.measure(seat, Duration::ZERO);
+        }
+        let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
+        let store = Rc::clone(&self.store);
+        let load = async move {
+            loop {
+                match open_fates(&*store, &outlets).await {
+                    Ok(open) => return (open, outlets),
+                    Err(error) => {
+                        warn!(cause:% = error; "open publications were not loaded");
+                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        };
+        context.wait(load.into_actor(self).map(|(open, outlets), actor, _| {
+            for record in open {
+                actor.resolve(record);
+            }
+            for outlet in outlets {
+                actor.refill(&outlet);
+            }
+        }));
+    }
+}
+
+impl Supervised for PublisherActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.state.clear();
+    }
+}
+
+impl Handler<Measured> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, measured: Measured, _: &mut Self::Context) {
+        let Some(seat) = self.seat(&measured.outlet).cloned() else {
+            return;
+        };
+        let Some(state) = self.state.get_mut(&measured.outlet) else {
+            return;
+        };
+        match measured.limit {
+            Ok(limit) => {
+                if state.error.take().is_some() {
+                    info!(outlet:% = seat.name; "an outlet answers again");
+                }
+                state.is_measured = true;
+                state.failures = 0;
+                self.limits.borrow_mut().insert(seat.name.clone(), limit);
+                self.measure(&seat, LIMIT_EVERY);
+                self.pump(&seat.name);
+            }
+            Err(error) => {
+                if state.error.is_none() {
+                    warn!(outlet:% = seat.name, cause:% = error; "an outlet does not tell its limit");
+                }
+                state.error = Some(error.to_string());
+                state.failures += 1;
+                let wait = self.chance.jitter(BACKOFF.after(state.failures));
+                self.measure(&seat, wait);
+            }
+        }
+    }
+}
+
+impl Handler<Loaded> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, loaded: Loaded, _: &mut Self::Context) {
+        if loaded.epoch != self.epoch {
+            return;
+        }
+        if let Some(state) = self.state.get_mut(&loaded.outlet) {
+            state.is_loading = false;
+            state.has_more = loaded.has_more;
+            for record in loaded.records {
+                let id = record.publication.id;
+                if !self.book.holds(id) {
+                    state.waiting.insert(id, record);
+                }
+            }
+        }
+        self.pump(&loaded.outlet);
+    }
+}
+
+impl Handler<Publish> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, Publish(records): Publish, _: &mut Self::Context) {
+        failpoints::hit("publisher.handler");
+        let mut outlets: Vec<OutletName> = Vec::new();
+        for record in records {
+            let outlet = record.publication.outlet.clone();
+            if !outlets.contains(&outlet) {
+                outlets.push(outlet);
+            }
+            self.tell(&record);
+            self.take_in(record);
+        }
+        for outlet in outlets {
+            self.refill(&outlet);
+            self.pump(&outlet);
+        }
+    }
+}
+
+impl Handler<Pump> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, Pump(outlet): Pump, _: &mut Self::Context) {
+        failpoints::hit("publisher.timer");
+        self.pump(&outlet);
+    }
+}
+
+impl Handler<PauseOutlet> for PublisherActor {
+    type Result = Result<(), UnknownName>;
+
+    fn handle(&mut self, PauseOutlet(name): PauseOutlet, _: &mut Self::Context) -> Self::Result {
+        for outlet in self.chosen(name.as_ref())? {
+            if let Some(state) = self.state.get_mut(&outlet) {
+                state.is_paused = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<ResumeOutlet> for PublisherActor {
+    type Result = Result<(), UnknownName>;
+
+    fn handle(&mut self, ResumeOutlet(name): ResumeOutlet, _: &mut Self::Context) -> Self::Result {
+        for outlet in self.chosen(name.as_ref())? {
+            if let Some(state) = self.state.get_mut(&outlet) {
+                state.is_paused = false;
+                state.parked_until = None;
+            }
+            self.pump(&outlet);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Outlets> for PublisherActor {
+    type Result = actix::MessageResult<Outlets>;
+
+    fn handle(&mut self, _: Outlets, _: &mut Self::Context) -> Self::Result {
+        let now = self.clock.now();
+        let view = |seat: &Seat| {
+            let state = self.state.get(&seat.name)?;
+            let word = if state.is_paused {
+                "paused"
+            } else if state.error.is_some() {
+                "failing"
+            } else if state.parked_until.is_some_and(|until| until > now) {
+                "waiting"
+            } else {
+                "ready"
+            };
+            Some(OutletView {
+                name: seat.name.clone(),
+                kind: seat.kind,
+                language: seat.language.clone(),
+                state: word,
+                waiting: state.waiting.len() as u64,
+                unknown: state.unknown,
+                published: state.published,
+                refused: state.refused,
+                error: state.error.clone(),
+            })
+        };
+        actix::MessageResult(self.seats.iter().filter_map(view).collect())
+    }
+}

@@ -1,0 +1,172 @@
+//! What a person orders: let a held publication out, refuse it, send one again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Addr, Context, Handler, ResponseFuture};
+
+use super::PublisherActor;
+use super::send::write_as;
+use crate::domain::{OutletName, Part, Publication, PublicationId, PublicationState, Timestamp};
+use crate::logic::fit::{Limit, fit};
+use crate::messages::{Approve, PublicationError, Publish, Reject, RetryPublication, Review};
+use crate::ports::{Kept, PublicationRecord, StoreError, TaskStore};
+
+type Answer = ResponseFuture<Result<PublicationRecord, PublicationError>>;
+
+/// What an order needs.
+struct Order {
+    store: Rc<dyn TaskStore>,
+    own: Addr<PublisherActor>,
+    at: Timestamp,
+    id: PublicationId,
+}
+
+impl Order {
+    /// The publication, if it stands in one of these states.
+    async fn find(
+        &self,
+        states: &[PublicationState],
+    ) -> Result<PublicationRecord, PublicationError> {
+        let record = self.store.publication(self.id).await?;
+        let record = record.ok_or(PublicationError::Unknown)?;
+        if states.contains(&record.state) {
+            Ok(record)
+        } else {
+            Err(PublicationError::Conflict(record.state))
+        }
+    }
+
+    /// Writes the publication down in its new state, and hands it on if it is to be sent.
+    async fn put(
+        self,
+        mut record: PublicationRecord,
+        state: PublicationState,
+        why: &str,
+    ) -> Result<PublicationRecord, PublicationError> {
+        record.state = state;
+        record.at = self.at;
+        record.why = Some(why.into());
+        record.frozen = None;
+        let token = self.store.token();
+        let mut records = [record];
+        let kept = write_as(&*self.store, &mut records, token).await;
+        let [record] = records;
+        if kept != [Kept::Yes] {
+            return Err(PublicationError::Conflict(PublicationState::Sending));
+        }
+        // Not told but asked, and not waited for: what is lost on the way stands in the store.
+        let handing_on = self.own.send(Publish(vec![record.clone()]));
+        actix_rt::spawn(async move {
+            let _ = handing_on.await;
+        });
+        Ok(record)
+    }
+}
+
+impl PublisherActor {
+    fn order(&self, id: PublicationId) -> Order {
+        Order {
+            store: Rc::clone(&self.store),
+            own: self.own.clone(),
+            at: self.clock.wall(),
+            id,
+        }
+    }
+}
+
+/// The publication with another text, in as many parts as it takes.
+fn with_text(
+    record: &PublicationRecord,
+    text: &str,
+    limit: Limit,
+) -> Result<Arc<Publication>, PublicationError> {
+    let parts = fit(text, limit).map_err(|error| PublicationError::Unfit(error.to_string()))?;
+    let mut publication = Publication::clone(&record.publication);
+    publication.parts = parts.into_iter().map(Part::new).collect();
+    Ok(Arc::new(publication))
+}
+
+impl Handler<Approve> for PublisherActor {
+    type Result = Answer;
+
+    fn handle(&mut self, approve: Approve, _: &mut Context<Self>) -> Self::Result {
+        let order = self.order(approve.id);
+        let limits = self.limits.borrow().clone();
+        Box::pin(async move {
+            let mut record = order.find(&[PublicationState::Held]).await?;
+            let limit = limits.get(&record.publication.outlet);
+            let limit = limit.copied().unwrap_or(Limit::Unbounded);
+            if let Some(text) = approve.text {
+                record.publication = with_text(&record, &text, limit)?;
+            } else if let Some(part) = record
+                .publication
+                .parts
+                .iter()
+                .find(|part| !limit.fits(&part.text))
+            {
+                fit(&part.text, limit)
+                    .map_err(|error| PublicationError::Unfit(error.to_string()))?;
+            }
+            order
+                .put(record, PublicationState::Planned, "approved")
+                .await
+        })
+    }
+}
+
+impl Handler<Reject> for PublisherActor {
+    type Result = Answer;
+
+    fn handle(&mut self, Reject(id): Reject, _: &mut Context<Self>) -> Self::Result {
+        let order = self.order(id);
+        Box::pin(async move {
+            let record = order.find(&[PublicationState::Held]).await?;
+            order
+                .put(record, PublicationState::Refused, "rejected by a person")
+                .await
+        })
+    }
+}
+
+impl Handler<RetryPublication> for PublisherActor {
+    type Result = Answer;
+
+    fn handle(
+        &mut self,
+        RetryPublication(id): RetryPublication,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let order = self.order(id);
+        Box::pin(async move {
+            let states = [PublicationState::Refused, PublicationState::Unknown];
+            let record = order.find(&states).await?;
+            order
+                .put(record, PublicationState::Planned, "sent again by a person")
+                .await
+        })
+    }
+}
+
+impl Handler<Review> for PublisherActor {
+    type Result = ResponseFuture<Result<Vec<PublicationRecord>, StoreError>>;
+
+    fn handle(&mut self, review: Review, _: &mut Context<Self>) -> Self::Result {
+        let store = Rc::clone(&self.store);
+        let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
+        Box::pin(async move {
+            let mut held = Vec::new();
+            for outlet in outlets {
+                let state = PublicationState::Held;
+                held.extend(
+                    store
+                        .publications_in(outlet, state, None, review.limit)
+                        .await?,
+                );
+            }
+            held.sort_by_key(|record| record.publication.id);
+            held.truncate(review.limit);
+            Ok(held)
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Finds out what became of publications that may be out.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Context, Handler};
+use futures_util::FutureExt;
+use log::{info, warn};
+
+use super::book::UnderWay;
+use super::send::{Sent, note_published, write_as};
+use super::{PublisherActor, Seat};
+use crate::domain::PublicationState;
+use crate::logic::backoff::Backoff;
+use crate::ports::{Clock, Dispatch, Frozen, OutletError, PublicationRecord, ReadBack, TaskStore};
+
+/// The waits between looks at a publication whose fate cannot be told.
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
+
+/// A publication is to be read back now.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Look {
+    epoch: u64,
+    record: PublicationRecord,
+    looks: u32,
+}
+
+impl PublisherActor {
+    /// Sees to it that a publication that may be out is read back, after its time of quiet.
+    pub(super) fn resolve(&mut self, mut record: PublicationRecord) {
+        if self.book.holds(record.publication.id) {
+            return;
+        }
+        let outlet = record.publication.outlet.clone();
+        let Some(seat) = self.seat(&outlet).cloned() else {
+            return;
+        };
+        if record.state == PublicationState::Sending {
+            record.state = PublicationState::Unknown;
+            record.why = Some("the process ended while it was sent".into());
+        }
+        if let Some(state) = self.state.get_mut(&outlet) {
+            state.unknown += 1;
+        }
+        let sent_at = record.frozen.as_ref().map_or(record.at, |fate| fate.at);
+        let quiet_until = sent_at.plus(seat.outlet.quiet());
+        let wait = quiet_until.since(self.clock.wall());
+        self.look_after(record, 0, wait);
+    }
+
+    fn look_after(&self, record: PublicationRecord, looks: u32, wait: Duration) {
+        let (own, epoch) = (self.own.clone(), self.epoch);
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            own.do_send(Look {
+                epoch,
+                record,
+                looks,
+            });
+        });
+    }
+}
+
+impl Handler<Look> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        if look.epoch != self.epoch {
+            return;
+        }
+        let (outlet, id) = (
+            look.record.publication.outlet.clone(),
+            look.record.publication.id,
+        );
+        let Some(seat) = self.seat(&outlet).cloned() else {
+            return;
+        };
+        let Some(under_way) = self.book.look(id) else {
+            return;
+        };
+        if let Some(state) = self.state.get_mut(&outlet) {
+            state.unknown = state.unknown.saturating_sub(1);
+        }
+        let wait = self.chance.jitter(LOOKS.after(look.looks + 1));
+        let (clock, store) = (Arc::clone(&self.clock), Rc::clone(&self.store));
+        let reading = read_back(seat, clock, store, look.record, under_way);
+        let (own, epoch, looks) = (self.own.clone(), self.epoch, look.looks + 1);
+        actix_rt::spawn(async move {
+            let record = reading.await;
+            if record.state == PublicationState::Unknown {
+                if looks == 1 {
+                    warn!(publication:% = id, outlet:% = outlet; "what became of a publication cannot be told");
+                }
+                tokio::time::sleep(wait).await;
+                own.do_send(Look {
+                    epoch,
+                    record,
+                    looks,
+                });
+                return;
+            }
+            info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
+            own.do_send(Sent {
+                outlet,
+                records: vec![record],
+                error: None,
+            });
+        });
+    }
+}
+
+/// The publication as it stands when the outlet was asked, written down.
+async fn read_back(
+    seat: Seat,
+    clock: Arc<dyn Clock>,
+    store: Rc<dyn TaskStore>,
+    mut record: PublicationRecord,
+    under_way: UnderWay,
+) -> PublicationRecord {
+    let Some(fate) = record.frozen.clone() else {
+        // Nothing was frozen, so nothing can have left.
+        record.state = PublicationState::Planned;
+        return write_one(&*store, record, under_way).await;
+    };
+    let frozen = Frozen {
+        dispatch: Dispatch {
+            publication: Arc::clone(&record.publication),
+            part: fate.part,
+        },
+        bytes: fate.bytes,
+        key: fate.key,
+        mark: fate.mark,
+    };
+    let reading = AssertUnwindSafe(seat.outlet.read_back(&frozen)).catch_unwind();
+    let answer = reading.await.unwrap_or_else(|_| {
+        Err(OutletError::Ambiguous {
+            detail: "the outlet panicked".to_owned(),
+        })
+    });
+    record.at = clock.wall();
+    match answer {
+        Ok(ReadBack::Found(published)) => note_published(&mut record, published),
+        Ok(ReadBack::Absent) => {
+            record.frozen = None;
+            record.state = PublicationState::Planned;
+            record.why = Some("read back: it is not out".into());
+        }
+        Err(error) => record.why = Some(error.to_string().into()),
+    }
+    write_one(&*store, record, under_way).await
+}
+
+async fn write_one(
+    store: &dyn TaskStore,
+    record: PublicationRecord,
+    under_way: UnderWay,
+) -> PublicationRecord {
+    let token = store.token();
+    let mut records = [record];
+    write_as(store, &mut records, token).await;
+    drop(under_way);
+    let [record] = records;
+    record
+}

@@ -1,0 +1,447 @@
+//! Sends one batch at an outlet: freeze, write down, send, write down.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Context, Handler};
+use futures_util::FutureExt;
+use log::{error, info, warn};
+
+use super::book::UnderWay;
+use super::{BACKOFF, Peers, PublisherActor, Seat};
+use crate::domain::{Moment, OutletName, Part, Publication, PublicationState};
+use crate::failpoints;
+use crate::logic::fit::{Limit, fit};
+use crate::logic::quota::Urgency;
+use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
+use crate::ports::{
+    Clock, Dispatch, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationChange,
+    PublicationRecord, Published, StoreRemedy, TaskStore,
+};
+
+/// How long an outlet that needs a person is left alone before it is tried again.
+const PERSON: Duration = Duration::from_secs(900);
+/// How long to wait for a neighbour that fell.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// A batch has ended, and is written down.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Sent {
+    pub(super) outlet: OutletName,
+    /// The publications as they stand now.
+    pub(super) records: Vec<PublicationRecord>,
+    /// Why not all of it went out, if so.
+    pub(super) error: Option<OutletError>,
+}
+
+impl PublisherActor {
+    /// Begins to send at an outlet, if something waits there and nothing is in the way.
+    pub(super) fn pump(&mut self, outlet: &OutletName) {
+        self.refill(outlet);
+        let now = self.clock.now();
+        let Some(seat) = self.seat(outlet).cloned() else {
+            return;
+        };
+        let limit = self.limits.borrow().get(outlet).copied();
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let Some(limit) = limit.filter(|_| state.is_measured) else {
+            return;
+        };
+        let is_parked = state.parked_until.is_some_and(|until| until > now);
+        if state.is_paused || is_parked || state.waiting.is_empty() {
+            return;
+        }
+        let n_batch = seat.outlet.batch().max(1);
+        let ids: Vec<_> = state.waiting.keys().take(n_batch).copied().collect();
+        let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
+            return;
+        };
+        let records: Vec<PublicationRecord> = ids
+            .iter()
+            .filter_map(|id| state.waiting.remove(id))
+            .collect();
+        let records = records.into_iter().map(|record| refit(record, limit));
+        let batch = Batch {
+            seat,
+            clock: Arc::clone(&self.clock),
+            store: Rc::clone(&self.store),
+            peers: self.peers.clone(),
+            records: records.collect(),
+            under_way,
+        };
+        let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
+        actix_rt::spawn(async move {
+            // The semaphore is never closed.
+            let turn = turns.acquire().await;
+            let sent = batch.run().await;
+            drop(turn);
+            own.do_send(sent);
+        });
+    }
+}
+
+/// Splits a text anew that was planned before the outlet's limit was known, or that has shrunk.
+fn refit(mut record: PublicationRecord, limit: Limit) -> PublicationRecord {
+    let parts = &record.publication.parts;
+    let is_begun = parts.iter().any(|part| part.id.is_some());
+    if is_begun || parts.iter().all(|part| limit.fits(&part.text)) {
+        return record;
+    }
+    let text: Vec<&str> = parts.iter().map(|part| &*part.text).collect();
+    if let Ok(parts) = fit(&text.join("\n"), limit) {
+        let mut publication = Publication::clone(&record.publication);
+        publication.parts = parts.into_iter().map(Part::new).collect();
+        record.publication = Arc::new(publication);
+    }
+    record
+}
+
+/// What is sent together at one outlet.
+struct Batch {
+    seat: Seat,
+    clock: Arc<dyn Clock>,
+    store: Rc<dyn TaskStore>,
+    peers: Peers,
+    records: Vec<PublicationRecord>,
+    under_way: UnderWay,
+}
+
+impl Batch {
+    async fn run(mut self) -> Sent {
+        let permit = self.permit().await;
+        let frozen = match self.freeze().await {
+            Ok(frozen) => frozen,
+            Err(error) => return self.not_sent(error),
+        };
+        let frozen = self.write_sending(frozen).await;
+        let begun = self.clock.now();
+        let answers = self.publish(&frozen).await;
+        let is_error = answers.iter().any(Result::is_err);
+        self.count(begun, is_error);
+        permit.settle(verdict(&answers));
+        let error = self.take_answers(answers);
+        write(&*self.store, &mut self.records).await;
+        for record in &self.records {
+            self.tell(record);
+        }
+        // Only what is written down may be taken up again.
+        drop(self.under_way);
+        Sent {
+            outlet: self.seat.name,
+            records: self.records,
+            error,
+        }
+    }
+
+    async fn permit(&self) -> Permit {
+        loop {
+            let acquire = Acquire {
+                lane: self.seat.lane.clone(),
+                urgency: Urgency::Bulk,
+                calls: 1,
+                tokens: 0,
+            };
+            let permits = match self.peers.acquire.send(acquire).await {
+                Ok(Acquired::Now(permits)) => permits,
+                Ok(Acquired::Later { permits, .. }) => permits.await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            if let Some(permit) = permits.into_iter().next() {
+                return permit;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Makes the bytes of each publication's next part.
+    async fn freeze(&self) -> Result<Vec<Frozen>, OutletError> {
+        let dispatches = self
+            .records
+            .iter()
+            .map(|record| Dispatch {
+                publication: Arc::clone(&record.publication),
+                part: next_part(&record.publication),
+            })
+            .collect();
+        let freezing = async {
+            failpoints::hit("publisher.call");
+            self.seat.outlet.freeze(dispatches).await
+        };
+        let frozen = AssertUnwindSafe(freezing).catch_unwind().await;
+        frozen.unwrap_or_else(|_| {
+            error!(outlet:% = self.seat.name; "an outlet panicked before anything was sent");
+            Err(OutletError::Unreachable {
+                detail: "the outlet panicked".to_owned(),
+            })
+        })
+    }
+
+    /// Writes down what is about to be sent; what somebody else holds now is left out.
+    async fn write_sending(&mut self, frozen: Vec<Frozen>) -> Vec<Frozen> {
+        let (at, token) = (self.clock.wall(), self.store.token());
+        for (record, frozen) in self.records.iter_mut().zip(&frozen) {
+            record.state = PublicationState::Sending;
+            record.attempts += 1;
+            record.at = at;
+            record.why = None;
+            record.frozen = Some(Fate {
+                part: frozen.dispatch.part,
+                bytes: Arc::clone(&frozen.bytes),
+                key: Arc::clone(&frozen.key),
+                mark: frozen.mark,
+                at,
+            });
+        }
+        let kept = write_as(&*self.store, &mut self.records, token).await;
+        let mut kept_by_record = kept.iter();
+        self.records
+            .retain(|_| kept_by_record.next() == Some(&Kept::Yes));
+        let by_frozen = frozen.into_iter().zip(kept);
+        by_frozen
+            .filter(|(_, kept)| *kept == Kept::Yes)
+            .map(|(frozen, _)| frozen)
+            .collect()
+    }
+
+    async fn publish(&self, frozen: &[Frozen]) -> Vec<Result<Published, OutletError>> {
+        if frozen.is_empty() {
+            return Vec::new();
+        }
+        let publishing = async {
+            failpoints::hit("publisher.publish");
+            self.seat.outlet.publish(frozen).await
+        };
+        let answers = AssertUnwindSafe(publishing).catch_unwind().await;
+        let mut answers = answers.unwrap_or_else(|_| {
+            error!(outlet:% = self.seat.name; "an outlet panicked while it sent");
+            Vec::new()
+        });
+        answers.resize_with(frozen.len(), || {
+            Err(OutletError::Ambiguous {
+                detail: "the outlet gave no answer".to_owned(),
+            })
+        });
+        answers
+    }
+
+    /// Notes each answer in its record, and returns the gravest error.
+    fn take_answers(
+        &mut self,
+        answers: Vec<Result<Published, OutletError>>,
+    ) -> Option<OutletError> {
+        let at = self.clock.wall();
+        let mut gravest = None;
+        for (record, answer) in self.records.iter_mut().zip(answers) {
+            record.at = at;
+            match answer {
+                Ok(published) => note_published(record, published),
+                Err(error) => {
+                    note_error(record, &error);
+                    gravest = Some(error);
+                }
+            }
+        }
+        gravest
+    }
+
+    fn not_sent(self, error: OutletError) -> Sent {
+        drop(self.under_way);
+        Sent {
+            outlet: self.seat.name,
+            records: self.records,
+            error: Some(error),
+        }
+    }
+
+    fn count(&self, begun: Moment, is_error: bool) {
+        self.peers.record.do_send(Record {
+            operation: Operation {
+                service: self.seat.name.as_str().into(),
+                name: "publish",
+            },
+            took: self.clock.now().since(begun),
+            is_error,
+            task: None,
+        });
+    }
+
+    fn tell(&self, record: &PublicationRecord) {
+        self.peers
+            .events
+            .tell(|| crate::messages::Event::Publication {
+                id: record.publication.id,
+                state: record.state,
+                at: record.at,
+                why: record.why.clone(),
+            });
+    }
+}
+
+/// The first part that is not out.
+fn next_part(publication: &Publication) -> usize {
+    let parts = &publication.parts;
+    let first = parts.iter().position(|part| part.id.is_none());
+    first.unwrap_or(parts.len().saturating_sub(1))
+}
+
+/// Notes that the frozen part is out; the next part is planned, if there is one.
+pub(super) fn note_published(record: &mut PublicationRecord, published: Published) {
+    let Some(fate) = record.frozen.take() else {
+        return;
+    };
+    let mut publication = Publication::clone(&record.publication);
+    if let Some(part) = publication.parts.get_mut(fate.part) {
+        part.id = Some(published.id);
+        part.url = published.url;
+    }
+    let is_out = publication.parts.iter().all(|part| part.id.is_some());
+    record.publication = Arc::new(publication);
+    record.why = None;
+    record.state = if is_out {
+        PublicationState::Published
+    } else {
+        PublicationState::Planned
+    };
+}
+
+fn note_error(record: &mut PublicationRecord, error: &OutletError) {
+    record.why = Some(error.to_string().into());
+    record.state = match error.remedy() {
+        OutletRemedy::Retry(_) | OutletRemedy::Person => PublicationState::Planned,
+        OutletRemedy::GiveUp => PublicationState::Refused,
+        OutletRemedy::ReadBack => PublicationState::Unknown,
+    };
+    if record.state != PublicationState::Unknown {
+        record.frozen = None;
+    }
+}
+
+fn verdict(answers: &[Result<Published, OutletError>]) -> Verdict {
+    let error = answers.iter().find_map(|answer| answer.as_ref().err());
+    match error {
+        None if answers.is_empty() => Verdict::Unused,
+        None | Some(OutletError::Rejected { .. }) => Verdict::Answered {
+            tokens: None,
+            cost_usd: 0.0,
+        },
+        Some(OutletError::Busy { wait, .. }) => Verdict::Bounced { wait: *wait },
+        Some(_) => Verdict::Spent { tokens: None },
+    }
+}
+
+/// Writes publications down as they stand, however often it takes; their tokens stay.
+pub(super) async fn write(store: &dyn TaskStore, records: &mut [PublicationRecord]) -> Vec<Kept> {
+    let token = records.first().map_or(0, |record| record.token);
+    write_as(store, records, token).await
+}
+
+/// Writes publications down as they stand, held by `token` from then on.
+pub(super) async fn write_as(
+    store: &dyn TaskStore,
+    records: &mut [PublicationRecord],
+    token: crate::ports::Token,
+) -> Vec<Kept> {
+    if records.is_empty() {
+        return Vec::new();
+    }
+    let changes: Vec<PublicationChange> = records
+        .iter_mut()
+        .map(|record| PublicationChange {
+            held: std::mem::replace(&mut record.token, token),
+            after: record.clone(),
+        })
+        .collect();
+    let mut is_stuck = false;
+    loop {
+        match store.record_publications(changes.clone()).await {
+            Ok(kept) => {
+                if is_stuck {
+                    info!(changes = changes.len(); "the store writes publications again");
+                }
+                return kept;
+            }
+            Err(error) => {
+                if !is_stuck {
+                    warn!(cause:% = error; "the store does not write publications");
+                }
+                is_stuck = true;
+                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}
+
+impl Handler<Sent> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, sent: Sent, _: &mut Context<Self>) {
+        failpoints::hit("publisher.sent");
+        let outlet = sent.outlet.clone();
+        let mut unknown = Vec::new();
+        for record in sent.records {
+            let Some(state) = self.state.get_mut(&outlet) else {
+                return;
+            };
+            match record.state {
+                PublicationState::Published => state.published += 1,
+                PublicationState::Refused => {
+                    state.refused += 1;
+                    let why = record.why.clone().unwrap_or_default();
+                    warn!(publication:% = record.publication.id, outlet:% = outlet, cause = &*why; "a publication is refused");
+                }
+                PublicationState::Unknown => unknown.push(record),
+                // Begun already, so it goes on before whatever has come since.
+                _ => {
+                    state.waiting.insert(record.publication.id, record);
+                }
+            }
+        }
+        self.note_outlet(&outlet, sent.error);
+        for record in unknown {
+            self.resolve(record);
+        }
+        self.pump(&outlet);
+    }
+}
+
+impl PublisherActor {
+    /// Notes how an outlet does; says once in the log that it fails, and once that it does not.
+    fn note_outlet(&mut self, outlet: &OutletName, error: Option<OutletError>) {
+        let now = self.clock.now();
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let remedy = error.as_ref().map(OutletError::remedy);
+        let wait = match remedy {
+            None | Some(OutletRemedy::GiveUp | OutletRemedy::ReadBack) => {
+                if state.error.take().is_some() {
+                    info!(outlet:% = outlet; "an outlet takes posts again");
+                }
+                state.failures = 0;
+                state.parked_until = None;
+                return;
+            }
+            Some(OutletRemedy::Retry(Some(wait))) => wait,
+            Some(OutletRemedy::Retry(None)) => {
+                state.failures += 1;
+                self.chance.jitter(BACKOFF.after(state.failures))
+            }
+            Some(OutletRemedy::Person) => PERSON,
+        };
+        let error = error.map(|error| error.to_string());
+        if state.error.is_none()
+            && let Some(error) = &error
+        {
+            warn!(outlet:% = outlet, cause = error.as_str(); "an outlet takes no posts");
+        }
+        state.error = error;
+        state.parked_until = Some(now.plus(wait));
+        self.pump_after(outlet.clone(), wait);
+    }
+}

@@ -1,0 +1,439 @@
+//! Owns the task queue and every task's state.
+
+mod book;
+mod changes;
+mod dispatch;
+mod intake;
+mod lookup;
+mod outcome;
+mod plan;
+mod queries;
+mod stopping;
+mod window;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
+};
+use log::{error, info, warn};
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    Bucket, IdMint, Lane, Moment, Pair, Position, ProviderName, TaskId, Timestamp,
+};
+use crate::failpoints;
+use crate::logic::lifecycle::Step;
+use crate::logic::queue::Queue;
+use crate::logic::quota::Urgency;
+use crate::messages::{Acquire, Events, Insert, Lookup, Operation, Publish, Record, Translate};
+use crate::ports::{
+    Chance, Clock, KnownKey, StoreError, StoreRemedy, TaskRecord, TaskStore, Token,
+};
+
+use crate::setup::OutletLimits;
+use book::{After, Book, Shared, Slots};
+pub use plan::OutletRoute;
+use window::Windows;
+use work::{Subject, Work};
+
+/// So many deaths of the process during its call make a text poison.
+const POISON: u8 = 3;
+
+/// What the task manager is born with.
+pub struct Config {
+    /// What translates, the first choice first.
+    pub routes: Vec<ProviderRoute>,
+    /// Where is published.
+    pub outlets: Vec<OutletRoute>,
+    /// The outlets' limits, which the publisher keeps.
+    pub limits: OutletLimits,
+    /// Calls in flight, all lanes together; none: as many as the lanes allow.
+    pub concurrency: Option<usize>,
+    /// Calls made for one task before it fails.
+    pub max_attempts: u32,
+    /// How long one call may take, body included.
+    pub timeout: Duration,
+    /// The most texts in one call.
+    pub max_batch_size: usize,
+    /// How long bulk work waits for company when its lane is short of permits.
+    pub batch_timeout: Duration,
+}
+
+/// A provider as the task manager sees it: values, no actor.
+#[derive(Clone, Debug)]
+pub struct ProviderRoute {
+    /// Its name.
+    pub name: ProviderName,
+    /// Whoever counts us.
+    pub lane: Lane,
+    /// The most texts in one call that it takes; none: as many as wanted.
+    pub max_items: Option<usize>,
+    /// Whether its limits count tokens.
+    pub counts_tokens: bool,
+}
+
+/// Whom the task manager knows.
+pub struct Peers {
+    /// What is known already.
+    pub lookup: Recipient<Lookup>,
+    /// Where failures about a text are told.
+    pub insert: Recipient<Insert>,
+    /// Who grants permits.
+    pub acquire: Recipient<Acquire>,
+    /// Who makes calls; at least one.
+    pub translators: Vec<Recipient<Translate>>,
+    /// Who publishes.
+    pub publish: Recipient<Publish>,
+    /// Who counts.
+    pub record: Recipient<Record>,
+    /// Who listens.
+    pub events: Events,
+}
+
+/// Owns the task queue and every task's state.
+pub struct TaskManagerActor {
+    own: Addr<Self>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    store: Rc<dyn TaskStore>,
+    peers: Peers,
+    config: Config,
+    mint: IdMint,
+    /// What outlives a fall.
+    book: Shared<Book>,
+    lost: Shared<Vec<Token>>,
+    slots: Slots,
+    /// How often the actor was started; what was begun before a fall tells by it.
+    epoch: u64,
+    intake: Intake,
+    submitted: Rc<std::cell::Cell<u64>>,
+    /// What is rebuilt after a fall.
+    state: State,
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    Open,
+    /// Nothing new is taken; what is there is finished.
+    Draining,
+    /// Nothing new is taken, and nothing new begins.
+    Stopping,
+}
+
+#[derive(Default)]
+struct State {
+    /// Work for whichever provider comes first.
+    queue: Queue<Work>,
+    /// Work that only one provider may still do, by the provider's index.
+    strays: HashMap<usize, Queue<Work>>,
+    windows: Windows,
+    /// Where each task in memory stands.
+    places: BTreeMap<TaskId, Place>,
+    /// Work that waits for a flight, by number.
+    following: HashMap<Token, Work>,
+    /// Where the leaders stand that are in the queue.
+    leaders: HashMap<KnownKey, (Bucket, Position)>,
+    /// Work that waits out a backoff.
+    delayed: BTreeMap<(Moment, Token), Work>,
+    /// The deadlines of tasks in memory.
+    deadlines: BTreeSet<(Timestamp, TaskId)>,
+    routes: HashMap<usize, RouteState>,
+    /// When the next timer rings.
+    rings_at: Option<Moment>,
+    is_flush_due: bool,
+    /// Who waits for a task's change to be durable.
+    waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,
+    stoppers: Vec<oneshot::Sender<()>>,
+    /// Calls in flight by translator.
+    calls: HashMap<usize, usize>,
+    /// Bytes of a text, on average.
+    text_bytes: f64,
+}
+
+/// What is known of a provider while it works.
+#[derive(Default)]
+struct RouteState {
+    /// Whether permits were asked for that have not come.
+    asking: HashMap<Urgency, ()>,
+    /// Until when the lane is expected to grant nothing.
+    waiting_until: Option<Moment>,
+    /// The pairs that it does not translate, and until when that is believed.
+    unsupported: HashMap<Pair, Moment>,
+    /// Calls that failed in a row for reasons of the lane.
+    failures: u32,
+}
+
+/// Where a task in memory stands.
+#[derive(Clone, Debug)]
+enum Place {
+    /// It is being looked up in the cache.
+    Asking,
+    /// In the queue; with a provider's index among its strays.
+    Queued(Option<usize>, Bucket, Position),
+    /// It waits for a flight.
+    Following(Token),
+    /// It waits out a backoff.
+    Delayed(Moment, Token),
+    /// It is in a call.
+    InFlight(Token),
+}
+
+impl TaskManagerActor {
+    /// A task manager that loads what the store has when it starts.
+    pub fn new(
+        own: Addr<Self>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        store: Rc<dyn TaskStore>,
+        peers: Peers,
+        config: Config,
+    ) -> Self {
+        let slots = Slots::new(config.concurrency);
+        Self {
+            own,
+            clock,
+            chance,
+            store,
+            peers,
+            config,
+            mint: IdMint::default(),
+            book: Shared::default(),
+            lost: Shared::default(),
+            slots,
+            epoch: 0,
+            intake: Intake::Open,
+            submitted: Rc::default(),
+            state: State::default(),
+        }
+    }
+
+    /// Counts something that was done by the system itself.
+    fn record(&self, service: &'static str, name: &'static str, took: Duration) {
+        self.peers.record.do_send(Record {
+            operation: Operation {
+                service: service.into(),
+                name,
+            },
+            took,
+            is_error: false,
+            task: None,
+        });
+    }
+
+    /// Gives queued tasks whose claim nobody holds any more back to the queue.
+    fn recover(&mut self, claimed: Vec<TaskRecord>) {
+        let at = self.clock.wall();
+        let this_boot = self.store.token() >> 32;
+        let mut n_recovered = 0_u64;
+        for mut record in claimed {
+            let id = record.task.id;
+            if self.is_held(id) {
+                continue;
+            }
+            if record.token >> 32 != this_boot {
+                record.deaths = record.deaths.saturating_add(1);
+            }
+            n_recovered += 1;
+            if record.deaths >= POISON {
+                self.fail(record, poison());
+                continue;
+            }
+            let step = Step::Recover { refund: false };
+            if let Err(refusal) = record.lifecycle.step(step, at) {
+                error!(task:% = id, cause:% = refusal; "a claimed task was not recovered");
+                continue;
+            }
+            let change = self.change(&mut record, 0, Vec::new());
+            self.push(change, After::Enqueue(Box::new(record)));
+        }
+        if n_recovered > 0 {
+            info!(tasks = n_recovered; "tasks whose claim was lost go on");
+        }
+    }
+
+    /// Whether a task is in a call, or its change is under way.
+    fn is_held(&self, id: TaskId) -> bool {
+        let book = self.book.lock();
+        book.outbox.holds(id)
+            || book
+                .in_flight
+                .values()
+                .any(|work| work.task_id() == Some(id))
+    }
+
+    /// Takes over what the last life of this actor left in the book.
+    fn adopt(&mut self) {
+        let lost = std::mem::take(&mut *self.lost.lock());
+        for number in lost {
+            let work = self.book.lock().in_flight.remove(&number);
+            if let Some(work) = work {
+                self.take_back(work);
+            }
+        }
+        let in_flight: Vec<(TaskId, Token)> = {
+            let book = self.book.lock();
+            let works = book.in_flight.iter();
+            works
+                .filter_map(|(number, work)| Some((work.task_id()?, *number)))
+                .collect()
+        };
+        for (id, number) in in_flight {
+            self.state.places.insert(id, Place::InFlight(number));
+        }
+        self.ask_for_callers_again();
+    }
+}
+
+fn poison() -> crate::domain::Failure {
+    crate::domain::Failure {
+        kind: crate::domain::FailureKind::Poison,
+        detail: "its call was running at three deaths of the process".into(),
+    }
+}
+
+impl Actor for TaskManagerActor {
+    type Context = Context<Self>;
+
+    /// Loads what is durable; mail waits for it.
+    fn started(&mut self, context: &mut Self::Context) {
+        failpoints::hit("task_manager.started");
+        self.epoch += 1;
+        let store = Rc::clone(&self.store);
+        let load = async move {
+            loop {
+                match load(&*store).await {
+                    Ok(loaded) => return loaded,
+                    Err(error) => {
+                        warn!(cause:% = error; "the queue was not loaded");
+                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        };
+        context.wait(load.into_actor(self).map(|loaded, actor, context| {
+            let (buckets, claimed) = loaded;
+            actor.adopt();
+            for bucket in buckets {
+                actor.state.windows.discover(bucket);
+            }
+            actor.recover(claimed);
+            actor.refill();
+            actor.flush_soon(context);
+            actor.dispatch(context);
+        }));
+    }
+}
+
+/// The buckets that hold queued tasks, and the tasks that are claimed.
+async fn load(store: &dyn TaskStore) -> Result<(Vec<Bucket>, Vec<TaskRecord>), StoreError> {
+    const PAGE: usize = 1_000;
+    store.barrier().await?;
+    let mut claimed: Vec<TaskRecord> = Vec::new();
+    loop {
+        let after = claimed.last().map(|record| record.task.id);
+        let page = store.claimed(after, PAGE).await?;
+        let n_page = page.len();
+        claimed.extend(page);
+        if n_page < PAGE {
+            break;
+        }
+    }
+    Ok((store.buckets().await?, claimed))
+}
+
+impl Supervised for TaskManagerActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.state = State::default();
+    }
+}
+
+/// A timer of the task manager rings.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Ring;
+
+impl Handler<Ring> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ring, context: &mut Self::Context) {
+        self.state.rings_at = None;
+        failpoints::hit("task_manager.timer");
+        self.release_delayed();
+        self.expire();
+        self.dispatch(context);
+        self.flush_soon(context);
+        self.set_timer();
+    }
+}
+
+impl TaskManagerActor {
+    /// Sets the timer for the next backoff or deadline that ends.
+    fn set_timer(&mut self) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let delayed = self.state.delayed.keys().next().map(|(moment, _)| *moment);
+        let deadline = self.state.deadlines.first();
+        let deadline = deadline.map(|(due, _)| now.plus(due.since(wall)));
+        let Some(next) = delayed.into_iter().chain(deadline).min() else {
+            return;
+        };
+        if self.state.rings_at.is_some_and(|rings| rings <= next) {
+            return;
+        }
+        self.state.rings_at = Some(next);
+        self.ring_after(next.since(now));
+    }
+
+    fn ring_after(&self, wait: Duration) {
+        let own = self.own.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            own.do_send(Ring);
+        });
+    }
+
+    /// Puts work whose backoff is over into the queue.
+    fn release_delayed(&mut self) {
+        let now = self.clock.now();
+        while let Some(entry) = self.state.delayed.first_entry()
+            && entry.key().0 <= now
+        {
+            let work = entry.remove();
+            self.enqueue(work);
+        }
+    }
+
+    /// Fails tasks in memory whose deadline has passed.
+    fn expire(&mut self) {
+        let wall = self.clock.wall();
+        while let Some(&(due, id)) = self.state.deadlines.first()
+            && due <= wall
+        {
+            self.state.deadlines.pop_first();
+            self.fail_in_place(id, expired());
+        }
+    }
+
+    /// Work that was in a call which is lost: its attempt counts, and it goes on.
+    fn take_back(&mut self, work: Work) {
+        let is_task = matches!(work.subject, Subject::Task(_));
+        if is_task {
+            self.go_again(work, Step::Recover { refund: false });
+        } else {
+            self.look_up(vec![work]);
+        }
+    }
+}
+
+fn expired() -> crate::domain::Failure {
+    crate::domain::Failure {
+        kind: crate::domain::FailureKind::Expired,
+        detail: "the deadline passed".into(),
+    }
+}

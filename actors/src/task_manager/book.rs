@@ -1,0 +1,197 @@
+//! What outlives a fall of the task manager: what is in flight, and what is to be written.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::plan::Planned;
+use super::work::{NowCall, Work};
+use crate::domain::TaskId;
+use crate::ports::{PublicationRecord, TaskChange, TaskRecord, Token};
+
+/// The registry of what is in flight, and the outbox of changes.
+///
+/// It stands outside the actor, because calls and commits go on while the actor falls.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// The texts in calls, by their numbers.
+    pub(super) in_flight: HashMap<Token, Work>,
+    /// Callers who wait.
+    pub(super) callers: HashMap<u64, Arc<NowCall>>,
+    pub(super) outbox: Outbox,
+}
+
+/// Changes of tasks that are not yet handed to the store, or not yet written.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Claims to be written down, by number; who has ended since needs no claim.
+    pub(super) claims: Vec<Token>,
+    /// Changes to be written, in order.
+    pub(super) changes: Vec<Outgoing>,
+    /// The tasks whose change is being written.
+    pub(super) writing: HashMap<TaskId, ()>,
+    /// Whether a batch is being written.
+    pub(super) is_writing: bool,
+    /// Whether the store refuses to write, so that nothing new may begin.
+    pub(super) is_stuck: bool,
+}
+
+impl Outbox {
+    /// Whether a change of this task is under way.
+    pub(super) fn holds(&self, id: TaskId) -> bool {
+        self.writing.contains_key(&id)
+            || self.changes.iter().any(|outgoing| outgoing.change.id == id)
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_writing && self.changes.is_empty()
+    }
+}
+
+/// A change with what follows when it is durable.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) change: TaskChange,
+    pub(super) after: After,
+}
+
+/// What follows when a change is durable.
+#[derive(Debug)]
+pub(super) enum After {
+    /// The task is in a call; nothing follows.
+    Claimed,
+    /// The task is in the queue again, and may have a place in memory.
+    Enqueue(Box<TaskRecord>),
+    /// The task stays in memory, in the queue.
+    Requeued,
+    /// The task has ended, and these are its publications.
+    Ended(Vec<PublicationRecord>),
+}
+
+/// What the publications of a commit are to the publisher.
+pub(super) fn planned(publications: &[Planned]) -> Vec<PublicationRecord> {
+    publications
+        .iter()
+        .map(|(publication, state, why)| PublicationRecord {
+            publication: Arc::clone(publication),
+            state: *state,
+            token: 0,
+            attempts: 0,
+            frozen: None,
+            at: publication.created_at,
+            why: why.clone(),
+        })
+        .collect()
+}
+
+/// The slots for calls in flight, all lanes together.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    used: Arc<AtomicUsize>,
+    limit: Option<usize>,
+}
+
+impl Slots {
+    /// So many slots, or as many as wanted.
+    pub(super) fn new(limit: Option<usize>) -> Self {
+        Self {
+            used: Arc::default(),
+            limit,
+        }
+    }
+
+    /// How many slots there are in all.
+    pub(super) const fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    /// How many are in use.
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes a slot, which comes back when the guard is dropped.
+    pub(super) fn take(&self) -> Slot {
+        self.used.fetch_add(1, Ordering::Relaxed);
+        Slot(Arc::clone(&self.used))
+    }
+}
+
+/// A slot in use.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<AtomicUsize>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Something that outlives a fall of the actor and travels in its messages to itself.
+///
+/// It is used on one thread alone, so its lock is never waited for; a panic leaves what is in
+/// it as whole as it was.
+#[derive(Debug, Default)]
+pub(super) struct Shared<T>(Arc<Mutex<T>>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Shared<T> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// What is in a call; dropped without a word, its texts are known to be lost.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) numbers: Vec<Token>,
+    book: Shared<Book>,
+    lost: Shared<Vec<Token>>,
+    _slot: Slot,
+}
+
+impl Flight {
+    /// The texts with these numbers, which the book holds.
+    pub(super) fn new(
+        numbers: Vec<Token>,
+        book: &Shared<Book>,
+        lost: &Shared<Vec<Token>>,
+        slot: Slot,
+    ) -> Self {
+        Self {
+            numbers,
+            book: book.clone(),
+            lost: lost.clone(),
+            _slot: slot,
+        }
+    }
+
+    /// Takes a text out of the flight, and out of the book.
+    pub(super) fn land(&mut self, number: Token) -> Option<Work> {
+        self.numbers.retain(|kept| *kept != number);
+        self.book.lock().in_flight.remove(&number)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        // Inside a panic the list may be locked; then the restart finds what is missing.
+        if let Some(mut lost) = self.lost.try_lock() {
+            lost.append(&mut self.numbers);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Writes changes down: one batch at a time, in order, and again until the store takes it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{AsyncContext, Context, Handler};
+use log::{error, info, warn};
+
+use super::book::{After, Outgoing, planned};
+use super::plan::Planned;
+use super::work::{Subject, Work};
+use super::{Intake, TaskManagerActor};
+use crate::domain::{Failure, TaskId};
+use crate::failpoints;
+use crate::logic::lifecycle::Step;
+use crate::messages::{Event, Publish};
+use crate::ports::{Ended, Kept, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token};
+
+/// Time to write what has gathered.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Flush;
+
+/// A batch was written.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Recorded {
+    batch: Vec<(TaskId, After)>,
+    kept: Vec<Kept>,
+    took: Duration,
+}
+
+impl TaskManagerActor {
+    /// The change that makes a task in the store what it is in memory, held by `token` then.
+    pub(super) fn change(
+        &self,
+        record: &mut TaskRecord,
+        token: Token,
+        publications: Vec<Planned>,
+    ) -> TaskChange {
+        let held = std::mem::replace(&mut record.token, token);
+        TaskChange {
+            id: record.task.id,
+            held,
+            token,
+            deaths: record.deaths,
+            lifecycle: record.lifecycle.clone(),
+            ended: record.ended.clone(),
+            publications,
+        }
+    }
+
+    /// Puts a change into the outbox.
+    pub(super) fn push(&self, change: TaskChange, after: After) {
+        let outgoing = Outgoing { change, after };
+        self.book.lock().outbox.changes.push(outgoing);
+    }
+
+    /// Ends a task without a translation.
+    pub(super) fn fail(&mut self, mut record: TaskRecord, failure: Failure) {
+        let step = Step::Fail(failure.kind);
+        if let Err(refusal) = record.lifecycle.step(step, self.clock.wall()) {
+            error!(task:% = record.task.id, cause:% = refusal; "a task was not failed");
+            return;
+        }
+        info!(task:% = record.task.id, cause:% = failure; "given up");
+        record.ended = Some(Ended::Failed(failure));
+        let held = record.token;
+        let change = self.change(&mut record, held, Vec::new());
+        self.push(change, After::Ended(Vec::new()));
+    }
+
+    /// Lets what has gathered be written after the mail that is waiting now.
+    pub(super) fn flush_soon(&mut self, context: &mut Context<Self>) {
+        if !self.state.is_flush_due {
+            self.state.is_flush_due = true;
+            context.notify(Flush);
+        }
+    }
+
+    /// The changes that are to be written now: what has gathered, then the claims of what is
+    /// still in a call.
+    fn gather(&self) -> Vec<Outgoing> {
+        let mut book = self.book.lock();
+        let book = &mut *book;
+        let mut batch = std::mem::take(&mut book.outbox.changes);
+        for number in book.outbox.claims.drain(..) {
+            if let Some(Work {
+                subject: Subject::Task(live),
+                ..
+            }) = book.in_flight.get_mut(&number)
+            {
+                let change = self.change(&mut live.record, number, Vec::new());
+                batch.push(Outgoing {
+                    change,
+                    after: After::Claimed,
+                });
+            }
+        }
+        let ids = batch.iter().map(|outgoing| (outgoing.change.id, ()));
+        book.outbox.writing = ids.collect();
+        book.outbox.is_writing = !batch.is_empty();
+        batch
+    }
+
+    /// Tells listeners where a task stands now.
+    pub(super) fn tell(&self, record: &TaskRecord) {
+        self.peers.events.tell(|| {
+            let why = record
+                .lifecycle
+                .history()
+                .last()
+                .and_then(|entry| entry.why.clone());
+            Event::Task {
+                id: record.task.id,
+                state: record.lifecycle.state(),
+                at: record.lifecycle.since(),
+                why,
+            }
+        });
+    }
+
+    fn settle(&mut self, id: TaskId, after: After, kept: Kept, publish: &mut Publish) {
+        if kept == Kept::Ghost {
+            warn!(task:% = id; "a change was refused, because the task is held by somebody else");
+        }
+        if let Some(waiters) = self.state.waiters.remove(&id) {
+            for waiter in waiters {
+                // Who has left needs no answer.
+                let _ = waiter.send(Ok(()));
+            }
+        }
+        match (kept, after) {
+            (Kept::Yes, After::Enqueue(record)) => self.admit(vec![*record]),
+            (Kept::Yes, After::Ended(mut publications)) => {
+                publish.0.append(&mut publications);
+            }
+            _ => (),
+        }
+    }
+}
+
+/// Writes a batch down, however often it takes.
+async fn write(store: &dyn TaskStore, changes: Vec<TaskChange>, stuck: impl Fn(bool)) -> Vec<Kept> {
+    let mut is_stuck = false;
+    loop {
+        match store.record(changes.clone()).await {
+            Ok(kept) => {
+                if is_stuck {
+                    info!(changes = changes.len(); "the store writes again");
+                    stuck(false);
+                }
+                return kept;
+            }
+            Err(error) => {
+                if !is_stuck {
+                    warn!(cause:% = error; "the store does not write; nothing new begins");
+                    stuck(true);
+                }
+                is_stuck = true;
+                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}
+
+impl Handler<Flush> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Context<Self>) {
+        self.state.is_flush_due = false;
+        if self.book.lock().outbox.is_writing {
+            return;
+        }
+        let batch = self.gather();
+        if batch.is_empty() {
+            self.tell_stoppers();
+            return;
+        }
+        let (mut changes, mut afters) = (Vec::new(), Vec::new());
+        for Outgoing { change, after } in batch {
+            let after = match after {
+                After::Ended(_) => After::Ended(planned(&change.publications)),
+                after => after,
+            };
+            afters.push((change.id, after));
+            changes.push(change);
+        }
+        let (store, own, book) = (Rc::clone(&self.store), self.own.clone(), self.book.clone());
+        let clock = Arc::clone(&self.clock);
+        actix_rt::spawn(async move {
+            let begun = clock.now();
+            let stuck = |is_stuck| book.lock().outbox.is_stuck = is_stuck;
+            let kept = write(&*store, changes, stuck).await;
+            {
+                let mut book = book.lock();
+                book.outbox.is_writing = false;
+                book.outbox.writing.clear();
+            }
+            own.do_send(Recorded {
+                batch: afters,
+                kept,
+                took: clock.now().since(begun),
+            });
+        });
+    }
+}
+
+impl Handler<Recorded> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
+        failpoints::hit("task_manager.recorded");
+        self.record("store", "commit", recorded.took);
+        let mut publish = Publish(Vec::new());
+        for ((id, after), kept) in recorded.batch.into_iter().zip(recorded.kept) {
+            self.settle(id, after, kept, &mut publish);
+        }
+        if !publish.0.is_empty() {
+            // What does not arrive stands in the store, where the publisher finds it.
+            let sending = self.peers.publish.send(publish);
+            actix_rt::spawn(async move {
+                let _ = sending.await;
+            });
+        }
+        self.refill();
+        if self.intake != Intake::Stopping {
+            self.dispatch(context);
+        }
+        self.flush_soon(context);
+    }
+}

@@ -1,0 +1,321 @@
+//! Takes texts in: durable requests, and texts that somebody waits for.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Context, Handler, ResponseFuture};
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use super::lookup::RETRY;
+use super::work::{NowCall, Work, key_of};
+use super::{Intake, TaskManagerActor};
+use crate::domain::{Origin, Pair, Request, Task, Timestamp, Translation};
+use crate::failpoints;
+use crate::logic::lifecycle::{Lifecycle, Step};
+use crate::logic::spans::protect;
+use crate::messages::{
+    Drain, Event, Found, Lookup, NowError, OpenIntake, Query, Submission, Submit, SubmitError,
+    TranslateNow,
+};
+use crate::ports::{Admission, Admitted, NewRequest, Outcome, TaskRecord};
+
+/// The most callers who may wait at once.
+const CALLERS: usize = 10_000;
+
+/// Requests were taken in.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct TakenIn(Vec<(Arc<Request>, Publishing, Admitted)>);
+
+/// Whether a request's translations are published.
+type Publishing = bool;
+
+/// A caller's texts that are not all known.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Called {
+    call: Arc<NowCall>,
+    found: Vec<Found>,
+}
+
+/// Counts something while it is under way.
+struct UnderWay(Rc<Cell<u64>>, u64);
+
+impl UnderWay {
+    fn new(count: &Rc<Cell<u64>>, n: u64) -> Self {
+        count.set(count.get() + n);
+        Self(Rc::clone(count), n)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(self.1));
+    }
+}
+
+impl Handler<Submit> for TaskManagerActor {
+    type Result = ResponseFuture<Result<Vec<Admitted>, SubmitError>>;
+
+    fn handle(&mut self, submit: Submit, _: &mut Context<Self>) -> Self::Result {
+        failpoints::hit("task_manager.handler");
+        if self.intake != Intake::Open {
+            return Box::pin(std::future::ready(Err(SubmitError::Draining)));
+        }
+        let at = self.clock.wall();
+        let requests: Vec<NewRequest> = submit
+            .submissions
+            .into_iter()
+            .map(|submission| self.request(submission, at))
+            .collect();
+        let taken: Vec<(Arc<Request>, Publishing)> = requests
+            .iter()
+            .map(|new| (Arc::clone(&new.request), new.publish))
+            .collect();
+        let n_tasks = requests.iter().map(|new| new.targets.len() as u64).sum();
+        let under_way = UnderWay::new(&self.submitted, n_tasks);
+        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        let admission = Admission {
+            requests,
+            seen: submit.seen,
+            cursor: submit.cursor,
+        };
+        Box::pin(async move {
+            let admitted = store.admit(admission).await?;
+            drop(under_way);
+            let new = taken.into_iter().zip(&admitted);
+            let new: Vec<(Arc<Request>, Publishing, Admitted)> = new
+                .filter(|(_, admitted)| admitted.outcome == Outcome::New)
+                .map(|((request, publish), admitted)| (request, publish, admitted.clone()))
+                .collect();
+            if !new.is_empty() {
+                own.do_send(TakenIn(new));
+            }
+            Ok(admitted)
+        })
+    }
+}
+
+impl TaskManagerActor {
+    fn request(&mut self, submission: Submission, at: Timestamp) -> NewRequest {
+        let fingerprint = fingerprint(&submission);
+        let request = Request {
+            id: self.mint.next(at, self.chance.next()),
+            origin: submission.origin,
+            text: submission.text,
+            source: submission.source,
+            flow: submission.flow,
+            class: submission.class,
+            context: submission.context,
+            url: submission.url,
+            accepted_at: at,
+            deadline: submission.deadline.map(|deadline| at.plus(deadline)),
+        };
+        NewRequest {
+            request: Arc::new(request),
+            targets: submission.targets,
+            publish: submission.publish,
+            fingerprint,
+        }
+    }
+
+    /// Asks again for all texts that callers wait for; what is in a call comes by itself.
+    pub(super) fn ask_for_callers_again(&mut self) {
+        let callers: Vec<Arc<NowCall>> = {
+            let mut book = self.book.lock();
+            book.callers.retain(|_, call| !call.is_over());
+            book.callers.values().map(Arc::clone).collect()
+        };
+        for call in callers {
+            let missing = call.missing();
+            let works = missing.into_iter().map(|index| self.work_of(&call, index));
+            let works = works.collect();
+            self.look_up(works);
+        }
+    }
+
+    fn work_of(&mut self, call: &Arc<NowCall>, index: usize) -> Work {
+        let id = self.mint.next(self.clock.wall(), self.chance.next());
+        Work::of_caller(self.store.token(), call, index, id.task(1))
+    }
+
+    /// Lets a caller in, unless too many wait already.
+    fn let_in(&self, number: u64, call: &Arc<NowCall>) -> Result<(), NowError> {
+        let mut book = self.book.lock();
+        if book.callers.len() >= CALLERS {
+            book.callers.retain(|_, call| !call.is_over());
+        }
+        if book.callers.len() >= CALLERS {
+            return Err(NowError::Busy);
+        }
+        book.callers.insert(number, Arc::clone(call));
+        Ok(())
+    }
+}
+
+/// A hash of all that makes two requests with one key the same.
+fn fingerprint(submission: &Submission) -> [u8; 16] {
+    // Only a client's key can be given twice with another body.
+    if !matches!(&submission.origin, Origin::Client { key: Some(_) }) {
+        return [0; 16];
+    }
+    let mut hash = Sha256::new();
+    let mut part = |part: Option<&str>| {
+        let length = part.map_or(u64::MAX, |part| part.len() as u64);
+        hash.update(length.to_le_bytes());
+        hash.update(part.unwrap_or_default());
+    };
+    part(Some(&submission.text));
+    part(submission.source.as_ref().map(|source| source.as_str()));
+    part(submission.context.as_deref());
+    for target in &submission.targets {
+        part(Some(target.as_str()));
+    }
+    let deadline = submission
+        .deadline
+        .map_or(0, |deadline| deadline.as_millis());
+    hash.update(deadline.to_le_bytes());
+    hash.update([submission.class as u8, u8::from(submission.publish)]);
+    let digest = hash.finalize();
+    let mut fingerprint = [0; 16];
+    fingerprint.copy_from_slice(&digest[..16]);
+    fingerprint
+}
+
+impl Handler<TakenIn> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, TakenIn(taken): TakenIn, context: &mut Context<Self>) {
+        failpoints::hit("task_manager.taken_in");
+        let mut records = Vec::with_capacity(taken.len());
+        for (request, publish, admitted) in taken {
+            for (id, target, _) in admitted.tasks {
+                let at = request.accepted_at;
+                let mut lifecycle = Lifecycle::submitted(at);
+                lifecycle
+                    .step(Step::Enqueue, at)
+                    .expect("a task that is Submitted may become Queued");
+                self.peers.events.tell(|| Event::Task {
+                    id,
+                    state: lifecycle.state(),
+                    at,
+                    why: None,
+                });
+                records.push(TaskRecord {
+                    task: Task {
+                        id,
+                        request: Arc::clone(&request),
+                        target,
+                    },
+                    publish,
+                    lifecycle,
+                    token: 0,
+                    deaths: 0,
+                    ended: None,
+                });
+            }
+        }
+        self.admit(records);
+        self.refill();
+        self.dispatch(context);
+        self.flush_soon(context);
+    }
+}
+
+impl Handler<TranslateNow> for TaskManagerActor {
+    type Result = ResponseFuture<Result<Vec<Translation>, NowError>>;
+
+    fn handle(&mut self, now: TranslateNow, _: &mut Context<Self>) -> Self::Result {
+        failpoints::hit("task_manager.translate_now");
+        if self.intake != Intake::Open {
+            return Box::pin(std::future::ready(Err(NowError::Busy)));
+        }
+        let pair = Pair {
+            source: now.source,
+            target: now.target,
+        };
+        let texts: Vec<_> = now
+            .texts
+            .iter()
+            .map(|text| Arc::new(protect(text)))
+            .collect();
+        let keys: Vec<_> = texts.iter().map(|text| key_of(text, None, &pair)).collect();
+        let queries: Vec<Query> = keys
+            .iter()
+            .map(|&key| Query {
+                key,
+                class: now.class,
+            })
+            .collect();
+        let due = self.clock.wall().plus(now.deadline);
+        let (reply, answer) = oneshot::channel();
+        let call = NowCall::new(texts, keys, pair, now.class, due, reply);
+        let number = self.store.token();
+        if let Err(error) = self.let_in(number, &call) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let (lookup, own, book) = (
+            self.peers.lookup.clone(),
+            self.own.clone(),
+            self.book.clone(),
+        );
+        let deadline = now.deadline;
+        Box::pin(async move {
+            let asking = async {
+                let found = loop {
+                    match lookup.send(Lookup(Vec::clone(&queries))).await {
+                        Ok(found) => break found,
+                        // The cache fell over this message; it is back after its backoff.
+                        Err(_) => tokio::time::sleep(RETRY).await,
+                    }
+                };
+                own.do_send(Called { call, found });
+                answer.await.unwrap_or(Err(NowError::Busy))
+            };
+            let answer = tokio::time::timeout(deadline, asking).await;
+            book.lock().callers.remove(&number);
+            answer.unwrap_or(Err(NowError::Expired))
+        })
+    }
+}
+
+impl Handler<Called> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Called { call, found }: Called, context: &mut Context<Self>) {
+        failpoints::hit("task_manager.called");
+        for (index, found) in found.into_iter().enumerate() {
+            let work = self.work_of(&call, index);
+            if super::lookup::needs_no_translation(&work) {
+                let translation = super::lookup::as_it_is(&work);
+                self.complete(work, &translation, super::lookup::Made::Known);
+            } else {
+                self.settle_found(work, found);
+            }
+        }
+        self.dispatch(context);
+        self.flush_soon(context);
+    }
+}
+
+impl Handler<Drain> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
+        if self.intake == Intake::Open {
+            self.intake = Intake::Draining;
+        }
+    }
+}
+
+impl Handler<OpenIntake> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: OpenIntake, _: &mut Context<Self>) {
+        if self.intake == Intake::Draining {
+            self.intake = Intake::Open;
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Finds places for work: known already, waiting for a flight, or in the queue.
+
+use actix::{Context, Handler};
+use log::warn;
+
+use super::work::{Subject, Work};
+use super::{Place, TaskManagerActor, expired};
+use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usage};
+use crate::failpoints;
+use crate::messages::{FlightEnd, Found, Lookup, Query};
+use crate::ports::{TaskRecord, Token};
+
+use super::window::{Load, Room};
+use crate::domain::Position;
+use crate::ports::StoreRemedy;
+
+/// The cache has answered.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct LookedUp {
+    epoch: u64,
+    works: Vec<Work>,
+    found: Vec<Found>,
+}
+
+/// A flight has ended for one who waited.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct FlightEnded {
+    number: Token,
+    /// How; none when the cache fell.
+    end: Option<FlightEnd>,
+}
+
+/// A page of a window was loaded.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Loaded {
+    epoch: u64,
+    load: Load,
+    records: Vec<TaskRecord>,
+    is_whole: bool,
+}
+
+impl TaskManagerActor {
+    /// Gives tasks that became Queued a place in memory, or leaves them on disk.
+    pub(super) fn admit(&mut self, records: Vec<TaskRecord>) {
+        let mut works = Vec::with_capacity(records.len());
+        for record in records {
+            if self.state.places.contains_key(&record.task.id) {
+                continue;
+            }
+            let work = Work::of_task(self.store.token(), record);
+            if self.state.windows.admit(&work.bucket, work.position) == Room::Yes {
+                works.push(work);
+            }
+        }
+        self.look_up(works);
+    }
+
+    /// Loads the windows that have run low.
+    pub(super) fn refill(&mut self) {
+        for load in self.state.windows.loads() {
+            let (store, own, epoch) = (self.store.clone(), self.own.clone(), self.epoch);
+            actix_rt::spawn(async move {
+                let loading = store.ready(load.bucket.clone(), load.after, load.limit);
+                let loaded = match loading.await {
+                    Ok(records) => (records, true),
+                    Err(error) => {
+                        warn!(cause:% = error; "queued tasks were not loaded");
+                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                        tokio::time::sleep(wait).await;
+                        (Vec::new(), false)
+                    }
+                };
+                let (records, is_whole) = loaded;
+                own.do_send(Loaded {
+                    epoch,
+                    load,
+                    records,
+                    is_whole,
+                });
+            });
+        }
+    }
+
+    /// Asks the cache about work; what needs no translation passes by.
+    pub(super) fn look_up(&mut self, works: Vec<Work>) {
+        let mut asked = Vec::with_capacity(works.len());
+        for work in works {
+            self.note_deadline(&work);
+            self.state.text_bytes +=
+                (work.text.skeleton.len() as f64 - self.state.text_bytes) / 64.0;
+            if needs_no_translation(&work) {
+                let translation = as_it_is(&work);
+                self.complete(work, &translation, Made::Known);
+                continue;
+            }
+            self.place(&work, Place::Asking);
+            asked.push(work);
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let queries: Vec<Query> = asked.iter().map(query).collect();
+        let (lookup, own, epoch) = (self.peers.lookup.clone(), self.own.clone(), self.epoch);
+        actix_rt::spawn(async move {
+            let found = loop {
+                match lookup.send(Lookup(Vec::clone(&queries))).await {
+                    Ok(found) => break found,
+                    // The cache fell over this message; it is back after its backoff.
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            };
+            own.do_send(LookedUp {
+                epoch,
+                works: asked,
+                found,
+            });
+        });
+    }
+
+    /// Notes where a task stands.
+    pub(super) fn place(&mut self, work: &Work, place: Place) {
+        if let Some(id) = work.task_id() {
+            self.state.places.insert(id, place);
+        }
+    }
+
+    /// Takes a task out of memory.
+    pub(super) fn displace(&mut self, work: &Work) {
+        if let Subject::Task(live) = &work.subject {
+            let id = live.record.task.id;
+            self.state.places.remove(&id);
+            self.state.windows.leave(&live.home);
+            if let Some(due) = live.record.task.request.deadline {
+                self.state.deadlines.remove(&(due, id));
+            }
+        }
+    }
+
+    /// Whether work that was on its way inside a message is still wanted.
+    fn is_wanted(&self, work: &Work) -> bool {
+        match work.task_id() {
+            Some(id) => matches!(self.state.places.get(&id), Some(Place::Asking)),
+            None => !work.is_abandoned(),
+        }
+    }
+
+    pub(super) fn settle_found(&mut self, mut work: Work, found: Found) {
+        if !self.is_wanted(&work) {
+            return;
+        }
+        if work.position.due <= self.clock.wall() {
+            self.give_up(work, expired());
+            return;
+        }
+        match found {
+            Found::Known(translation) => self.complete(work, &translation, Made::Known),
+            Found::Lead(leadership) => {
+                work.leadership = Some(leadership);
+                self.enqueue(work);
+            }
+            Found::Wait(end) => {
+                let (number, own) = (work.number, self.own.clone());
+                self.raise(&work);
+                self.place(&work, Place::Following(number));
+                self.state.following.insert(number, work);
+                actix_rt::spawn(async move {
+                    let end = end.await.ok();
+                    own.do_send(FlightEnded { number, end });
+                });
+            }
+        }
+    }
+
+    /// Raises the leader of a flight that somebody more urgent waits for.
+    fn raise(&mut self, waiter: &Work) {
+        let class = waiter.bucket.class;
+        let Some((bucket, position)) = self.state.leaders.get(&waiter.key).cloned() else {
+            return;
+        };
+        if bucket.class <= class {
+            return;
+        }
+        if let Some(mut leader) = self.state.queue.remove(&bucket, &position) {
+            leader.bucket.class = class;
+            self.enqueue(leader);
+        }
+    }
+
+    /// Puts work into the queue of who may still do it; without such a provider it fails.
+    pub(super) fn enqueue(&mut self, work: Work) {
+        if work.is_abandoned() {
+            return;
+        }
+        let Some(stray) = self.queue_for(&work) else {
+            let failure = work.refusal.clone().unwrap_or_else(|| no_route(&work));
+            self.give_up(work, failure);
+            return;
+        };
+        let (bucket, position) = (work.bucket.clone(), work.position);
+        self.place(&work, Place::Queued(stray, bucket.clone(), position));
+        if work.leadership.is_some() && stray.is_none() {
+            self.state
+                .leaders
+                .insert(work.key, (bucket.clone(), position));
+        }
+        let queue = match stray {
+            None => &mut self.state.queue,
+            Some(route) => self.state.strays.entry(route).or_default(),
+        };
+        queue.insert(bucket, position, work);
+    }
+
+    /// Which queue work belongs in: none is the common one; no answer means that nobody can.
+    fn queue_for(&self, work: &Work) -> Option<Option<usize>> {
+        let now = self.clock.now();
+        let able = |route: usize| {
+            let name: &ProviderName = &self.config.routes[route].name;
+            let refuses = self.state.routes.get(&route).is_some_and(|state| {
+                let until = state.unsupported.get(&work.bucket.pair);
+                until.is_some_and(|until| *until > now)
+            });
+            !refuses && !work.refused_by.contains(name)
+        };
+        let first = (0..self.config.routes.len()).find(|route| able(*route))?;
+        Some((!work.refused_by.is_empty()).then_some(first))
+    }
+
+    fn note_deadline(&mut self, work: &Work) {
+        if let Subject::Task(live) = &work.subject
+            && let Some(due) = live.record.task.request.deadline
+        {
+            self.state.deadlines.insert((due, live.record.task.id));
+            self.set_timer();
+        }
+    }
+
+    /// Fails a task in memory wherever it stands.
+    pub(super) fn fail_in_place(&mut self, id: TaskId, failure: Failure) {
+        if let Some(work) = self.remove_from_place(id) {
+            self.give_up(work, failure);
+        }
+    }
+
+    /// Takes a task in memory out of where it stands; none while it is being looked up.
+    pub(super) fn remove_from_place(&mut self, id: TaskId) -> Option<Work> {
+        match self.state.places.get(&id)?.clone() {
+            Place::Asking => None,
+            Place::Queued(None, bucket, position) => {
+                let work = self.state.queue.remove(&bucket, &position)?;
+                self.state.leaders.remove(&work.key);
+                Some(work)
+            }
+            Place::Queued(Some(route), bucket, position) => self
+                .state
+                .strays
+                .get_mut(&route)?
+                .remove(&bucket, &position),
+            Place::Following(number) => self.state.following.remove(&number),
+            Place::Delayed(moment, number) => self.state.delayed.remove(&(moment, number)),
+            Place::InFlight(number) => self.book.lock().in_flight.remove(&number),
+        }
+    }
+}
+
+/// How long to wait for a neighbour that fell.
+pub(super) const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How a translation was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// By a call for this text.
+    ByCall,
+    /// It was known, or made by another's call.
+    Known,
+}
+
+fn query(work: &Work) -> Query {
+    Query {
+        key: work.key,
+        class: work.bucket.class,
+    }
+}
+
+/// Whether a text is already in its target language, or holds nothing but protected spans.
+pub(super) fn needs_no_translation(work: &Work) -> bool {
+    let pair = &work.bucket.pair;
+    !work.text.has_words() || pair.source.as_ref() == Some(&pair.target)
+}
+
+pub(super) fn as_it_is(work: &Work) -> Translation {
+    Translation {
+        text: work.text.skeleton.clone(),
+        provider: ProviderName::from(""),
+        model: "".into(),
+        cached: true,
+        usage: Usage::default(),
+    }
+}
+
+pub(super) fn no_route(work: &Work) -> Failure {
+    Failure {
+        kind: FailureKind::NoRoute,
+        detail: format!("no provider translates {}", work.bucket.pair).into(),
+    }
+}
+
+impl Handler<LookedUp> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, looked_up: LookedUp, context: &mut Context<Self>) {
+        failpoints::hit("task_manager.looked_up");
+        if looked_up.epoch != self.epoch {
+            // A fall came between: tasks were loaded again, and callers are asked for again.
+            return;
+        }
+        for (work, found) in looked_up.works.into_iter().zip(looked_up.found) {
+            self.settle_found(work, found);
+        }
+        self.dispatch(context);
+        self.flush_soon(context);
+    }
+}
+
+impl Handler<FlightEnded> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: FlightEnded, context: &mut Context<Self>) {
+        let Some(mut work) = self.state.following.remove(&ended.number) else {
+            return;
+        };
+        match ended.end {
+            Some(FlightEnd::Known(translation)) => self.complete(work, &translation, Made::Known),
+            Some(FlightEnd::Refused(failure)) => self.give_up(work, failure),
+            Some(FlightEnd::Lead(leadership)) => {
+                work.leadership = Some(leadership);
+                self.enqueue(work);
+            }
+            None => self.look_up(vec![work]),
+        }
+        self.dispatch(context);
+        self.flush_soon(context);
+    }
+}
+
+impl Handler<Loaded> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, loaded: Loaded, context: &mut Context<Self>) {
+        if loaded.epoch != self.epoch {
+            return;
+        }
+        if !loaded.is_whole {
+            self.state.windows.not_loaded(&loaded.load);
+            self.refill();
+            return;
+        }
+        let last = loaded
+            .records
+            .last()
+            .map(|record| Position::new(record.task.request.deadline, record.task.id));
+        self.state
+            .windows
+            .loaded(&loaded.load, last, loaded.records.len());
+        let mut works = Vec::with_capacity(loaded.records.len());
+        for record in loaded.records {
+            let id = record.task.id;
+            // Only what a fall left behind may be under way without a place.
+            let is_held = self.epoch > 1 && self.is_held(id);
+            if !self.state.places.contains_key(&id) && !is_held {
+                let work = Work::of_task(self.store.token(), record);
+                self.state.windows.hold(&work.bucket);
+                works.push(work);
+            }
+        }
+        self.look_up(works);
+        self.refill();
+        self.dispatch(context);
+        self.flush_soon(context);
+    }
+}

@@ -1,0 +1,304 @@
+//! What follows from the end of a call, text by text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Context, Handler};
+use log::{debug, error};
+
+use super::book::{After, Flight};
+use super::dispatch::Ended;
+use super::lookup::Made;
+use super::plan::{Planned, plan};
+use super::work::{Subject, Work};
+use super::{Place, TaskManagerActor};
+use crate::domain::{Failure, FailureKind, State, Translation, Usage};
+use crate::failpoints;
+use crate::logic::backoff::Backoff;
+use crate::logic::lifecycle::Step;
+use crate::messages::{CallEnd, Insert, ItemEnd, NowError, Trouble};
+use crate::ports::{self, ProviderError, ProviderRemedy};
+
+/// How long it is believed that a provider does not translate a pair.
+const UNSUPPORTED: Duration = Duration::from_secs(3_600);
+/// The waits between attempts of one task.
+const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+/// So many failures in a row are the lane's fault, and cost its tasks no attempt.
+const LANE_FAILS: u32 = 3;
+/// The most attempts that a task is given back for its lane's sake.
+const REFUNDS: u32 = 1_000;
+
+impl Handler<Ended> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, context: &mut Context<Self>) {
+        failpoints::hit("task_manager.ended");
+        let Ended {
+            route,
+            translator,
+            mut flight,
+            end,
+        } = ended;
+        if let Some(calls) = self.state.calls.get_mut(&translator) {
+            *calls = calls.saturating_sub(1);
+        }
+        match end {
+            Some(end) => self.land(route, &mut flight, end),
+            None => self.land_lost(&mut flight),
+        }
+        drop(flight);
+        self.dispatch(context);
+        self.flush_soon(context);
+        self.set_timer();
+    }
+}
+
+impl TaskManagerActor {
+    fn land(&mut self, route: usize, flight: &mut Flight, end: CallEnd) {
+        self.note_lane(route, end.error.as_ref());
+        let n_items = end.items.len();
+        for item in end.items {
+            let ItemEnd {
+                token,
+                result,
+                leadership,
+            } = item;
+            let Some(mut work) = flight.land(token) else {
+                // Cancelled or expired meanwhile; the cache has what came of it.
+                continue;
+            };
+            work.leadership = leadership;
+            match (result, &end.error) {
+                (Some(Ok(translation)), _) => self.complete(work, &translation, Made::ByCall),
+                (Some(Err(Trouble::Broken(why))), _) => self.broken(work, n_items, why),
+                (Some(Err(Trouble::Refused(failure))), _) => self.refused(work, route, failure),
+                (None, Some(error)) => self.not_made(work, route, n_items, error),
+                (None, None) => self.broken(work, n_items, "the call brought nothing"),
+            }
+        }
+    }
+
+    /// The translator fell over the call: it may or may not have been made.
+    fn land_lost(&mut self, flight: &mut Flight) {
+        for number in flight.numbers.clone() {
+            if let Some(work) = flight.land(number) {
+                self.take_back(work);
+            }
+        }
+    }
+
+    fn note_lane(&mut self, route: usize, error: Option<&ProviderError>) {
+        let state = self.state.routes.entry(route).or_default();
+        let is_lane = error.is_some_and(|error| {
+            matches!(
+                error.remedy(),
+                ProviderRemedy::Retry(_) | ProviderRemedy::Park(_) | ProviderRemedy::ParkForPerson
+            )
+        });
+        state.failures = if is_lane { state.failures + 1 } else { 0 };
+    }
+
+    /// A text has its translation.
+    pub(super) fn complete(&mut self, work: Work, translation: &Translation, made: Made) {
+        let Ok(text) = work.text.restore(&translation.text) else {
+            // The translator has checked it, and whoever shares the key shares the placeholders.
+            error!(key:? = work.key; "a known translation does not fit its text");
+            let failure = Failure {
+                kind: FailureKind::Checks,
+                detail: "the translation's protected spans are not the text's".into(),
+            };
+            self.give_up(work, failure);
+            return;
+        };
+        let is_known = made == Made::Known;
+        let finished = Translation {
+            text: text.into(),
+            provider: translation.provider.clone(),
+            model: Arc::clone(&translation.model),
+            cached: is_known,
+            usage: if is_known {
+                Usage::default()
+            } else {
+                translation.usage
+            },
+        };
+        match work.subject {
+            Subject::Now { call, index } => call.finish(index, finished),
+            Subject::Task(_) => self.complete_task(work, finished, made),
+        }
+    }
+
+    fn complete_task(&mut self, work: Work, finished: Translation, made: Made) {
+        self.displace(&work);
+        let Subject::Task(live) = work.subject else {
+            return;
+        };
+        let (at, mut record) = (self.clock.wall(), live.record);
+        let passes = made == Made::Known && record.lifecycle.state() != State::Processing;
+        let stepped = if passes {
+            record.lifecycle.step(Step::Pass, at)
+        } else {
+            Ok(())
+        };
+        if let Err(refusal) = stepped.and_then(|()| record.lifecycle.step(Step::Complete, at)) {
+            error!(task:% = record.task.id, cause:% = refusal; "a task was not completed");
+            return;
+        }
+        let publications: Vec<Planned> = if record.publish {
+            let limits = &self.config.limits;
+            plan(
+                &self.config.outlets,
+                limits,
+                &record.task,
+                &finished.text,
+                at,
+            )
+        } else {
+            Vec::new()
+        };
+        let accepted = record.task.request.accepted_at;
+        self.record("system", "task", at.since(accepted));
+        record.ended = Some(ports::Ended::Completed(finished));
+        self.tell(&record);
+        let held = record.token;
+        let change = self.change(&mut record, held, publications);
+        self.push(change, After::Ended(Vec::new()));
+    }
+
+    /// A text ends without a translation.
+    pub(super) fn give_up(&mut self, mut work: Work, failure: Failure) {
+        if failure.kind.is_about_the_text()
+            && let Some(leadership) = work.leadership.take()
+        {
+            let told = Insert(vec![(leadership, Err(failure.clone()))]);
+            self.peers.insert.do_send(told);
+        }
+        self.displace(&work);
+        match work.subject {
+            Subject::Now { call, index } => call.refuse(NowError::Refused { index, failure }),
+            Subject::Task(live) => {
+                let record = live.record;
+                self.fail(record, failure);
+            }
+        }
+    }
+
+    /// A text did not come back, or not provably: it goes on in a smaller pack.
+    fn broken(&mut self, mut work: Work, n_items: usize, why: &'static str) {
+        debug!(number = work.number, why = why; "a text came back broken");
+        work.pack_limit = (n_items / 2).max(1);
+        let is_alone = n_items == 1;
+        if is_alone && self.is_out_of_attempts(&work) {
+            let failure = Failure {
+                kind: FailureKind::Checks,
+                detail: why.into(),
+            };
+            self.give_up(work, failure);
+            return;
+        }
+        // Broken company is no fault of the text's; alone it counts.
+        let step = Step::Again {
+            why: why.into(),
+            refund: !is_alone,
+        };
+        self.go_again(work, step);
+    }
+
+    /// A text was refused, alone in its call: another provider may do it.
+    fn refused(&mut self, mut work: Work, route: usize, failure: Failure) {
+        let why = format!("{}: {}", self.config.routes[route].name, failure.detail);
+        work.refused_by.push(self.config.routes[route].name.clone());
+        work.refusal = Some(failure);
+        let step = Step::Again {
+            why: why.into(),
+            refund: true,
+        };
+        self.go_again(work, step);
+    }
+
+    /// The call as a whole brought nothing.
+    fn not_made(&mut self, mut work: Work, route: usize, n_items: usize, error: &ProviderError) {
+        let why: Arc<str> = error.to_string().into();
+        let state = self.state.routes.entry(route).or_default();
+        match error.remedy() {
+            ProviderRemedy::Park(_) | ProviderRemedy::ParkForPerson => {
+                self.go_again(work, Step::Again { why, refund: true });
+            }
+            ProviderRemedy::Retry(_) => {
+                let refund = state.failures >= LANE_FAILS && work.refunds < REFUNDS;
+                work.refunds += u32::from(refund);
+                if !refund && self.is_out_of_attempts(&work) {
+                    let failure = Failure {
+                        kind: FailureKind::Attempts,
+                        detail: why,
+                    };
+                    self.give_up(work, failure);
+                    return;
+                }
+                self.go_again_later(work, Step::Again { why, refund });
+            }
+            ProviderRemedy::Split => {
+                work.pack_limit = (n_items / 2).max(1);
+                self.go_again(work, Step::Again { why, refund: true });
+            }
+            ProviderRemedy::OtherProvider => {
+                let until = self.clock.now().plus(UNSUPPORTED);
+                state.unsupported.insert(work.bucket.pair.clone(), until);
+                self.go_again(work, Step::Again { why, refund: true });
+            }
+        }
+    }
+
+    fn is_out_of_attempts(&self, work: &Work) -> bool {
+        match &work.subject {
+            Subject::Task(live) => live.record.lifecycle.attempts() >= self.config.max_attempts,
+            Subject::Now { .. } => work.refunds >= self.config.max_attempts,
+        }
+    }
+
+    /// Puts work back into the queue, where it stands as the step says.
+    pub(super) fn go_again(&mut self, mut work: Work, step: Step) {
+        if !self.step_back(&mut work, step) {
+            return;
+        }
+        if work.leadership.is_some() {
+            self.enqueue(work);
+        } else {
+            self.look_up(vec![work]);
+        }
+    }
+
+    /// The same, after the backoff that its attempts have earned.
+    fn go_again_later(&mut self, mut work: Work, step: Step) {
+        if !self.step_back(&mut work, step) {
+            return;
+        }
+        let attempts = match &work.subject {
+            Subject::Task(live) => live.record.lifecycle.attempts(),
+            Subject::Now { .. } => {
+                work.refunds += 1;
+                work.refunds
+            }
+        };
+        let wait = self.chance.jitter(ATTEMPTS.after(attempts.max(1)));
+        let moment = self.clock.now().plus(wait);
+        self.place(&work, Place::Delayed(moment, work.number));
+        self.state.delayed.insert((moment, work.number), work);
+        self.set_timer();
+    }
+
+    /// Makes a task Queued again, in memory and in the store; a caller's text needs nothing.
+    fn step_back(&mut self, work: &mut Work, step: Step) -> bool {
+        let Subject::Task(live) = &mut work.subject else {
+            return true;
+        };
+        if let Err(refusal) = live.record.lifecycle.step(step, self.clock.wall()) {
+            error!(task:% = live.record.task.id, cause:% = refusal; "a task did not go back");
+            return false;
+        }
+        let change = self.change(&mut live.record, 0, Vec::new());
+        self.tell(&live.record);
+        self.push(change, After::Requeued);
+        true
+    }
+}

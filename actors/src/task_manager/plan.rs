@@ -1,0 +1,90 @@
+//! What of a translation is published, where, and in which parts.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task, Timestamp,
+};
+use crate::logic::fit::{Limit, fit};
+use crate::setup::{Hold, OutletLimits};
+
+/// An outlet as the task manager sees it: values, no actor.
+#[derive(Clone, Debug)]
+pub struct OutletRoute {
+    /// Its name.
+    pub name: OutletName,
+    /// The language that it receives.
+    pub language: Language,
+    /// The sources that it takes, `requests` among them; none: all.
+    pub from: Option<Vec<Arc<str>>>,
+    /// What waits for a person.
+    pub hold: Hold,
+}
+
+/// A publication to be written down, with its state and the reason for it.
+pub(super) type Planned = (Arc<Publication>, PublicationState, Option<Arc<str>>);
+
+impl OutletRoute {
+    /// Whether it takes what comes from this source, or from [`REQUESTS`].
+    pub fn takes(&self, source: &str) -> bool {
+        self.from
+            .as_ref()
+            .is_none_or(|from| from.iter().any(|name| **name == *source))
+    }
+}
+
+/// The publications of a task's translation, one for each outlet that wants it.
+pub(super) fn plan(
+    routes: &[OutletRoute],
+    limits: &OutletLimits,
+    task: &Task,
+    text: &str,
+    at: Timestamp,
+) -> Vec<Planned> {
+    let (source, post) = origin(task);
+    let wanting = routes
+        .iter()
+        .filter(|route| route.language == task.target && route.takes(&source));
+    wanting
+        .zip(1..=u8::MAX)
+        .map(|(route, number)| {
+            let limit = limits.borrow().get(&route.name).copied();
+            let (parts, unfit) = parts(text, limit.unwrap_or(Limit::Unbounded));
+            let publication = Publication {
+                id: task.id.publication(number),
+                outlet: route.name.clone(),
+                source: Arc::clone(&source),
+                post: Arc::clone(&post),
+                language: task.target.clone(),
+                url: task.request.url.clone(),
+                parts,
+                created_at: at,
+            };
+            let (state, why) = match (unfit, route.hold) {
+                (Some(why), _) => (PublicationState::Held, Some(why)),
+                (None, Hold::Always) => (PublicationState::Held, Some("held by setting".into())),
+                (None, Hold::Never | Hold::Doubtful) => (PublicationState::Planned, None),
+            };
+            (Arc::new(publication), state, why)
+        })
+        .collect()
+}
+
+/// The source and the post that a publication names.
+fn origin(task: &Task) -> (Arc<str>, Arc<str>) {
+    match &task.request.origin {
+        Origin::Post { source, post } => (source.as_str().into(), Arc::clone(post)),
+        Origin::Client { key } => {
+            let id = || task.request.id.to_string().into();
+            (REQUESTS.into(), key.clone().unwrap_or_else(id))
+        }
+    }
+}
+
+/// The parts of a text, and why it does not fit, where something in it cannot be split.
+fn parts(text: &str, limit: Limit) -> (Vec<Part>, Option<Arc<str>>) {
+    match fit(text, limit) {
+        Ok(parts) => (parts.into_iter().map(Part::new).collect(), None),
+        Err(error) => (vec![Part::new(text)], Some(error.to_string().into())),
+    }
+}

@@ -1,0 +1,72 @@
+//! Ends the work: nothing new begins, and what is in a call ends or goes back to the queue.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context, Handler, ResponseFuture};
+use tokio::sync::oneshot;
+
+use super::work::{Subject, Work};
+use super::{Intake, TaskManagerActor};
+use crate::logic::lifecycle::Step;
+use crate::messages::{NowError, Stop};
+use crate::ports::Token;
+
+/// The time for calls in flight is over.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct TimeIsUp;
+
+impl TaskManagerActor {
+    /// Answers those who wait for the end, once nothing is in flight and nothing to be written.
+    pub(super) fn tell_stoppers(&mut self) {
+        let book = self.book.lock();
+        if self.intake != Intake::Stopping || !book.in_flight.is_empty() || !book.outbox.is_empty()
+        {
+            return;
+        }
+        drop(book);
+        for stopper in self.state.stoppers.drain(..) {
+            // Who has left needs no answer.
+            let _ = stopper.send(());
+        }
+    }
+
+    /// Puts a task that is in a call back into the queue, its attempt returned.
+    fn hand_back(&mut self, work: Work) {
+        match work.subject {
+            Subject::Now { call, .. } => call.refuse(NowError::Busy),
+            Subject::Task(_) => self.go_again(work, Step::Recover { refund: true }),
+        }
+    }
+}
+
+impl Handler<Stop> for TaskManagerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Stop(wait): Stop, context: &mut Context<Self>) -> Self::Result {
+        self.intake = Intake::Stopping;
+        let (sender, stopped) = oneshot::channel();
+        self.state.stoppers.push(sender);
+        context.notify_later(TimeIsUp, wait.max(Duration::from_millis(1)));
+        self.flush_soon(context);
+        Box::pin(async move {
+            // Closed when the task manager fell; what is durable is recovered at the next start.
+            let _ = stopped.await;
+        })
+    }
+}
+
+impl Handler<TimeIsUp> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: TimeIsUp, context: &mut Context<Self>) {
+        let in_flight: Vec<Token> = self.book.lock().in_flight.keys().copied().collect();
+        for number in in_flight {
+            let work = self.book.lock().in_flight.remove(&number);
+            if let Some(work) = work {
+                self.hand_back(work);
+            }
+        }
+        self.flush_soon(context);
+    }
+}

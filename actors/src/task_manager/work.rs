@@ -1,0 +1,248 @@
+//! One text on its way through the task manager: of a task, or of a caller who waits.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    Bucket, Class, Failure, Flow, Pair, Position, ProviderName, TaskId, Timestamp, Translation,
+};
+use crate::logic::known::{known_key, normalise};
+use crate::logic::spans::{Protected, protect};
+use crate::messages::{Leadership, NowError};
+use crate::ports::{KnownKey, TaskRecord, Token};
+
+/// The flow of texts that somebody waits for.
+const INTERACTIVE_FLOW: &str = "interactive";
+/// What a translation depends on beside text, context and languages.
+const VERSION: &str = "1";
+
+/// One text on its way.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// Its number: the fencing token of its claim, once it is in a call.
+    pub(super) number: Token,
+    /// Whose text it is.
+    pub(super) subject: Subject,
+    /// The bucket that it stands in; its class may have been raised.
+    pub(super) bucket: Bucket,
+    /// Its place there.
+    pub(super) position: Position,
+    /// The text with its spans set aside.
+    pub(super) text: Arc<Protected>,
+    /// What the text belongs to.
+    pub(super) context: Option<Arc<str>>,
+    /// What it is known by.
+    pub(super) key: KnownKey,
+    /// The duty to translate it, when it leads.
+    pub(super) leadership: Option<Leadership>,
+    /// The most texts that may go in a call with it.
+    pub(super) pack_limit: usize,
+    /// The providers that refused it, with the reason of the last.
+    pub(super) refused_by: Vec<ProviderName>,
+    pub(super) refusal: Option<Failure>,
+    /// How often an attempt was given back because its lane failed.
+    pub(super) refunds: u32,
+}
+
+/// Whose text it is.
+#[derive(Debug)]
+pub(super) enum Subject {
+    /// A task's.
+    Task(Box<Live>),
+    /// A waiting caller's.
+    Now {
+        /// The caller.
+        call: Arc<NowCall>,
+        /// Which of the caller's texts.
+        index: usize,
+    },
+}
+
+/// A task in memory.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The task as it stands; its token is the one that the store has, or will have when all
+    /// that was handed to it is written.
+    pub(super) record: TaskRecord,
+    /// The bucket whose window it counts in.
+    pub(super) home: Bucket,
+}
+
+impl Work {
+    /// The work of a task that waits in the queue.
+    pub(super) fn of_task(number: Token, record: TaskRecord) -> Self {
+        let task = &record.task;
+        let request = &task.request;
+        let bucket = Bucket {
+            class: request.class,
+            flow: request.flow.clone(),
+            pair: task.pair(),
+        };
+        let position = Position::new(request.deadline, task.id);
+        let text = Arc::new(protect(&request.text));
+        let context = request.context.clone();
+        let key = key_of(&text, context.as_deref(), &bucket.pair);
+        Self {
+            number,
+            bucket: bucket.clone(),
+            position,
+            text,
+            context,
+            key,
+            leadership: None,
+            pack_limit: usize::MAX,
+            refused_by: Vec::new(),
+            refusal: None,
+            refunds: 0,
+            subject: Subject::Task(Box::new(Live {
+                record,
+                home: bucket,
+            })),
+        }
+    }
+
+    /// The work of one text of a waiting caller; `id` only gives it a place.
+    pub(super) fn of_caller(number: Token, call: &Arc<NowCall>, index: usize, id: TaskId) -> Self {
+        let text = Arc::clone(&call.texts[index]);
+        Self {
+            number,
+            bucket: Bucket {
+                class: call.class,
+                flow: Flow::from(INTERACTIVE_FLOW),
+                pair: call.pair.clone(),
+            },
+            position: Position::new(Some(call.due), id),
+            key: call.keys[index],
+            text,
+            context: None,
+            leadership: None,
+            pack_limit: usize::MAX,
+            refused_by: Vec::new(),
+            refusal: None,
+            refunds: 0,
+            subject: Subject::Now {
+                call: Arc::clone(call),
+                index,
+            },
+        }
+    }
+
+    /// The task, if it is a task's.
+    pub(super) fn task_id(&self) -> Option<TaskId> {
+        match &self.subject {
+            Subject::Task(live) => Some(live.record.task.id),
+            Subject::Now { .. } => None,
+        }
+    }
+
+    /// Whether nobody wants it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match &self.subject {
+            Subject::Task(_) => false,
+            Subject::Now { call, .. } => call.is_over(),
+        }
+    }
+}
+
+/// The key by which a text's translation is known.
+pub(super) fn key_of(text: &Protected, context: Option<&str>, pair: &Pair) -> KnownKey {
+    known_key(
+        &normalise(&text.skeleton),
+        context,
+        pair.source.as_ref(),
+        &pair.target,
+        VERSION,
+    )
+}
+
+/// A caller who waits for texts; all or nothing.
+#[derive(Debug)]
+pub(super) struct NowCall {
+    pub(super) texts: Vec<Arc<Protected>>,
+    pub(super) keys: Vec<KnownKey>,
+    pub(super) pair: Pair,
+    pub(super) class: Class,
+    /// When the caller gives up, by wall clock.
+    pub(super) due: Timestamp,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    done: Vec<Option<Translation>>,
+    missing: usize,
+    reply: Option<oneshot::Sender<Result<Vec<Translation>, NowError>>>,
+}
+
+impl NowCall {
+    /// A caller none of whose texts is done.
+    pub(super) fn new(
+        texts: Vec<Arc<Protected>>,
+        keys: Vec<KnownKey>,
+        pair: Pair,
+        class: Class,
+        due: Timestamp,
+        reply: oneshot::Sender<Result<Vec<Translation>, NowError>>,
+    ) -> Arc<Self> {
+        let progress = Mutex::new(Progress {
+            done: vec![None; texts.len()],
+            missing: texts.len(),
+            reply: Some(reply),
+        });
+        Arc::new(Self {
+            texts,
+            keys,
+            pair,
+            class,
+            due,
+            progress,
+        })
+    }
+
+    /// The caller's progress; it is used on one thread alone, so nobody waits for the lock.
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the caller was answered, or has left.
+    pub(super) fn is_over(&self) -> bool {
+        self.progress()
+            .reply
+            .as_ref()
+            .is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// The texts that are not done.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        let progress = self.progress();
+        let undone = progress.done.iter().enumerate();
+        undone
+            .filter(|(_, done)| done.is_none())
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Takes one finished text, and answers the caller when it is the last.
+    pub(super) fn finish(&self, index: usize, translation: Translation) {
+        let mut progress = self.progress();
+        let progress = &mut *progress;
+        if progress.done[index].replace(translation).is_none() {
+            progress.missing -= 1;
+        }
+        if progress.missing == 0
+            && let Some(reply) = progress.reply.take()
+        {
+            let done = progress.done.iter_mut().filter_map(Option::take).collect();
+            // A caller who has left needs no answer.
+            let _ = reply.send(Ok(done));
+        }
+    }
+
+    /// Answers the caller that one of the texts cannot be had.
+    pub(super) fn refuse(&self, error: NowError) {
+        if let Some(reply) = self.progress().reply.take() {
+            let _ = reply.send(Err(error));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Makes calls to providers, and checks what comes back text by text.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use futures_util::FutureExt;
+use log::{debug, error};
+
+use crate::domain::{Failure, FailureKind, ProviderName, Translation, Usage};
+use crate::failpoints;
+use crate::logic::answers;
+use crate::messages::{
+    CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
+};
+use crate::ports::{
+    Answer, Clock, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated,
+};
+
+/// A call that has not ended so long after its time is cut off from outside.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A provider as a translator uses it.
+pub struct Callee {
+    /// Its name.
+    pub name: ProviderName,
+    /// The adapter, which lives on the translator's arbiter.
+    pub provider: Box<dyn Provider>,
+    /// US dollars per million tokens, in and out.
+    pub price: (f64, f64),
+    /// Where its calls are counted.
+    pub operation: Operation,
+}
+
+/// Owns the clients of one arbiter.
+pub struct TranslatorActor {
+    clock: Arc<dyn Clock>,
+    cache: Recipient<Insert>,
+    metrics: Recipient<Record>,
+    callees: HashMap<ProviderName, Rc<Callee>>,
+}
+
+impl TranslatorActor {
+    /// A translator that can call these providers.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        cache: Recipient<Insert>,
+        metrics: Recipient<Record>,
+        callees: Vec<Callee>,
+    ) -> Self {
+        let callees = callees
+            .into_iter()
+            .map(|callee| (callee.name.clone(), Rc::new(callee)))
+            .collect();
+        Self {
+            clock,
+            cache,
+            metrics,
+            callees,
+        }
+    }
+}
+
+impl Actor for TranslatorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        failpoints::hit("translator.started");
+    }
+}
+
+/// Calls in flight are no part of the actor, so a fall has nothing to rebuild.
+impl Supervised for TranslatorActor {}
+
+impl Handler<Translate> for TranslatorActor {
+    type Result = ResponseFuture<CallEnd>;
+
+    fn handle(&mut self, Translate(job): Translate, _: &mut Self::Context) -> Self::Result {
+        failpoints::hit("translator.handler");
+        let Some(callee) = self.callees.get(&job.provider) else {
+            let error = ProviderError::Unsupported {
+                detail: format!("`{}` is no provider of this translator", job.provider),
+            };
+            return Box::pin(std::future::ready(nothing(job.items, error)));
+        };
+        let call = Call {
+            clock: Arc::clone(&self.clock),
+            cache: self.cache.clone(),
+            metrics: self.metrics.clone(),
+            callee: Rc::clone(callee),
+        };
+        Box::pin(call.run(job))
+    }
+}
+
+/// One call and what it needs.
+struct Call {
+    clock: Arc<dyn Clock>,
+    cache: Recipient<Insert>,
+    metrics: Recipient<Record>,
+    callee: Rc<Callee>,
+}
+
+impl Call {
+    async fn run(self, job: Job) -> CallEnd {
+        let Job {
+            pair,
+            items,
+            permit,
+            timeout,
+            ..
+        } = job;
+        let pack = Pack {
+            pair,
+            items: items.iter().enumerate().map(pack_item).collect(),
+        };
+        let begun = self.clock.now();
+        let outcome = self.call(&pack, timeout).await;
+        self.metrics.do_send(Record {
+            operation: self.callee.operation.clone(),
+            took: self.clock.now().since(begun),
+            is_error: outcome.is_err(),
+            task: None,
+        });
+        match outcome {
+            Ok(answer) => self.accept(&pack, items, answer, permit),
+            Err(error) => {
+                debug!(provider:% = self.callee.name, cause:% = error; "a call brought nothing");
+                permit.settle(verdict(&error));
+                refused(items, error)
+            }
+        }
+    }
+
+    /// The provider's answer; a panic and a call that does not end are errors like others.
+    async fn call(&self, pack: &Pack, timeout: Duration) -> Result<Answer, ProviderError> {
+        let call = async {
+            failpoints::hit("translator.call");
+            self.callee.provider.translate(pack, timeout).await
+        };
+        let call = AssertUnwindSafe(call).catch_unwind();
+        match tokio::time::timeout(timeout + GRACE, call).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => {
+                error!(provider:% = self.callee.name; "a call panicked");
+                Err(transient("the call panicked"))
+            }
+            Err(_) => Err(transient("the call did not end in its time")),
+        }
+    }
+
+    /// Keeps what is provably right: matched by id, with every protected span.
+    fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
+        let (usage, cost_usd) = self.usage(&answer);
+        permit.settle(Verdict::Answered {
+            tokens: usage.map(|usage| usage.tokens_in + usage.tokens_out),
+            cost_usd,
+        });
+        let ids: Vec<Arc<str>> = pack.items.iter().map(|item| Arc::clone(&item.id)).collect();
+        let answered = answer
+            .items
+            .into_iter()
+            .map(|Translated { id, text }| (id, text));
+        let checked = answers::check(&ids, answered);
+        let mut texts: Vec<Option<Arc<str>>> = vec![None; items.len()];
+        for (position, text) in checked.good {
+            texts[position] = Some(text);
+        }
+        let shares = shares(pack, usage.unwrap_or_default(), cost_usd);
+        let mut known = Vec::with_capacity(items.len());
+        let mut ends = Vec::with_capacity(items.len());
+        for ((item, text), usage) in items.into_iter().zip(texts).zip(shares) {
+            let text = match text {
+                Some(text) if item.text.restore(&text).is_ok() => text,
+                Some(_) => {
+                    ends.push(broken(item, "a protected span did not come back"));
+                    continue;
+                }
+                None => {
+                    ends.push(broken(item, "no text came back for its id"));
+                    continue;
+                }
+            };
+            let translation = Arc::new(Translation {
+                text,
+                provider: self.callee.name.clone(),
+                model: Arc::clone(&answer.model),
+                cached: false,
+                usage,
+            });
+            known.push((item.leadership, Ok(Arc::clone(&translation))));
+            ends.push(ItemEnd {
+                token: item.token,
+                result: Some(Ok(translation)),
+                leadership: None,
+            });
+        }
+        if !known.is_empty() {
+            self.cache.do_send(Insert(known));
+        }
+        CallEnd {
+            items: ends,
+            error: None,
+        }
+    }
+
+    fn usage(&self, answer: &Answer) -> (Option<Usage>, f64) {
+        let cost = answer.usage.map_or(0.0, |usage| {
+            let (input, output) = self.callee.price;
+            (usage.tokens_in as f64 * input + usage.tokens_out as f64 * output) / 1e6
+        });
+        (answer.usage, cost)
+    }
+}
+
+fn pack_item((index, item): (usize, &JobItem)) -> Item {
+    Item {
+        id: (index + 1).to_string().into(),
+        text: Arc::clone(&item.text.skeleton),
+        context: item.context.clone(),
+    }
+}
+
+/// Each text's share of what the call took, by length; together exactly all of it.
+fn shares(pack: &Pack, usage: Usage, cost_usd: f64) -> Vec<Usage> {
+    let total: usize = pack.items.iter().map(|item| item.text.len().max(1)).sum();
+    let (mut done, mut before) = (0, Usage::default());
+    let part = |tokens: u64, done: usize| (tokens as u128 * done as u128 / total as u128) as u64;
+    pack.items
+        .iter()
+        .map(|item| {
+            done += item.text.len().max(1);
+            let until = Usage {
+                tokens_in: part(usage.tokens_in, done),
+                tokens_out: part(usage.tokens_out, done),
+                cost_usd: cost_usd * done as f64 / total as f64,
+            };
+            let share = Usage {
+                tokens_in: until.tokens_in - before.tokens_in,
+                tokens_out: until.tokens_out - before.tokens_out,
+                cost_usd: until.cost_usd - before.cost_usd,
+            };
+            before = until;
+            share
+        })
+        .collect()
+}
+
+fn broken(item: JobItem, why: &'static str) -> ItemEnd {
+    ItemEnd {
+        token: item.token,
+        result: Some(Err(Trouble::Broken(why))),
+        leadership: Some(item.leadership),
+    }
+}
+
+fn transient(detail: &str) -> ProviderError {
+    ProviderError::Transient {
+        detail: detail.to_owned(),
+        wait: None,
+    }
+}
+
+/// A call that brought nothing; what was refused alone in its call is refused by name.
+fn refused(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
+    let kind = match &error {
+        ProviderError::Rejected { .. } => FailureKind::Rejected,
+        ProviderError::Invalid { .. } => FailureKind::Invalid,
+        ProviderError::TooLarge { .. } => FailureKind::TooLarge,
+        _ => return nothing(items, error),
+    };
+    if items.len() > 1 {
+        return nothing(items, error);
+    }
+    let failure = Failure {
+        kind,
+        detail: error.to_string().into(),
+    };
+    let mut end = nothing(items, error);
+    for item in &mut end.items {
+        item.result = Some(Err(Trouble::Refused(failure.clone())));
+    }
+    end
+}
+
+fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
+    let items = items
+        .into_iter()
+        .map(|item| ItemEnd {
+            token: item.token,
+            result: None,
+            leadership: Some(item.leadership),
+        })
+        .collect();
+    CallEnd {
+        items,
+        error: Some(error),
+    }
+}
+
+/// What a failed call says of its lane.
+fn verdict(error: &ProviderError) -> Verdict {
+    match (error, error.remedy()) {
+        (ProviderError::Unreachable { .. }, _) => Verdict::Failed { wait: None },
+        (ProviderError::QuotaExhausted { wait, .. }, _) => Verdict::Bounced {
+            wait: Some(wait.unwrap_or(Duration::from_secs(3600))),
+        },
+        (_, ProviderRemedy::Park(wait)) => Verdict::Bounced { wait },
+        (_, ProviderRemedy::Retry(wait)) => Verdict::Failed { wait },
+        (_, ProviderRemedy::ParkForPerson) => Verdict::Person,
+        (_, ProviderRemedy::Split | ProviderRemedy::OtherProvider) => Verdict::Answered {
+            tokens: None,
+            cost_usd: 0.0,
+        },
+    }
+}

@@ -1,0 +1,207 @@
+//! The life of a service, with a system that answers everything and does nothing.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use actix::{Actor, Context, Handler, MessageResult};
+use babelfeed_actors::messages::*;
+use babelfeed_actors::supervision::Falls;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::telemetry::metrics::FILE;
+
+thread_local! {
+    static STARTS: Cell<u32> = const { Cell::new(0) };
+    static STOPS: Cell<u32> = const { Cell::new(0) };
+}
+
+struct Idle;
+
+impl Actor for Idle {
+    type Context = Context<Self>;
+}
+
+macro_rules! answers {
+    ($($message:ty => $answer:expr,)*) => {$(
+        impl Handler<$message> for Idle {
+            type Result = MessageResult<$message>;
+
+            fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
+                MessageResult($answer)
+            }
+        }
+    )*};
+}
+
+answers! {
+    Submit => Ok(Vec::new()),
+    TranslateNow => Ok(Vec::new()),
+    FindTask => Ok(None),
+    FindRequest => Ok(Vec::new()),
+    List => Ok(Listed { tasks: Vec::new(), next: None }),
+    Cancel => Err(ChangeError::Unknown),
+    Retry => Err(ChangeError::Unknown),
+    Drain => (),
+    OpenIntake => (),
+    Stop => STOPS.set(STOPS.get() + 1),
+    Depth => Ok(Backlog { is_open: true, ..Backlog::default() }),
+    Clear => Ok(()),
+    CacheStats => CacheView::default(),
+    Adjust => Ok(()),
+    Lanes => Vec::new(),
+    Outlets => Vec::new(),
+    PauseOutlet => Ok(()),
+    ResumeOutlet => Ok(()),
+    Review => Ok(Vec::new()),
+    Approve => Err(PublicationError::Unknown),
+    Reject => Err(PublicationError::Unknown),
+    RetryPublication => Err(PublicationError::Unknown),
+    PauseSource => Ok(()),
+    ResumeSource => Ok(()),
+    PollNow => Ok(()),
+    Watching => Vec::new(),
+    Record => (),
+    ReportNow => Report::default(),
+    Follow => (),
+}
+
+fn start_idle(_: Setup) -> Handles {
+    STARTS.set(STARTS.get() + 1);
+    let idle = Idle.start();
+    Handles {
+        submit: idle.clone().recipient(),
+        translate_now: idle.clone().recipient(),
+        find_task: idle.clone().recipient(),
+        find_request: idle.clone().recipient(),
+        list: idle.clone().recipient(),
+        cancel: idle.clone().recipient(),
+        retry: idle.clone().recipient(),
+        drain: idle.clone().recipient(),
+        open_intake: idle.clone().recipient(),
+        stop: idle.clone().recipient(),
+        depth: idle.clone().recipient(),
+        clear: idle.clone().recipient(),
+        cache_stats: idle.clone().recipient(),
+        adjust: idle.clone().recipient(),
+        lanes: idle.clone().recipient(),
+        outlets: idle.clone().recipient(),
+        pause_outlet: idle.clone().recipient(),
+        resume_outlet: idle.clone().recipient(),
+        review: idle.clone().recipient(),
+        approve: idle.clone().recipient(),
+        reject: idle.clone().recipient(),
+        retry_publication: idle.clone().recipient(),
+        pause_source: idle.clone().recipient(),
+        resume_source: idle.clone().recipient(),
+        poll_now: idle.clone().recipient(),
+        watching: idle.clone().recipient(),
+        record: idle.clone().recipient(),
+        report: idle.clone().recipient(),
+        follow: idle.recipient(),
+        events: Events::new(16),
+        falls: Falls::default(),
+    }
+}
+
+struct Home {
+    folder: tempfile::TempDir,
+    options: GlobalOptions,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = GlobalOptions {
+            settings: Some(folder.path().join("Settings.toml")),
+            ..GlobalOptions::default()
+        };
+        let home = Self { folder, options };
+        home.write("");
+        fs::create_dir_all(home.data()).expect("made");
+        home
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn write(&self, text: &str) {
+        let text = format!("{text}\n[translation]\ntranslators = 1\n");
+        fs::write(self.folder.path().join("Settings.toml"), text).expect("written");
+    }
+}
+
+/// The status and the body that the service answers, once it is there to answer.
+async fn call(socket: &Path, method: &str, route: &str) -> (u16, String) {
+    let mut stream = loop {
+        match UnixStream::connect(socket).await {
+            Ok(stream) => break stream,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let request = format!(
+        "{method} {route} HTTP/1.1\r\nhost: local\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}"
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|it| it.parse().ok());
+    (status.expect("a status"), answer)
+}
+
+#[actix_rt::test]
+async fn a_service_is_heard_reloads_in_place_and_stops_in_order() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let socket = settings.service.socket.clone();
+    let store = open_store(&settings.store).expect("opened");
+    let (signal, heard) = oneshot::channel();
+    let served = run::serve(&home.options, settings, &store, heard, start_idle);
+
+    let asked = async {
+        assert_eq!(call(&socket, "GET", "/healthz").await.0, 200);
+
+        home.write("colour = 1");
+        let (status, answer) = call(&socket, "POST", "/v1/control/reload").await;
+        assert_eq!((status, STARTS.get()), (422, 1), "{answer}");
+        assert!(answer.contains("colour: is unknown"), "{answer}");
+
+        home.write("[batching]\nmax_batch_size = 3");
+        let (status, answer) = call(&socket, "POST", "/v1/control/reload").await;
+        assert_eq!(status, 200, "{answer}");
+        while STARTS.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(call(&socket, "GET", "/healthz").await.0, 200);
+        signal.send("SIGTERM").expect("heard");
+    };
+    let (ended, ()) = tokio::join!(served, asked);
+    ended.expect("an orderly end");
+
+    assert_eq!((STARTS.get(), STOPS.get()), (2, 2));
+    assert!(home.data().join(FILE).exists());
+    assert!(!socket.exists());
+    close_store(&store).await;
+}
+
+#[actix_rt::test]
+async fn without_monitoring_no_file_of_figures_is_written() {
+    let home = Home::new();
+    home.write("[service]\nmonitoring = false");
+    let settings = load(&home.options).expect("valid");
+    let socket = settings.service.socket.clone();
+    let store = open_store(&settings.store).expect("opened");
+    let (_signal, heard) = oneshot::channel();
+    let served = run::serve(&home.options, settings, &store, heard, start_idle);
+    let asked = call(&socket, "POST", "/v1/control/stop");
+    let (ended, (status, answer)) = tokio::join!(served, asked);
+    ended.expect("an orderly end");
+    assert_eq!(status, 200, "{answer}");
+    assert!(!home.data().join(FILE).exists());
+    close_store(&store).await;
+}

@@ -1,0 +1,286 @@
+//! What a Mastodon outlet does when servers behave as servers do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed::http::HttpConfig;
+use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet, Visibility};
+use babelfeed::secret::Secret;
+use babelfeed_actors::domain::Publication;
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, ReadBack};
+
+use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use crate::simulators::mastodon::{Fault, Keys, Mastodon, TOKEN};
+
+struct Account {
+    outlet: MastodonOutlet,
+    server: Mastodon,
+}
+
+impl Account {
+    fn new(keys: Keys) -> Self {
+        Self::with_token(keys, TOKEN)
+    }
+
+    fn with_token(keys: Keys, token: &str) -> Self {
+        let server = Mastodon::start(keys);
+        let outlet = outlet(&server, token);
+        Self { outlet, server }
+    }
+
+    async fn freeze(&self, number: u64, text: &str) -> (Arc<Publication>, Frozen) {
+        let publication = publication(number, &[text]);
+        let mut parts = frozen(&self.outlet, vec![dispatch(&publication, 0)]).await;
+        (publication, parts.remove(0))
+    }
+
+    async fn publish(&self, part: &Frozen) -> Result<(), OutletError> {
+        let answers = self.outlet.publish(std::slice::from_ref(part)).await;
+        answers.into_iter().next().expect("an answer").map(|_| ())
+    }
+
+    async fn failure(&self, fault: Fault) -> OutletError {
+        let (_, part) = self.freeze(1, "hola").await;
+        self.server.fail_next(fault);
+        self.publish(&part).await.expect_err("a failure")
+    }
+}
+
+fn outlet(server: &Mastodon, token: &str) -> MastodonOutlet {
+    MastodonOutlet::new(MastodonConfig {
+        base_url: server.base_url().parse().expect("an address"),
+        token: Secret::new(token),
+        visibility: Some(Visibility::Unlisted),
+        http: HttpConfig::default(),
+        timeout: Duration::from_secs(5),
+    })
+    .expect("a base address")
+}
+
+impl Stage for Account {
+    fn outlet(&self) -> &dyn Outlet {
+        &self.outlet
+    }
+
+    fn n_standing(&self, publication: &Publication) -> usize {
+        let texts = publication.parts.iter().map(|part| &part.text);
+        texts
+            .map(|text| self.server.n_standing(text))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+fn answer(status: u16, headers: &[(&str, &str)]) -> Fault {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    Fault::Answer(status, headers, "{\"error\":\"no\"}".into())
+}
+
+#[actix_rt::test]
+async fn an_account_on_mastodon_keeps_the_contract() {
+    keeps_the_contract(Account::new(Keys::Kept)).await;
+}
+
+#[actix_rt::test]
+async fn an_account_on_a_server_that_ignores_keys_keeps_the_contract() {
+    keeps_the_contract(Account::new(Keys::Ignored)).await;
+}
+
+#[actix_rt::test]
+async fn a_part_goes_out_with_its_language_visibility_and_parent() {
+    let account = Account::new(Keys::Kept);
+    let (one, part) = account.freeze(1, "parte uno").await;
+    let published = settle(&account.outlet, &part).await;
+    let mut after = (*one).clone();
+    after.parts[0].id = Some(published.id.clone());
+    after
+        .parts
+        .push(babelfeed_actors::domain::Part::new("parte dos"));
+    let second = frozen(&account.outlet, vec![dispatch(&Arc::new(after), 1)]).await;
+    settle(&account.outlet, &second[0]).await;
+    let posted = account.server.statuses().pop().expect("a status");
+    assert_eq!(posted.language.as_deref(), Some("es"));
+    assert_eq!(posted.visibility.as_deref(), Some("unlisted"));
+    assert_eq!(posted.in_reply_to_id.as_deref(), Some(&*published.id));
+    assert_eq!(posted.key.as_deref(), Some(&*second[0].key));
+    assert!(published.url.is_some());
+}
+
+#[actix_rt::test]
+async fn whatever_is_lost_on_the_way_a_text_stands_once() {
+    for keys in [Keys::Kept, Keys::Ignored] {
+        for fault in [
+            Fault::ReplyLost,
+            Fault::BadGateway,
+            Fault::RequestLost,
+            Fault::Locked,
+            Fault::HalfReply,
+        ] {
+            let account = Account::new(keys);
+            let text = "Hola @ana@b.example:\n\nmira https://example.org/un/camino/muy/muy/largo #ya & <ya>";
+            let (one, part) = account.freeze(1, text).await;
+            account.server.fail_next(fault.clone());
+            let error = account.publish(&part).await.expect_err("is lost");
+            assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{fault:?}");
+            let restarted = outlet(&account.server, TOKEN);
+            settle(&restarted, &part).await;
+            assert_eq!(account.n_standing(&one), 1, "{keys:?} {fault:?}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_text_is_found_behind_many_others() {
+    let account = Account::new(Keys::Ignored);
+    let (_, part) = account.freeze(1, "hola").await;
+    account.server.fail_next(Fault::ReplyLost);
+    account.publish(&part).await.expect_err("is lost");
+    for number in 0..100 {
+        account.server.post_elsewhere(&format!("otro {number}"));
+    }
+    let fate = account.outlet.read_back(&part).await.expect("reads back");
+    assert!(matches!(fate, ReadBack::Found(_)));
+}
+
+#[actix_rt::test]
+async fn an_equal_text_of_another_publication_is_not_taken_for_it() {
+    let account = Account::new(Keys::Ignored);
+    let (_, first) = account.freeze(1, "hola").await;
+    let (_, second) = account.freeze(2, "hola").await;
+    account.publish(&first).await.expect("publishes");
+    let fate = account.outlet.read_back(&second).await.expect("reads back");
+    assert_eq!(fate, ReadBack::Absent);
+}
+
+#[actix_rt::test]
+async fn an_equal_text_from_long_before_is_not_taken_for_it() {
+    for lead in [-600, 0, 600] {
+        let account = Account::new(Keys::Ignored);
+        account.server.set_lead(lead);
+        account.server.post_elsewhere("hola");
+        let (_, mut part) = account.freeze(1, "hola").await;
+        part.mark += 60_000;
+        let fate = account.outlet.read_back(&part).await.expect("reads back");
+        assert_eq!(fate, ReadBack::Absent, "{lead}");
+        part.mark -= 60_000;
+        let fate = account.outlet.read_back(&part).await.expect("reads back");
+        assert!(matches!(fate, ReadBack::Found(_)), "{lead}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_young_key_protects_the_resend_only_on_mastodon_itself() {
+    let account = Account::new(Keys::Kept);
+    let (_, mut part) = account.freeze(1, "hola").await;
+    account.publish(&part).await.expect("publishes");
+    let fate = account.outlet.read_back(&part).await.expect("reads back");
+    assert_eq!(fate, ReadBack::Absent);
+    part.mark -= 56 * 60 * 1000;
+    let fate = account.outlet.read_back(&part).await.expect("reads back");
+    assert!(matches!(fate, ReadBack::Found(_)));
+}
+
+#[actix_rt::test]
+async fn what_cannot_be_read_back_stays_unknown() {
+    let account = Account::new(Keys::Ignored);
+    let (_, part) = account.freeze(1, "hola").await;
+    account.server.fail_next_read(answer(500, &[]));
+    account
+        .outlet
+        .read_back(&part)
+        .await
+        .expect_err("cannot be told");
+}
+
+#[actix_rt::test]
+async fn each_refusal_has_its_remedy() {
+    let account = Account::new(Keys::Kept);
+    let wait = Some(Duration::from_secs(7));
+    for (status, remedy) in [
+        (401, OutletRemedy::Person),
+        (403, OutletRemedy::Person),
+        (404, OutletRemedy::GiveUp),
+        (422, OutletRemedy::GiveUp),
+        (429, OutletRemedy::Retry(wait)),
+        (500, OutletRemedy::ReadBack),
+        (503, OutletRemedy::ReadBack),
+    ] {
+        let error = account
+            .failure(answer(status, &[("Retry-After", "7")]))
+            .await;
+        assert_eq!(error.remedy(), remedy, "{status}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_reset_is_read_in_both_forms_by_the_servers_clock() {
+    let account = Account::new(Keys::Kept);
+    for reset in ["2020-11-21T12:05:00.000000Z", "1605960300"] {
+        let headers = [
+            ("X-RateLimit-Reset", reset),
+            ("Date", "Sat, 21 Nov 2020 12:00:00 GMT"),
+        ];
+        let error = account.failure(answer(429, &headers)).await;
+        let wait = Some(Duration::from_secs(301));
+        assert_eq!(error.remedy(), OutletRemedy::Retry(wait), "{reset}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_bad_token_is_told_and_never_shown() {
+    let account = Account::with_token(Keys::Kept, "a-wrong-token");
+    let (_, part) = account.freeze(1, "hola").await;
+    let error = account.publish(&part).await.expect_err("is refused");
+    assert!(matches!(error, OutletError::Auth { .. }));
+    assert!(!format!("{error:?}").contains("a-wrong-token"));
+}
+
+#[actix_rt::test]
+async fn a_server_that_is_not_there_was_not_reached() {
+    let server = Mastodon::start(Keys::Kept);
+    let outlet = outlet(&server, TOKEN);
+    let one = publication(1, &["hola"]);
+    let parts = frozen(&outlet, vec![dispatch(&one, 0)]).await;
+    drop(server);
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    loop {
+        let error = outlet
+            .publish(&parts)
+            .await
+            .remove(0)
+            .expect_err("no server");
+        if matches!(error, OutletError::Unreachable { .. }) {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{error}");
+    }
+}
+
+#[actix_rt::test]
+async fn the_limit_is_the_servers_own_and_asked_once() {
+    for has_v2 in [true, false] {
+        let account = Account::new(Keys::Kept);
+        account.server.set_max_characters(1234);
+        if !has_v2 {
+            account.server.forget_v2();
+        }
+        let expected = Limit::Mastodon { max: 1234, url: 23 };
+        assert_eq!(account.outlet.limit().await, Ok(expected));
+        let n_requests = account.server.requests().len();
+        assert_eq!(account.outlet.limit().await, Ok(expected));
+        assert_eq!(account.server.requests().len(), n_requests);
+    }
+}
+
+#[actix_rt::test]
+async fn a_text_beyond_the_limit_is_rejected() {
+    let account = Account::new(Keys::Kept);
+    let (_, part) = account.freeze(1, &"x".repeat(501)).await;
+    let error = account.publish(&part).await.expect_err("too long");
+    assert!(matches!(error, OutletError::Rejected { .. }));
+    assert!(error.to_string().contains("character limit of 500"));
+}
