@@ -447,6 +447,7 @@ pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
         started: Moment::from_start(Duration::from_secs(30)),
         clock: Arc::new(Still),
         process: Process::new(),
+        watch: Arc::new(|_| ()),
         token: token.and_then(BearerToken::new),
     };
     let listen = Listen {
