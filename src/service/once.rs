@@ -75,7 +75,7 @@ pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
     })
 }
 
-async fn work(
+pub(super) async fn work(
     settings: &Settings,
     store: &SqliteStore,
     prepared: Prepared,
