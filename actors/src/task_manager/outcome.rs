@@ -221,7 +221,12 @@ impl TaskManagerActor {
         let why: Arc<str> = error.to_string().into();
         let state = self.state.routes.entry(route).or_default();
         match error.remedy() {
-            ProviderRemedy::Park(_) | ProviderRemedy::ParkForPerson => {
+            ProviderRemedy::Park(wait) => {
+                let wait = wait.unwrap_or_default();
+                self.bounce(&mut work, wait);
+                self.go_again(work, Step::Again { why, refund: false });
+            }
+            ProviderRemedy::ParkForPerson => {
                 self.go_again(work, Step::Again { why, refund: true });
             }
             ProviderRemedy::Retry(_) => {
@@ -245,6 +250,20 @@ impl TaskManagerActor {
                 let until = self.clock.now().plus(UNSUPPORTED);
                 state.unsupported.insert(work.bucket.pair.clone(), until);
                 self.go_again(work, Step::Again { why, refund: true });
+            }
+        }
+    }
+
+    /// Notes that the lane bounced a task, whose attempt it gets back.
+    fn bounce(&self, work: &mut Work, wait: Duration) {
+        let at = self.clock.wall();
+        if let Subject::Task(live) = &mut work.subject {
+            let until = at.plus(wait);
+            match live.record.lifecycle.step(Step::Bounce { until }, at) {
+                Ok(()) => self.tell(&live.record),
+                Err(refusal) => {
+                    error!(task:% = live.record.task.id, cause:% = refusal; "a task did not bounce");
+                }
             }
         }
     }

@@ -1,1 +1,272 @@
-//! Placeholder.
+//! A virtual world: the whole system on fakes, in virtual time, from a seed.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::outlet::FakeOutlet;
+use super::provider::FakeProvider;
+use super::source::FakeSource;
+use super::store::MemoryStore;
+use crate::domain::{
+    Class, Flow, Language, Moment, Origin, OutletName, REQUESTS, SourceName, State, TaskId,
+    Timestamp,
+};
+use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
+use crate::ports::{Admitted, Chance, Clock};
+use crate::setup::{
+    Hold, LaneLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+};
+use crate::system::{self, Handles};
+
+/// The wall clock's time at the start of every world: 2026-11-21 12:05 UTC.
+const START: i64 = 1_795_262_700_000;
+
+/// Virtual time: monotonic and wall clock go together, and only as fast as nothing is left to do.
+#[derive(Debug)]
+pub struct VirtualClock(Instant);
+
+impl Clock for VirtualClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(START).plus(self.0.elapsed())
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from_start(self.0.elapsed())
+    }
+}
+
+/// Chance from a seed.
+#[derive(Debug)]
+pub struct SeededChance(Mutex<fastrand::Rng>);
+
+impl SeededChance {
+    /// The chance of that seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(fastrand::Rng::with_seed(seed)))
+    }
+}
+
+impl Chance for SeededChance {
+    fn next(&self) -> u64 {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .u64(..)
+    }
+}
+
+/// Everything a system is made of, and the system while it runs.
+pub struct World {
+    /// The clock of the world.
+    pub clock: Arc<dyn Clock>,
+    /// The chance of the world.
+    pub chance: Arc<dyn Chance>,
+    /// What is durable.
+    pub store: MemoryStore,
+    /// What is watched, by name.
+    pub sources: Vec<(&'static str, FakeSource)>,
+    /// What translates, by name, the first choice first, with the limits of its lane.
+    pub providers: Vec<(&'static str, FakeProvider, LaneLimits)>,
+    /// Where is published, by name, with the language.
+    pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
+    /// The figures.
+    pub config: SystemConfig,
+    /// How many at first sight are taken; none: all.
+    pub backfill: Option<usize>,
+    /// The actors that fell too often.
+    pub escalated: Rc<RefCell<Vec<&'static str>>>,
+}
+
+/// Runs a test in virtual time, in a world of its own.
+pub fn run<T>(seed: u64, test: impl AsyncFnOnce(World) -> T) -> T {
+    let system = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without I/O can always be built")
+    });
+    system.block_on(async {
+        let world = World::new(seed);
+        test(world).await
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            clock: Arc::new(VirtualClock(Instant::now())),
+            chance: Arc::new(SeededChance::new(seed)),
+            store: MemoryStore::new(),
+            sources: Vec::new(),
+            providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
+            outlets: Vec::new(),
+            config: SystemConfig::default(),
+            backfill: None,
+            escalated: Rc::default(),
+        }
+    }
+
+    /// Starts a system in this world.
+    pub fn start(&self) -> Handles {
+        let escalated = Rc::clone(&self.escalated);
+        let setup = Setup {
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            store: Rc::new(self.store.clone()),
+            memory: Rc::new(self.store.clone()),
+            sources: self
+                .sources
+                .iter()
+                .map(|source| self.source(source))
+                .collect(),
+            providers: self.providers.iter().enumerate().map(provider).collect(),
+            outlets: self.outlets.iter().map(outlet).collect(),
+            arbiters: Vec::new(),
+            config: self.config.clone(),
+            escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
+        };
+        system::start(setup).handles
+    }
+
+    fn source(&self, (name, source): &(&'static str, FakeSource)) -> SourceSetup {
+        SourceSetup {
+            name: SourceName::from(*name),
+            kind: "fake",
+            source: Rc::new(source.clone()),
+            every: Duration::from_secs(60),
+            respects_hints: false,
+            backfill: self.backfill,
+        }
+    }
+
+    /// What goes over every lane at most.
+    pub fn limit(&mut self, limits: LaneLimits) {
+        for (.., lane) in &mut self.providers {
+            *lane = limits;
+        }
+    }
+}
+
+fn provider(
+    (order, (name, provider, limits)): (usize, &(&'static str, FakeProvider, LaneLimits)),
+) -> ProviderSetup {
+    let provider = provider.clone();
+    ProviderSetup {
+        name: (*name).into(),
+        lane: (*name).into(),
+        limits: *limits,
+        max_items: None,
+        counts_tokens: false,
+        price: (0.0, 0.0),
+        order: u32::try_from(order).unwrap_or(u32::MAX),
+        build: Arc::new(move || Box::new(provider.clone())),
+    }
+}
+
+fn outlet((name, outlet, language): &(&'static str, FakeOutlet, &'static str)) -> OutletSetup {
+    OutletSetup {
+        name: OutletName::from(*name),
+        kind: "fake",
+        outlet: Rc::new(outlet.clone()),
+        language: tag(language),
+        from: None,
+        hold: Hold::Never,
+        limits: LaneLimits::default(),
+    }
+}
+
+/// A language.
+///
+/// # Panics
+/// When the text is none.
+pub fn tag(language: &str) -> Language {
+    language.parse().expect("a test names a language")
+}
+
+/// A text of a client for one language, not published.
+pub fn submission(text: &str, target: &str) -> Submission {
+    Submission {
+        origin: Origin::Client { key: None },
+        text: text.into(),
+        source: Some(tag("en")),
+        targets: vec![tag(target)],
+        flow: Flow::from(REQUESTS),
+        class: Class::Normal,
+        publish: false,
+        context: None,
+        url: None,
+        deadline: None,
+    }
+}
+
+/// Hands texts in.
+///
+/// # Errors
+/// As [`Submit`].
+///
+/// # Panics
+/// When the task manager fell over it.
+pub async fn submit(
+    handles: &Handles,
+    submissions: Vec<Submission>,
+) -> Result<Vec<Admitted>, SubmitError> {
+    let submit = Submit {
+        submissions,
+        ..Submit::default()
+    };
+    handles
+        .submit
+        .send(submit)
+        .await
+        .expect("the task manager hears what is handed in")
+}
+
+/// A task as it stands now.
+///
+/// # Panics
+/// When there is none, or it cannot be found.
+pub async fn find(handles: &Handles, id: TaskId) -> TaskView {
+    handles
+        .find_task
+        .send(FindTask(id))
+        .await
+        .expect("the task manager hears the question")
+        .expect("the store can be read")
+        .expect("the task exists")
+}
+
+/// Lets virtual time pass until something holds, looking every ten milliseconds.
+///
+/// # Panics
+/// When it does not hold within a virtual day.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    const LOOK: Duration = Duration::from_millis(10);
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(86_400),
+            "not within a day: {what}"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Lets virtual time pass until all these tasks are final, and returns how many Completed.
+pub async fn finish(handles: &Handles, ids: &[TaskId]) -> usize {
+    let mut completed = 0;
+    for &id in ids {
+        until("a task is final", async || {
+            find(handles, id).await.record.lifecycle.state().is_final()
+        })
+        .await;
+        let state = find(handles, id).await.record.lifecycle.state();
+        completed += usize::from(state == State::Completed);
+    }
+    completed
+}

@@ -1,0 +1,3 @@
+//! The actor system on fakes, in virtual time, from a seed.
+
+mod flow;
