@@ -1,7 +1,9 @@
-//! The program: the command line with the actors behind it.
+//! The program: the command line, with the actors that it starts.
 
 use std::process::ExitCode;
 
+use babelfeed_actors::system;
+
 fn main() -> ExitCode {
-    babelfeed::cli::main(|setup| babelfeed_actors::system::start(setup).handles)
+    babelfeed::cli::main(|setup| system::start(setup).handles)
 }

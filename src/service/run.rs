@@ -106,7 +106,7 @@ pub(super) async fn serve(
                 }
             }
         };
-        live.stop(settings.service.drain_timeout).await;
+        live.stop(store, settings.service.drain_timeout).await;
         match order {
             Order::Stop => return Ok(()),
             Order::Rebuild(changed, next) => (settings, prepared) = (*changed, *next),
