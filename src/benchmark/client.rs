@@ -77,11 +77,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     /// Reads while it writes, because a long request may be answered line by line.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<Response<'_>> {
         let written = self.writer.write_all(request);
-        let (_, status) = tokio::try_join!(written, self.receiver.receive())?;
-        Ok(Response {
-            status,
+        let ((), ()) = tokio::try_join!(written, self.receiver.receive())?;
+        Ok(self.last())
+    }
+
+    /// Returns the last answer once more.
+    pub(super) fn last(&self) -> Response<'_> {
+        Response {
+            status: self.receiver.status,
             body: &self.receiver.body,
-        })
+        }
     }
 }
 
@@ -96,6 +101,7 @@ struct Receiver<R> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    status: u16,
     body: Vec<u8>,
 }
 
@@ -106,18 +112,19 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             buffer: vec![0; READ_SIZE],
             start: 0,
             end: 0,
+            status: 0,
             body: Vec::new(),
         }
     }
 
-    async fn receive(&mut self) -> io::Result<u16> {
+    async fn receive(&mut self) -> io::Result<()> {
         let (status, framing) = self.receive_head().await?;
+        self.status = status;
         self.body.clear();
         match framing {
-            Framing::Length(length) => self.receive_bytes(length).await?,
-            Framing::Chunks => self.receive_chunks().await?,
+            Framing::Length(length) => self.receive_bytes(length).await,
+            Framing::Chunks => self.receive_chunks().await,
         }
-        Ok(status)
     }
 
     async fn receive_head(&mut self) -> io::Result<(u16, Framing)> {
