@@ -79,7 +79,7 @@ pub(super) enum Outcome {
 pub(super) struct BulkOutcome {
     /// Texts that were acknowledged.
     pub(super) n_acknowledged: u64,
-    /// Answers 503 to a call, which was then made again.
+    /// Answers 503; a call is then made again, a line is not.
     pub(super) n_busy: u64,
     /// Texts that were refused for good.
     pub(super) n_refused: u64,
@@ -307,11 +307,11 @@ struct Line {
 
 impl BulkOutcome {
     fn count(&mut self, status: u16, answer: &[u8]) {
-        if matches!(status, 200 | 202) {
-            self.n_acknowledged += 1;
-            return;
+        match status {
+            200 | 202 => return self.n_acknowledged += 1,
+            503 => return self.n_busy += 1,
+            _ => self.n_refused += 1,
         }
-        self.n_refused += 1;
         self.first_refusal
             .get_or_insert_with(|| format!("{status}: {}", String::from_utf8_lossy(answer).trim()));
     }

@@ -231,12 +231,15 @@ fn lines_count_one_by_one_and_the_first_refusal_is_kept() {
         "\n",
         r#"{"status":400,"title":"bad"}"#,
         "\n",
+        r#"{"status":503,"title":"full"}"#,
+        "\n",
         "broken\n",
     );
 
     outcome.read_lines(200, body.as_bytes());
 
     assert_eq!((outcome.n_acknowledged, outcome.n_refused), (1, 2));
+    assert_eq!(outcome.n_busy, 1);
     assert_eq!(outcome.sample, ["t"]);
     assert_eq!(
         outcome.first_refusal.as_deref(),

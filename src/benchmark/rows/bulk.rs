@@ -290,6 +290,6 @@ fn count_refusals(row: &mut Row, taken: &BulkOutcome) {
         row.conditions += &format!("; first refusal: {refusal}");
     }
     if taken.n_busy > 0 {
-        row.figure("answered 503 and tried again", taken.n_busy as f64, "calls");
+        row.figure("answered 503", taken.n_busy as f64, "times");
     }
 }
