@@ -189,6 +189,7 @@ fn line_calls(priority: &str) -> Template {
 
 /// What all clients share.
 struct Progress {
+    socket: PathBuf,
     next: Cell<u64>,
     n_texts: u64,
     until: Instant,
@@ -220,6 +221,7 @@ async fn hand_in(bulk: Bulk, template: fn(&str) -> Template) -> anyhow::Result<B
     let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let started = Instant::now();
     let progress = Rc::new(Progress {
+        socket: bulk.socket,
         next: Cell::new(0),
         n_texts: bulk.n_texts,
         until: started + bulk.limit,
@@ -282,11 +284,17 @@ async fn call<'a>(
     request: &[u8],
     progress: &Progress,
 ) -> io::Result<Response<'a>> {
-    while connection.exchange(request).await?.status == 503 && Instant::now() < progress.until {
+    loop {
+        if connection.is_closed() {
+            *connection = client::connect_unix(&progress.socket).await?;
+        }
+        let status = connection.exchange(request).await?.status;
+        if status != 503 || Instant::now() >= progress.until {
+            return Ok(connection.last());
+        }
         progress.outcome.borrow_mut().n_busy += 1;
         tokio::time::sleep(REFUSED_WAIT).await;
     }
-    Ok(connection.last())
 }
 
 /// The part of an answer that says which tasks there are now.

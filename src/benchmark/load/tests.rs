@@ -38,13 +38,21 @@ async fn serve(
     let mut received = Vec::new();
     while stream.read_buf(&mut received).await? > 0 {
         while let Some((body, length)) = request_in(&received) {
+            // The answer to lines may begin before the request has ended, which costs the connection.
+            let connection = match body.ends_with('\n') {
+                true => "close",
+                false => "keep-alive",
+            };
             let (status, body) = answer(&body);
             let head = format!(
-                "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n",
+                "HTTP/1.1 {status} x\r\nconnection: {connection}\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             );
             stream.write_all((head + &body).as_bytes()).await?;
             received.drain(..length);
+            if connection == "close" {
+                return Ok(());
+            }
         }
     }
     Ok(())
