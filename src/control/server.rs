@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use log::warn;
 use tokio::sync::watch;
 
+use super::gather::Gatherer;
 use super::socket::SocketFile;
 use super::waiters::Waiters;
 use super::{Control, Listen, app};
@@ -125,6 +126,7 @@ pub(super) fn serve_with(
             tell_of_thread(&local);
             App::new()
                 .app_data(local.clone())
+                .app_data(web::Data::new(Gatherer::default()))
                 .configure(app::routes)
                 .default_service(web::to(app::no_route))
         })

@@ -213,7 +213,7 @@ impl Handler<Recorded> for TaskManagerActor {
 
     fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
         failpoints::hit("task_manager.recorded");
-        self.record("store", "commit", recorded.took);
+        self.record(&self.store_service, "commit", recorded.took);
         let mut publish = Publish(Vec::new());
         for ((id, after), kept) in recorded.batch.into_iter().zip(recorded.kept) {
             self.settle(id, after, kept, &mut publish);
