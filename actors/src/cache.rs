@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture,
     Supervised, WrapFuture,
 };
+use futures_util::FutureExt;
 use log::warn;
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -333,7 +335,16 @@ impl Handler<Save> for CacheActor {
         drop(unsaved);
         let (own, memory) = (self.own.clone(), Rc::clone(&self.memory));
         actix_rt::spawn(async move {
-            let saved = memory.save(known, forgotten).await;
+            let saving = async {
+                failpoints::hit("cache.call");
+                memory.save(known, forgotten).await
+            };
+            let saved = AssertUnwindSafe(saving).catch_unwind().await;
+            let saved = saved.unwrap_or_else(|_| {
+                Err(StoreError::Failed {
+                    detail: "the memory panicked".to_owned(),
+                })
+            });
             own.do_send(Saved(saved));
         });
     }

@@ -411,8 +411,8 @@ impl Handler<PollNow> for MonitorActor {
             {
                 schedule.waiters.push(sender);
                 waits.push(polled);
+                self.poll(&source);
             }
-            self.poll(&source);
         }
         Box::pin(async move {
             for wait in waits {

@@ -5,7 +5,8 @@ mod orders;
 mod read_back;
 mod send;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
 };
+use futures_util::FutureExt;
 use log::{info, warn};
 use tokio::sync::Semaphore;
 
@@ -88,14 +90,16 @@ struct OutletState {
     /// Whether more stands in the store than in memory.
     has_more: bool,
     is_loading: bool,
+    /// Whether something was left to the store while a page was being loaded.
+    has_grown: bool,
     is_paused: bool,
     /// Whether its limit is known, without which nothing is sent.
     is_measured: bool,
     /// Nothing is sent before.
     parked_until: Option<Moment>,
     failures: u32,
-    /// How many were read back in vain or not yet.
-    unknown: u64,
+    /// What may be out, and was read back in vain or not yet.
+    unknown: HashSet<PublicationId>,
     published: u64,
     refused: u64,
     error: Option<String>,
@@ -105,6 +109,7 @@ struct OutletState {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Measured {
+    epoch: u64,
     outlet: OutletName,
     limit: Result<Limit, OutletError>,
 }
@@ -157,10 +162,17 @@ impl PublisherActor {
     /// Asks an outlet for its limit.
     fn measure(&self, seat: &Seat, wait: Duration) {
         let (own, outlet, name) = (self.own.clone(), Rc::clone(&seat.outlet), seat.name.clone());
+        let epoch = self.epoch;
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
-            let limit = outlet.limit().await;
+            let limit = AssertUnwindSafe(outlet.limit()).catch_unwind().await;
+            let limit = limit.unwrap_or_else(|_| {
+                Err(OutletError::Unreachable {
+                    detail: "the outlet panicked".to_owned(),
+                })
+            });
             own.do_send(Measured {
+                epoch,
                 outlet: name,
                 limit,
             });
@@ -176,6 +188,7 @@ impl PublisherActor {
             return;
         }
         state.is_loading = true;
+        state.has_grown = false;
         let after = state.waiting.keys().next_back().copied();
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
         let outlet = outlet.clone();
@@ -203,7 +216,8 @@ impl PublisherActor {
         });
     }
 
-    /// Takes a planned publication into memory, or leaves it to the store.
+    /// Takes a planned publication into memory, or leaves it to the store: all that is planned
+    /// up to the last one in memory is in memory.
     fn take_in(&mut self, record: PublicationRecord) {
         let id = record.publication.id;
         if record.state != PublicationState::Planned || self.book.holds(id) {
@@ -213,17 +227,18 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
-        // Behind a gap nothing may stand in memory, or the gap would never be loaded.
-        let is_behind_gap = state.has_more
-            && state
-                .waiting
-                .keys()
-                .next_back()
-                .is_none_or(|last| id > *last);
-        if is_behind_gap || state.waiting.len() >= IN_MEMORY {
+        let last = state.waiting.keys().next_back();
+        let is_behind = last.is_none_or(|last| id > *last);
+        if is_behind && (state.has_more || state.waiting.len() >= IN_MEMORY) {
             state.has_more = true;
-        } else {
-            state.waiting.insert(id, record);
+            state.has_grown = true;
+            return;
+        }
+        state.waiting.insert(id, record);
+        // While a page is loaded from behind the last one, that one has to stay.
+        if state.waiting.len() > IN_MEMORY && !state.is_loading {
+            state.waiting.pop_last();
+            state.has_more = true;
         }
     }
 
@@ -288,11 +303,7 @@ impl Actor for PublisherActor {
         failpoints::hit("publisher.started");
         self.epoch += 1;
         for seat in &self.seats {
-            let state = OutletState {
-                has_more: true,
-                ..OutletState::default()
-            };
-            self.state.insert(seat.name.clone(), state);
+            self.state.entry(seat.name.clone()).or_default().has_more = true;
             self.measure(seat, Duration::ZERO);
         }
         let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
@@ -321,8 +332,16 @@ impl Actor for PublisherActor {
 }
 
 impl Supervised for PublisherActor {
+    /// Begins anew with what the store has; what a person paused stays so.
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state.clear();
+        for state in self.state.values_mut() {
+            *state = OutletState {
+                is_paused: state.is_paused,
+                published: state.published,
+                refused: state.refused,
+                ..OutletState::default()
+            };
+        }
     }
 }
 
@@ -330,6 +349,9 @@ impl Handler<Measured> for PublisherActor {
     type Result = ();
 
     fn handle(&mut self, measured: Measured, _: &mut Self::Context) {
+        if measured.epoch != self.epoch {
+            return;
+        }
         let Some(seat) = self.seat(&measured.outlet).cloned() else {
             return;
         };
@@ -369,11 +391,12 @@ impl Handler<Loaded> for PublisherActor {
         }
         if let Some(state) = self.state.get_mut(&loaded.outlet) {
             state.is_loading = false;
-            state.has_more = loaded.has_more;
+            state.has_more = loaded.has_more || state.has_grown;
             for record in loaded.records {
                 let id = record.publication.id;
+                // What is in memory already may be newer than what was read.
                 if !self.book.holds(id) {
-                    state.waiting.insert(id, record);
+                    state.waiting.entry(id).or_insert(record);
                 }
             }
         }
@@ -461,7 +484,7 @@ impl Handler<Outlets> for PublisherActor {
                 language: seat.language.clone(),
                 state: word,
                 waiting: state.waiting.len() as u64,
-                unknown: state.unknown,
+                unknown: state.unknown.len() as u64,
                 published: state.published,
                 refused: state.refused,
                 error: state.error.clone(),

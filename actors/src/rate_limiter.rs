@@ -145,7 +145,15 @@ impl RateLimiterActor {
             (Some(waiter), _) | (None, Some(waiter)) => waiter.tokens,
             (None, None) => return,
         };
-        let Some(due) = state.quota.due(tokens) else {
+        let patience = self.config.patience;
+        // Without a window to wait for, the end of a call is waited for; one whose end is lost
+        // is written off in the end.
+        let written_off = || {
+            let parked = state.quota.parked().is_some();
+            let oldest = state.quota.oldest().filter(|_| !parked);
+            oldest.map(|at| at.plus(patience).plus(Duration::from_millis(1)))
+        };
+        let Some(due) = state.quota.due(tokens).or_else(written_off) else {
             return;
         };
         if state

@@ -283,21 +283,18 @@ impl TaskManagerActor {
     /// Takes over what the last life of this actor left in the book.
     fn adopt(&mut self) {
         let lost = std::mem::take(&mut *self.lost.lock());
+        for work in self.book.lock().in_flight.values() {
+            if let Subject::Task(live) = &work.subject {
+                let id = live.record.task.id;
+                self.state.places.insert(id, Place::InFlight(work.number));
+                self.state.windows.adopt(&live.home);
+            }
+        }
         for number in lost {
             let work = self.book.lock().in_flight.remove(&number);
             if let Some(work) = work {
                 self.take_back(work);
             }
-        }
-        let in_flight: Vec<(TaskId, Token)> = {
-            let book = self.book.lock();
-            let works = book.in_flight.iter();
-            works
-                .filter_map(|(number, work)| Some((work.task_id()?, *number)))
-                .collect()
-        };
-        for (id, number) in in_flight {
-            self.state.places.insert(id, Place::InFlight(number));
         }
         self.ask_for_callers_again();
     }
@@ -332,10 +329,11 @@ impl Actor for TaskManagerActor {
         };
         context.wait(load.into_actor(self).map(|loaded, actor, context| {
             let (buckets, claimed) = loaded;
-            actor.adopt();
+            actor.hand_over();
             for bucket in buckets {
                 actor.state.windows.discover(bucket);
             }
+            actor.adopt();
             actor.recover(claimed);
             actor.refill();
             actor.flush_soon(context);

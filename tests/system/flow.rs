@@ -2,32 +2,12 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Class, State, TaskId};
+use babelfeed_actors::domain::{Class, State};
 use babelfeed_actors::messages::TranslateNow;
 use babelfeed_actors::ports::Ended;
-use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit, tag};
+use babelfeed_actors::testkit::world::{self, World, find, finish, tag};
 
-/// Hands in so many different texts for one language, and returns their tasks.
-pub(crate) async fn hand_in(
-    handles: &babelfeed_actors::system::Handles,
-    texts: impl IntoIterator<Item = String>,
-    target: &str,
-) -> Vec<TaskId> {
-    let submissions = texts
-        .into_iter()
-        .map(|text| submission(&text, target))
-        .collect();
-    let admitted = submit(handles, submissions).await.expect("there is room");
-    admitted
-        .into_iter()
-        .flat_map(|admitted| admitted.tasks)
-        .map(|(id, ..)| id)
-        .collect()
-}
-
-fn texts(n: usize) -> impl Iterator<Item = String> {
-    (0..n).map(|n| format!("A text that has the number {n}."))
-}
+use crate::helpers::{hand_in, texts};
 
 #[test]
 fn a_text_comes_back_translated_with_its_spans() {

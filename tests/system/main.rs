@@ -1,3 +1,11 @@
 //! The actor system on fakes, in virtual time, from a seed.
 
 mod flow;
+mod helpers;
+mod journal;
+mod limits;
+mod publishing;
+mod recovery;
+mod store_trouble;
+mod supervision;
+mod watching;

@@ -276,6 +276,11 @@ impl Quota {
             .retain(|_, call| now.since(call.at) <= patience);
     }
 
+    /// When the call began that has been in flight the longest.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.outstanding.values().map(|call| call.at).min()
+    }
+
     /// Grants nothing until then, because the money for the time until then is spent.
     pub fn spend_no_more(&mut self, until: Moment) -> Turn {
         self.park(Parked::Budget, Some(until))

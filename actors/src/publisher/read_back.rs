@@ -10,11 +10,14 @@ use futures_util::FutureExt;
 use log::{info, warn};
 
 use super::book::UnderWay;
-use super::send::{Sent, note_published, write_as};
+use super::send::{note_published, write_as};
 use super::{PublisherActor, Seat};
 use crate::domain::PublicationState;
+use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::ports::{Clock, Dispatch, Frozen, OutletError, PublicationRecord, ReadBack, TaskStore};
+use crate::ports::{
+    Clock, Dispatch, Frozen, Kept, OutletError, PublicationRecord, ReadBack, StoreRemedy, TaskStore,
+};
 
 /// The waits between looks at a publication whose fate cannot be told.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
@@ -24,6 +27,15 @@ const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs
 #[rtype(result = "()")]
 struct Look {
     epoch: u64,
+    record: PublicationRecord,
+    looks: u32,
+}
+
+/// A publication was read back.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LookedAt {
+    /// The publication as it stands now; as the store has it, if somebody else has changed it.
     record: PublicationRecord,
     looks: u32,
 }
@@ -43,7 +55,7 @@ impl PublisherActor {
             record.why = Some("the process ended while it was sent".into());
         }
         if let Some(state) = self.state.get_mut(&outlet) {
-            state.unknown += 1;
+            state.unknown.insert(record.publication.id);
         }
         let sent_at = record.frozen.as_ref().map_or(record.at, |fate| fate.at);
         let quiet_until = sent_at.plus(seat.outlet.quiet());
@@ -81,34 +93,39 @@ impl Handler<Look> for PublisherActor {
         let Some(under_way) = self.book.look(id) else {
             return;
         };
-        if let Some(state) = self.state.get_mut(&outlet) {
-            state.unknown = state.unknown.saturating_sub(1);
-        }
-        let wait = self.chance.jitter(LOOKS.after(look.looks + 1));
         let (clock, store) = (Arc::clone(&self.clock), Rc::clone(&self.store));
         let reading = read_back(seat, clock, store, look.record, under_way);
-        let (own, epoch, looks) = (self.own.clone(), self.epoch, look.looks + 1);
+        let (own, looks) = (self.own.clone(), look.looks + 1);
         actix_rt::spawn(async move {
             let record = reading.await;
-            if record.state == PublicationState::Unknown {
-                if looks == 1 {
-                    warn!(publication:% = id, outlet:% = outlet; "what became of a publication cannot be told");
-                }
-                tokio::time::sleep(wait).await;
-                own.do_send(Look {
-                    epoch,
-                    record,
-                    looks,
-                });
-                return;
-            }
-            info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
-            own.do_send(Sent {
-                outlet,
-                records: vec![record],
-                error: None,
-            });
+            own.do_send(LookedAt { record, looks });
         });
+    }
+}
+
+impl Handler<LookedAt> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, LookedAt { record, looks }: LookedAt, _: &mut Context<Self>) {
+        failpoints::hit("publisher.looked_at");
+        let (outlet, id) = (record.publication.outlet.clone(), record.publication.id);
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
+        if record.state == PublicationState::Unknown {
+            if looks == 1 {
+                warn!(publication:% = id, outlet:% = outlet; "what became of a publication cannot be told");
+            }
+            state.unknown.insert(id);
+            let wait = self.chance.jitter(LOOKS.after(looks));
+            self.look_after(record, looks, wait);
+            return;
+        }
+        state.unknown.remove(&id);
+        info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
+        self.tell(&record);
+        self.note_publication(&outlet, record);
+        self.pump(&outlet);
     }
 }
 
@@ -160,8 +177,22 @@ async fn write_one(
 ) -> PublicationRecord {
     let token = store.token();
     let mut records = [record];
-    write_as(store, &mut records, token).await;
+    let kept = write_as(store, &mut records, token).await;
+    let [mut record] = records;
+    while kept != [Kept::Yes] {
+        // A person gave an order meanwhile, which stands.
+        match store.publication(record.publication.id).await {
+            Ok(Some(newer)) => {
+                record = newer;
+                break;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
     drop(under_way);
-    let [record] = records;
     record
 }

@@ -76,9 +76,11 @@ impl PublisherActor {
         };
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
         actix_rt::spawn(async move {
+            // Who waits for a permit takes no turn from others.
+            let permit = batch.permit().await;
             // The semaphore is never closed.
             let turn = turns.acquire().await;
-            let sent = batch.run().await;
+            let sent = batch.run(permit).await;
             drop(turn);
             own.do_send(sent);
         });
@@ -112,8 +114,7 @@ struct Batch {
 }
 
 impl Batch {
-    async fn run(mut self) -> Sent {
-        let permit = self.permit().await;
+    async fn run(mut self, permit: Permit) -> Sent {
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
             Err(error) => return self.not_sent(error),
@@ -242,7 +243,12 @@ impl Batch {
                 Ok(published) => note_published(record, published),
                 Err(error) => {
                     note_error(record, &error);
-                    gravest = Some(error);
+                    if gravest
+                        .as_ref()
+                        .is_none_or(|other| gravity(other) < gravity(&error))
+                    {
+                        gravest = Some(error);
+                    }
                 }
             }
         }
@@ -321,9 +327,19 @@ fn note_error(record: &mut PublicationRecord, error: &OutletError) {
     }
 }
 
+/// How much an error says of the outlet, and not of one part alone.
+fn gravity(error: &OutletError) -> u8 {
+    match error.remedy() {
+        OutletRemedy::GiveUp => 0,
+        OutletRemedy::ReadBack => 1,
+        OutletRemedy::Retry(_) => 2,
+        OutletRemedy::Person => 3,
+    }
+}
+
 fn verdict(answers: &[Result<Published, OutletError>]) -> Verdict {
-    let error = answers.iter().find_map(|answer| answer.as_ref().err());
-    match error {
+    let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+    match errors.max_by_key(|error| gravity(error)) {
         None if answers.is_empty() => Verdict::Unused,
         None | Some(OutletError::Rejected { .. }) => Verdict::Answered {
             tokens: None,
@@ -382,35 +398,35 @@ impl Handler<Sent> for PublisherActor {
 
     fn handle(&mut self, sent: Sent, _: &mut Context<Self>) {
         failpoints::hit("publisher.sent");
-        let outlet = sent.outlet.clone();
-        let mut unknown = Vec::new();
+        self.note_outlet(&sent.outlet, sent.error);
         for record in sent.records {
-            let Some(state) = self.state.get_mut(&outlet) else {
-                return;
-            };
-            match record.state {
-                PublicationState::Published => state.published += 1,
-                PublicationState::Refused => {
-                    state.refused += 1;
-                    let why = record.why.clone().unwrap_or_default();
-                    warn!(publication:% = record.publication.id, outlet:% = outlet, cause = &*why; "a publication is refused");
-                }
-                PublicationState::Unknown => unknown.push(record),
-                // Begun already, so it goes on before whatever has come since.
-                _ => {
-                    state.waiting.insert(record.publication.id, record);
-                }
-            }
+            self.note_publication(&sent.outlet, record);
         }
-        self.note_outlet(&outlet, sent.error);
-        for record in unknown {
-            self.resolve(record);
-        }
-        self.pump(&outlet);
+        self.pump(&sent.outlet);
     }
 }
 
 impl PublisherActor {
+    /// Counts a publication that is over, and sees to it that any other goes on.
+    pub(super) fn note_publication(&mut self, outlet: &OutletName, record: PublicationRecord) {
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        match record.state {
+            PublicationState::Published => state.published += 1,
+            PublicationState::Refused => {
+                state.refused += 1;
+                let why = record.why.clone().unwrap_or_default();
+                warn!(publication:% = record.publication.id, outlet:% = outlet, cause = &*why; "a publication is refused");
+            }
+            PublicationState::Unknown => self.resolve(record),
+            // Begun already, so it goes on before whatever has come since.
+            _ => {
+                state.waiting.insert(record.publication.id, record);
+            }
+        }
+    }
+
     /// Notes how an outlet does; says once in the log that it fails, and once that it does not.
     fn note_outlet(&mut self, outlet: &OutletName, error: Option<OutletError>) {
         let now = self.clock.now();

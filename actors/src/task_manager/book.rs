@@ -32,6 +32,8 @@ pub(super) struct Outbox {
     pub(super) writing: HashMap<TaskId, ()>,
     /// Whether a batch is being written.
     pub(super) is_writing: bool,
+    /// Publications that are durable, and not yet handed to the publisher.
+    pub(super) planned: Vec<PublicationRecord>,
     /// Whether the store refuses to write, so that nothing new may begin.
     pub(super) is_stuck: bool,
 }
@@ -65,12 +67,12 @@ pub(super) enum After {
     Enqueue(Box<TaskRecord>),
     /// The task stays in memory, in the queue.
     Requeued,
-    /// The task has ended, and these are its publications.
-    Ended(Vec<PublicationRecord>),
+    /// The task has ended.
+    Ended,
 }
 
 /// What the publications of a commit are to the publisher.
-pub(super) fn planned(publications: &[Planned]) -> Vec<PublicationRecord> {
+pub(super) fn planned(publications: &[Planned]) -> impl Iterator<Item = PublicationRecord> {
     publications
         .iter()
         .map(|(publication, state, why)| PublicationRecord {
@@ -82,7 +84,6 @@ pub(super) fn planned(publications: &[Planned]) -> Vec<PublicationRecord> {
             at: publication.created_at,
             why: why.clone(),
         })
-        .collect()
 }
 
 /// The slots for calls in flight, all lanes together.

@@ -1,21 +1,26 @@
 //! Writes changes down: one batch at a time, in order, and again until the store takes it.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
+use futures_util::FutureExt;
 use log::{error, info, warn};
+use tokio::sync::oneshot;
 
 use super::book::{After, Outgoing, planned};
 use super::plan::Planned;
 use super::work::{Subject, Work};
 use super::{Intake, TaskManagerActor};
-use crate::domain::{Failure, TaskId};
+use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
 use crate::logic::lifecycle::Step;
 use crate::messages::{Event, Publish};
-use crate::ports::{Ended, Kept, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token};
+use crate::ports::{
+    Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
+};
 
 /// Time to write what has gathered.
 #[derive(actix::Message)]
@@ -28,8 +33,15 @@ pub(super) struct Flush;
 pub(super) struct Recorded {
     batch: Vec<(TaskId, After)>,
     kept: Vec<Kept>,
+    /// Who waited for a change of this batch to be durable.
+    waiters: Vec<oneshot::Sender<Result<(), StoreError>>>,
     took: Duration,
 }
+
+/// A task stands in the queue of the store, and nowhere in memory.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Stranded(TaskRecord);
 
 impl TaskManagerActor {
     /// The change that makes a task in the store what it is in memory, held by `token` then.
@@ -68,7 +80,7 @@ impl TaskManagerActor {
         record.ended = Some(Ended::Failed(failure));
         let held = record.token;
         let change = self.change(&mut record, held, Vec::new());
-        self.push(change, After::Ended(Vec::new()));
+        self.push(change, After::Ended);
     }
 
     /// Lets what has gathered be written after the mail that is waiting now.
@@ -121,31 +133,61 @@ impl TaskManagerActor {
         });
     }
 
-    fn settle(&mut self, id: TaskId, after: After, kept: Kept, publish: &mut Publish) {
+    fn settle(&mut self, id: TaskId, after: After, kept: Kept) {
         if kept == Kept::Ghost {
             warn!(task:% = id; "a change was refused, because the task is held by somebody else");
         }
-        if let Some(waiters) = self.state.waiters.remove(&id) {
-            for waiter in waiters {
-                // Who has left needs no answer.
-                let _ = waiter.send(Ok(()));
-            }
-        }
         match (kept, after) {
             (Kept::Yes, After::Enqueue(record)) => self.admit(vec![*record]),
-            (Kept::Yes, After::Ended(mut publications)) => {
-                publish.0.append(&mut publications);
+            (Kept::Yes, After::Requeued) if !self.state.places.contains_key(&id) => {
+                self.find_stranded(id);
             }
             _ => (),
         }
     }
+
+    /// Brings a task back that went into the queue shortly before a fall: the restart found it
+    /// under way and left it alone, and nobody else knows of it.
+    fn find_stranded(&self, id: TaskId) {
+        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        actix_rt::spawn(async move {
+            loop {
+                match store.task(id).await {
+                    Ok(Some(record)) => return own.do_send(Stranded(record)),
+                    Ok(None) => return,
+                    Err(error) => {
+                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Hands durable publications to the publisher.
+    pub(super) fn hand_over(&self) {
+        let planned = std::mem::take(&mut self.book.lock().outbox.planned);
+        if planned.is_empty() {
+            return;
+        }
+        // What the publisher falls over stands in the store, where its restart finds it.
+        let sending = self.peers.publish.send(Publish(planned));
+        actix_rt::spawn(async move {
+            let _ = sending.await;
+        });
+    }
 }
 
 /// Writes a batch down, however often it takes.
-async fn write(store: &dyn TaskStore, changes: Vec<TaskChange>, stuck: impl Fn(bool)) -> Vec<Kept> {
+async fn write(store: &dyn TaskStore, changes: &[TaskChange], stuck: impl Fn(bool)) -> Vec<Kept> {
     let mut is_stuck = false;
     loop {
-        match store.record(changes.clone()).await {
+        let recording = async {
+            failpoints::hit("task_manager.call");
+            store.record(changes.to_vec()).await
+        };
+        let recorded = AssertUnwindSafe(recording).catch_unwind().await;
+        match recorded.unwrap_or_else(|_| Err(panicked())) {
             Ok(kept) => {
                 if is_stuck {
                     info!(changes = changes.len(); "the store writes again");
@@ -166,6 +208,12 @@ async fn write(store: &dyn TaskStore, changes: Vec<TaskChange>, stuck: impl Fn(b
     }
 }
 
+fn panicked() -> StoreError {
+    StoreError::Failed {
+        detail: "the store panicked".to_owned(),
+    }
+}
+
 impl Handler<Flush> for TaskManagerActor {
     type Result = ();
 
@@ -179,12 +227,9 @@ impl Handler<Flush> for TaskManagerActor {
             self.tell_stoppers();
             return;
         }
-        let (mut changes, mut afters) = (Vec::new(), Vec::new());
+        let (mut changes, mut afters, mut waiters) = (Vec::new(), Vec::new(), Vec::new());
         for Outgoing { change, after } in batch {
-            let after = match after {
-                After::Ended(_) => After::Ended(planned(&change.publications)),
-                after => after,
-            };
+            waiters.extend(self.state.waiters.remove(&change.id).into_iter().flatten());
             afters.push((change.id, after));
             changes.push(change);
         }
@@ -193,15 +238,21 @@ impl Handler<Flush> for TaskManagerActor {
         actix_rt::spawn(async move {
             let begun = clock.now();
             let stuck = |is_stuck| book.lock().outbox.is_stuck = is_stuck;
-            let kept = write(&*store, changes, stuck).await;
+            let kept = write(&*store, &changes, stuck).await;
             {
                 let mut book = book.lock();
-                book.outbox.is_writing = false;
-                book.outbox.writing.clear();
+                let outbox = &mut book.outbox;
+                outbox.is_writing = false;
+                outbox.writing.clear();
+                let kept_changes = changes.iter().zip(&kept);
+                let kept_changes = kept_changes.filter(|(_, kept)| **kept == Kept::Yes);
+                let planned = kept_changes.flat_map(|(change, _)| planned(&change.publications));
+                outbox.planned.extend(planned);
             }
             own.do_send(Recorded {
                 batch: afters,
                 kept,
+                waiters,
                 took: clock.now().since(begun),
             });
         });
@@ -214,21 +265,31 @@ impl Handler<Recorded> for TaskManagerActor {
     fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
         failpoints::hit("task_manager.recorded");
         self.record(&self.store_service, "commit", recorded.took);
-        let mut publish = Publish(Vec::new());
+        for waiter in recorded.waiters {
+            // Who has left needs no answer.
+            let _ = waiter.send(Ok(()));
+        }
         for ((id, after), kept) in recorded.batch.into_iter().zip(recorded.kept) {
-            self.settle(id, after, kept, &mut publish);
+            self.settle(id, after, kept);
         }
-        if !publish.0.is_empty() {
-            // What does not arrive stands in the store, where the publisher finds it.
-            let sending = self.peers.publish.send(publish);
-            actix_rt::spawn(async move {
-                let _ = sending.await;
-            });
-        }
+        self.hand_over();
         self.refill();
         if self.intake != Intake::Stopping {
             self.dispatch(context);
         }
         self.flush_soon(context);
+    }
+}
+
+impl Handler<Stranded> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Stranded(record): Stranded, context: &mut Context<Self>) {
+        if record.lifecycle.state() == State::Queued && !self.is_held(record.task.id) {
+            self.admit(vec![record]);
+            self.refill();
+            self.dispatch(context);
+            self.flush_soon(context);
+        }
     }
 }

@@ -37,6 +37,7 @@ enum Awaited {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Granted {
+    epoch: u64,
     route: usize,
     urgency: Urgency,
     permits: Vec<Permit>,
@@ -46,6 +47,7 @@ struct Granted {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct NotYet {
+    epoch: u64,
     route: usize,
     until: Option<Moment>,
 }
@@ -112,12 +114,16 @@ impl TaskManagerActor {
 
     fn acquire(&self, route: usize, acquire: Acquire) {
         let (limiter, own) = (self.peers.acquire.clone(), self.own.clone());
-        let urgency = acquire.urgency;
+        let (urgency, epoch) = (acquire.urgency, self.epoch);
         actix_rt::spawn(async move {
             let permits = match limiter.send(acquire).await {
                 Ok(Acquired::Now(permits)) => permits,
                 Ok(Acquired::Later { until, permits }) => {
-                    own.do_send(NotYet { route, until });
+                    own.do_send(NotYet {
+                        epoch,
+                        route,
+                        until,
+                    });
                     // Closed when the limiter fell: ask again.
                     permits.await.unwrap_or_default()
                 }
@@ -127,6 +133,7 @@ impl TaskManagerActor {
                 }
             };
             own.do_send(Granted {
+                epoch,
                 route,
                 urgency,
                 permits,
@@ -405,6 +412,9 @@ impl Handler<NotYet> for TaskManagerActor {
     type Result = ();
 
     fn handle(&mut self, not_yet: NotYet, context: &mut Context<Self>) {
+        if not_yet.epoch != self.epoch {
+            return;
+        }
         let until = not_yet.until.unwrap_or_else(|| self.clock.now());
         let state = self.state.routes.entry(not_yet.route).or_default();
         state.waiting_until = Some(until);
@@ -419,10 +429,15 @@ impl Handler<Granted> for TaskManagerActor {
 
     fn handle(&mut self, granted: Granted, context: &mut Context<Self>) {
         failpoints::hit("task_manager.granted");
+        if granted.epoch != self.epoch {
+            // The restart has asked anew; these are given back.
+            return;
+        }
         let Granted {
             route,
             urgency,
             permits,
+            ..
         } = granted;
         let now = self.clock.now();
         let state = self.state.routes.entry(route).or_default();

@@ -11,7 +11,8 @@ use crate::messages::{FlightEnd, Found, Lookup, Query};
 use crate::ports::{TaskRecord, Token};
 
 use super::window::{Load, Room};
-use crate::domain::Position;
+use crate::domain::{Bucket, Pair, Position};
+use crate::logic::queue::Queue;
 use crate::ports::StoreRemedy;
 
 /// The cache has answered.
@@ -213,6 +214,18 @@ impl TaskManagerActor {
         queue.insert(bucket, position, work);
     }
 
+    /// Finds new places for the work of a pair that this provider turned out not to translate.
+    pub(super) fn send_elsewhere(&mut self, route: usize, pair: &Pair) {
+        let mut works = take_pair(&mut self.state.queue, pair);
+        if let Some(strays) = self.state.strays.get_mut(&route) {
+            works.append(&mut take_pair(strays, pair));
+        }
+        for work in works {
+            self.state.leaders.remove(&work.key);
+            self.enqueue(work);
+        }
+    }
+
     /// Which queue work belongs in: none is the common one; no answer means that nobody can.
     fn queue_for(&self, work: &Work) -> Option<Option<usize>> {
         let now = self.clock.now();
@@ -263,6 +276,25 @@ impl TaskManagerActor {
             Place::InFlight(number) => self.book.lock().in_flight.remove(&number),
         }
     }
+}
+
+/// Takes all work of a pair out of a queue.
+fn take_pair(queue: &mut Queue<Work>, pair: &Pair) -> Vec<Work> {
+    let alike = queue.iter().filter(|(.., other, _, _)| *other == pair);
+    let places: Vec<(Bucket, Position)> = alike
+        .map(|(class, flow, pair, position, _)| {
+            let bucket = Bucket {
+                class,
+                flow: flow.clone(),
+                pair: pair.clone(),
+            };
+            (bucket, *position)
+        })
+        .collect();
+    let places = places.iter();
+    places
+        .filter_map(|(bucket, position)| queue.remove(bucket, position))
+        .collect()
 }
 
 /// How long to wait for a neighbour that fell.

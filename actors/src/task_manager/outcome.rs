@@ -162,7 +162,7 @@ impl TaskManagerActor {
         self.tell(&record);
         let held = record.token;
         let change = self.change(&mut record, held, publications);
-        self.push(change, After::Ended(Vec::new()));
+        self.push(change, After::Ended);
     }
 
     /// A text ends without a translation.
@@ -248,8 +248,12 @@ impl TaskManagerActor {
             }
             ProviderRemedy::OtherProvider => {
                 let until = self.clock.now().plus(UNSUPPORTED);
-                state.unsupported.insert(work.bucket.pair.clone(), until);
+                let pair = work.bucket.pair.clone();
+                let earlier = state.unsupported.insert(pair.clone(), until);
                 self.go_again(work, Step::Again { why, refund: true });
+                if earlier.is_none_or(|earlier| earlier <= self.clock.now()) {
+                    self.send_elsewhere(route, &pair);
+                }
             }
         }
     }

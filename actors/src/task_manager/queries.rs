@@ -116,6 +116,10 @@ impl TaskManagerActor {
         if state != State::Failed {
             return Err(ChangeError::Conflict(state));
         }
+        if self.book.lock().outbox.holds(stored.task.id) {
+            // Somebody else has retried it already.
+            return Err(ChangeError::Conflict(State::Queued));
+        }
         if let Err(refusal) = stored.lifecycle.step(Step::Retry, self.clock.wall()) {
             error!(task:% = stored.task.id, cause:% = refusal; "a task was not retried");
             return Err(ChangeError::Conflict(state));

@@ -139,6 +139,12 @@ impl Windows {
         }
     }
 
+    /// Counts a task that was in a call when everything else in memory was lost.
+    pub(super) fn adopt(&mut self, bucket: &Bucket) {
+        let window = self.buckets.entry(bucket.clone()).or_default();
+        window.in_memory += 1;
+    }
+
     /// Counts a loaded task as being in memory.
     pub(super) fn hold(&mut self, bucket: &Bucket) {
         if let Some(window) = self.buckets.get_mut(bucket) {

@@ -233,6 +233,10 @@ impl NowCall {
     pub(super) fn finish(&self, index: usize, translation: Translation) {
         let mut progress = self.progress();
         let progress = &mut *progress;
+        if progress.reply.is_none() {
+            // After a fall a text can be under way twice; the caller was answered by the first.
+            return;
+        }
         if progress.done[index].replace(translation).is_none() {
             progress.missing -= 1;
         }

@@ -54,6 +54,7 @@ struct Stage {
     out: Vec<Out>,
     faults: VecDeque<OutletFault>,
     read_back_faults: VecDeque<OutletError>,
+    limit_faults: VecDeque<OutletError>,
     delay: Duration,
     limit: Limit,
     batch: usize,
@@ -69,6 +70,7 @@ impl Default for FakeOutlet {
                 out: Vec::new(),
                 faults: VecDeque::new(),
                 read_back_faults: VecDeque::new(),
+                limit_faults: VecDeque::new(),
                 delay: Duration::ZERO,
                 limit: Limit::Unbounded,
                 batch: 10,
@@ -89,6 +91,11 @@ impl FakeOutlet {
     /// Makes a coming read-back fail; several wait their turn.
     pub fn fail_next_read_back(&self, error: OutletError) {
         self.stage().read_back_faults.push_back(error);
+    }
+
+    /// Makes a coming question for the limit fail; several wait their turn.
+    pub fn fail_next_limit(&self, error: OutletError) {
+        self.stage().limit_faults.push_back(error);
     }
 
     /// Makes every call take so long.
@@ -196,7 +203,14 @@ impl Outlet for FakeOutlet {
     }
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
-        async { Ok(self.stage().limit) }.boxed_local()
+        async {
+            let mut stage = self.stage();
+            match stage.limit_faults.pop_front() {
+                Some(error) => Err(error),
+                None => Ok(stage.limit),
+            }
+        }
+        .boxed_local()
     }
 
     fn freeze(

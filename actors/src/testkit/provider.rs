@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Instant;
 
 use crate::domain::{Language, Usage};
 use crate::ports::{Answer, Pack, Provider, ProviderError, Translated};
@@ -52,6 +53,9 @@ struct Shared {
     script: VecDeque<Option<ProviderFault>>,
     standing: Option<ProviderFault>,
     packs: Vec<Pack>,
+    begun: Vec<Instant>,
+    in_flight: usize,
+    most_in_flight: usize,
 }
 
 impl FakeProvider {
@@ -101,9 +105,27 @@ impl FakeProvider {
         self.shared().packs.clone()
     }
 
+    /// When each call began, in order.
+    pub fn begun(&self) -> Vec<Instant> {
+        self.shared().begun.clone()
+    }
+
+    /// The most calls that were ever in flight at once.
+    pub fn most_in_flight(&self) -> usize {
+        self.shared().most_in_flight
+    }
+
+    fn fly(&self) -> InFlight {
+        let mut shared = self.shared();
+        shared.in_flight += 1;
+        shared.most_in_flight = shared.most_in_flight.max(shared.in_flight);
+        InFlight(self.clone())
+    }
+
     fn take(&self, pack: &Pack) -> (Duration, Option<ProviderFault>) {
         let mut shared = self.shared();
         shared.packs.push(pack.clone());
+        shared.begun.push(Instant::now());
         let scripted = shared.script.pop_front();
         let fault = scripted.unwrap_or_else(|| shared.standing.clone());
         (shared.latency, fault)
@@ -112,6 +134,16 @@ impl FakeProvider {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         // Scripted panics happen without the lock, so what a poisoned one guards is whole.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call in flight, until it is dropped.
+#[derive(Debug)]
+struct InFlight(FakeProvider);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.shared().in_flight -= 1;
     }
 }
 
@@ -127,7 +159,9 @@ impl Provider for FakeProvider {
         timeout: Duration,
     ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
         let (latency, fault) = self.take(pack);
+        let in_flight = self.fly();
         Box::pin(async move {
+            let _in_flight = in_flight;
             let latency = match &fault {
                 Some(ProviderFault::Hang) => Duration::MAX,
                 Some(ProviderFault::Delay(delay)) => *delay,

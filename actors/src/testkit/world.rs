@@ -28,15 +28,28 @@ const START: i64 = 1_795_262_700_000;
 
 /// Virtual time: monotonic and wall clock go together, and only as fast as nothing is left to do.
 #[derive(Debug)]
-pub struct VirtualClock(Instant);
+pub struct VirtualClock {
+    started: Instant,
+    /// How long the lives before this one took.
+    before: Duration,
+}
+
+impl VirtualClock {
+    fn after(before: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            before,
+        }
+    }
+}
 
 impl Clock for VirtualClock {
     fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(START).plus(self.0.elapsed())
+        Timestamp::from_millis(START).plus(self.before + self.started.elapsed())
     }
 
     fn now(&self) -> Moment {
-        Moment::from_start(self.0.elapsed())
+        Moment::from_start(self.started.elapsed())
     }
 }
 
@@ -78,12 +91,54 @@ pub struct World {
     pub config: SystemConfig,
     /// How many at first sight are taken; none: all.
     pub backfill: Option<usize>,
+    /// What waits for a person at every outlet.
+    pub hold: Hold,
     /// The actors that fell too often.
     pub escalated: Rc<RefCell<Vec<&'static str>>>,
 }
 
 /// Runs a test in virtual time, in a world of its own.
 pub fn run<T>(seed: u64, test: impl AsyncFnOnce(World) -> T) -> T {
+    in_virtual_time(async || test(World::new(seed)).await)
+}
+
+/// Runs a test in a world that lives again and again until a life returns something.
+///
+/// A life ends like a process that is killed: whatever is under way is dropped where it stands,
+/// and the next life finds what the store had made durable. Providers, outlets and sources are
+/// the world outside: they stay.
+pub fn run_lives<T>(
+    seed: u64,
+    mut prepare: impl FnMut(&mut World),
+    mut live: impl AsyncFnMut(&World) -> Option<T>,
+) -> T {
+    let mut earlier: Option<(World, Duration)> = None;
+    loop {
+        let (world, before, end) = in_virtual_time(async || {
+            let (world, before) = match earlier.take() {
+                None => {
+                    let mut world = World::new(seed);
+                    prepare(&mut world);
+                    (world, Duration::ZERO)
+                }
+                Some((mut world, before)) => {
+                    world.clock = Arc::new(VirtualClock::after(before));
+                    world.store = world.store.crash();
+                    (world, before)
+                }
+            };
+            let started = Instant::now();
+            let end = live(&world).await;
+            (world, before + started.elapsed(), end)
+        });
+        match end {
+            Some(end) => return end,
+            None => earlier = Some((world, before)),
+        }
+    }
+}
+
+fn in_virtual_time<T>(test: impl AsyncFnOnce() -> T) -> T {
     let system = actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -91,16 +146,13 @@ pub fn run<T>(seed: u64, test: impl AsyncFnOnce(World) -> T) -> T {
             .build()
             .expect("a runtime without I/O can always be built")
     });
-    system.block_on(async {
-        let world = World::new(seed);
-        test(world).await
-    })
+    system.block_on(test())
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         Self {
-            clock: Arc::new(VirtualClock(Instant::now())),
+            clock: Arc::new(VirtualClock::after(Duration::ZERO)),
             chance: Arc::new(SeededChance::new(seed)),
             store: MemoryStore::new(),
             sources: Vec::new(),
@@ -108,6 +160,7 @@ impl World {
             outlets: Vec::new(),
             config: SystemConfig::default(),
             backfill: None,
+            hold: Hold::Never,
             escalated: Rc::default(),
         }
     }
@@ -126,7 +179,11 @@ impl World {
                 .map(|source| self.source(source))
                 .collect(),
             providers: self.providers.iter().enumerate().map(provider).collect(),
-            outlets: self.outlets.iter().map(outlet).collect(),
+            outlets: self
+                .outlets
+                .iter()
+                .map(|seat| outlet(seat, self.hold))
+                .collect(),
             arbiters: Vec::new(),
             config: self.config.clone(),
             escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
@@ -145,7 +202,7 @@ impl World {
         }
     }
 
-    /// What goes over every lane at most.
+    /// Sets the limits of every provider's lane.
     pub fn limit(&mut self, limits: LaneLimits) {
         for (.., lane) in &mut self.providers {
             *lane = limits;
@@ -169,14 +226,17 @@ fn provider(
     }
 }
 
-fn outlet((name, outlet, language): &(&'static str, FakeOutlet, &'static str)) -> OutletSetup {
+fn outlet(
+    (name, outlet, language): &(&'static str, FakeOutlet, &'static str),
+    hold: Hold,
+) -> OutletSetup {
     OutletSetup {
         name: OutletName::from(*name),
         kind: "fake",
         outlet: Rc::new(outlet.clone()),
         language: tag(language),
         from: None,
-        hold: Hold::Never,
+        hold,
         limits: LaneLimits::default(),
     }
 }

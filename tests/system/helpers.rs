@@ -1,0 +1,141 @@
+//! What the tests of the system share: handing texts in, and looking at what became of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use babelfeed_actors::domain::{PublicationState, State, TaskId, Translation};
+use babelfeed_actors::messages::{Depth, Submission};
+use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::world::{find, submission, submit, until};
+
+/// So many different texts.
+pub(crate) fn texts(n: usize) -> impl Iterator<Item = String> {
+    (0..n).map(|n| format!("A text that has the number {n}."))
+}
+
+/// Hands texts in for one language, and returns their tasks.
+pub(crate) async fn hand_in(
+    handles: &Handles,
+    texts: impl IntoIterator<Item = String>,
+    target: &str,
+) -> Vec<TaskId> {
+    let texts = texts.into_iter();
+    hand_in_all(
+        handles,
+        texts.map(|text| submission(&text, target)).collect(),
+    )
+    .await
+}
+
+/// Hands texts in for one language whose translations are published.
+pub(crate) async fn publish(
+    handles: &Handles,
+    texts: impl IntoIterator<Item = String>,
+    target: &str,
+) -> Vec<TaskId> {
+    let published = texts.into_iter().map(|text| Submission {
+        publish: true,
+        ..submission(&text, target)
+    });
+    hand_in_all(handles, published.collect()).await
+}
+
+/// Hands submissions in, and returns their tasks.
+pub(crate) async fn hand_in_all(handles: &Handles, submissions: Vec<Submission>) -> Vec<TaskId> {
+    let admitted = submit(handles, submissions).await.expect("there is room");
+    admitted
+        .into_iter()
+        .flat_map(|admitted| admitted.tasks)
+        .map(|(id, ..)| id)
+        .collect()
+}
+
+/// The translation of a task that is Completed.
+pub(crate) async fn translation(handles: &Handles, id: TaskId) -> Translation {
+    let record = find(handles, id).await.record;
+    match record.ended {
+        Some(Ended::Completed(translation)) => translation,
+        other => panic!("no translation: {other:?}"),
+    }
+}
+
+/// The state of a task, with the kind of its failure.
+pub(crate) async fn ending(handles: &Handles, id: TaskId) -> String {
+    let record = find(handles, id).await.record;
+    match &record.ended {
+        Some(Ended::Failed(failure)) => failure.kind.name().to_owned(),
+        _ => record.lifecycle.state().name().to_owned(),
+    }
+}
+
+/// Lets virtual time pass until nothing is left to be translated or published.
+pub(crate) async fn settle(handles: &Handles) {
+    until("nothing is left to be done", async || {
+        let depth = handles.depth.send(Depth).await.expect("heard");
+        depth.is_ok_and(|depth| {
+            let unfinished = depth.queued + depth.processing + depth.rate_limited;
+            unfinished + depth.publishing + depth.unknown == 0
+        })
+    })
+    .await;
+}
+
+/// The only publication of a task.
+pub(crate) async fn publication(handles: &Handles, id: TaskId) -> PublicationRecord {
+    let mut publications = find(handles, id).await.publications;
+    assert_eq!(publications.len(), 1, "{publications:?}");
+    publications.remove(0)
+}
+
+/// Waits until the only publication of a task is in a state.
+pub(crate) async fn until_publication(handles: &Handles, id: TaskId, state: PublicationState) {
+    until(state.name(), async || {
+        let publications = find(handles, id).await.publications;
+        publications
+            .first()
+            .is_some_and(|first| first.state == state)
+    })
+    .await;
+}
+
+/// Asserts that these texts are out, each once, and nothing else.
+pub(crate) fn assert_out_once(outlet: &FakeOutlet, expected: impl IntoIterator<Item = String>) {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for text in outlet.texts() {
+        *counts.entry(text).or_default() += 1;
+    }
+    for text in expected {
+        *counts.entry(text).or_default() -= 1;
+    }
+    counts.retain(|_, count| *count != 0);
+    assert!(counts.is_empty(), "out too often or not at all: {counts:?}");
+    assert_eq!(outlet.n_doubles(), 0);
+}
+
+/// Asserts that a history goes along the edges of the table of states.
+pub(crate) fn assert_legal(record: &TaskRecord) {
+    const TABLE: &str = "Submitted>Queued Queued>Processing Processing>RateLimited \
+        RateLimited>Processing Processing>Completed Processing>Failed Submitted>Failed \
+        Queued>Failed RateLimited>Failed Processing>Queued RateLimited>Queued Failed>Queued";
+    let states: Vec<State> = record
+        .lifecycle
+        .history()
+        .iter()
+        .map(|entry| entry.state)
+        .collect();
+    assert_eq!(states.first(), Some(&State::Submitted));
+    // From 50 entries on there is a gap behind the fifth.
+    let has_gap = states.len() >= 50;
+    for (at, edge) in states.windows(2).enumerate() {
+        let edge = format!("{}>{}", edge[0], edge[1]);
+        let is_legal = TABLE.split_whitespace().any(|legal| legal == edge);
+        assert!(is_legal || (has_gap && at == 4), "{edge} in {states:?}");
+    }
+}
+
+/// Lets virtual time pass.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
