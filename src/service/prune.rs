@@ -17,7 +17,7 @@ const PAGE: usize = 500;
 /// How long others have the writer for themselves between two pages.
 const REST: Duration = Duration::from_millis(50);
 
-/// Forgets, now and then, what ended and was accepted longer ago than `keep`.
+/// Forgets, now and then, what ended longer ago than `keep`.
 pub(super) async fn prune_every(store: SqliteStore, clock: Arc<dyn Clock>, keep: Duration) {
     loop {
         sleep(EVERY).await;

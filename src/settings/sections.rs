@@ -56,7 +56,7 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// In which file.
     pub path: PathBuf,
-    /// How long a task is kept after it was accepted, once it has ended.
+    /// How long a task is kept after it has ended.
     pub keep: Duration,
 }
 
