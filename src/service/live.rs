@@ -8,7 +8,7 @@ use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
 use babelfeed_actors::domain::{Language, Moment, OutletName, PublicationState};
-use babelfeed_actors::messages::{PauseOutlet, PauseSource, Stop};
+use babelfeed_actors::messages::{Follow, PauseOutlet, PauseSource, Stop};
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Start;
 use super::build::Prepared;
+use super::prune::prune_every;
 use super::warm::warm;
 use super::watchdog::Watchdog;
 use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
@@ -68,6 +69,7 @@ impl Live {
     pub(super) fn start(
         prepared: Prepared,
         settings: &Settings,
+        store: &SqliteStore,
         surroundings: &Surroundings,
     ) -> anyhow::Result<Self> {
         for (index, arbiter) in prepared.arbiters.iter().enumerate() {
@@ -88,6 +90,14 @@ impl Live {
                 async move { teller.tell_every(every).await },
             ));
         }
+        handles
+            .follow
+            .do_send(Follow(settings.service.follow.clone()));
+        background.push(actix_rt::spawn(prune_every(
+            store.clone(),
+            Arc::clone(&surroundings.clock),
+            settings.store.keep,
+        )));
         if let Some(file) = settings.cache.warm_file.clone() {
             let handles = handles.clone();
             let targets: BTreeSet<Language> = settings

@@ -75,7 +75,7 @@ pub(super) async fn serve(
     };
     let mut prepared = prepare(&settings)?;
     loop {
-        let live = Live::start(prepared, &settings, &surroundings)?;
+        let live = Live::start(prepared, &settings, store, &surroundings)?;
         let order = loop {
             select! {
                 name = &mut signal => {

@@ -66,7 +66,10 @@ pub(super) async fn submits(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
         let p99_ms = taken.calls.p99_us / 1_000.0;
         row.aimed("acknowledged, p99", p99_ms, "ms", Target::AtMost(15.0));
     } else {
-        let wanted = 0.7 * N_SUBMITTERS as f64 * 1_000.0 / bench.fdatasync_ms;
+        // What 64 clients can get out of a slow disk; a faster one is not asked for more than
+        // the best.
+        let disk_allows = 0.7 * N_SUBMITTERS as f64 * 1_000.0 / bench.fdatasync_ms;
+        let wanted = disk_allows.min(20_000.0);
         row.aimed("submits", submits_a_second, "/s", Target::AtLeast(wanted));
         row.figure("acknowledged, p99", taken.calls.p99_us / 1_000.0, "ms");
     }
