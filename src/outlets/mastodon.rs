@@ -42,6 +42,9 @@ pub struct MastodonConfig {
     pub base_url: Uri,
     /// The account's token, with the scopes `write:statuses` and `read`.
     pub token: Secret,
+    /// The account that the token must belong to, like `@ana` or `ana@mastodon.example`; none
+    /// leaves it to the token.
+    pub account: Option<String>,
     /// Who sees the posts; none leaves it to the account's settings.
     pub visibility: Option<Visibility>,
     /// How it connects.
@@ -152,6 +155,16 @@ impl MastodonOutlet {
         }
         let response = self.get("/api/v1/accounts/verify_credentials").await?;
         let account: wire::Account = answer::of_get(&response, &self.config.token)?;
+        if let Some(wanted) = &self.config.account
+            && !is_account(wanted, &account.acct)
+        {
+            return Err(OutletError::Auth {
+                detail: format!(
+                    "the token belongs to `{}`, expected the account `{wanted}`",
+                    account.acct
+                ),
+            });
+        }
         let id: Arc<str> = account.id.into();
         *self.account.borrow_mut() = Some(id.clone());
         Ok(id)
@@ -196,7 +209,14 @@ impl Outlet for MastodonOutlet {
     }
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
-        async { self.server().await.map(|server| server.limit) }.boxed_local()
+        async {
+            // Nothing may go out on another account than the one that is meant.
+            if self.config.account.is_some() {
+                self.account().await?;
+            }
+            self.server().await.map(|server| server.limit)
+        }
+        .boxed_local()
     }
 
     fn freeze(
@@ -249,4 +269,29 @@ fn now() -> u64 {
 
 fn age(mark: u64) -> Duration {
     Duration::from_millis(now().saturating_sub(mark))
+}
+
+/// Whether an account's name on its server is the one that the settings name.
+fn is_account(wanted: &str, acct: &str) -> bool {
+    let name = wanted.trim_start_matches('@');
+    let name = name.split('@').next().unwrap_or(name);
+    name.eq_ignore_ascii_case(acct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_account;
+
+    #[test]
+    fn an_account_is_known_by_its_name_however_it_is_written() {
+        for wanted in [
+            "ana",
+            "@ana",
+            "Ana@mastodon.example",
+            "@ana@mastodon.example",
+        ] {
+            assert!(is_account(wanted, "ana"), "{wanted}");
+        }
+        assert!(!is_account("@anabel", "ana"));
+    }
 }

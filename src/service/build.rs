@@ -48,9 +48,7 @@ pub(super) fn prepare(
     clock: &Arc<dyn Clock>,
     escalate: Rc<dyn Fn(&'static str)>,
 ) -> anyhow::Result<Prepared> {
-    for key in idle(settings) {
-        warn!(key = key; "setting makes no difference in this build");
-    }
+    warn_of_idle(settings);
     let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
     let sources = settings.sources.iter().map(source_setup);
@@ -233,6 +231,13 @@ fn order(it: &ProviderSettings, settings: &Settings) -> u32 {
     }
 }
 
+/// Says in the log what is written in the settings and makes no difference in this build.
+pub(super) fn warn_of_idle(settings: &Settings) {
+    for key in idle(settings) {
+        warn!(key = key; "setting makes no difference in this build");
+    }
+}
+
 /// What is written in the settings and makes no difference in this build.
 pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
     let routing = &settings.routing;
@@ -245,6 +250,13 @@ pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
         (
             "translation.glossary",
             settings.translation.glossary.is_some(),
+        ),
+        (
+            "outlet.hold = \"doubtful\"",
+            settings
+                .outlets
+                .iter()
+                .any(|it| it.hold == babelfeed_actors::setup::Hold::Doubtful),
         ),
     ]
     .into_iter()
@@ -269,10 +281,11 @@ pub(super) fn outlet(
             base_url,
             token,
             visibility,
-            ..
+            account,
         } => Rc::new(MastodonOutlet::new(MastodonConfig {
             base_url: uri(base_url, outlet.name.as_str())?,
             token: token.clone(),
+            account: account.clone(),
             visibility: visibility.map(visible),
             http: http_config(settings),
             timeout: settings.translation.timeout,

@@ -61,6 +61,7 @@ pub fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     let settings = load(&options.global)?;
     install(settings.service.log_format);
     install_tls();
+    build::warn_of_idle(&settings);
     let text = if options.translate { SENTENCE } else { WORD };
     let findings = actix_rt::System::new().block_on(look(&settings, text))?;
     if options.global.json {

@@ -189,11 +189,11 @@ fn open_control(
     };
     let running = serve(control, listen)
         .with_context(|| format!("cannot be heard at {}", settings.service.socket.display()))?;
-    info!(
-        socket:% = settings.service.socket.display(),
-        tcp:? = running.tcp();
-        "ready"
-    );
+    let socket = settings.service.socket.display();
+    match running.tcp() {
+        None => info!(socket:% = socket; "ready"),
+        Some(tcp) => info!(socket:% = socket, tcp:% = tcp; "ready"),
+    }
     Ok(running)
 }
 

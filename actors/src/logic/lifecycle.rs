@@ -20,8 +20,8 @@ pub enum Step {
     Call,
     /// It was taken up, and its lane grants no permit before `until`.
     Wait {
-        /// When the permit is expected, by wall clock.
-        until: Timestamp,
+        /// When the permit is expected, by wall clock, where that is known.
+        until: Option<Timestamp>,
     },
     /// It was bounced by its lane, which opens at `until`; the attempt is given back.
     Bounce {
@@ -68,7 +68,10 @@ impl Step {
 
     fn why(&self) -> Option<Arc<str>> {
         match self {
-            Self::Wait { until } | Self::Bounce { until } => Some(format!("until {until}").into()),
+            Self::Wait { until: None } => Some("until a permit comes back".into()),
+            Self::Wait { until: Some(until) } | Self::Bounce { until } => {
+                Some(format!("until {until}").into())
+            }
             Self::Fail(kind) => Some(kind.name().into()),
             Self::Recover { .. } => Some("recovered".into()),
             Self::Again { why, .. } => Some(Arc::clone(why)),
@@ -232,7 +235,8 @@ mod tests {
             Just(Step::Enqueue),
             Just(Step::Pass),
             Just(Step::Call),
-            Just(Step::Wait { until }),
+            Just(Step::Wait { until: Some(until) }),
+            Just(Step::Wait { until: None }),
             Just(Step::Bounce { until }),
             Just(Step::Complete),
             Just(Step::Fail(FailureKind::Rejected)),

@@ -363,9 +363,9 @@ impl TaskManagerActor {
     }
 
     /// Shows the tasks whose turn is next as waiting for their lane.
-    fn show_waiting(&mut self, until: Moment) {
-        let at = self.clock.wall();
-        let until = at.plus(until.since(self.clock.now()));
+    fn show_waiting(&mut self, until: Option<Moment>) {
+        let (at, now) = (self.clock.wall(), self.clock.now());
+        let until = until.map(|until| at.plus(until.since(now)));
         let turns: Vec<_> = self
             .state
             .queue
@@ -415,9 +415,9 @@ impl Handler<NotYet> for TaskManagerActor {
         if not_yet.epoch != self.epoch {
             return;
         }
-        let until = not_yet.until.unwrap_or_else(|| self.clock.now());
+        let until = not_yet.until;
         let state = self.state.routes.entry(not_yet.route).or_default();
-        state.waiting_until = Some(until);
+        state.waiting_until = Some(until.unwrap_or_else(|| self.clock.now()));
         self.show_waiting(until);
         // Another provider may have room.
         self.dispatch(context);

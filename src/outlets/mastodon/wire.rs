@@ -45,6 +45,9 @@ pub(super) struct Status {
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
     pub(super) id: String,
+    /// Its name on its own server.
+    #[serde(default)]
+    pub(super) acct: String,
 }
 
 /// What a server says of itself, in version 1 or 2 of the API.

@@ -51,6 +51,7 @@ fn outlet(server: &Mastodon, token: &str) -> MastodonOutlet {
     MastodonOutlet::new(MastodonConfig {
         base_url: server.base_url().parse().expect("an address"),
         token: Secret::new(token),
+        account: Some("@bot".to_owned()),
         visibility: Some(Visibility::Unlisted),
         http: HttpConfig::default(),
         timeout: Duration::from_secs(5),
