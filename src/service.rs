@@ -6,6 +6,7 @@ mod counted;
 mod live;
 mod lock;
 mod once;
+mod prune;
 mod reload;
 mod run;
 mod signals;

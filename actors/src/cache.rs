@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture, Supervised,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture,
+    Supervised, WrapFuture,
 };
 use futures_util::FutureExt;
 use log::warn;
@@ -21,7 +21,8 @@ use tokio::sync::oneshot;
 use crate::domain::{Timestamp, Translation};
 use crate::failpoints;
 use crate::messages::{
-    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign,
+    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Operation, Record,
+    Resign,
 };
 use crate::ports::{Clock, Known, KnownKey, StoreError, StoreRemedy, TranslationMemory};
 
@@ -48,12 +49,14 @@ pub struct CacheActor {
     own: Addr<Self>,
     clock: Arc<dyn Clock>,
     memory: Rc<dyn TranslationMemory>,
+    record: Recipient<Record>,
     config: Config,
     known: Cache<KnownKey, Entry>,
     evicted: Arc<Mutex<Vec<KnownKey>>>,
     flights: HashMap<KnownKey, VecDeque<Waiter>>,
     unsaved: Rc<RefCell<Unsaved>>,
     figures: CacheView,
+    service: Arc<str>,
 }
 
 type Waiter = oneshot::Sender<FlightEnd>;
@@ -88,6 +91,7 @@ impl CacheActor {
         own: Addr<Self>,
         clock: Arc<dyn Clock>,
         memory: Rc<dyn TranslationMemory>,
+        record: Recipient<Record>,
         config: Config,
     ) -> Self {
         let evicted = Arc::default();
@@ -95,12 +99,14 @@ impl CacheActor {
             own,
             clock,
             memory,
+            record,
             config,
             known: build(config, &evicted),
             evicted,
             flights: HashMap::new(),
             unsaved: Rc::default(),
             figures: CacheView::default(),
+            service: "cache".into(),
         }
     }
 
@@ -249,11 +255,20 @@ impl Handler<Lookup> for CacheActor {
 
     fn handle(&mut self, Lookup(queries): Lookup, context: &mut Self::Context) -> Self::Result {
         failpoints::hit("cache.handler");
-        let now = self.clock.wall();
+        let (begun, now) = (self.clock.now(), self.clock.wall());
         let found = queries
             .into_iter()
             .map(|query| self.find(query.key, now))
             .collect();
+        self.record.do_send(Record {
+            operation: Operation {
+                service: Arc::clone(&self.service),
+                name: "lookup",
+            },
+            took: self.clock.now().since(begun),
+            is_error: false,
+            task: None,
+        });
         if !self.unsaved.borrow().forgotten.is_empty() {
             self.save_soon(context);
         }

@@ -196,10 +196,10 @@ impl MonitorActor {
         })
     }
 
-    fn count(&self, source: &SourceName, begun: Moment, is_error: bool) {
+    fn count(&self, kind: &'static str, begun: Moment, is_error: bool) {
         self.record.do_send(Record {
             operation: Operation {
-                service: source.as_str().into(),
+                service: kind.into(),
                 name: "poll",
             },
             took: self.clock.now().since(begun),
@@ -306,7 +306,7 @@ impl Handler<Ended> for MonitorActor {
         let Some(watched) = watched.cloned() else {
             return;
         };
-        self.count(&source, begun, result.is_err());
+        self.count(watched.kind, begun, result.is_err());
         let Some(schedule) = self.state.get_mut(&source) else {
             return;
         };

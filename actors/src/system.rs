@@ -22,7 +22,7 @@ use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
 use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
 use crate::supervision::{self, Falls, Supervisor};
-use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor};
+use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor, Translators};
 use crate::translator::{Callee, TranslatorActor};
 
 /// How many events the slowest listener may be behind.
@@ -154,7 +154,13 @@ pub fn start(setup: Setup) -> System {
         ttl: config.cache_ttl,
     };
     let cache = supervisor.start("cache", |own| {
-        CacheActor::new(own, Arc::clone(&clock), memory, cache_config)
+        CacheActor::new(
+            own,
+            Arc::clone(&clock),
+            memory,
+            record.clone(),
+            cache_config,
+        )
     });
 
     let crew = Crew {
@@ -310,20 +316,18 @@ impl Recipe {
 }
 
 impl Crew {
-    /// One translator on each arbiter, or one on this.
-    fn start(
-        self,
-        supervisor: &Supervisor,
-        arbiters: &[ArbiterHandle],
-    ) -> Vec<Recipient<Translate>> {
-        if arbiters.is_empty() {
-            let here = supervisor.start("translator", |_| self.translator());
-            return vec![here.recipient()];
-        }
-        arbiters
+    /// One translator here, for whom somebody waits, and one on each arbiter for the rest.
+    fn start(self, supervisor: &Supervisor, arbiters: &[ArbiterHandle]) -> Translators {
+        let here = self.clone();
+        let near = supervisor.start("translator", |_| here.translator());
+        let far = arbiters
             .iter()
             .map(|arbiter| self.clone().start_on(supervisor, arbiter))
-            .collect()
+            .collect();
+        Translators {
+            near: near.recipient(),
+            far,
+        }
     }
 
     fn translator(self) -> TranslatorActor {

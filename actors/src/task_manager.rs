@@ -85,14 +85,23 @@ pub struct Peers {
     pub insert: Recipient<Insert>,
     /// Who grants permits.
     pub acquire: Recipient<Acquire>,
-    /// Who makes calls; at least one.
-    pub translators: Vec<Recipient<Translate>>,
+    /// Who makes calls.
+    pub translators: Translators,
     /// Who publishes.
     pub publish: Recipient<Publish>,
     /// Who counts.
     pub record: Recipient<Record>,
     /// Who listens.
     pub events: Events,
+}
+
+/// Who makes calls.
+pub struct Translators {
+    /// On this arbiter: for texts that somebody waits for, to whom each change of threads would
+    /// cost a wake-up.
+    pub near: Recipient<Translate>,
+    /// On other arbiters: for all other texts; without any, the near one makes these calls too.
+    pub far: Vec<Recipient<Translate>>,
 }
 
 /// Owns the task queue and every task's state.
@@ -111,6 +120,8 @@ pub struct TaskManagerActor {
     /// How often the actor was started; what was begun before a fall tells by it.
     epoch: u64,
     intake: Intake,
+    system: Arc<str>,
+    store_service: Arc<str>,
     submitted: Rc<std::cell::Cell<u64>>,
     /// What is rebuilt after a fall.
     state: State,
@@ -150,7 +161,7 @@ struct State {
     /// Who waits for a task's change to be durable.
     waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,
     stoppers: Vec<oneshot::Sender<()>>,
-    /// Calls in flight by translator.
+    /// Calls in flight by far translator.
     calls: HashMap<usize, usize>,
     /// Bytes of a text, on average.
     text_bytes: f64,
@@ -208,16 +219,18 @@ impl TaskManagerActor {
             slots,
             epoch: 0,
             intake: Intake::Open,
+            system: "system".into(),
+            store_service: "store".into(),
             submitted: Rc::default(),
             state: State::default(),
         }
     }
 
     /// Counts something that was done by the system itself.
-    fn record(&self, service: &'static str, name: &'static str, took: Duration) {
+    fn record(&self, service: &Arc<str>, name: &'static str, took: Duration) {
         self.peers.record.do_send(Record {
             operation: Operation {
-                service: service.into(),
+                service: Arc::clone(service),
                 name,
             },
             took,

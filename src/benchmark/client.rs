@@ -74,14 +74,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 
     /// Sends a request and returns the answer.
     ///
-    /// Reads while it writes, because a long request may be answered line by line.
+    /// Reads while it writes, because a long request may be answered line by line. An answer that
+    /// comes before the request was taken whole says more than the failure to write.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<Response<'_>> {
         let written = self.writer.write_all(request);
-        let (_, status) = tokio::try_join!(written, self.receiver.receive())?;
-        Ok(Response {
-            status,
+        match tokio::join!(written, self.receiver.receive()) {
+            (_, Ok(())) => Ok(self.last()),
+            (Err(cause), Err(_)) | (Ok(()), Err(cause)) => Err(cause),
+        }
+    }
+
+    /// Returns whether the last answer was the last on this connection.
+    pub(super) fn is_closed(&self) -> bool {
+        self.receiver.is_closed
+    }
+
+    /// Returns the last answer once more.
+    pub(super) fn last(&self) -> Response<'_> {
+        Response {
+            status: self.receiver.status,
             body: &self.receiver.body,
-        })
+        }
     }
 }
 
@@ -96,7 +109,17 @@ struct Receiver<R> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    status: u16,
+    is_closed: bool,
     body: Vec<u8>,
+}
+
+/// What the head of an answer says.
+struct Head {
+    status: u16,
+    framing: Framing,
+    is_closed: bool,
+    length: usize,
 }
 
 impl<R: AsyncRead + Unpin> Receiver<R> {
@@ -106,25 +129,28 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             buffer: vec![0; READ_SIZE],
             start: 0,
             end: 0,
+            status: 0,
+            is_closed: false,
             body: Vec::new(),
         }
     }
 
-    async fn receive(&mut self) -> io::Result<u16> {
-        let (status, framing) = self.receive_head().await?;
+    async fn receive(&mut self) -> io::Result<()> {
+        let head = self.receive_head().await?;
+        self.status = head.status;
+        self.is_closed = head.is_closed;
         self.body.clear();
-        match framing {
-            Framing::Length(length) => self.receive_bytes(length).await?,
-            Framing::Chunks => self.receive_chunks().await?,
+        match head.framing {
+            Framing::Length(length) => self.receive_bytes(length).await,
+            Framing::Chunks => self.receive_chunks().await,
         }
-        Ok(status)
     }
 
-    async fn receive_head(&mut self) -> io::Result<(u16, Framing)> {
+    async fn receive_head(&mut self) -> io::Result<Head> {
         loop {
-            if let Some((status, framing, length)) = head(&self.buffer[self.start..self.end])? {
-                self.start += length;
-                return Ok((status, framing));
+            if let Some(head) = head(&self.buffer[self.start..self.end])? {
+                self.start += head.length;
+                return Ok(head);
             }
             self.fill().await?;
         }
@@ -203,8 +229,8 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     }
 }
 
-/// Returns status, framing and length of a head, once it is whole.
-fn head(bytes: &[u8]) -> io::Result<Option<(u16, Framing, usize)>> {
+/// Returns the head of an answer, once it is whole.
+fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -217,14 +243,22 @@ fn head(bytes: &[u8]) -> io::Result<Option<(u16, Framing, usize)>> {
         return Ok(None);
     };
     let mut framing = Framing::Length(0);
+    let mut is_closed = false;
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("transfer-encoding") {
             framing = Framing::Chunks;
         } else if header.name.eq_ignore_ascii_case("content-length") {
             framing = Framing::Length(number(header.value)?);
+        } else if header.name.eq_ignore_ascii_case("connection") {
+            is_closed = header.value.eq_ignore_ascii_case(b"close");
         }
     }
-    Ok(Some((response.code.unwrap_or(0), framing, length)))
+    Ok(Some(Head {
+        status: response.code.unwrap_or(0),
+        framing,
+        is_closed,
+        length,
+    }))
 }
 
 fn number(value: &[u8]) -> io::Result<usize> {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
-use super::client::{self, UnixConnection};
+use super::client::{self, Response, UnixConnection};
 use super::corpus;
 use super::machine::processor_seconds_of;
 use super::simulator::{self, TRANSLATE_PATH};
@@ -79,7 +79,7 @@ pub(super) enum Outcome {
 pub(super) struct BulkOutcome {
     /// Texts that were acknowledged.
     pub(super) n_acknowledged: u64,
-    /// Answers 503, after which the same text was tried again.
+    /// Answers 503; a call is then made again, a line is not.
     pub(super) n_busy: u64,
     /// Texts that were refused for good.
     pub(super) n_refused: u64,
@@ -189,6 +189,7 @@ fn line_calls(priority: &str) -> Template {
 
 /// What all clients share.
 struct Progress {
+    socket: PathBuf,
     next: Cell<u64>,
     n_texts: u64,
     until: Instant,
@@ -220,6 +221,7 @@ async fn hand_in(bulk: Bulk, template: fn(&str) -> Template) -> anyhow::Result<B
     let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let started = Instant::now();
     let progress = Rc::new(Progress {
+        socket: bulk.socket,
         next: Cell::new(0),
         n_texts: bulk.n_texts,
         until: started + bulk.limit,
@@ -260,28 +262,39 @@ async fn repeat(
     let n = template.n_texts();
     let sample_every = (progress.n_texts / N_SAMPLES).max(1);
     while let Some(first) = progress.take(n) {
-        loop {
-            let called = Instant::now();
-            let response = connection.exchange(template.numbered(first)).await?;
-            let taken = called.elapsed();
-            if response.status != 503 {
-                progress.times.borrow_mut().add(taken);
-                let mut outcome = progress.outcome.borrow_mut();
-                if n > 1 {
-                    outcome.read_lines(response.status, response.body);
-                } else {
-                    outcome.count(response.status, response.body);
-                    if first.is_multiple_of(sample_every) {
-                        outcome.sample(response.body);
-                    }
-                }
-                break;
+        let called = Instant::now();
+        let response = call(&mut connection, template.numbered(first), &progress).await?;
+        progress.times.borrow_mut().add(called.elapsed());
+        let mut outcome = progress.outcome.borrow_mut();
+        if n > 1 {
+            outcome.read_lines(response.status, response.body);
+        } else {
+            outcome.count(response.status, response.body);
+            if first.is_multiple_of(sample_every) {
+                outcome.sample(response.body);
             }
-            progress.outcome.borrow_mut().n_busy += 1;
-            tokio::time::sleep(REFUSED_WAIT).await;
         }
     }
     Ok(())
+}
+
+/// Makes a call, again and again while the service is full and there is time.
+async fn call<'a>(
+    connection: &'a mut UnixConnection,
+    request: &[u8],
+    progress: &Progress,
+) -> io::Result<Response<'a>> {
+    loop {
+        if connection.is_closed() {
+            *connection = client::connect_unix(&progress.socket).await?;
+        }
+        let status = connection.exchange(request).await?.status;
+        if status != 503 || Instant::now() >= progress.until {
+            return Ok(connection.last());
+        }
+        progress.outcome.borrow_mut().n_busy += 1;
+        tokio::time::sleep(REFUSED_WAIT).await;
+    }
 }
 
 /// The part of an answer that says which tasks there are now.
@@ -302,11 +315,11 @@ struct Line {
 
 impl BulkOutcome {
     fn count(&mut self, status: u16, answer: &[u8]) {
-        if matches!(status, 200 | 202) {
-            self.n_acknowledged += 1;
-            return;
+        match status {
+            200 | 202 => return self.n_acknowledged += 1,
+            503 => return self.n_busy += 1,
+            _ => self.n_refused += 1,
         }
-        self.n_refused += 1;
         self.first_refusal
             .get_or_insert_with(|| format!("{status}: {}", String::from_utf8_lossy(answer).trim()));
     }
@@ -422,43 +435,4 @@ async fn translate(service: &mut UnixConnection, question: &[u8]) -> anyhow::Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call_carries_the_texts_from_its_first_number_on() {
-        let mut template = line_calls("normal");
-
-        let request = String::from_utf8(template.numbered(2_000).to_vec()).unwrap();
-
-        let (_, body) = request.split_once("\r\n\r\n").unwrap();
-        let texts: Vec<String> = body
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .map(|line| line["text"].as_str().unwrap().to_owned())
-            .collect();
-        let wanted: Vec<String> = (2_000..3_000).map(corpus::text).collect();
-        assert_eq!(texts, wanted);
-    }
-
-    #[test]
-    fn lines_count_one_by_one_and_the_first_refusal_is_kept() {
-        let mut outcome = BulkOutcome::default();
-        let body = concat!(
-            r#"{"status":202,"id":"r","tasks":[{"id":"t","target":"es","state":"Submitted"}]}"#,
-            "\n",
-            r#"{"status":400,"title":"bad"}"#,
-            "\n",
-            "broken\n",
-        );
-
-        outcome.read_lines(200, body.as_bytes());
-
-        assert_eq!((outcome.n_acknowledged, outcome.n_refused), (1, 2));
-        assert_eq!(outcome.sample, ["t"]);
-        assert_eq!(
-            outcome.first_refusal.as_deref(),
-            Some(r#"400: {"status":400,"title":"bad"}"#)
-        );
-    }
-}
+mod tests;

@@ -159,7 +159,7 @@ async fn interrupted() {
 }
 
 async fn measure(options: &Options) -> anyhow::Result<bool> {
-    let folder = WorkFolder::create(&std::env::temp_dir())?;
+    let folder = WorkFolder::create(&std::env::temp_dir(), "babelfeed-benchmark")?;
     let machine = Machine::describe(folder.path())?;
     let bench = Bench {
         program: std::env::current_exe().context("finding this program")?,

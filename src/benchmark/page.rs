@@ -8,7 +8,7 @@ use charts_rs::{Bullet, BulletChart, HorizontalBarChart};
 use super::report::{Figure, Report, Row, Target, machine_line, number};
 
 /// The width of a chart.
-const WIDTH: f32 = 900.0;
+const WIDTH: f32 = 1_100.0;
 
 /// The height that each bar of a chart gets.
 const BAR_HEIGHT: f32 = 56.0;

@@ -20,10 +20,11 @@ pub(super) struct WorkFolder(PathBuf);
 
 impl WorkFolder {
     /// Makes a new folder under `parent` that only this user may enter.
-    pub(super) fn create(parent: &Path) -> anyhow::Result<Self> {
-        let path = parent.join(format!("babelfeed-benchmark-{}", uuid::Uuid::now_v7()));
+    ///
+    /// Its name is short, because the path of a socket in it may have 107 bytes at the most.
+    pub(super) fn create(parent: &Path, prefix: &str) -> anyhow::Result<Self> {
+        let path = parent.join(format!("{prefix}-{:08x}", fastrand::u32(..)));
         DirBuilder::new()
-            .recursive(true)
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("creating {}", path.display()))?;
@@ -163,7 +164,7 @@ async fn read_line(mut output: BufReader<ChildStdout>) -> anyhow::Result<String>
 
 /// Returns the last lines of a file, for an error.
 pub(super) fn tail(path: &Path) -> String {
-    const N_BYTES: usize = 2_000;
+    const N_BYTES: usize = 600;
     let mut text = Vec::new();
     if let Ok(mut file) = File::open(path) {
         // What could not be read is missing from an error that is shown anyway.
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_work_folder_is_removed_with_what_is_in_it() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = WorkFolder::create(parent.path()).unwrap();
+        let folder = WorkFolder::create(parent.path(), "data").unwrap();
         fs::write(folder.path().join("file"), "text").unwrap();
 
         drop(folder);

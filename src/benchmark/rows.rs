@@ -113,7 +113,7 @@ impl Bench {
 
     /// Makes a folder for the data of one service.
     fn data_folder(&self) -> anyhow::Result<WorkFolder> {
-        WorkFolder::create(self.folder.path())
+        WorkFolder::create(self.folder.path(), "data")
     }
 
     /// Starts a service.

@@ -52,7 +52,7 @@ impl Setup {
             }],
         });
         if let Some(n) = self.concurrency {
-            settings["translation"] = serde_json::json!({"concurrency": n, "connections": n});
+            settings["translation"] = serde_json::json!({"concurrency": n, "connections": 2 * n});
             settings["provider"][0]["limits"] = serde_json::json!({"concurrency": n});
         }
         Ok(toml::to_string(&settings)?)

@@ -5,13 +5,17 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+/// An hour; what is longer counts as an hour.
+const MAX_NANOSECONDS: u64 = 3_600_000_000_000;
+
 /// Times that were measured, to three significant digits.
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
     /// Starts without any.
     pub(super) fn new() -> Self {
-        Self(Histogram::new(3).expect("three digits are within the range of a histogram"))
+        let histogram = Histogram::new_with_max(MAX_NANOSECONDS, 3);
+        Self(histogram.expect("three digits up to an hour are within what a histogram can hold"))
     }
 
     /// Adds one.

@@ -10,9 +10,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::problem::Problem;
+use super::server::Face;
 
-/// How long a body, or the silence inside a streamed one, may last.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The size of a body that holds a name or a text.
 pub(super) const SMALL: usize = 1 << 20;
 /// The size of a body that holds many texts.
@@ -62,7 +61,7 @@ pub(super) async fn json<T: DeserializeOwned>(
     if kind(request)? != Kind::Json {
         return Err(unsupported("application/x-ndjson", "`application/json`"));
     }
-    let body = whole(payload, limit).await?;
+    let body = whole(request, payload, limit).await?;
     parse(&body)
 }
 
@@ -72,7 +71,7 @@ pub(super) async fn json_or_default<T: DeserializeOwned + Default>(
     payload: web::Payload,
     limit: usize,
 ) -> Result<T, Problem> {
-    let body = whole(payload, limit).await?;
+    let body = whole(request, payload, limit).await?;
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -93,12 +92,18 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 /// Reads a whole body.
-async fn whole(payload: web::Payload, limit: usize) -> Result<web::Bytes, Problem> {
-    match timeout(PATIENCE, gather(payload, limit)).await {
+async fn whole(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> Result<web::Bytes, Problem> {
+    let face = request.app_data::<web::Data<Face>>();
+    let patience = face.map_or(Duration::ZERO, |face| face.patience);
+    match timeout(patience, gather(payload, limit)).await {
         Ok(body) => body,
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the body did not end within {} s", PATIENCE.as_secs()),
+            format!("the body did not end within {} s", patience.as_secs_f32()),
         )),
     }
 }

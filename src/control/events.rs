@@ -36,6 +36,7 @@ pub(super) async fn events(face: web::Data<Face>) -> Answer {
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))
+        .force_close()
         .streaming(stream))
 }
 

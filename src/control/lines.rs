@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::body::{PATIENCE, parse};
+use super::body::parse;
 use super::problem::Problem;
 use super::requests::{admit, short_answer, status_of};
 use super::server::Face;
@@ -35,7 +36,7 @@ const MAX_UNREAD: usize = 32 << 20;
 
 /// Answers a body of lines with a stream of answers.
 pub(super) fn submit(face: web::Data<Face>, payload: web::Payload) -> HttpResponse {
-    let (outbox, answers) = outbox();
+    let (outbox, answers) = outbox(face.patience);
     actix_rt::spawn(async move {
         // An error means that the client is gone; what it handed in is worked on all the same.
         let _ = answer_all(&face, payload, outbox).await;
@@ -70,13 +71,13 @@ async fn answer_all(
         tokio::select! {
             biased;
             Some(answers) = flights.next(), if !flights.is_empty() => outbox.put(answers).await?,
-            chunk = timeout(PATIENCE, payload.next()), if end.is_none() && flights.len() < MAX_FLIGHTS => {
+            chunk = timeout(face.patience, payload.next()), if end.is_none() && flights.len() < MAX_FLIGHTS => {
                 end = take(chunk, &mut payload, &mut splitter);
             }
         }
     }
     match end {
-        Some(End::Silence) => outbox.put(silence()).await,
+        Some(End::Silence) => outbox.put(silence(face.patience)).await,
         _ => Ok(()),
     }
 }
@@ -116,12 +117,12 @@ fn take(chunk: Chunk, payload: &mut web::Payload, splitter: &mut Splitter) -> Op
     }
 }
 
-fn silence() -> Vec<u8> {
+fn silence(patience: Duration) -> Vec<u8> {
     let problem = Problem::new(
         StatusCode::REQUEST_TIMEOUT,
         format!(
             "no byte came for {} s, expected a line or the end",
-            PATIENCE.as_secs()
+            patience.as_secs_f32()
         ),
     );
     let mut line = Vec::new();
@@ -260,16 +261,19 @@ type Unread = (Bytes, OwnedSemaphorePermit);
 struct Outbox {
     answers: UnboundedSender<Unread>,
     room: Arc<Semaphore>,
+    /// How long to wait for room.
+    patience: Duration,
 }
 
 /// The client is gone, or reads no more.
 struct Gone;
 
-fn outbox() -> (Outbox, UnboundedReceiver<Unread>) {
+fn outbox(patience: Duration) -> (Outbox, UnboundedReceiver<Unread>) {
     let (sender, receiver) = unbounded_channel();
     let outbox = Outbox {
         answers: sender,
         room: Arc::new(Semaphore::new(MAX_UNREAD)),
+        patience,
     };
     (outbox, receiver)
 }
@@ -280,7 +284,7 @@ impl Outbox {
         let size = u32::try_from(answers.len().min(MAX_UNREAD)).map_err(|_| Gone)?;
         let room = Arc::clone(&self.room).acquire_many_owned(size);
         let room = tokio::select! {
-            room = timeout(PATIENCE, room) => room.map_err(|_: tokio::time::error::Elapsed| Gone)?,
+            room = timeout(self.patience, room) => room.map_err(|_: tokio::time::error::Elapsed| Gone)?,
             () = self.answers.closed() => return Err(Gone),
         };
         let room = room.map_err(|_| Gone)?;

@@ -5,6 +5,7 @@ mod body;
 mod cache;
 mod events;
 mod figures;
+mod gather;
 mod health;
 mod lines;
 mod operations;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::app::{Answer, ask, id, query};
 use super::body::{self, Kind, SMALL};
+use super::gather::Gatherer;
 use super::lines;
 use super::problem::Problem;
 use super::server::Face;
@@ -26,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// `POST /v1/requests`
 pub(super) async fn submit(
     face: web::Data<Face>,
+    gatherer: web::Data<Gatherer>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
@@ -34,11 +36,10 @@ pub(super) async fn submit(
     }
     let body: SubmitBody = body::json(&request, payload, SMALL).await?;
     let submission = body.into_submission(&face.control.outlets)?;
-    let admitted = admit(&face, vec![submission]).await?;
-    let admitted = admitted.first().ok_or_else(short_answer)?;
-    let status = status_of(admitted)?;
+    let admitted = gatherer.admit(&face, submission).await?;
+    let status = status_of(&admitted)?;
     let mut answer = Vec::with_capacity(64 + 96 * admitted.tasks.len());
-    wire::write_accepted(&mut answer, admitted, None);
+    wire::write_accepted(&mut answer, &admitted, None);
     let mut response = match status {
         200 => HttpResponse::Ok(),
         _ => HttpResponse::Accepted(),

@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use log::warn;
 use tokio::sync::watch;
 
+use super::gather::Gatherer;
 use super::socket::SocketFile;
 use super::waiters::Waiters;
 use super::{Control, Listen, app};
@@ -23,6 +24,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The most connections that one worker serves at a time.
 const MAX_CONNECTIONS: usize = 4_096;
+/// How long a body, or the silence inside a streamed one, may last.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often memory and processor time are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -36,6 +39,8 @@ pub(super) struct Face {
     pub(super) n_readers: AtomicUsize,
     /// How many warm the cache.
     pub(super) n_warmers: AtomicUsize,
+    /// How long a body, or the silence inside a streamed one, may last.
+    pub(super) patience: Duration,
     /// Turns true when the servers are to stop.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -89,6 +94,15 @@ impl Running {
 /// When the socket's path is too long, somebody answers at it, an address is taken, or TCP is
 /// wanted without a token.
 pub fn serve(control: Control, listen: Listen) -> io::Result<Running> {
+    serve_with(control, listen, PATIENCE)
+}
+
+/// Serves control, with so much patience for bodies that trickle.
+pub(super) fn serve_with(
+    control: Control,
+    listen: Listen,
+    patience: Duration,
+) -> io::Result<Running> {
     let tcp = listen.tcp.map(TcpListener::bind).transpose()?;
     if tcp.is_some() && control.token.is_none() {
         return Err(io::Error::new(
@@ -103,6 +117,7 @@ pub fn serve(control: Control, listen: Listen) -> io::Result<Running> {
         control,
         n_readers: AtomicUsize::new(0),
         n_warmers: AtomicUsize::new(0),
+        patience,
         closing: closed,
     });
     let local = face.clone();
@@ -111,6 +126,7 @@ pub fn serve(control: Control, listen: Listen) -> io::Result<Running> {
             tell_of_thread(&local);
             App::new()
                 .app_data(local.clone())
+                .app_data(web::Data::new(Gatherer::default()))
                 .configure(app::routes)
                 .default_service(web::to(app::no_route))
         })

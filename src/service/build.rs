@@ -62,7 +62,8 @@ pub(super) fn prepare(
         providers.collect::<anyhow::Result<_>>()?,
         outlets.collect::<anyhow::Result<_>>()?,
     );
-    let arbiters: Vec<Arbiter> = (0..n_arbiters).map(|_| Arbiter::new()).collect();
+    // One translator lives on this arbiter, for texts that somebody waits for.
+    let arbiters: Vec<Arbiter> = (1..n_arbiters).map(|_| Arbiter::new()).collect();
     let setup = Setup {
         clock: Arc::clone(clock),
         chance: Arc::new(SystemChance),

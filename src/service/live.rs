@@ -7,20 +7,22 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Language, Moment};
-use babelfeed_actors::messages::Stop;
-use babelfeed_actors::ports::Clock;
+use babelfeed_actors::domain::{Language, Moment, OutletName, PublicationState};
+use babelfeed_actors::messages::{Follow, PauseOutlet, PauseSource, Stop};
+use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Start;
 use super::build::Prepared;
+use super::prune::prune_every;
 use super::warm::warm;
 use super::watchdog::Watchdog;
 use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
 use crate::settings::Settings;
+use crate::stores::SqliteStore;
 use crate::telemetry::metrics::Teller;
 use crate::telemetry::process::Process;
 
@@ -28,6 +30,8 @@ use crate::telemetry::process::Process;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a translator's thread gets to end.
 const JOIN: Duration = Duration::from_secs(2);
+/// How often is looked whether publications are still on their way.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The threads that serve each face of control.
 const WORKERS: usize = 2;
 
@@ -53,6 +57,7 @@ pub(super) struct Live {
     arbiters: Vec<Arbiter>,
     control: Running,
     teller: Option<Teller>,
+    outlets: Vec<OutletName>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -64,6 +69,7 @@ impl Live {
     pub(super) fn start(
         prepared: Prepared,
         settings: &Settings,
+        store: &SqliteStore,
         surroundings: &Surroundings,
     ) -> anyhow::Result<Self> {
         for (index, arbiter) in prepared.arbiters.iter().enumerate() {
@@ -84,6 +90,14 @@ impl Live {
                 async move { teller.tell_every(every).await },
             ));
         }
+        handles
+            .follow
+            .do_send(Follow(settings.service.follow.clone()));
+        background.push(actix_rt::spawn(prune_every(
+            store.clone(),
+            Arc::clone(&surroundings.clock),
+            settings.store.keep,
+        )));
         if let Some(file) = settings.cache.warm_file.clone() {
             let handles = handles.clone();
             let targets: BTreeSet<Language> = settings
@@ -100,19 +114,27 @@ impl Live {
             arbiters: prepared.arbiters,
             control,
             teller,
+            outlets: settings.outlets.iter().map(|it| it.name.clone()).collect(),
             background,
         })
     }
 
     /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.
-    pub(super) async fn stop(self, drain: Duration) {
+    pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) {
         for task in &self.background {
             task.abort();
         }
+        // After a rebuild the sources and outlets belong to the next system alone. An error means
+        // that the actor has ended, which is what was wanted.
+        let _ = self.handles.pause_source.send(PauseSource(None)).await;
+        let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
         // Control still answers meanwhile: intake with 503, questions as ever.
         let stopped = timeout(drain + GRACE, self.handles.stop.send(Stop(drain))).await;
         if !matches!(stopped, Ok(Ok(()))) {
             warn!("not stopped in time, the rest is recovered at the next start");
+        }
+        if timeout(drain.min(GRACE), self.sent(store)).await.is_err() {
+            warn!("publications are still on their way, the next start looks what came of them");
         }
         if let Some(teller) = &self.teller {
             teller.tell().await;
@@ -121,6 +143,20 @@ impl Live {
         drop((self.teller, self.handles));
         join(self.arbiters).await;
         info!("stopped");
+    }
+
+    /// Waits until no publication is on its way.
+    async fn sent(&self, store: &SqliteStore) {
+        for outlet in &self.outlets {
+            loop {
+                let sending = PublicationState::Sending;
+                let found = store.publications_in(outlet.clone(), sending, None, 1);
+                if found.await.is_ok_and(|found| found.is_empty()) {
+                    break;
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
     })
 }
 
-async fn work(
+pub(super) async fn work(
     settings: &Settings,
     store: &SqliteStore,
     prepared: Prepared,
@@ -83,6 +83,7 @@ async fn work(
     within: impl Future<Output = ()>,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
+    let process = Process::new();
     let before = babelfeed_actors::ports::TaskStore::tally(store).await?;
     let Prepared {
         setup,
@@ -112,30 +113,28 @@ async fn work(
     };
     if settings.service.monitoring {
         let data_dir = &settings.service.data_dir;
-        Teller::new(handles.clone(), Process::new(), data_dir)
-            .tell()
-            .await;
+        Teller::new(handles.clone(), process, data_dir).tell().await;
     }
     drop(handles);
     join(arbiters).await;
     gathered
 }
 
-/// Polls every source, and lets it rest from then on.
+/// Polls every source exactly once: its own timer counts no more, whatever comes of the poll.
 async fn poll_each_once(handles: &Handles) -> anyhow::Result<()> {
     const ENDED: &str = "the sources are not heard any more";
-    handles
-        .poll_now
-        .send(PollNow(None))
-        .await
-        .context(ENDED)?
-        .context("sources cannot be polled")?;
     handles
         .pause_source
         .send(PauseSource(None))
         .await
         .context(ENDED)?
-        .context("sources cannot be paused")
+        .context("sources cannot be paused")?;
+    handles
+        .poll_now
+        .send(PollNow(None))
+        .await
+        .context(ENDED)?
+        .context("sources cannot be polled")
 }
 
 /// Waits until nothing is to be done without a person.

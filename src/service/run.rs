@@ -75,7 +75,7 @@ pub(super) async fn serve(
     };
     let mut prepared = prepare(&settings)?;
     loop {
-        let live = Live::start(prepared, &settings, &surroundings)?;
+        let live = Live::start(prepared, &settings, store, &surroundings)?;
         let order = loop {
             select! {
                 name = &mut signal => {
@@ -106,7 +106,7 @@ pub(super) async fn serve(
                 }
             }
         };
-        live.stop(settings.service.drain_timeout).await;
+        live.stop(store, settings.service.drain_timeout).await;
         match order {
             Order::Stop => return Ok(()),
             Order::Rebuild(changed, next) => (settings, prepared) = (*changed, *next),

@@ -3,9 +3,12 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, MessageResult};
 use babelfeed_actors::messages::*;
+use babelfeed_actors::ports::Clock;
 use babelfeed_actors::supervision::Falls;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -204,4 +207,24 @@ async fn without_monitoring_no_file_of_figures_is_written() {
     assert_eq!(status, 200, "{answer}");
     assert!(!home.data().join(FILE).exists());
     close_store(&store).await;
+}
+
+async fn once_within(within: impl Future<Output = ()>) -> (bool, String) {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let store = open_store(&settings.store).expect("opened");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let prepared = build::prepare(&settings, &store, &clock, Rc::new(escalate)).expect("made");
+    let report = once::work(&settings, &store, prepared, start_idle, within).await;
+    close_store(&store).await;
+    let report = report.expect("a report");
+    (report.is_clean(), report.to_string())
+}
+
+#[actix_rt::test]
+async fn once_ends_by_itself_when_nothing_is_left_to_do() {
+    let (is_clean, report) = once_within(std::future::pending()).await;
+    assert!(is_clean, "{report}");
+    assert!(report.starts_with("0 tasks failed, 0 left"), "{report}");
+    assert_eq!((STARTS.get(), STOPS.get()), (1, 1));
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use config::Value;
+
 use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
 use super::{Mode, is_socket_path};
 use crate::cli::options::GlobalOptions;
@@ -24,6 +26,8 @@ pub struct ServiceSettings {
     pub drain_timeout: Duration,
     /// Whether the metrics are told and kept in a file at all.
     pub monitoring: bool,
+    /// The operation that is followed in the log at debug level: (service, operation).
+    pub follow: Option<(String, String)>,
 }
 
 /// How the log is written.
@@ -52,6 +56,8 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// In which file.
     pub path: PathBuf,
+    /// How long a task is kept after it has ended.
+    pub keep: Duration,
 }
 
 /// In what tasks are kept.
@@ -157,6 +163,7 @@ pub struct PublishingSettings {
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 impl ServiceSettings {
     pub(super) fn read(top: &Section<'_>, options: &GlobalOptions) -> Self {
@@ -169,6 +176,7 @@ impl ServiceSettings {
                 "metrics_every",
                 "drain_timeout",
                 "monitoring",
+                "follow",
             ],
         );
         let data_dir = section
@@ -182,8 +190,25 @@ impl ServiceSettings {
             metrics_every: section.read("metrics_every", 60 * second, duration(100 * MILLISECOND)),
             drain_timeout: section.read("drain_timeout", 30 * second, duration(Duration::ZERO)),
             monitoring: section.read("monitoring", true, flag),
+            follow: section.optional("follow", read_follow).flatten(),
             data_dir,
         }
+    }
+}
+
+/// An operation to be followed; empty for none.
+fn read_follow(value: &Value) -> Result<Option<(String, String)>, String> {
+    let written = text(value)?;
+    if written.is_empty() {
+        return Ok(None);
+    }
+    match written.split_once('/') {
+        Some((service, operation)) if !service.is_empty() && !operation.is_empty() => {
+            Ok(Some((service.to_owned(), operation.to_owned())))
+        }
+        _ => Err(format!(
+            "`{written}` names no operation, expected something like \"groq/translate\""
+        )),
     }
 }
 
@@ -231,7 +256,7 @@ impl HttpSettings {
 
 impl StoreSettings {
     pub(super) fn read(top: &Section<'_>, data_dir: &Path) -> Self {
-        let section = top.section("store", &["kind", "path", "url_env", "pool"]);
+        let section = top.section("store", &["kind", "path", "keep", "url_env", "pool"]);
         let kinds = [("sqlite", StoreKind::Sqlite)];
         let kind = section.optional("kind", kind(&kinds, &["postgres"]));
         // With the kind refused, the keys that belong to it are no mistakes of their own.
@@ -245,6 +270,7 @@ impl StoreSettings {
             path: section
                 .path_at("path")
                 .unwrap_or_else(|| data_dir.join("babelfeed.db")),
+            keep: section.read("keep", 720 * HOUR, duration(HOUR)),
         }
     }
 }

@@ -126,7 +126,7 @@ path = \"es.jsonl\"
         mistakes(text, &[], &[]),
         [
             "Settings.toml:3: service.colour: is unknown, known are data_dir, socket, log_format, \
-             metrics_every, drain_timeout, monitoring",
+             metrics_every, drain_timeout, monitoring, follow",
             "Settings.toml:2: service.log_format: `yaml` is none of text, json",
             "Settings.toml:9: source \"news\".every: `fast` is no duration, expected something \
              like \"5m\"",

@@ -14,11 +14,14 @@ use crate::settings::LogFormat;
 /// The target of the lines that programs read as they stand.
 pub const METRICS: &str = "metrics";
 
-/// Begins to log; RUST_LOG chooses what, and without it everything from info on.
+/// What is logged where RUST_LOG says nothing; servers tell much of their threads at info.
+const DEFAULT_FILTER: &str = "info,actix_server=warn";
+
+/// Begins to log; RUST_LOG chooses what, and without it everything of ours from info on.
 ///
 /// Doing it again changes nothing. Panics are logged too.
 pub fn install(format: LogFormat) {
-    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    let mut builder = Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER));
     builder.target(Target::Stderr);
     match format {
         LogFormat::Text => builder.format(|to, record| write_line(to, &text_line(record))),

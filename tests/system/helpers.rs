@@ -98,7 +98,9 @@ pub(crate) async fn publication(handles: &Handles, id: TaskId) -> PublicationRec
 pub(crate) async fn until_publication(handles: &Handles, id: TaskId, state: PublicationState) {
     until(state.name(), async || {
         let publications = find(handles, id).await.publications;
-        publications.first().is_some_and(|first| first.state == state)
+        publications
+            .first()
+            .is_some_and(|first| first.state == state)
     })
     .await;
 }

@@ -149,6 +149,7 @@ impl Poll {
     ) -> Result<u64, PollError> {
         let has_use =
             |post: &Post| !post.text.trim().is_empty() && !self.watched.targets.is_empty();
+        let posts = self.without_our_own(posts).await?;
         let (useful, useless): (Vec<Post>, Vec<Post>) = posts.into_iter().partition(has_use);
         let mut seen: Vec<(SourceName, Arc<str>)> = seen
             .into_iter()
@@ -174,6 +175,31 @@ impl Poll {
             }
             (submissions, seen) = (rest, rest_seen);
         }
+    }
+
+    /// The posts that are not publications of ours, which a feed outlet names by their ids.
+    async fn without_our_own(&self, posts: Vec<Post>) -> Result<Vec<Post>, PollError> {
+        let mut others = Vec::with_capacity(posts.len());
+        for post in posts {
+            let id = post.id.strip_prefix("urn:uuid:").map(str::parse);
+            let is_ours = match id {
+                Some(Ok(id)) => self
+                    .store
+                    .publication(id)
+                    .await
+                    .map(|found| found.is_some()),
+                _ => Ok(false),
+            };
+            match is_ours {
+                Ok(true) => (),
+                Ok(false) => others.push(post),
+                Err(error) => {
+                    warn!(source:% = self.watched.name, cause:% = error; "a publication was not looked up");
+                    return Err(PollError::Full(RETRY));
+                }
+            }
+        }
+        Ok(others)
     }
 
     async fn submit(

@@ -108,10 +108,7 @@ impl Handler<LookedAt> for PublisherActor {
 
     fn handle(&mut self, LookedAt { record, looks }: LookedAt, _: &mut Context<Self>) {
         failpoints::hit("publisher.looked_at");
-        let (outlet, id) = (
-            record.publication.outlet.clone(),
-            record.publication.id,
-        );
+        let (outlet, id) = (record.publication.outlet.clone(), record.publication.id);
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
@@ -182,20 +179,23 @@ async fn write_one(
     let mut records = [record];
     let kept = write_as(store, &mut records, token).await;
     let [mut record] = records;
-    while kept != [Kept::Yes] {
+    if kept != [Kept::Yes] {
         // A person gave an order meanwhile, which stands.
+        record = newest(store, record).await;
+    }
+    drop(under_way);
+    record
+}
+
+/// The publication as the store has it, however often it takes to read it.
+async fn newest(store: &dyn TaskStore, record: PublicationRecord) -> PublicationRecord {
+    loop {
         match store.publication(record.publication.id).await {
-            Ok(Some(newer)) => {
-                record = newer;
-                break;
-            }
-            Ok(None) => break,
+            Ok(newest) => return newest.unwrap_or(record),
             Err(error) => {
                 let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
                 tokio::time::sleep(wait).await;
             }
         }
     }
-    drop(under_way);
-    record
 }

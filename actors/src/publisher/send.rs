@@ -243,7 +243,10 @@ impl Batch {
                 Ok(published) => note_published(record, published),
                 Err(error) => {
                     note_error(record, &error);
-                    if gravest.as_ref().is_none_or(|other| gravity(other) < gravity(&error)) {
+                    if gravest
+                        .as_ref()
+                        .is_none_or(|other| gravity(other) < gravity(&error))
+                    {
                         gravest = Some(error);
                     }
                 }

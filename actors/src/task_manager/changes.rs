@@ -18,7 +18,9 @@ use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
 use crate::logic::lifecycle::Step;
 use crate::messages::{Event, Publish};
-use crate::ports::{Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token};
+use crate::ports::{
+    Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
+};
 
 /// Time to write what has gathered.
 #[derive(actix::Message)]
@@ -262,7 +264,7 @@ impl Handler<Recorded> for TaskManagerActor {
 
     fn handle(&mut self, recorded: Recorded, context: &mut Context<Self>) {
         failpoints::hit("task_manager.recorded");
-        self.record("store", "commit", recorded.took);
+        self.record(&self.store_service, "commit", recorded.took);
         for waiter in recorded.waiters {
             // Who has left needs no answer.
             let _ = waiter.send(Ok(()));

@@ -7,7 +7,7 @@ use log::error;
 
 use super::book::Flight;
 use super::work::{Subject, Work};
-use super::{Intake, Place, ProviderRoute, TaskManagerActor};
+use super::{Intake, Place, ProviderRoute, TaskManagerActor, Translators};
 use crate::domain::{Class, Moment, Pair};
 use crate::failpoints;
 use crate::logic::lifecycle::Step;
@@ -25,6 +25,13 @@ const SHOWN_WAITING: usize = 100;
 const PROMPT_TOKENS: f64 = 250.0;
 /// Tokens, sent and received, for a byte of text.
 const TOKENS_PER_BYTE: f64 = 0.8;
+
+/// Whether somebody waits for a call with an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    BySomebody,
+    ByNobody,
+}
 
 /// A lane answered.
 #[derive(actix::Message)]
@@ -50,7 +57,8 @@ struct NotYet {
 #[rtype(result = "()")]
 pub(super) struct Ended {
     pub(super) route: usize,
-    pub(super) translator: usize,
+    /// Which of the far translators; none for the near one.
+    pub(super) translator: Option<usize>,
     pub(super) flight: Flight,
     /// How; none when the translator fell over it.
     pub(super) end: Option<CallEnd>,
@@ -281,6 +289,10 @@ impl TaskManagerActor {
         let mut items = Vec::with_capacity(pack.len());
         let mut numbers = Vec::with_capacity(pack.len());
         let pair = pack[0].bucket.pair.clone();
+        let awaited = match pack[0].bucket.class {
+            Class::Interactive => Awaited::BySomebody,
+            Class::High | Class::Normal | Class::Low => Awaited::ByNobody,
+        };
         for work in pack {
             if let Some(item) = self.claim(work) {
                 numbers.push(item.token);
@@ -298,7 +310,7 @@ impl TaskManagerActor {
             timeout: self.config.timeout,
         };
         let flight = Flight::new(numbers, &self.book, &self.lost, self.slots.take());
-        self.send(route, job, flight);
+        self.send(route, awaited, job, flight);
     }
 
     /// Puts work into the book as being in a call.
@@ -326,12 +338,18 @@ impl TaskManagerActor {
         Some(item)
     }
 
-    fn send(&mut self, route: usize, job: Job, flight: Flight) {
-        let translators = 0..self.peers.translators.len();
+    fn send(&mut self, route: usize, awaited: Awaited, job: Job, flight: Flight) {
+        let Translators { near, far } = &self.peers.translators;
         let load = |translator: &usize| self.state.calls.get(translator).copied().unwrap_or(0);
-        let translator = translators.min_by_key(load).unwrap_or(0);
-        *self.state.calls.entry(translator).or_default() += 1;
-        let sending = self.peers.translators[translator].send(Translate(job));
+        let idlest = (0..far.len()).min_by_key(load);
+        let translator = idlest.filter(|_| awaited == Awaited::ByNobody);
+        let sending = match translator {
+            Some(translator) => far[translator].send(Translate(job)),
+            None => near.send(Translate(job)),
+        };
+        if let Some(translator) = translator {
+            *self.state.calls.entry(translator).or_default() += 1;
+        }
         let own = self.own.clone();
         actix_rt::spawn(async move {
             let end = sending.await.ok();

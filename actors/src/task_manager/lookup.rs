@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use log::warn;
 
-use super::work::{Subject, Work};
+use super::work::{Subject, Work, stand_of};
 use super::{Place, TaskManagerActor, expired};
 use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usage};
 use crate::failpoints;
@@ -51,9 +51,9 @@ impl TaskManagerActor {
             if self.state.places.contains_key(&record.task.id) {
                 continue;
             }
-            let work = Work::of_task(self.store.token(), record);
-            if self.state.windows.admit(&work.bucket, work.position) == Room::Yes {
-                works.push(work);
+            let (bucket, position) = stand_of(&record);
+            if self.state.windows.admit(&bucket, position) == Room::Yes {
+                works.push(Work::of_task(self.store.token(), record, bucket));
             }
         }
         self.look_up(works);
@@ -402,9 +402,9 @@ impl Handler<Loaded> for TaskManagerActor {
             // Only what a fall left behind may be under way without a place.
             let is_held = self.epoch > 1 && self.is_held(id);
             if !self.state.places.contains_key(&id) && !is_held {
-                let work = Work::of_task(self.store.token(), record);
-                self.state.windows.hold(&work.bucket);
-                works.push(work);
+                let (bucket, _) = stand_of(&record);
+                self.state.windows.hold(&bucket);
+                works.push(Work::of_task(self.store.token(), record, bucket));
             }
         }
         self.look_up(works);

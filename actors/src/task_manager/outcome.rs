@@ -39,7 +39,7 @@ impl Handler<Ended> for TaskManagerActor {
             mut flight,
             end,
         } = ended;
-        if let Some(calls) = self.state.calls.get_mut(&translator) {
+        if let Some(calls) = translator.and_then(|far| self.state.calls.get_mut(&far)) {
             *calls = calls.saturating_sub(1);
         }
         match end {
@@ -157,7 +157,7 @@ impl TaskManagerActor {
             Vec::new()
         };
         let accepted = record.task.request.accepted_at;
-        self.record("system", "task", at.since(accepted));
+        self.record(&self.system, "task", at.since(accepted));
         record.ended = Some(ports::Ended::Completed(finished));
         self.tell(&record);
         let held = record.token;

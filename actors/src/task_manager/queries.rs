@@ -8,7 +8,7 @@ use log::error;
 use tokio::sync::oneshot;
 
 use super::book::After;
-use super::work::{Subject, Work};
+use super::work::{Subject, Work, stand_of};
 use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, TaskId};
 use crate::logic::lifecycle::{Lifecycle, Step};
@@ -105,11 +105,7 @@ impl TaskManagerActor {
         }
         // On disk alone, or on its way through the cache, which then finds it gone.
         if self.state.places.remove(&id).is_some() {
-            self.state.windows.leave(&crate::domain::Bucket {
-                class: stored.task.request.class,
-                flow: stored.task.request.flow.clone(),
-                pair: stored.task.pair(),
-            });
+            self.state.windows.leave(&stand_of(&stored).0);
         }
         self.fail(stored, failure);
         Ok(())

@@ -71,14 +71,9 @@ pub(super) struct Live {
 
 impl Work {
     /// The work of a task that waits in the queue.
-    pub(super) fn of_task(number: Token, record: TaskRecord) -> Self {
+    pub(super) fn of_task(number: Token, record: TaskRecord, bucket: Bucket) -> Self {
         let task = &record.task;
         let request = &task.request;
-        let bucket = Bucket {
-            class: request.class,
-            flow: request.flow.clone(),
-            pair: task.pair(),
-        };
         let position = Position::new(request.deadline, task.id);
         let text = Arc::new(protect(&request.text));
         let context = request.context.clone();
@@ -143,6 +138,17 @@ impl Work {
             Subject::Now { call, .. } => call.is_over(),
         }
     }
+}
+
+/// Where a task stands in the queue: its bucket, and its place there.
+pub(super) fn stand_of(record: &TaskRecord) -> (Bucket, Position) {
+    let request = &record.task.request;
+    let bucket = Bucket {
+        class: request.class,
+        flow: request.flow.clone(),
+        pair: record.task.pair(),
+    };
+    (bucket, Position::new(request.deadline, record.task.id))
 }
 
 /// The key by which a text's translation is known.

@@ -59,18 +59,22 @@ pub(super) async fn submits(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
         priority: "normal".into(),
         limit: LOAD_LIMIT,
     };
-    let taken = take_in(bench, row, |socket| Job::Submits(bulk(socket))).await?;
+    let (taken, service_seconds) = take_in(bench, row, |socket| Job::Submits(bulk(socket))).await?;
     let submits_a_second = rate(taken.n_acknowledged, taken.taken);
     if bench.fdatasync_ms <= FAST_DISK_MS {
         row.aimed("submits", submits_a_second, "/s", Target::AtLeast(20_000.0));
         let p99_ms = taken.calls.p99_us / 1_000.0;
         row.aimed("acknowledged, p99", p99_ms, "ms", Target::AtMost(15.0));
     } else {
-        let wanted = 0.7 * N_SUBMITTERS as f64 * 1_000.0 / bench.fdatasync_ms;
+        // What 64 clients can get out of a slow disk; a faster one is not asked for more than
+        // the best.
+        let disk_allows = 0.7 * N_SUBMITTERS as f64 * 1_000.0 / bench.fdatasync_ms;
+        let wanted = disk_allows.min(20_000.0);
         row.aimed("submits", submits_a_second, "/s", Target::AtLeast(wanted));
         row.figure("acknowledged, p99", taken.calls.p99_us / 1_000.0, "ms");
     }
     row.figure("acknowledged, median", taken.calls.p50_us / 1_000.0, "ms");
+    write_processor_times(row, &taken, service_seconds);
     Ok(())
 }
 
@@ -80,7 +84,7 @@ pub(super) async fn lines(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         "{N_LINE_CLIENTS} clients, 1,000 lines a call, {} distinct texts, provider paused",
         bench.sizes.n_lines
     );
-    let taken = take_in(bench, row, |socket| {
+    let (taken, service_seconds) = take_in(bench, row, |socket| {
         Job::Lines(Bulk {
             socket,
             n_clients: N_LINE_CLIENTS,
@@ -92,15 +96,18 @@ pub(super) async fn lines(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     .await?;
     let lines_a_second = rate(taken.n_acknowledged, taken.taken);
     row.aimed("lines", lines_a_second, "/s", Target::AtLeast(40_000.0));
+    write_processor_times(row, &taken, service_seconds);
     Ok(())
 }
 
 /// Hands in texts while the provider rests, counts them, and lets them be finished.
+///
+/// Returns what came of them, and the processor time of the service while they came in.
 async fn take_in(
     bench: &Bench,
     row: &mut Row,
     job: impl FnOnce(std::path::PathBuf) -> Job,
-) -> anyhow::Result<BulkOutcome> {
+) -> anyhow::Result<(BulkOutcome, f64)> {
     let provider = bench.provider(Duration::ZERO).await?;
     let folder = bench.data_folder()?;
     let service = bench
@@ -109,7 +116,7 @@ async fn take_in(
     service.pause().await?;
     let processor_before = service.processor_seconds()?;
     let taken = bench.hand_in(job(service.socket().to_owned())).await?;
-    let processor_seconds = service.processor_seconds()? - processor_before;
+    let service_seconds = service.processor_seconds()? - processor_before;
     let n_stored = service.n_open().await?;
     let n_known = service.n_known(&taken.sample).await?;
     let n_calls = counts(&provider).await?.calls;
@@ -136,18 +143,16 @@ async fn take_in(
         ],
     );
     count_refusals(row, &taken);
-    let n = taken.n_acknowledged;
-    row.figure(
-        "processor: service",
-        each_us(processor_seconds, n),
-        "µs/text",
-    );
-    row.figure(
-        "processor: load",
-        each_us(taken.processor_seconds, n),
-        "µs/text",
-    );
-    Ok(taken)
+    Ok((taken, service_seconds))
+}
+
+fn write_processor_times(row: &mut Row, taken: &BulkOutcome, service_seconds: f64) {
+    for (name, seconds) in [
+        ("processor: service", service_seconds),
+        ("processor: load", taken.processor_seconds),
+    ] {
+        row.figure(name, each_us(seconds, taken.n_acknowledged), "µs/text");
+    }
 }
 
 /// Measures from the first submit to the last completion.
@@ -288,6 +293,6 @@ fn count_refusals(row: &mut Row, taken: &BulkOutcome) {
         row.conditions += &format!("; first refusal: {refusal}");
     }
     if taken.n_busy > 0 {
-        row.figure("answered 503 and tried again", taken.n_busy as f64, "calls");
+        row.figure("answered 503", taken.n_busy as f64, "times");
     }
 }

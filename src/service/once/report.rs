@@ -20,7 +20,7 @@ const PAGE: usize = 1_000;
 
 /// What one run of `once` did.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(in crate::service) struct Report {
     sources: Vec<SourceLine>,
     outlets: Vec<OutletLine>,
     providers: Vec<ProviderLine>,
@@ -113,7 +113,7 @@ impl Report {
     }
 
     /// Whether nothing failed and nothing is left; what waits for a person is neither.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(in crate::service) fn is_clean(&self) -> bool {
         self.tasks.failed == 0
             && self.tasks.left == 0
             && self.sources.iter().all(|source| source.error.is_none())

@@ -14,40 +14,54 @@ const TRY_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Ballast {
     path: PathBuf,
     size: u64,
-    is_there: bool,
+    room: Room,
     tried_at: Option<Instant>,
 }
 
+/// How the room that is kept back stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// It has not been taken yet, for which a start does not wait.
+    NotYet,
+    /// It is kept back.
+    Kept,
+    /// It was given up, and new work has to wait until it is back.
+    GivenUp,
+}
+
 impl Ballast {
-    /// Takes the room, if there is enough; a size of 0 means to keep nothing back.
+    /// The room as an earlier start left it; a size of 0 means to keep nothing back.
     pub(super) fn new(path: PathBuf, size: u64) -> Self {
         let mut ballast = Self {
             path,
             size,
-            is_there: false,
+            room: Room::NotYet,
             tried_at: None,
         };
         if size == 0 {
             ballast.remove();
         } else if fs::metadata(&ballast.path).is_ok_and(|found| found.len() == size) {
-            ballast.is_there = true;
-        } else {
-            ballast.restore();
+            ballast.room = Room::Kept;
         }
         ballast
     }
 
     /// Whether the room was given up and new work has to wait until it is back.
-    pub(super) const fn is_gone(&self) -> bool {
-        self.size > 0 && !self.is_there
+    pub(super) fn is_gone(&self) -> bool {
+        self.size > 0 && self.room == Room::GivenUp
+    }
+
+    /// Whether there is room to be taken when there is time for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.size > 0 && self.room != Room::Kept
     }
 
     /// Gives the room up; tells whether there was any.
     pub(super) fn release(&mut self) -> bool {
-        if !self.is_there {
+        if self.room != Room::Kept {
             return false;
         }
-        self.is_there = false;
+        self.room = Room::GivenUp;
         self.tried_at = Some(Instant::now());
         warn!(path:% = self.path.display(); "disk full, ballast given up");
         self.remove()
@@ -56,13 +70,13 @@ impl Ballast {
     /// Takes the room back if there is enough of it again, at most once in five seconds.
     pub(super) fn restore(&mut self) {
         let is_too_early = self.tried_at.is_some_and(|at| at.elapsed() < TRY_EVERY);
-        if !self.is_gone() || is_too_early {
+        if !self.is_wanted() || is_too_early {
             return;
         }
         self.tried_at = Some(Instant::now());
         match self.write() {
             Ok(()) => {
-                self.is_there = true;
+                self.room = Room::Kept;
                 info!(path:% = self.path.display(); "ballast taken");
             }
             Err(error) => {

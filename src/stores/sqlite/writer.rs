@@ -89,7 +89,7 @@ impl<'c> Writer<'c> {
 
     fn serve(mut self) {
         loop {
-            let has_chores = self.n_logged > 0 || self.ballast.is_gone();
+            let has_chores = self.n_logged > 0 || self.ballast.is_wanted();
             match self.shared.queue.next(GROUP, has_chores.then_some(REST)) {
                 Next::Group(group) => self.write(group),
                 Next::Idle => self.rest(),
@@ -121,7 +121,9 @@ impl<'c> Writer<'c> {
 
     /// New work has to wait while the room kept back is in use; what is under way may end.
     fn refuse_intake_without_ballast(&mut self, group: Vec<Write>) -> Vec<Write> {
-        self.ballast.restore();
+        if self.ballast.is_gone() {
+            self.ballast.restore();
+        }
         if !self.ballast.is_gone() {
             return group;
         }

@@ -1,0 +1,193 @@
+//! Orders, figures, health, and who may ask over TCP.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use actix_rt::test;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::fakes::{Answer, served};
+use crate::control::Command;
+
+#[test]
+async fn a_name_is_found_wherever_it_is_known() {
+    let served = served(None);
+    for (name, wanted) in [
+        ("news", "pause source news"),
+        ("groq", "Pause lane groq"),
+        ("es", "pause outlet es"),
+    ] {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        assert_eq!(served.post("/v1/control/pause", &body).await.status, 200);
+        let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
+        assert_eq!(orders, [wanted]);
+    }
+    served.post("/v1/control/resume", "").await;
+    let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
+    assert_eq!(
+        orders,
+        ["resume source all", "Resume lane all", "resume outlet all"]
+    );
+    assert_eq!(
+        served
+            .post("/v1/control/poll", r#"{"name":"es"}"#)
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        served
+            .post("/v1/control/poll", r#"{"name":"news"}"#)
+            .await
+            .status,
+        200
+    );
+}
+
+#[test]
+async fn a_drained_service_is_not_ready_until_resumed() {
+    let served = served(None);
+    assert_eq!(served.get("/readyz").await.json()["status"], "ready");
+    served.post("/v1/control/drain", "").await;
+    let drained = served.get("/readyz").await;
+    assert_eq!(
+        (drained.status, served.get("/healthz").await.status),
+        (503, 200)
+    );
+    served.post("/v1/control/resume", "").await;
+    assert_eq!(served.get("/readyz").await.status, 200);
+}
+
+#[test]
+async fn what_goes_wrong_makes_the_service_degraded_with_the_reason() {
+    let served = served(None);
+    let paused = ["failing".to_owned(), "unknown".to_owned()];
+    served.memory.lock().expect("free").paused.extend(paused);
+    let ready = served.get("/readyz").await;
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (200, &json!("degraded"))
+    );
+    let why = ready.json()["why"].to_string();
+    assert!(
+        why.contains("source news fails: no route") && why.contains("open fate"),
+        "{why}"
+    );
+}
+
+#[test]
+async fn orders_to_the_service_wait_for_its_word() {
+    let mut served = served(None);
+    let mut commands = std::mem::replace(&mut served.commands, tokio::sync::mpsc::channel(1).1);
+    let service = actix_rt::spawn(async move {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Reload(reply) => drop(reply.send(Err("no key `x`".into()))),
+                Command::Stop(reply) => drop(reply.send(())),
+            }
+        }
+    });
+    let reload = served.post("/v1/control/reload", "").await;
+    assert_eq!(reload.status, 422);
+    assert!(reload.body.contains("no key `x`"), "{}", reload.body);
+    assert_eq!(served.post("/v1/control/stop", "").await.status, 200);
+    service.abort();
+}
+
+#[test]
+async fn status_and_figures_have_their_fixed_names() {
+    let served = served(None);
+    let status = served.get("/v1/status").await.json();
+    assert_eq!(status["version"], "1.2.3");
+    assert_eq!(status["uptime_s"], 60.0);
+    assert_eq!(status["sources"][0]["lag_s"], 1.5);
+    assert_eq!(status["lanes"][0]["windows"][0]["known_by"], "settings");
+    assert_eq!(status["queue"]["Queued"], 3);
+    assert_eq!(status["queue"]["RateLimited"], 0);
+    assert_eq!(status["cache"]["entries"], 5);
+
+    let metrics = served.get("/v1/metrics").await.json();
+    assert_eq!(metrics["services"][0]["p90_ms"], 20.0);
+    assert_eq!(
+        metrics["tasks"],
+        json!({"submitted": 6, "completed": 2, "failed": 1})
+    );
+    assert!(metrics["rss_bytes"].as_u64() > Some(0));
+
+    let page = served.get("/metrics").await;
+    assert!(page.head.contains("text/plain; version=0.0.4"));
+    for line in [
+        "# TYPE babelfeed_calls_total counter",
+        "babelfeed_calls_total{service=\"groq\"} 12",
+        "babelfeed_call_duration_seconds{service=\"groq\",quantile=\"0.5\"} 0.01",
+        "babelfeed_tasks{state=\"Queued\"} 3",
+    ] {
+        assert!(
+            page.body.lines().any(|found| found == line),
+            "{line} in {}",
+            page.body
+        );
+    }
+}
+
+#[test]
+async fn the_cache_is_warmed_in_the_background_and_forgotten() {
+    let served = served(None);
+    let warm = r#"{"texts":["one","bad","two"],"target":"es"}"#;
+    let answer = served.post("/v1/cache/warm", warm).await;
+    assert_eq!((answer.status, answer.json()), (202, json!({"texts": 3})));
+    // Warming runs on the server's thread; it asks once, leaves the refused text out, asks again.
+    while served.memory.lock().expect("free").orders.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        served.memory.lock().expect("free").orders,
+        ["warm 3", "warm 2"]
+    );
+    let clear = super::fakes::call("DELETE", "/v1/cache", "application/json", "");
+    assert_eq!(super::fakes::raw(&served.socket, &clear).await.status, 200);
+}
+
+#[test]
+async fn tcp_needs_the_token_for_all_but_health() {
+    let served = served(Some("open sesame"));
+    let ask = async |path: &str, token: &str| {
+        let address = served.running.tcp().expect("an address");
+        let mut connection = TcpStream::connect(address).await.expect("a server");
+        let call = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {token}\r\n\r\n"
+        );
+        connection
+            .write_all(call.as_bytes())
+            .await
+            .expect("a reader");
+        let mut answer = Vec::new();
+        connection
+            .read_to_end(&mut answer)
+            .await
+            .expect("an answer");
+        Answer::parse(&answer)
+    };
+    assert_eq!(ask("/v1/status", "Bearer open sesame").await.status, 200);
+    assert_eq!(ask("/healthz", "").await.status, 200);
+    for token in ["", "Bearer", "Bearer open", "Basic open sesame"] {
+        for path in ["/v1/status", "/metrics", "/nowhere"] {
+            let answer = ask(path, token).await;
+            assert_eq!(answer.status, 401, "{path} with `{token}`");
+            assert_eq!(answer.json()["status"], 401);
+        }
+    }
+}
+
+#[test]
+async fn the_socket_is_the_owners_and_goes_at_the_stop() {
+    let served = served(None);
+    let mode = std::fs::metadata(&served.socket)
+        .expect("a socket")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    served.running.stop().await;
+    assert!(!served.socket.exists());
+}

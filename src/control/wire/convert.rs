@@ -1,0 +1,251 @@
+//! Makes what goes over the socket from nouns and views.
+
+use std::fmt::Display;
+
+use babelfeed_actors::domain::{PublicationState, State, Timestamp};
+use babelfeed_actors::messages::{
+    CacheView, Event, LaneView, OutletView, SourceView, TaskView, WindowView,
+};
+use babelfeed_actors::ports::{Ended, PublicationRecord};
+
+use super::{
+    Cache, Entry, Happened, Lane, Outlet, Part, Publication, Request, Source, Task, TaskError,
+    TaskResult, Window,
+};
+
+/// A time as people write it; what lies past the calendar is its end.
+fn time(at: Timestamp) -> String {
+    const LAST: i64 = 253_402_300_799_999;
+    Timestamp::from_millis(at.as_millis().min(LAST)).to_string()
+}
+
+fn text(value: impl Display) -> String {
+    value.to_string()
+}
+
+impl Request {
+    /// The request that these tasks belong to; none without tasks.
+    pub(in crate::control) fn of(views: &[TaskView]) -> Option<Self> {
+        use babelfeed_actors::domain::Origin;
+        let request = &views.first()?.record.task.request;
+        let key = match &request.origin {
+            Origin::Client { key } => key.as_ref().map(text),
+            Origin::Post { post, .. } => Some(text(post)),
+        };
+        Some(Self {
+            id: text(request.id),
+            key,
+            text: text(&request.text),
+            source: request.source.as_ref().map(text),
+            tasks: views.iter().map(Task::from).collect(),
+        })
+    }
+}
+
+impl From<&TaskView> for Task {
+    fn from(view: &TaskView) -> Self {
+        let record = &view.record;
+        let (result, error) = match &record.ended {
+            None => (None, None),
+            Some(Ended::Completed(translation)) => (Some(TaskResult::from(translation)), None),
+            Some(Ended::Failed(failure)) => (None, Some(TaskError::from(failure))),
+        };
+        Self {
+            id: text(record.task.id),
+            request: text(record.task.request.id),
+            source: record.task.request.source.as_ref().map(text),
+            target: text(&record.task.target),
+            state: record.lifecycle.state().name().into(),
+            attempts: record.lifecycle.attempts(),
+            history: record.lifecycle.history().iter().map(Entry::from).collect(),
+            result,
+            error,
+            publications: view.publications.iter().map(Publication::from).collect(),
+        }
+    }
+}
+
+impl From<&babelfeed_actors::logic::lifecycle::Entry> for Entry {
+    fn from(entry: &babelfeed_actors::logic::lifecycle::Entry) -> Self {
+        Self {
+            state: entry.state.name().into(),
+            at: time(entry.at),
+            attempt: entry.attempt,
+            why: entry.why.as_ref().map(text),
+        }
+    }
+}
+
+impl From<&babelfeed_actors::domain::Translation> for TaskResult {
+    fn from(translation: &babelfeed_actors::domain::Translation) -> Self {
+        Self {
+            text: text(&translation.text),
+            provider: text(&translation.provider),
+            model: text(&translation.model),
+            cached: translation.cached,
+            tokens_in: translation.usage.tokens_in,
+            tokens_out: translation.usage.tokens_out,
+            cost_usd: translation.usage.cost_usd,
+        }
+    }
+}
+
+impl From<&babelfeed_actors::domain::Failure> for TaskError {
+    fn from(failure: &babelfeed_actors::domain::Failure) -> Self {
+        Self {
+            kind: failure.kind.name().into(),
+            detail: text(&failure.detail),
+        }
+    }
+}
+
+impl From<&PublicationRecord> for Publication {
+    fn from(record: &PublicationRecord) -> Self {
+        let publication = &record.publication;
+        let open = publication.parts.iter().position(|part| part.id.is_none());
+        let part = |(index, part): (usize, &babelfeed_actors::domain::Part)| Part {
+            id: part.id.as_ref().map(text),
+            url: part.url.as_ref().map(text),
+            state: part_state(record.state, part.id.is_some(), open == Some(index))
+                .name()
+                .into(),
+            text: text(&part.text),
+        };
+        Self {
+            id: text(publication.id),
+            task: text(publication.id.task()),
+            outlet: text(&publication.outlet),
+            state: record.state.name().into(),
+            language: text(&publication.language),
+            at: time(record.at),
+            parts: publication.parts.iter().enumerate().map(part).collect(),
+            why: record.why.as_ref().map(text),
+        }
+    }
+}
+
+/// Where one part stands: what is out is out, the first that is not bears the publication's
+/// state, and the later ones have not begun.
+fn part_state(whole: PublicationState, is_out: bool, is_next: bool) -> PublicationState {
+    use PublicationState::{Deleted, Planned, Published, Sending, Unknown};
+    match whole {
+        Deleted | Published => whole,
+        _ if is_out => Published,
+        Sending | Unknown if !is_next => Planned,
+        _ => whole,
+    }
+}
+
+impl From<&SourceView> for Source {
+    fn from(view: &SourceView) -> Self {
+        Self {
+            name: text(&view.name),
+            kind: view.kind.into(),
+            state: view.state.name().into(),
+            last_poll: view.last_poll.map(time),
+            lag_s: view.lag.map(|lag| lag.as_secs_f64()),
+            error: view.error.clone(),
+            seen: view.seen,
+            new: view.new,
+        }
+    }
+}
+
+impl From<&LaneView> for Lane {
+    fn from(view: &LaneView) -> Self {
+        Self {
+            name: text(&view.name),
+            windows: view.windows.iter().map(Window::from).collect(),
+            waiting: view.waiting,
+            in_flight: view.in_flight,
+            parked_until: view.parked_until.map(time),
+            why: view.why.map(text),
+            usd_today: view.usd_today,
+        }
+    }
+}
+
+impl From<&WindowView> for Window {
+    fn from(view: &WindowView) -> Self {
+        Self {
+            unit: view.unit.into(),
+            per: view.per.into(),
+            limit: view.limit,
+            used: view.used,
+            resets_at: view.resets_at.map(time),
+            known_by: view.known_by.into(),
+        }
+    }
+}
+
+impl From<&OutletView> for Outlet {
+    fn from(view: &OutletView) -> Self {
+        Self {
+            name: text(&view.name),
+            kind: view.kind.into(),
+            language: text(&view.language),
+            state: view.state.into(),
+            waiting: view.waiting,
+            unknown: view.unknown,
+            published: view.published,
+            refused: view.refused,
+            error: view.error.clone(),
+        }
+    }
+}
+
+impl From<CacheView> for Cache {
+    fn from(view: CacheView) -> Self {
+        Self {
+            entries: view.entries,
+            bytes: view.bytes,
+            hits: view.hits,
+            misses: view.misses,
+            joined: view.joined,
+        }
+    }
+}
+
+impl Happened {
+    /// The event's name and what it says.
+    pub(in crate::control) fn of(event: &Event) -> (&'static str, Self) {
+        let (name, id, state, at, why) = match event {
+            Event::Task { id, state, at, why } => ("task", text(id), State::name(*state), at, why),
+            Event::Publication { id, state, at, why } => (
+                "publication",
+                text(id),
+                PublicationState::name(*state),
+                at,
+                why,
+            ),
+        };
+        let happened = Self {
+            id,
+            state: state.into(),
+            at: time(*at),
+            why: why.as_ref().map(text),
+        };
+        (name, happened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_is_the_end_of_the_calendar() {
+        assert_eq!(
+            time(Timestamp::from_millis(i64::MAX)),
+            "9999-12-31T23:59:59.999Z"
+        );
+    }
+
+    #[test]
+    fn only_the_next_part_bears_an_open_fate() {
+        use PublicationState::{Planned, Published, Unknown};
+        assert_eq!(part_state(Unknown, true, false), Published);
+        assert_eq!(part_state(Unknown, false, true), Unknown);
+        assert_eq!(part_state(Unknown, false, false), Planned);
+    }
+}

@@ -1,0 +1,50 @@
+//! Forgets tasks that ended long ago, so that the store does not grow for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::ports::Clock;
+use log::{info, warn};
+use tokio::time::sleep;
+
+use crate::stores::SqliteStore;
+
+/// How often is looked for what can be forgotten.
+const EVERY: Duration = Duration::from_secs(600);
+/// The most tasks that are forgotten by one commit, so that others do not wait for long.
+const PAGE: usize = 500;
+/// How long others have the writer for themselves between two pages.
+const REST: Duration = Duration::from_millis(50);
+
+/// Forgets, now and then, what ended longer ago than `keep`.
+pub(super) async fn prune_every(store: SqliteStore, clock: Arc<dyn Clock>, keep: Duration) {
+    loop {
+        sleep(EVERY).await;
+        let before = earlier(clock.wall(), keep);
+        let mut n_forgotten = 0;
+        loop {
+            match store.prune(before, PAGE).await {
+                Ok(n_page) => {
+                    n_forgotten += n_page;
+                    if n_page < PAGE {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    warn!(cause:% = error; "old tasks were not forgotten");
+                    break;
+                }
+            }
+            sleep(REST).await;
+        }
+        if n_forgotten > 0 {
+            info!(tasks = n_forgotten; "old tasks forgotten");
+        }
+    }
+}
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(by))
+}
