@@ -88,7 +88,11 @@ fn so_many_calls_at_once_and_no_more_are_in_flight() {
         // Bulk work fills three of four slots, so the urgent text needs to wait for none.
         assert!(answer.await.expect("heard").is_ok());
         assert_eq!(finish(&handles, &ids).await, 300);
-        assert!(begun.elapsed() < Duration::from_secs(105), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(105),
+            "{:?}",
+            begun.elapsed()
+        );
         assert_eq!(provider.most_in_flight(), 4);
         assert_eq!(in_flight(&handles).await, 0);
     });
@@ -98,7 +102,11 @@ fn so_many_calls_at_once_and_no_more_are_in_flight() {
 fn after_a_bounce_at_most_one_call_begins_before_the_wait_is_over() {
     world::run(73, async |mut world: World| {
         journal::listen();
-        let provider = alone(&mut world, Duration::from_millis(100), LaneLimits::default());
+        let provider = alone(
+            &mut world,
+            Duration::from_millis(100),
+            LaneLimits::default(),
+        );
         provider.then(ProviderFault::Error(ProviderError::RateLimited {
             wait: Some(Duration::from_secs(20)),
             detail: "429".into(),
@@ -113,7 +121,12 @@ fn after_a_bounce_at_most_one_call_begins_before_the_wait_is_over() {
         assert!(provider.n_calls() <= n_calls + 1, "{}", provider.n_calls());
         let state = find(&handles, ids[0]).await.record.lifecycle.state();
         assert_eq!(state, State::RateLimited);
-        let depth = handles.depth.send(Depth).await.expect("heard").expect("read");
+        let depth = handles
+            .depth
+            .send(Depth)
+            .await
+            .expect("heard")
+            .expect("read");
         assert!(depth.rate_limited > 40, "{depth:?}");
         let lanes = handles.lanes.send(Lanes).await.expect("heard");
         assert_eq!(lanes[0].why, Some("refused by its limit"));
@@ -133,14 +146,23 @@ fn permits_come_back_from_panics_timeouts_and_cancelled_tasks() {
             ..LaneLimits::default()
         };
         let provider = alone(&mut world, Duration::from_millis(100), limits);
-        for fault in [ProviderFault::Panic, ProviderFault::Hang, ProviderFault::Panic] {
+        for fault in [
+            ProviderFault::Panic,
+            ProviderFault::Hang,
+            ProviderFault::Panic,
+        ] {
             provider.then(fault);
             provider.then_well();
         }
         arm("translator.handler", 1);
         let handles = world.start();
         let ids = hand_in(&handles, texts(100), "es").await;
-        handles.cancel.send(Cancel(ids[50])).await.expect("heard").expect("cancelled");
+        handles
+            .cancel
+            .send(Cancel(ids[50]))
+            .await
+            .expect("heard")
+            .expect("cancelled");
         assert_eq!(finish(&handles, &ids).await, 99);
         assert_eq!(ending(&handles, ids[50]).await, "cancelled");
         pass(Duration::from_secs(200)).await;
@@ -155,7 +177,11 @@ fn permits_come_back_from_panics_timeouts_and_cancelled_tasks() {
 fn a_provider_that_is_away_for_ten_minutes_costs_no_task() {
     world::run(75, async |mut world: World| {
         journal::listen();
-        let provider = alone(&mut world, Duration::from_millis(100), LaneLimits::default());
+        let provider = alone(
+            &mut world,
+            Duration::from_millis(100),
+            LaneLimits::default(),
+        );
         provider.always(Some(ProviderFault::Error(ProviderError::Unreachable {
             detail: "no connection".into(),
         })));
@@ -241,7 +267,11 @@ fn what_one_provider_refuses_or_does_not_speak_another_does() {
 #[test]
 fn without_any_provider_for_a_pair_every_task_fails_by_name() {
     world::run(78, async |mut world: World| {
-        let provider = alone(&mut world, Duration::from_millis(100), LaneLimits::default());
+        let provider = alone(
+            &mut world,
+            Duration::from_millis(100),
+            LaneLimits::default(),
+        );
         provider.always(Some(ProviderFault::Error(ProviderError::Unsupported {
             detail: "no".into(),
         })));
@@ -259,7 +289,11 @@ fn without_any_provider_for_a_pair_every_task_fails_by_name() {
 #[test]
 fn a_text_that_fails_every_time_ends_with_its_attempts() {
     world::run(79, async |mut world: World| {
-        let provider = alone(&mut world, Duration::from_millis(100), LaneLimits::default());
+        let provider = alone(
+            &mut world,
+            Duration::from_millis(100),
+            LaneLimits::default(),
+        );
         let handles = world.start();
         // Something else goes well in between, so the failures are not the lane's.
         for _ in 0..world.config.max_attempts {
@@ -315,7 +349,11 @@ fn a_deadline_ends_a_task_wherever_it_stands_and_a_late_answer_is_known() {
         pass(Duration::from_secs(3)).await;
         assert_eq!(ending(&handles, late).await, "expired");
         pass(Duration::from_secs(10)).await;
-        assert_eq!(ending(&handles, late).await, "expired", "late answers change nothing");
+        assert_eq!(
+            ending(&handles, late).await,
+            "expired",
+            "late answers change nothing"
+        );
         let n_calls = provider.n_calls();
         let again = due_in(&handles, "Late.", long).await;
         assert_eq!(finish(&handles, &[again]).await, 1);

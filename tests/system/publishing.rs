@@ -54,13 +54,26 @@ fn publications_go_out_in_the_order_of_their_requests() {
         outlet.delay(Duration::from_millis(50));
         let handles = world.start();
         let pause = PauseOutlet(Some("es".into()));
-        handles.pause_outlet.send(pause).await.expect("heard").expect("known");
+        handles
+            .pause_outlet
+            .send(pause)
+            .await
+            .expect("heard")
+            .expect("known");
         let ids = publish(&handles, texts(200), "es").await;
         assert_eq!(finish(&handles, &ids).await, 200);
         pass(Duration::from_secs(5)).await;
-        assert_eq!((outlet.out().len(), view(&handles, "es").await.state), (0, "paused"));
+        assert_eq!(
+            (outlet.out().len(), view(&handles, "es").await.state),
+            (0, "paused")
+        );
         let resume = ResumeOutlet(None);
-        handles.resume_outlet.send(resume).await.expect("heard").expect("known");
+        handles
+            .resume_outlet
+            .send(resume)
+            .await
+            .expect("heard")
+            .expect("known");
         settle(&handles).await;
         assert_eq!(outlet.texts(), translated(200).collect::<Vec<_>>());
         let unknown = handles.pause_outlet.send(PauseOutlet(Some("xx".into())));
@@ -85,7 +98,10 @@ fn the_parts_of_a_publication_are_a_chain() {
         assert_eq!(record.state, PublicationState::Published);
         let out = outlet.out();
         let parts: Vec<usize> = out.iter().map(|out| out.part).collect();
-        assert_eq!(parts, (0..record.publication.parts.len()).collect::<Vec<_>>());
+        assert_eq!(
+            parts,
+            (0..record.publication.parts.len()).collect::<Vec<_>>()
+        );
         assert!(parts.len() > 4, "{parts:?}");
         for (part, out) in record.publication.parts.iter().zip(&out) {
             assert_eq!(part.id.as_ref(), Some(&out.id));
@@ -110,7 +126,10 @@ fn nothing_is_sent_before_the_limit_is_known() {
         let ids = publish(&handles, ["Word ".repeat(30).trim().to_owned()], "es").await;
         assert_eq!(finish(&handles, &ids).await, 1);
         pass(Duration::from_secs(10)).await;
-        assert_eq!((outlet.n_calls(), view(&handles, "es").await.state), (0, "failing"));
+        assert_eq!(
+            (outlet.n_calls(), view(&handles, "es").await.state),
+            (0, "failing")
+        );
         settle(&handles).await;
         assert!(outlet.texts().iter().all(|text| text.chars().count() <= 40));
         assert_eq!(outlet.texts().join(" ").matches("Word").count(), 30);
@@ -149,7 +168,11 @@ fn every_fault_ends_with_each_part_out_once() {
             settle(&handles).await;
             assert_out_once(&outlet, translated(25));
             let view = view(&handles, "es").await;
-            assert_eq!((view.published, view.unknown, view.refused), (25, 0, 0), "{fault:?}");
+            assert_eq!(
+                (view.published, view.unknown, view.refused),
+                (25, 0, 0),
+                "{fault:?}"
+            );
             assert_eq!((view.state, view.error), ("ready", None), "{fault:?}");
         });
     }
@@ -172,10 +195,17 @@ fn a_rejected_publication_is_refused_until_a_person_retries_it() {
         assert_eq!(outlet.texts(), translated(3).skip(1).collect::<Vec<_>>());
 
         let retry = RetryPublication(record.publication.id);
-        handles.retry_publication.send(retry).await.expect("heard").expect("done");
+        handles
+            .retry_publication
+            .send(retry)
+            .await
+            .expect("heard")
+            .expect("done");
         settle(&handles).await;
         assert_out_once(&outlet, translated(3));
-        let again = handles.retry_publication.send(RetryPublication(record.publication.id));
+        let again = handles
+            .retry_publication
+            .send(RetryPublication(record.publication.id));
         let conflict = PublicationError::Conflict(PublicationState::Published);
         assert_eq!(again.await.expect("heard"), Err(conflict));
     });
@@ -222,7 +252,11 @@ fn an_unknown_fate_is_looked_up_until_it_can_be_told() {
         assert_eq!(outlet.n_read_backs(), 0, "within its quiet");
         pass(Duration::from_secs(2)).await;
         assert_eq!(outlet.n_read_backs(), 1);
-        assert_eq!(view(&handles, "es").await.unknown, 1, "still unknown after a look in vain");
+        assert_eq!(
+            view(&handles, "es").await.unknown,
+            1,
+            "still unknown after a look in vain"
+        );
         settle(&handles).await;
         assert_eq!((outlet.n_read_backs(), outlet.out().len()), (4, 1));
         assert_eq!(view(&handles, "es").await.unknown, 0);
@@ -238,14 +272,24 @@ fn a_person_may_send_an_unknown_publication_again_without_its_being_lost() {
         let handles = world.start();
         let ids = publish(&handles, texts(1), "es").await;
         until_publication(&handles, ids[0], PublicationState::Unknown).await;
-        handles.pause_outlet.send(PauseOutlet(None)).await.expect("heard").expect("known");
+        handles
+            .pause_outlet
+            .send(PauseOutlet(None))
+            .await
+            .expect("heard")
+            .expect("known");
         let id = publication(&handles, ids[0]).await.publication.id;
         let retry = handles.retry_publication.send(RetryPublication(id));
         retry.await.expect("heard").expect("done");
         // The look that was due all the same finds that a person was faster.
         pass(Duration::from_secs(1_200)).await;
         assert!(outlet.out().is_empty());
-        handles.resume_outlet.send(ResumeOutlet(None)).await.expect("heard").expect("known");
+        handles
+            .resume_outlet
+            .send(ResumeOutlet(None))
+            .await
+            .expect("heard")
+            .expect("known");
         settle(&handles).await;
         assert_out_once(&outlet, translated(1));
     });
@@ -270,14 +314,21 @@ fn what_is_held_goes_out_by_a_persons_word_alone() {
         };
         let approved = handles.approve.send(approve(held[0], None)).await;
         assert!(approved.expect("heard").is_ok());
-        let corrected = handles.approve.send(approve(held[1], Some("Better words."))).await;
+        let corrected = handles
+            .approve
+            .send(approve(held[1], Some("Better words.")))
+            .await;
         assert!(corrected.expect("heard").is_ok());
         let rejected = handles.reject.send(Reject(held[2])).await;
         assert!(rejected.expect("heard").is_ok());
         settle(&handles).await;
         let first = translated(1).next().expect("a text");
         assert_out_once(&outlet, [first, "Better words.".to_owned()]);
-        let again = handles.approve.send(approve(held[2], None)).await.expect("heard");
+        let again = handles
+            .approve
+            .send(approve(held[2], None))
+            .await
+            .expect("heard");
         let conflict = PublicationError::Conflict(PublicationState::Refused);
         assert_eq!(again, Err(conflict));
     });
@@ -316,7 +367,12 @@ fn outlets_that_wait_for_their_lane_take_no_turn_from_others() {
         assert_eq!(finish(&handles, &ids).await, 1);
         pass(Duration::from_secs(1)).await;
         // A person resumes the outlet, but its lane is still closed.
-        handles.resume_outlet.send(ResumeOutlet(None)).await.expect("heard").expect("known");
+        handles
+            .resume_outlet
+            .send(ResumeOutlet(None))
+            .await
+            .expect("heard")
+            .expect("known");
         pass(Duration::from_secs(1)).await;
         let more = publish(&handles, ["Something more.".to_owned()], "es").await;
         assert_eq!(finish(&handles, &more).await, 1);
@@ -333,7 +389,9 @@ fn more_publications_than_memory_holds_all_go_out_in_order() {
         let handles = world.start();
         let mut expected = Vec::new();
         for round in 0..5 {
-            let round: Vec<String> = texts(1_000).map(|text| format!("{round}: {text}")).collect();
+            let round: Vec<String> = texts(1_000)
+                .map(|text| format!("{round}: {text}"))
+                .collect();
             expected.extend(round.iter().map(|text| format!("[es] {text}")));
             let _ = publish(&handles, round, "es").await;
         }
@@ -352,10 +410,17 @@ fn a_publication_older_than_all_in_a_full_memory_is_not_forgotten() {
         let outlet = with_outlet(&mut world);
         let handles = world.start();
         // The older requests take longer to translate than the newer ones.
-        world.providers[0].1.then(
-            babelfeed_actors::testkit::provider::ProviderFault::Delay(Duration::from_secs(50)),
-        );
-        handles.pause_outlet.send(PauseOutlet(None)).await.expect("heard").expect("known");
+        world.providers[0]
+            .1
+            .then(babelfeed_actors::testkit::provider::ProviderFault::Delay(
+                Duration::from_secs(50),
+            ));
+        handles
+            .pause_outlet
+            .send(PauseOutlet(None))
+            .await
+            .expect("heard")
+            .expect("known");
         let older = publish(&handles, texts(10), "es").await;
         pass(Duration::from_secs(1)).await;
         let newer = texts(3_000).map(|text| format!("Newer: {text}"));
@@ -364,7 +429,12 @@ fn a_publication_older_than_all_in_a_full_memory_is_not_forgotten() {
         assert_eq!(finish(&handles, &ids).await, 3_000);
         assert_eq!(finish(&handles, &older).await, 10);
         pass(Duration::from_secs(10)).await;
-        handles.resume_outlet.send(ResumeOutlet(None)).await.expect("heard").expect("known");
+        handles
+            .resume_outlet
+            .send(ResumeOutlet(None))
+            .await
+            .expect("heard")
+            .expect("known");
         settle(&handles).await;
         let newer = newer.into_iter().map(|text| format!("[es] {text}"));
         assert_out_once(&outlet, translated(10).chain(newer));

@@ -54,7 +54,9 @@ fn storm(seed: u64, faults: &[OutletFault]) {
         }
         source.show(format!("A post in life {lives}."));
         expected.push(format!("[es] A post in life {lives}."));
-        let mine: Vec<String> = texts(TEXTS).map(|text| format!("{lives}: {text}")).collect();
+        let mine: Vec<String> = texts(TEXTS)
+            .map(|text| format!("{lives}: {text}"))
+            .collect();
         let span = Duration::from_millis(chance.u64(1..2_500));
         let life = async {
             // Each waits for a death in its call at most twice, or it would be poison.
@@ -68,7 +70,11 @@ fn storm(seed: u64, faults: &[OutletFault]) {
             std::future::pending::<()>().await;
         };
         // Every third life is long enough to finish.
-        let span = if lives % 3 == 0 { span + Duration::from_secs(60) } else { span };
+        let span = if lives % 3 == 0 {
+            span + Duration::from_secs(60)
+        } else {
+            span
+        };
         let _ = tokio::time::timeout(span, life).await;
         None
     });
@@ -142,7 +148,12 @@ fn a_stop_returns_the_attempts_of_what_is_in_a_call() {
             pass(Duration::from_secs(5)).await;
             let stopping = handles.stop.send(Stop(Duration::from_secs(2)));
             stopping.await.expect("heard");
-            let depth = handles.depth.send(Depth).await.expect("heard").expect("read");
+            let depth = handles
+                .depth
+                .send(Depth)
+                .await
+                .expect("heard")
+                .expect("read");
             assert_eq!((depth.queued, depth.processing), (50, 0));
             for &id in &ids {
                 assert_eq!(find(&handles, id).await.record.lifecycle.attempts(), 0);

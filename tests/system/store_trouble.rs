@@ -72,7 +72,10 @@ fn an_hour_without_space_loses_nothing_and_begins_nothing() {
         assert_eq!(provider.n_calls(), n_calls, "something new began");
         let refused = submit(&handles, vec![submission("One more.", "es")]).await;
         assert_eq!(refused, Err(SubmitError::Store(no_space())));
-        assert_eq!(journal::count("the store does not write; nothing new begins"), 1);
+        assert_eq!(
+            journal::count("the store does not write; nothing new begins"),
+            1
+        );
 
         world.store.refuse_writes(None);
         assert_eq!(finish(&handles, &ids).await, 1_000);
@@ -96,9 +99,15 @@ fn a_store_that_cannot_be_read_at_the_start_is_waited_for() {
         });
         let begun = tokio::time::Instant::now();
         let admitted = submit(&handles, vec![submission("One text.", "es")]).await;
-        assert!(begun.elapsed() >= Duration::from_secs(55), "mail waits for the start");
+        assert!(
+            begun.elapsed() >= Duration::from_secs(55),
+            "mail waits for the start"
+        );
         let id = admitted.expect("there is room")[0].tasks[0].0;
         assert_eq!(finish(&handles, &[id]).await, 1);
-        assert_eq!(find(&handles, id).await.record.lifecycle.state(), State::Completed);
+        assert_eq!(
+            find(&handles, id).await.record.lifecycle.state(),
+            State::Completed
+        );
     });
 }

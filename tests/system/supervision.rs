@@ -140,7 +140,12 @@ fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
         assert!(polled.is_ok() || actor == "monitor");
         assert_eq!(finish(&handles, &ids).await, ids.len(), "{places:?}");
         until("both posts are out", async || {
-            outlet.texts().iter().filter(|text| text.contains("post")).count() == 2
+            outlet
+                .texts()
+                .iter()
+                .filter(|text| text.contains("post"))
+                .count()
+                == 2
         })
         .await;
         settle(&handles).await;
@@ -155,7 +160,11 @@ fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
         }
         for other in handles.falls.list() {
             let expected = if other.name == actor { n_falls } else { 0 };
-            assert_eq!((other.falls, other.restarts), (expected, expected), "{places:?} {other:?}");
+            assert_eq!(
+                (other.falls, other.restarts),
+                (expected, expected),
+                "{places:?} {other:?}"
+            );
         }
         assert!(provider.n_texts() < 400, "{}", provider.n_texts());
         assert!(world.escalated.borrow().is_empty());
@@ -172,7 +181,11 @@ fn a_fall_of_metrics_costs_figures_alone() {
 fn a_fall_of_the_rate_limiter_costs_a_wait_alone() {
     survive("rate_limiter", &["rate_limiter.handler"], 1);
     survive("rate_limiter", &["rate_limiter.timer"], 1);
-    survive("rate_limiter", &["rate_limiter.handler", "rate_limiter.started"], 2);
+    survive(
+        "rate_limiter",
+        &["rate_limiter.handler", "rate_limiter.started"],
+        2,
+    );
 }
 
 #[test]
@@ -186,7 +199,11 @@ fn a_fall_of_the_cache_costs_at_most_a_second_call() {
 #[test]
 fn a_fall_of_a_translator_costs_one_attempt() {
     survive("translator", &["translator.handler"], 1);
-    survive("translator", &["translator.handler", "translator.started"], 2);
+    survive(
+        "translator",
+        &["translator.handler", "translator.started"],
+        2,
+    );
     survive("translator", &["translator.call"], 0);
 }
 
@@ -203,7 +220,15 @@ fn a_fall_of_the_publisher_publishes_nothing_twice() {
 
 #[test]
 fn a_fall_of_the_task_manager_forgets_no_task() {
-    for place in ["taken_in", "looked_up", "granted", "ended", "recorded", "timer", "called"] {
+    for place in [
+        "taken_in",
+        "looked_up",
+        "granted",
+        "ended",
+        "recorded",
+        "timer",
+        "called",
+    ] {
         let place = format!("task_manager.{place}").leak();
         survive("task_manager", &[place], 1);
         survive("task_manager", &[place, "task_manager.started"], 2);
@@ -381,7 +406,12 @@ fn a_paused_outlet_stays_paused_when_the_publisher_falls() {
         world.outlets = vec![("es", outlet.clone(), "es")];
         let handles = world.start();
         let pause = babelfeed_actors::messages::PauseOutlet(None);
-        handles.pause_outlet.send(pause).await.expect("heard").expect("known");
+        handles
+            .pause_outlet
+            .send(pause)
+            .await
+            .expect("heard")
+            .expect("known");
         arm("publisher.handler", 1);
         let ids = publish(&handles, texts(3), "es").await;
         assert_eq!(finish(&handles, &ids).await, 3);
@@ -389,7 +419,12 @@ fn a_paused_outlet_stays_paused_when_the_publisher_falls() {
         assert_eq!(falls(&handles, "publisher"), (1, 1));
         assert!(outlet.out().is_empty());
         let resume = babelfeed_actors::messages::ResumeOutlet(None);
-        handles.resume_outlet.send(resume).await.expect("heard").expect("known");
+        handles
+            .resume_outlet
+            .send(resume)
+            .await
+            .expect("heard")
+            .expect("known");
         settle(&handles).await;
         assert_eq!(outlet.out().len(), 3);
     });
@@ -429,15 +464,26 @@ fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
         pass(Duration::from_millis(900)).await;
         world.store.withhold();
         pass(Duration::from_millis(200)).await;
-        assert!(world.store.n_withheld() > 0, "the way back is being written");
+        assert!(
+            world.store.n_withheld() > 0,
+            "the way back is being written"
+        );
         arm("task_manager.handler", 1);
-        assert_eq!(submit_one(&handles, submission("It falls.", "es")).await, None);
+        assert_eq!(
+            submit_one(&handles, submission("It falls.", "es")).await,
+            None
+        );
         pass(Duration::from_secs(5)).await;
         world.store.release();
         let finishing = finish(&handles, &ids);
         let finished = tokio::time::timeout(Duration::from_secs(60), finishing).await;
         assert_eq!(finished, Ok(5));
-        let depth = handles.depth.send(Depth).await.expect("heard").expect("read");
+        let depth = handles
+            .depth
+            .send(Depth)
+            .await
+            .expect("heard")
+            .expect("read");
         assert_eq!((depth.queued, depth.processing), (0, 0));
         let _ = submit(&handles, Vec::new()).await;
     });

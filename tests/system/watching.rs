@@ -39,7 +39,12 @@ async fn view(handles: &Handles) -> SourceView {
 }
 
 async fn poll(handles: &Handles) {
-    handles.poll_now.send(PollNow(None)).await.expect("heard").expect("known");
+    handles
+        .poll_now
+        .send(PollNow(None))
+        .await
+        .expect("heard")
+        .expect("known");
 }
 
 fn unreachable() -> SourceFault {
