@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::State;
-use babelfeed_actors::messages::SubmitError;
-use babelfeed_actors::ports::StoreError;
+use babelfeed_actors::messages::{Cancel, SubmitError};
+use babelfeed_actors::ports::{ProviderError, StoreError};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
-use babelfeed_actors::testkit::provider::FakeProvider;
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
 use crate::helpers::{assert_legal, assert_out_once, pass, publish, settle, texts};
@@ -109,5 +109,31 @@ fn a_store_that_cannot_be_read_at_the_start_is_waited_for() {
             find(&handles, id).await.record.lifecycle.state(),
             State::Completed
         );
+    });
+}
+
+#[test]
+fn a_cancel_is_answered_by_its_own_commit_and_by_no_earlier_one() {
+    world::run(65, async |mut world: World| {
+        let provider = FakeProvider::with_latency(Duration::from_secs(1));
+        provider.then(ProviderFault::Error(ProviderError::Transient {
+            detail: "no".into(),
+            wait: None,
+        }));
+        world.providers[0].1 = provider;
+        let handles = world.start();
+        let ids = publish(&handles, texts(1), "es").await;
+        pass(Duration::from_millis(900)).await;
+        world.store.withhold();
+        pass(Duration::from_millis(150)).await;
+        assert_eq!(world.store.n_withheld(), 1, "the way back is being written");
+        let cancelling = handles.cancel.send(Cancel(ids[0]));
+        let releasing = async {
+            pass(Duration::from_secs(1)).await;
+            world.store.release();
+        };
+        let (cancelled, ()) = futures_util::join!(cancelling, releasing);
+        let view = cancelled.expect("heard").expect("cancelled");
+        assert_eq!(view.record.lifecycle.state(), State::Failed);
     });
 }

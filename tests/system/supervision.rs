@@ -488,3 +488,22 @@ fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
         let _ = submit(&handles, Vec::new()).await;
     });
 }
+
+#[test]
+fn a_permit_whose_end_is_lost_in_a_fall_is_written_off() {
+    world::run(19, async |mut world: World| {
+        let limits = LaneLimits {
+            concurrency: Some(1),
+            ..LaneLimits::default()
+        };
+        let provider = FakeProvider::with_latency(Duration::from_millis(100));
+        world.providers = vec![("fake", provider, limits)];
+        let handles = world.start();
+        arm("rate_limiter.settle", 1);
+        let ids = publish(&handles, texts(50), "es").await;
+        let finishing = finish(&handles, &ids);
+        let finished = tokio::time::timeout(Duration::from_secs(400), finishing).await;
+        assert_eq!(finished, Ok(50));
+        assert_eq!(falls(&handles, "rate_limiter"), (1, 1));
+    });
+}
