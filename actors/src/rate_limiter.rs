@@ -323,6 +323,7 @@ impl Handler<Settle> for RateLimiterActor {
     type Result = ();
 
     fn handle(&mut self, settle: Settle, _: &mut Self::Context) {
+        failpoints::hit("rate_limiter.settle");
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let Some(state) = self.lanes.get_mut(&settle.lane) else {
             return;

@@ -70,16 +70,21 @@ pub(crate) async fn ending(handles: &Handles, id: TaskId) -> String {
     }
 }
 
-/// Lets virtual time pass until nothing is left to be translated or published.
+/// Lets virtual time pass until nothing is left to be translated or published, looking every
+/// second.
 pub(crate) async fn settle(handles: &Handles) {
-    until("nothing is left to be done", async || {
+    for _ in 0..86_400 {
         let depth = handles.depth.send(Depth).await.expect("heard");
-        depth.is_ok_and(|depth| {
+        let is_done = depth.is_ok_and(|depth| {
             let unfinished = depth.queued + depth.processing + depth.rate_limited;
             unfinished + depth.publishing + depth.unknown == 0
-        })
-    })
-    .await;
+        });
+        if is_done {
+            return;
+        }
+        pass(Duration::from_secs(1)).await;
+    }
+    panic!("not within a day: nothing is left to be done");
 }
 
 /// The only publication of a task.

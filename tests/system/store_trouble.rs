@@ -1,1 +1,139 @@
-//! x
+//! What the system does while its store does not.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::State;
+use babelfeed_actors::messages::{Cancel, SubmitError};
+use babelfeed_actors::ports::{ProviderError, StoreError};
+use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
+
+use crate::helpers::{assert_legal, assert_out_once, pass, publish, settle, texts};
+use crate::journal;
+
+fn no_space() -> StoreError {
+    StoreError::NoSpace {
+        detail: "the disk is full".into(),
+    }
+}
+
+#[test]
+fn no_submit_is_answered_before_it_is_durable() {
+    world::run(61, async |world: World| {
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        world.store.withhold();
+        let one = vec![submission("One text.", "es")];
+        let submitting = submit(&handles, one);
+        tokio::pin!(submitting);
+        let early = tokio::time::timeout(Duration::from_secs(3_600), &mut submitting).await;
+        assert!(early.is_err(), "answered before it was durable");
+        assert_eq!(world.providers[0].1.n_calls(), 0);
+        world.store.release();
+        let admitted = submitting.await.expect("there is room");
+        assert_eq!(finish(&handles, &[admitted[0].tasks[0].0]).await, 1);
+    });
+}
+
+#[test]
+fn a_full_queue_says_when_to_come_back() {
+    world::run(62, async |world: World| {
+        let handles = world.start();
+        let wait = Duration::from_secs(7);
+        world.store.refuse_intake(Some(StoreError::Full { wait }));
+        let refused = submit(&handles, vec![submission("One text.", "es")]).await;
+        let error = refused.expect_err("the store is full");
+        assert_eq!(error, SubmitError::Store(StoreError::Full { wait }));
+        assert_eq!(error.retry_after(), wait);
+        world.store.refuse_intake(None);
+        let admitted = submit(&handles, vec![submission("One text.", "es")]).await;
+        let ids = [admitted.expect("there is room")[0].tasks[0].0];
+        assert_eq!(finish(&handles, &ids).await, 1);
+    });
+}
+
+#[test]
+fn an_hour_without_space_loses_nothing_and_begins_nothing() {
+    world::run(63, async |mut world: World| {
+        journal::listen();
+        let outlet = FakeOutlet::default();
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        let provider = FakeProvider::with_latency(Duration::from_millis(200));
+        world.providers[0].1 = provider.clone();
+        let handles = world.start();
+        let ids = publish(&handles, texts(1_000), "es").await;
+        pass(Duration::from_millis(500)).await;
+
+        world.store.refuse_writes(Some(no_space()));
+        pass(Duration::from_secs(10)).await;
+        let n_calls = provider.n_calls();
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(provider.n_calls(), n_calls, "something new began");
+        let refused = submit(&handles, vec![submission("One more.", "es")]).await;
+        assert_eq!(refused, Err(SubmitError::Store(no_space())));
+        assert_eq!(
+            journal::count("the store does not write; nothing new begins"),
+            1
+        );
+
+        world.store.refuse_writes(None);
+        assert_eq!(finish(&handles, &ids).await, 1_000);
+        settle(&handles).await;
+        assert_eq!(provider.n_texts(), 1_000, "no text was called for twice");
+        assert_out_once(&outlet, texts(1_000).map(|text| format!("[es] {text}")));
+        assert_legal(&find(&handles, ids[0]).await.record);
+        assert_eq!(journal::count("the store writes again"), 1);
+    });
+}
+
+#[test]
+fn a_store_that_cannot_be_read_at_the_start_is_waited_for() {
+    world::run(64, async |world: World| {
+        world.store.refuse_reads(Some(no_space()));
+        let handles = world.start();
+        let reads = world.store.clone();
+        actix_rt::spawn(async move {
+            pass(Duration::from_secs(60)).await;
+            reads.refuse_reads(None);
+        });
+        let begun = tokio::time::Instant::now();
+        let admitted = submit(&handles, vec![submission("One text.", "es")]).await;
+        assert!(
+            begun.elapsed() >= Duration::from_secs(55),
+            "mail waits for the start"
+        );
+        let id = admitted.expect("there is room")[0].tasks[0].0;
+        assert_eq!(finish(&handles, &[id]).await, 1);
+        assert_eq!(
+            find(&handles, id).await.record.lifecycle.state(),
+            State::Completed
+        );
+    });
+}
+
+#[test]
+fn a_cancel_is_answered_by_its_own_commit_and_by_no_earlier_one() {
+    world::run(65, async |mut world: World| {
+        let provider = FakeProvider::with_latency(Duration::from_secs(1));
+        provider.then(ProviderFault::Error(ProviderError::Transient {
+            detail: "no".into(),
+            wait: None,
+        }));
+        world.providers[0].1 = provider;
+        let handles = world.start();
+        let ids = publish(&handles, texts(1), "es").await;
+        pass(Duration::from_millis(900)).await;
+        world.store.withhold();
+        pass(Duration::from_millis(150)).await;
+        assert_eq!(world.store.n_withheld(), 1, "the way back is being written");
+        let cancelling = handles.cancel.send(Cancel(ids[0]));
+        let releasing = async {
+            pass(Duration::from_secs(1)).await;
+            world.store.release();
+        };
+        let (cancelled, ()) = futures_util::join!(cancelling, releasing);
+        let view = cancelled.expect("heard").expect("cancelled");
+        assert_eq!(view.record.lifecycle.state(), State::Failed);
+    });
+}

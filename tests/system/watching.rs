@@ -1,1 +1,226 @@
-//! x
+//! How sources are watched: every post is taken, and none twice.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Post, SourceName};
+use babelfeed_actors::messages::{
+    PauseSource, PollNow, ResumeSource, SourceState, SourceView, Watching,
+};
+use babelfeed_actors::ports::{SourceError, StoreError, TaskStore};
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
+use babelfeed_actors::testkit::world::{self, World};
+
+use crate::helpers::{assert_out_once, pass, settle};
+use crate::journal;
+
+fn watched(world: &mut World, backfill: Option<usize>) -> (FakeSource, FakeOutlet) {
+    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+    world.sources = vec![("news", source.clone())];
+    world.outlets = vec![("es", outlet.clone(), "es")];
+    world.backfill = backfill;
+    (source, outlet)
+}
+
+fn show(source: &FakeSource, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        source.show(format!("Post number {n}."));
+    }
+}
+
+fn posts(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+    numbers.map(|n| format!("[es] Post number {n}."))
+}
+
+async fn view(handles: &Handles) -> SourceView {
+    let mut views = handles.watching.send(Watching).await.expect("heard");
+    views.remove(0)
+}
+
+async fn poll(handles: &Handles) {
+    handles
+        .poll_now
+        .send(PollNow(None))
+        .await
+        .expect("heard")
+        .expect("known");
+}
+
+fn unreachable() -> SourceFault {
+    SourceFault::Error(SourceError::Unreachable {
+        detail: "no connection".into(),
+    })
+}
+
+#[test]
+fn at_first_sight_as_many_of_the_newest_are_taken_as_was_set() {
+    for (backfill, first) in [(Some(0), 1_200), (Some(7), 1_193), (None, 0)] {
+        world::run(51, async |mut world: World| {
+            let (source, outlet) = watched(&mut world, backfill);
+            show(&source, 0..1_200);
+            let handles = world.start();
+            poll(&handles).await;
+            show(&source, 1_200..1_203);
+            pass(Duration::from_secs(120)).await;
+            settle(&handles).await;
+            assert_out_once(&outlet, posts(first..1_203));
+            let view = view(&handles).await;
+            assert_eq!((view.seen, view.new), (1_203, 1_203 - first as u64));
+        });
+    }
+}
+
+#[test]
+fn posts_that_were_not_taken_are_found_again() {
+    world::run(52, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        show(&source, 0..700);
+        world.store.refuse_intake(Some(StoreError::Full {
+            wait: Duration::from_secs(3),
+        }));
+        let handles = world.start();
+        pass(Duration::from_secs(600)).await;
+        let cursor = world.store.cursor(SourceName::from("news")).await;
+        assert_eq!(cursor, Ok(None), "the cursor moved without the posts");
+        assert_eq!(view(&handles).await.state, SourceState::Failing);
+        show(&source, 700..710);
+        world.store.refuse_intake(None);
+        pass(Duration::from_secs(60)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..710));
+        assert_eq!(view(&handles).await.state, SourceState::Waiting);
+    });
+}
+
+#[test]
+fn a_post_that_returns_is_taken_once() {
+    world::run(53, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        let post = |id: &str| Post {
+            source: "news".into(),
+            id: id.into(),
+            text: format!("Post number {id}."),
+            language: None,
+            url: None,
+            media: Vec::new(),
+            warning: None,
+            parent: None,
+            created_at: None,
+        };
+        for id in ["1", "2", "1"] {
+            source.show_post(post(id));
+        }
+        let handles = world.start();
+        poll(&handles).await;
+        for id in ["2", "3", "1"] {
+            source.show_post(post(id));
+        }
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(1..4));
+        let view = view(&handles).await;
+        assert_eq!((view.seen, view.new), (6, 3));
+    });
+}
+
+#[test]
+fn a_source_that_fails_is_polled_more_and_more_rarely_until_it_recovers() {
+    world::run(54, async |mut world: World| {
+        journal::listen();
+        let (source, outlet) = watched(&mut world, None);
+        show(&source, 0..3);
+        for _ in 0..9 {
+            source.fail_next(unreachable());
+        }
+        let handles = world.start();
+        pass(Duration::from_secs(360)).await;
+        assert!((5..=7).contains(&source.n_polls()), "{}", source.n_polls());
+        assert_eq!(view(&handles).await.state, SourceState::Failing);
+        pass(Duration::from_secs(1_200)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..3));
+        assert_eq!(journal::count("poll failed"), 1);
+        assert_eq!(journal::count("a source answers again"), 1);
+    });
+}
+
+#[test]
+fn a_source_that_is_gone_is_never_polled_again_not_even_by_order() {
+    world::run(55, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        source.fail_next(SourceFault::Error(SourceError::Gone {
+            detail: "410".into(),
+        }));
+        show(&source, 0..3);
+        let handles = world.start();
+        pass(Duration::from_secs(3_600)).await;
+        poll(&handles).await;
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!((source.n_polls(), outlet.out().len()), (1, 0));
+        assert_eq!(view(&handles).await.state, SourceState::Ended);
+    });
+}
+
+#[test]
+fn a_paused_source_rests_until_it_is_resumed_or_polled_by_order() {
+    world::run(56, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        let handles = world.start();
+        poll(&handles).await;
+        let pause = handles.pause_source.send(PauseSource(Some("news".into())));
+        pause.await.expect("heard").expect("known");
+        let n_polls = source.n_polls();
+        show(&source, 0..2);
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!((source.n_polls(), outlet.out().len()), (n_polls, 0));
+        assert_eq!(view(&handles).await.state, SourceState::Paused);
+
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..2));
+
+        show(&source, 2..4);
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(outlet.out().len(), 2);
+        let resume = handles.resume_source.send(ResumeSource(None));
+        resume.await.expect("heard").expect("known");
+        pass(Duration::from_secs(5)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..4));
+        let unknown = handles.poll_now.send(PollNow(Some("olds".into())));
+        assert!(unknown.await.expect("heard").is_err());
+    });
+}
+
+#[test]
+fn a_source_that_panics_is_polled_again() {
+    world::run(57, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        source.fail_next(SourceFault::Panic);
+        source.fail_next(SourceFault::Panic);
+        show(&source, 0..3);
+        let handles = world.start();
+        pass(Duration::from_secs(600)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..3));
+        let falls = handles.falls.list();
+        assert!(falls.iter().all(|falls| falls.falls == 0), "{falls:?}");
+    });
+}
+
+#[test]
+fn an_order_to_poll_is_answered_when_the_posts_are_taken() {
+    world::run(58, async |mut world: World| {
+        let (source, _) = watched(&mut world, None);
+        source.delay(Duration::from_secs(5));
+        show(&source, 0..3);
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        poll(&handles).await;
+        let depth = handles.depth.send(babelfeed_actors::messages::Depth).await;
+        let depth = depth.expect("heard").expect("read");
+        assert_eq!(depth.queued + depth.processing + depth.completed, 3);
+        assert_eq!(source.n_polls(), 1, "the poll under way was waited for");
+    });
+}
