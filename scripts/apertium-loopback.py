@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Serves Debian's Apertium (APy) on a free port of 127.0.0.1, and writes that port to a file once it listens.
 
-APy itself has no option for the address and listens on every interface.
+APy itself has no option for the address and listens on every interface. A port that the file already holds is taken
+again, so that a server can come back where it was.
 
 usage: apertium-loopback.py PORT_FILE [OPTION OF APY]...
 """
@@ -28,13 +29,21 @@ def write_whole(path, text):
     os.replace(aside, path)
 
 
+def earlier_port(port_file):
+    try:
+        with open(port_file) as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
 def listen_on_loopback(port_file):
-    """Makes every server of this process listen on 127.0.0.1, on a port that the system chooses."""
+    """Makes every server of this process listen on 127.0.0.1, on the file's port or one that the system chooses."""
     from tornado.httpserver import HTTPServer
     from tornado.netutil import bind_sockets
 
     def bind(self, _port, *_arguments, **_options):
-        sockets = bind_sockets(0, address='127.0.0.1')
+        sockets = bind_sockets(earlier_port(port_file), address='127.0.0.1')
         self.add_sockets(sockets)
         write_whole(port_file, '%d\n' % sockets[0].getsockname()[1])
 

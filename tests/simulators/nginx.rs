@@ -53,21 +53,29 @@ impl Nginx {
             settings(prefix.path(), port, directives),
         )
         .expect("settings");
-        let process = Command::new("nginx")
-            .arg("-p")
-            .arg(prefix.path())
-            .args(["-c", "nginx.conf", "-e", "error.log"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx is installed (Debian: apt-get install nginx)");
+        let process = spawn(prefix.path());
         let mut nginx = Self {
             process,
             prefix,
             port,
         };
         nginx.is_up().then_some(nginx)
+    }
+
+    /// Ends it, so that nobody listens at its port.
+    pub fn stop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Begins again at the same port.
+    ///
+    /// # Panics
+    /// When somebody else has taken the port.
+    pub fn start_again(&mut self) {
+        self.process = spawn(self.prefix.path());
+        assert!(self.is_up(), "nginx begins again at port {}", self.port);
     }
 
     /// Like `http://127.0.0.1:PORT/NAME`.
@@ -114,6 +122,20 @@ impl Drop for Nginx {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The nginx that `BABELFEED_TEST_NGINX` names, or the one that is found.
+fn spawn(prefix: &Path) -> Child {
+    let program = std::env::var_os("BABELFEED_TEST_NGINX").unwrap_or_else(|| "nginx".into());
+    Command::new(program)
+        .arg("-p")
+        .arg(prefix)
+        .args(["-c", "nginx.conf", "-e", "error.log"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("nginx is installed (Debian: apt-get install nginx)")
 }
 
 fn settings(prefix: &Path, port: u16, directives: &str) -> String {

@@ -389,15 +389,14 @@ impl Handler<Loaded> for TaskManagerActor {
             self.refill();
             return;
         }
-        let last = loaded
+        let places: Vec<Position> = loaded
             .records
-            .last()
-            .map(|record| Position::new(record.task.request.deadline, record.task.id));
-        self.state
-            .windows
-            .loaded(&loaded.load, last, loaded.records.len());
-        let mut works = Vec::with_capacity(loaded.records.len());
-        for record in loaded.records {
+            .iter()
+            .map(|record| Position::new(record.task.request.deadline, record.task.id))
+            .collect();
+        let n_taken = self.state.windows.loaded(&loaded.load, &places);
+        let mut works = Vec::with_capacity(n_taken);
+        for record in loaded.records.into_iter().take(n_taken) {
             let id = record.task.id;
             // Only what a fall left behind may be under way without a place.
             let is_held = self.epoch > 1 && self.is_held(id);

@@ -28,8 +28,8 @@ struct Window {
     last: Option<Position>,
     in_memory: usize,
     is_loading: bool,
-    /// Whether a task was left on disk while the window was loading.
-    grew: bool,
+    /// The first of the tasks that were left on disk since the window began to load.
+    left: Option<Position>,
 }
 
 /// What becomes of a task that wants a place in memory.
@@ -70,12 +70,12 @@ impl Windows {
         };
         let is_behind = window.cursor.is_some_and(|cursor| position > cursor);
         if is_behind {
-            window.grew = true;
+            window.leave_on_disk(position);
             return Room::OnDisk;
         }
         if window.cursor.is_none() && window.in_memory >= size && Some(position) > window.last {
             window.cursor = window.last;
-            window.grew = true;
+            window.leave_on_disk(position);
             return Room::OnDisk;
         }
         window.in_memory += 1;
@@ -104,7 +104,7 @@ impl Windows {
             })
             .map(|(bucket, window)| {
                 window.is_loading = true;
-                window.grew = false;
+                window.left = None;
                 Load {
                     bucket: bucket.clone(),
                     after: window.cursor.filter(|cursor| *cursor != first_place()),
@@ -114,22 +114,30 @@ impl Windows {
             .collect()
     }
 
-    /// Notes what a load brought: the last place of it, and how many of the wanted there were.
-    pub(super) fn loaded(&mut self, load: &Load, last: Option<Position>, n_loaded: usize) {
+    /// Notes the places that a load brought, and tells how many of them get one in memory.
+    ///
+    /// What was left on disk meanwhile may be missing among them, so that nothing from there on
+    /// counts as loaded.
+    pub(super) fn loaded(&mut self, load: &Load, places: &[Position]) -> usize {
         let Some(window) = self.buckets.get_mut(&load.bucket) else {
-            return;
+            return places.len();
         };
         window.is_loading = false;
-        if let Some(last) = last {
-            window.cursor = Some(last);
-            window.last = window.last.max(Some(last));
+        let n_taken = match window.left {
+            Some(left) => places.partition_point(|place| *place < left),
+            None => places.len(),
+        };
+        if let Some(last) = places[..n_taken].last() {
+            window.cursor = Some(*last);
+            window.last = window.last.max(Some(*last));
         }
-        if n_loaded < load.limit && !window.grew {
+        if places.len() < load.limit && window.left.is_none() {
             window.cursor = None;
-            if window.in_memory == 0 && n_loaded == 0 {
+            if window.in_memory == 0 && places.is_empty() {
                 self.buckets.remove(&load.bucket);
             }
         }
+        n_taken
     }
 
     /// Notes that a load failed, so that it is tried again.
@@ -150,6 +158,12 @@ impl Windows {
         if let Some(window) = self.buckets.get_mut(bucket) {
             window.in_memory += 1;
         }
+    }
+}
+
+impl Window {
+    fn leave_on_disk(&mut self, position: Position) {
+        self.left = Some(self.left.map_or(position, |left| left.min(position)));
     }
 }
 
@@ -201,9 +215,15 @@ mod tests {
     proptest! {
         /// Whatever happens, every task is taken in the end, and none twice.
         #[test]
-        fn no_task_is_forgotten_on_disk(moves in prop::collection::vec(moves(), 0..400)) {
+        fn no_task_is_forgotten_on_disk(
+            moves in prop::collection::vec(moves(), 0..400),
+            has_restarted in any::<bool>(),
+        ) {
             let mut windows = Windows::default();
             windows.buckets.insert(bucket(), Window::default());
+            if has_restarted {
+                windows.discover(bucket());
+            }
             let mut mint = IdMint::default();
             let (mut disk, mut memory, mut taken) = (BTreeSet::new(), BTreeSet::new(), 0);
             let mut loading: Option<(Load, Vec<Position>)> = None;
@@ -237,8 +257,8 @@ mod tests {
                     }
                     Move::EndLoad => {
                         if let Some((load, found)) = loading.take() {
-                            windows.loaded(&load, found.last().copied(), found.len());
-                            for position in found {
+                            let n_taken = windows.loaded(&load, &found);
+                            for position in found.into_iter().take(n_taken) {
                                 if memory.insert(position) {
                                     windows.hold(&bucket());
                                 }

@@ -1,0 +1,19 @@
+//! The built program, driven through its socket and its command line.
+
+#![allow(unreachable_pub)]
+
+mod apertium;
+mod commands;
+mod feeds;
+mod harness;
+mod http;
+mod outlets;
+mod patient;
+mod providers;
+mod settings;
+mod stopping;
+mod storm;
+mod sync;
+
+#[path = "../simulators/mod.rs"]
+mod simulators;

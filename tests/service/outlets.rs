@@ -1,0 +1,144 @@
+//! Outlets behind the built program.
+
+use atom_syndication::Feed;
+use serde_json::{Value, json};
+
+use crate::harness::{Program, UNCHECKED, until};
+use crate::patient::Patient;
+use crate::simulators::mastodon::{Fault, Keys, Mastodon, TOKEN};
+
+fn body(text: &str) -> Value {
+    json!({"text": text, "targets": ["es"], "publish": true, "key": text})
+}
+
+fn with_account(account: &Mastodon, patient: &Patient) -> Program {
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"mastodon\"\nlanguage = \"es\"\n\
+         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nvisibility = \"unlisted\"\n",
+        patient.settings(),
+        account.base_url()
+    ));
+    program.set("ACCOUNT", TOKEN);
+    program.start();
+    program
+}
+
+#[test]
+fn a_file_outlet_has_a_line_for_each_publication_as_the_contract_words_it() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&format!(
+        "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\n\
+         path = \"out/es.jsonl\"\n",
+        patient.settings()
+    ));
+    let id = program.submit(&body("Good day"));
+
+    let task = program.final_task(&id);
+
+    let lines = program.published("out/es.jsonl");
+    let [line] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    let publication = &task["publications"][0];
+    assert_eq!(publication["state"], "Published", "{task}");
+    assert_eq!(line["key"], publication["id"]);
+    assert_eq!(line["task"], task["id"]);
+    assert_eq!(line["source"], "requests");
+    assert_eq!(line["post"], "Good day");
+    assert_eq!(line["language"], "es");
+    assert_eq!(line["text"], "[es] Good day");
+    assert!(
+        line["at"].as_str().expect("a time").ends_with('Z'),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_feed_outlet_is_valid_atom_with_every_translation_once() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::started(&format!(
+        "{UNCHECKED}{}[[outlet]]\nname = \"es-feed\"\nkind = \"feed\"\nlanguage = \"es\"\n\
+         path = \"es.xml\"\ntitle = \"Spanish & more\"\n",
+        patient.settings()
+    ));
+    for text in ["One <b>bold</b> & \"quoted\"", "Two", "Three"] {
+        let task = program.final_task(&program.submit(&body(text)));
+        assert_eq!(task["publications"][0]["state"], "Published", "{task}");
+    }
+    program.kill();
+    program.start();
+    program.final_task(&program.submit(&body("Four")));
+
+    let feed = Feed::read_from(program.read("es.xml").as_bytes()).expect("valid Atom");
+
+    assert_eq!(feed.title().as_str(), "Spanish & more");
+    assert!(!feed.id().is_empty());
+    let ids: std::collections::HashSet<&str> = feed.entries().iter().map(|it| it.id()).collect();
+    assert_eq!(ids.len(), 4);
+    let all = program.read("es.xml");
+    for word in ["Two", "Three", "Four"] {
+        assert!(all.contains(&format!("[es] {word}")), "{all}");
+    }
+    assert!(!all.contains("<b>"), "{all}");
+}
+
+#[test]
+fn an_account_gets_a_post_once_although_the_reply_was_lost() {
+    let patient = Patient::start(0, 0);
+    let account = Mastodon::start(Keys::Kept);
+    account.fail_next(Fault::ReplyLost);
+    let program = with_account(&account, &patient);
+
+    let id = program.submit(&body("Good day"));
+    let task = program.final_task(&id);
+    let task = until("its fate is known", || {
+        let now = program.task(task["request"].as_str().expect("an id"));
+        (now["publications"][0]["state"] == "Published").then_some(now)
+    });
+
+    assert_eq!(account.n_standing("[es] Good day"), 1);
+    let status = &account.statuses()[0];
+    assert_eq!(status.language.as_deref(), Some("es"));
+    assert_eq!(status.visibility.as_deref(), Some("unlisted"));
+    assert!(status.key.is_some());
+    let url = task["publications"][0]["parts"][0]["url"]
+        .as_str()
+        .expect("a URL");
+    assert!(url.ends_with(&status.id), "{url}");
+}
+
+#[test]
+fn a_server_that_ignores_keys_gets_no_second_post_when_its_reply_is_lost() {
+    let patient = Patient::start(0, 0);
+    let account = Mastodon::start(Keys::Ignored);
+    account.fail_next(Fault::ReplyLost);
+    let program = with_account(&account, &patient);
+
+    let id = program.submit(&body("Good day"));
+    until("its fate is known", || {
+        (program.task(&id)["publications"][0]["state"] == "Published").then_some(())
+    });
+
+    assert_eq!(account.n_standing("[es] Good day"), 1);
+    let read = account.requests();
+    assert!(
+        read.iter()
+            .any(|it| it.method == "GET" && it.path.ends_with("/statuses")),
+        "the account was read back"
+    );
+}
+
+#[test]
+fn what_never_arrived_is_sent_again_to_a_server_that_ignores_keys() {
+    let patient = Patient::start(0, 0);
+    let account = Mastodon::start(Keys::Ignored);
+    account.fail_next(Fault::RequestLost);
+    let program = with_account(&account, &patient);
+
+    let id = program.submit(&body("Good day"));
+    until("it is published", || {
+        (program.task(&id)["publications"][0]["state"] == "Published").then_some(())
+    });
+
+    assert_eq!(account.n_standing("[es] Good day"), 1);
+}

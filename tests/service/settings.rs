@@ -1,0 +1,201 @@
+//! Mistakes are told before anything begins, and one process at a time works in a folder.
+
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use crate::harness::{Program, bare_command, finished};
+use crate::patient::Patient;
+
+#[test]
+fn five_mistakes_are_told_in_one_report() {
+    let program = Program::new(
+        "[service]\nlog_format = \"yaml\"\ncolour = true\n\
+         [[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"http://127.0.0.1/\"\nevery = \"fast\"\n\
+         [[provider]]\nname = \"groq\"\nkind = \"openai\"\nmodel = \"m\"\n\
+         base_url = \"http://127.0.0.1\"\napi_key_env = \"NO_SUCH_KEY\"\n\
+         [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\n",
+    );
+    for command in ["run", "once", "check"] {
+        let said = program.run(&[command]);
+
+        assert_eq!(said.code, 64, "{command}: {}", said.err);
+        for wanted in [
+            "log_format",
+            "service.colour",
+            "every",
+            "NO_SUCH_KEY",
+            "language",
+        ] {
+            assert!(said.err.contains(wanted), "no {wanted} in {}", said.err);
+        }
+    }
+    assert!(!program.path("data").exists(), "nothing was begun");
+}
+
+#[test]
+fn an_unknown_key_is_refused_wherever_it_stands() {
+    let program = Program::new("");
+    for set in [
+        "batching.colour=1",
+        "nonsense.key=1",
+        "source.news.every=\"1s\"",
+    ] {
+        let said = program.run(&["run", "--set", set]);
+        assert_eq!(said.code, 64, "{set}: {}", said.err);
+        let name = set.split('=').next().expect("a name");
+        let last = name.rsplit('.').next().expect("a part");
+        assert!(
+            said.err.contains(last) || said.err.contains("news") || said.err.contains("nonsense"),
+            "{set}: {}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn a_settings_file_that_was_named_must_exist() {
+    let mut command = bare_command();
+    command.args(["run", "--settings", "/nowhere/Settings.toml"]);
+    let said = finished(command);
+    assert_eq!(said.code, 64, "{}", said.err);
+    assert!(said.err.contains("/nowhere/Settings.toml"), "{}", said.err);
+}
+
+#[test]
+fn a_socket_path_that_is_too_long_is_a_mistake() {
+    let program = Program::new("");
+    let long = format!("service.socket=\"/tmp/{}.sock\"", "s".repeat(110));
+    let said = program.run(&["run", "--set", &long]);
+    assert_eq!(said.code, 64, "{}", said.err);
+    assert!(said.err.contains("107"), "{}", said.err);
+}
+
+#[test]
+fn a_second_instance_is_told_who_works_in_the_folder() {
+    let program = Program::started("");
+    let pid = program.pid().to_string();
+    for second in ["run", "once"] {
+        let said = program.run(&[second]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(said.err.contains(&pid), "{second}: {}", said.err);
+    }
+    assert_eq!(program.get("/healthz").status, 200, "the first goes on");
+}
+
+#[test]
+fn a_socket_that_a_dead_service_left_is_taken_over() {
+    let mut program = Program::started("");
+    program.kill();
+    assert!(program.socket().exists(), "a power cut leaves the socket");
+    program.start();
+    assert_eq!(program.get("/healthz").status, 200);
+    program.stop();
+    assert!(!program.socket().exists(), "an orderly stop takes it away");
+}
+
+#[test]
+fn a_socket_that_somebody_else_listens_at_is_left_alone() {
+    let program = Program::new("");
+    let path = program.path("other.sock");
+    let _listener = UnixListener::bind(&path).expect("bound");
+    let set = format!("service.socket=\"{}\"", path.display());
+    let said = program.run(&["run", "--set", &set]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("other.sock"), "{}", said.err);
+    assert!(path.exists());
+}
+
+#[test]
+fn the_socket_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = Program::started("");
+    let mode = std::fs::metadata(program.socket())
+        .expect("a socket")
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+}
+
+#[test]
+fn variables_win_over_the_file_and_options_over_both() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::new(&patient.settings());
+    program.write(
+        "Settings.toml",
+        &format!("[service]\ndata_dir = \"in-file\"\n{}", patient.settings()),
+    );
+    program.set("BABELFEED__SERVICE__DATA_DIR", "data");
+    program.set("BABELFEED__SERVICE__LOG_FORMAT", "text");
+    program.option("--set=service.log_format=\"json\"");
+    program.start();
+    assert!(program.path("data/babelfeed.db").exists());
+    assert!(!program.path("in-file").exists());
+    let log = program.log();
+    let first = log.lines().next().expect("a line");
+    let line: serde_json::Value = serde_json::from_str(first).expect("a line of JSON");
+    assert!(line.is_object());
+}
+
+/// The most calls that were in flight together, with these variables and options.
+fn most_in_flight(variables: &[(&str, &str)], options: &[&str], n_texts: usize) -> u64 {
+    use crate::harness::{UNCHECKED, until};
+    let patient = Patient::start(0, 0);
+    patient.hold();
+    let settings = format!(
+        "{UNCHECKED}[batching]\nmax_batch_size = 1\n{}",
+        patient.settings()
+    );
+    let mut program = Program::new(&settings);
+    for (name, value) in variables {
+        program.set(name, value);
+    }
+    for option in options {
+        program.option(option);
+    }
+    program.start();
+    let lines: String = (0..n_texts)
+        .map(|number| format!("{{\"text\": \"Text {number}\", \"targets\": [\"es\"]}}\n"))
+        .collect();
+    assert_eq!(program.hand_in(lines.as_bytes()).len(), n_texts);
+    let mut last = (0, 0);
+    let most = until("no further call comes", || {
+        let waiting = patient.n_waiting();
+        last = if waiting == last.0 {
+            (waiting, last.1 + 1)
+        } else {
+            (waiting, 0)
+        };
+        (waiting > 0 && last.1 > 40).then_some(waiting)
+    });
+    patient.release();
+    most
+}
+
+#[test]
+fn the_mode_decides_how_many_calls_are_made_at_once() {
+    // One slot in ten, at least one, is kept for urgent work.
+    assert_eq!(most_in_flight(&[], &["--mode=memory"], 40), 4);
+    assert_eq!(
+        most_in_flight(&[("OPTIMIZATION_MODE", "speed")], &[], 40),
+        18
+    );
+    let both = [("OPTIMIZATION_MODE", "speed")];
+    assert_eq!(most_in_flight(&both, &["--mode=balanced"], 40), 9);
+}
+
+#[test]
+fn the_variables_of_the_card_are_honoured() {
+    let variable = [("MAX_CONCURRENT_TRANSLATIONS", "3")];
+    assert_eq!(most_in_flight(&variable, &[], 20), 2);
+    assert_eq!(most_in_flight(&[("ASYNC_MODE", "false")], &[], 20), 1);
+}
+
+#[test]
+fn without_monitoring_nothing_is_measured_into_a_file() {
+    let mut program = Program::new("[service]\nmetrics_every = \"1s\"\n");
+    program.set("ENABLE_PERFORMANCE_MONITORING", "false");
+    program.start();
+    program.stop();
+    let file: PathBuf = program.path("data/performance_metrics.json");
+    assert!(!file.exists());
+    assert_eq!(program.n_logged("metrics "), 0);
+}

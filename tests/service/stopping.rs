@@ -1,0 +1,178 @@
+//! How a service ends, and what it knows when it begins again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Program, UNCHECKED, until};
+use crate::patient::Patient;
+
+fn program(patient: &Patient, drain: &str) -> Program {
+    let mut program = Program::new(&format!(
+        "[service]\ndrain_timeout = \"{drain}\"\n[translation]\nconcurrency = 2\n\
+         [batching]\nmax_batch_size = 1\n{UNCHECKED}{}",
+        patient.settings()
+    ));
+    program.start();
+    program
+}
+
+fn body(text: &str) -> Value {
+    json!({"text": text, "targets": ["es"], "key": text})
+}
+
+/// Where a task stands in the history of a request that is read after a restart.
+fn states(task: &Value) -> Vec<&str> {
+    let history = task["history"].as_array().expect("a history");
+    let states = history.iter().map(|entry| entry["state"].as_str());
+    states.map(|state| state.expect("a state")).collect()
+}
+
+#[test]
+fn a_call_in_flight_is_finished_before_the_service_ends() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "30s");
+    patient.hold();
+    let in_flight = program.submit(&body("in flight"));
+    until("a call is in flight", || {
+        (patient.n_waiting() == 1).then_some(())
+    });
+    let queued = program.submit(&body("queued"));
+    program.signal("TERM");
+    let refused = until("intake is closed", || {
+        let answer = program.post("/v1/requests", &body("too late"));
+        (answer.status == 503).then_some(answer)
+    });
+    assert!(refused.head.contains("retry-after:"), "{}", refused.head);
+    assert_eq!(program.get(&format!("/v1/requests/{queued}")).status, 200);
+    patient.release();
+    assert_eq!(program.ended().code(), Some(0));
+    let n_calls = patient.n_calls();
+    patient.hold();
+    program.start();
+
+    assert_eq!(program.task(&in_flight)["state"], "Completed");
+    assert_eq!(program.task(&in_flight)["attempts"], 1);
+    patient.release();
+    let task = program.final_task(&queued);
+    assert_eq!(task["state"], "Completed");
+    assert_eq!(task["attempts"], 1, "{task}");
+    assert_eq!(patient.n_calls(), n_calls + 1);
+}
+
+#[test]
+fn a_call_that_outlasts_the_drain_goes_back_with_its_attempt_returned() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "300ms");
+    patient.hold();
+    let id = program.submit(&body("slow"));
+    until("a call is in flight", || {
+        (patient.n_waiting() == 1).then_some(())
+    });
+    program.signal("INT");
+    assert_eq!(program.ended().code(), Some(0));
+    patient.release();
+    program.start();
+
+    let task = program.final_task(&id);
+    assert_eq!(task["state"], "Completed");
+    assert_eq!(task["attempts"], 1, "the attempt was given back: {task}");
+    assert!(
+        states(&task)
+            .windows(2)
+            .any(|edge| edge == ["Processing", "Queued"]),
+        "{task}"
+    );
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "60s");
+    patient.hold();
+    let id = program.submit(&body("slow"));
+    until("a call is in flight", || {
+        (patient.n_waiting() == 1).then_some(())
+    });
+    program.signal("TERM");
+    until("the first signal is heard", || {
+        (program.n_logged("stopping") > 0).then_some(())
+    });
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(1));
+    patient.release();
+    program.start();
+    assert_eq!(program.final_task(&id)["state"], "Completed");
+}
+
+#[test]
+fn a_deadline_passes_while_the_service_is_down() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "300ms");
+    patient.hold();
+    let begin = std::time::Instant::now();
+    let mut urgent = body("urgent");
+    urgent["deadline_ms"] = 1500.into();
+    let id = program.submit(&urgent);
+    let mut patient_one = body("patient");
+    patient_one["deadline_ms"] = 600_000.into();
+    let other = program.submit(&patient_one);
+    program.kill();
+    // The time that must pass is the deadline's own.
+    std::thread::sleep(Duration::from_millis(1600).saturating_sub(begin.elapsed()));
+    patient.release();
+    program.start();
+
+    let task = program.final_task(&id);
+    assert_eq!(task["state"], "Failed", "{task}");
+    assert_eq!(task["error"]["kind"], "expired");
+    assert_eq!(program.final_task(&other)["state"], "Completed");
+}
+
+#[test]
+fn a_key_means_the_same_before_and_after_a_restart() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "1s");
+    let body = json!({"text": "Good day", "targets": ["es", "fr"], "key": "mine"});
+    let first = program.post("/v1/requests", &body);
+    assert_eq!(first.status, 202);
+    let first = first.json();
+    let id = first["id"].as_str().expect("an id").to_owned();
+    program.get(&format!("/v1/requests/{id}?wait=30"));
+    let mut other = body.clone();
+    other["text"] = "Good night".into();
+    for is_restarted in [false, true] {
+        if is_restarted {
+            program.kill();
+            program.start();
+        }
+        let again = program.post("/v1/requests", &body);
+        assert_eq!(again.status, 200);
+        let again = again.json();
+        assert_eq!(again["id"], first["id"]);
+        for (one, two) in [(0, 0), (1, 1)] {
+            assert_eq!(again["tasks"][one]["id"], first["tasks"][two]["id"]);
+            assert_eq!(again["tasks"][one]["state"], "Completed");
+        }
+        let refused = program.post("/v1/requests", &other);
+        assert_eq!(refused.status, 409);
+        assert_eq!(refused.json()["status"], 409);
+    }
+    assert_eq!(program.request(&id)["key"], "mine");
+}
+
+#[test]
+fn drained_means_finished_and_open_again_when_resumed() {
+    let patient = Patient::start(0, 0);
+    let program = program(&patient, "1s");
+    patient.hold();
+    let id = program.submit(&body("before"));
+    program.run(&["drain"]).well();
+    assert_eq!(program.post("/v1/requests", &body("meanwhile")).status, 503);
+    assert_eq!(program.get("/readyz").status, 503);
+    assert_eq!(program.get("/healthz").status, 200);
+    patient.release();
+    assert_eq!(program.final_task(&id)["state"], "Completed");
+    program.run(&["resume"]).well();
+    assert_eq!(program.post("/v1/requests", &body("after")).status, 202);
+}
