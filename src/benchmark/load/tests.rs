@@ -7,6 +7,9 @@ use super::super::simulator::Simulator;
 use super::*;
 
 /// A service that answers what its function says, and keeps nothing.
+/// What the service says to a body: a status, and a body.
+type Answer = Rc<dyn Fn(&str) -> (u16, String)>;
+
 struct FakeService {
     folder: tempfile::TempDir,
     listener: UnixListener,
@@ -24,17 +27,14 @@ impl FakeService {
     }
 
     /// Answers every request with what `answer` says about its body.
-    async fn serve(&self, answer: Rc<dyn Fn(&str) -> (u16, String)>) {
+    async fn serve(&self, answer: Answer) {
         while let Ok((stream, _)) = self.listener.accept().await {
             drop(tokio::task::spawn_local(serve(stream, answer.clone())));
         }
     }
 }
 
-async fn serve(
-    mut stream: UnixStream,
-    answer: Rc<dyn Fn(&str) -> (u16, String)>,
-) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, answer: Answer) -> io::Result<()> {
     let mut received = Vec::new();
     while stream.read_buf(&mut received).await? > 0 {
         while let Some((body, length)) = request_in(&received) {
