@@ -16,8 +16,8 @@ use super::work::{Subject, Work};
 use super::{Intake, TaskManagerActor};
 use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
-use crate::logic::lifecycle::Step;
-use crate::messages::{Event, Publish};
+use crate::logic::lifecycle::{Lifecycle, Step};
+use crate::messages::{Event, Events, Publish};
 use crate::ports::{
     Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
 };
@@ -116,21 +116,9 @@ impl TaskManagerActor {
         batch
     }
 
-    /// Tells listeners where a task stands now.
+    /// Tells listeners where a task stands now; an end is told once it is durable.
     pub(super) fn tell(&self, record: &TaskRecord) {
-        self.peers.events.tell(|| {
-            let why = record
-                .lifecycle
-                .history()
-                .last()
-                .and_then(|entry| entry.why.clone());
-            Event::Task {
-                id: record.task.id,
-                state: record.lifecycle.state(),
-                at: record.lifecycle.since(),
-                why,
-            }
-        });
+        tell_to(&self.peers.events, record.task.id, &record.lifecycle);
     }
 
     fn settle(&mut self, id: TaskId, after: After, kept: Kept) {
@@ -176,6 +164,28 @@ impl TaskManagerActor {
             let _ = sending.await;
         });
     }
+}
+
+/// Tells listeners which tasks have ended, now that whoever looks finds them so.
+fn tell_ends(events: &Events, changes: &[TaskChange], kept: &[Kept]) {
+    let changes = changes.iter().zip(kept);
+    let ends =
+        changes.filter(|(change, kept)| **kept == Kept::Yes && change.lifecycle.state().is_final());
+    for (change, _) in ends {
+        tell_to(events, change.id, &change.lifecycle);
+    }
+}
+
+fn tell_to(events: &Events, id: TaskId, lifecycle: &Lifecycle) {
+    events.tell(|| {
+        let last = lifecycle.history().last();
+        Event::Task {
+            id,
+            state: lifecycle.state(),
+            at: lifecycle.since(),
+            why: last.and_then(|entry| entry.why.clone()),
+        }
+    });
 }
 
 /// Writes a batch down, however often it takes.
@@ -234,7 +244,7 @@ impl Handler<Flush> for TaskManagerActor {
             changes.push(change);
         }
         let (store, own, book) = (Rc::clone(&self.store), self.own.clone(), self.book.clone());
-        let clock = Arc::clone(&self.clock);
+        let (clock, events) = (Arc::clone(&self.clock), self.peers.events.clone());
         actix_rt::spawn(async move {
             let begun = clock.now();
             let stuck = |is_stuck| book.lock().outbox.is_stuck = is_stuck;
@@ -249,6 +259,7 @@ impl Handler<Flush> for TaskManagerActor {
                 let planned = kept_changes.flat_map(|(change, _)| planned(&change.publications));
                 outbox.planned.extend(planned);
             }
+            tell_ends(&events, &changes, &kept);
             own.do_send(Recorded {
                 batch: afters,
                 kept,

@@ -159,7 +159,6 @@ impl TaskManagerActor {
         let accepted = record.task.request.accepted_at;
         self.record(&self.system, "task", at.since(accepted));
         record.ended = Some(ports::Ended::Completed(finished));
-        self.tell(&record);
         let held = record.token;
         let change = self.change(&mut record, held, publications);
         self.push(change, After::Ended);
