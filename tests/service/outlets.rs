@@ -1,5 +1,7 @@
 //! Outlets behind the built program.
 
+use std::thread;
+
 use atom_syndication::Feed;
 use serde_json::{Value, json};
 
@@ -82,63 +84,55 @@ fn a_feed_outlet_is_valid_atom_with_every_translation_once() {
     assert!(!all.contains("<b>"), "{all}");
 }
 
+/// Every case waits for the same time of quiet, so that they wait together.
 #[test]
-fn an_account_gets_a_post_once_although_the_reply_was_lost() {
-    let patient = Patient::start(0, 0);
-    let account = Mastodon::start(Keys::Kept);
-    account.fail_next(Fault::ReplyLost);
-    let program = with_account(&account, &patient);
-
-    let id = program.submit(&body("Good day"));
-    let task = program.final_task(&id);
-    let task = until("its fate is known", || {
-        let now = program.task(task["request"].as_str().expect("an id"));
-        (now["publications"][0]["state"] == "Published").then_some(now)
+fn an_account_gets_every_post_once_whatever_became_of_its_reply() {
+    thread::scope(|scope| {
+        for (keys, fault) in [
+            (Keys::Kept, Fault::ReplyLost),
+            (Keys::Kept, Fault::BadGateway),
+            (Keys::Ignored, Fault::ReplyLost),
+            (Keys::Ignored, Fault::HalfReply),
+            (Keys::Ignored, Fault::RequestLost),
+        ] {
+            scope.spawn(move || publishes_once(keys, fault));
+        }
     });
-
-    assert_eq!(account.n_standing("[es] Good day"), 1);
-    let status = &account.statuses()[0];
-    assert_eq!(status.language.as_deref(), Some("es"));
-    assert_eq!(status.visibility.as_deref(), Some("unlisted"));
-    assert!(status.key.is_some());
-    let url = task["publications"][0]["parts"][0]["url"]
-        .as_str()
-        .expect("a URL");
-    assert!(url.ends_with(&status.id), "{url}");
 }
 
-#[test]
-fn a_server_that_ignores_keys_gets_no_second_post_when_its_reply_is_lost() {
+fn publishes_once(keys: Keys, fault: Fault) {
     let patient = Patient::start(0, 0);
-    let account = Mastodon::start(Keys::Ignored);
-    account.fail_next(Fault::ReplyLost);
+    let account = Mastodon::start(keys);
+    account.fail_next(fault.clone());
     let program = with_account(&account, &patient);
 
-    let id = program.submit(&body("Good day"));
-    until("its fate is known", || {
-        (program.task(&id)["publications"][0]["state"] == "Published").then_some(())
+    let ids = ["One", "Two", "Three"].map(|text| program.submit(&body(text)));
+    let tasks = ids.map(|id| {
+        until("it is published", || {
+            let task = program.task(&id);
+            (task["publications"][0]["state"] == "Published").then_some(task)
+        })
     });
 
-    assert_eq!(account.n_standing("[es] Good day"), 1);
-    let read = account.requests();
-    assert!(
-        read.iter()
-            .any(|it| it.method == "GET" && it.path.ends_with("/statuses")),
-        "the account was read back"
-    );
-}
-
-#[test]
-fn what_never_arrived_is_sent_again_to_a_server_that_ignores_keys() {
-    let patient = Patient::start(0, 0);
-    let account = Mastodon::start(Keys::Ignored);
-    account.fail_next(Fault::RequestLost);
-    let program = with_account(&account, &patient);
-
-    let id = program.submit(&body("Good day"));
-    until("it is published", || {
-        (program.task(&id)["publications"][0]["state"] == "Published").then_some(())
-    });
-
-    assert_eq!(account.n_standing("[es] Good day"), 1);
+    let case = format!("{keys:?}, {fault:?}");
+    assert_eq!(account.statuses().len(), 3, "{case}");
+    for (task, text) in tasks.iter().zip(["One", "Two", "Three"]) {
+        let statuses = account.statuses();
+        let wanted = format!("[es] {text}");
+        let status = statuses.iter().find(|status| status.text == wanted);
+        let status = status.unwrap_or_else(|| panic!("{case}: no {wanted}"));
+        assert_eq!(status.language.as_deref(), Some("es"));
+        assert_eq!(status.visibility.as_deref(), Some("unlisted"));
+        assert!(status.key.is_some());
+        let url = task["publications"][0]["parts"][0]["url"].as_str();
+        assert!(url.expect("a URL").ends_with(&status.id), "{case}: {task}");
+    }
+    let asked = account.requests();
+    let is_read = |path: &str| path.ends_with("/statuses");
+    if keys == Keys::Ignored {
+        let n_read = asked
+            .iter()
+            .filter(|it| it.method == "GET" && is_read(&it.path));
+        assert!(n_read.count() > 0, "{case}: the account was read back");
+    }
 }

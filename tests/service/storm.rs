@@ -22,6 +22,12 @@ const ONE_TO_THE_ACCOUNT: usize = 100;
 const MOST_IDLE: usize = 10;
 /// What was acknowledged in a round and is handed in once more.
 const REPEATED: usize = 20;
+/// One kill in so many comes after a random time, the others after a random number of calls.
+const ONE_BY_TIME: usize = 5;
+/// The calls after which a kill comes, at the most; every round has more.
+const MOST_CALLS: u64 = 40;
+/// How long after such a call a kill comes, at the most, in milliseconds.
+const MOST_DELAY: u64 = 30;
 
 #[test]
 fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
@@ -41,9 +47,18 @@ fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
     );
 }
 
+/// When a service is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after the texts were begun to be handed in.
+    After(Duration),
+    /// So long after so many calls were made for them.
+    Calls(u64, Duration),
+}
+
 /// What stood in the file of the dead service.
 struct UnderWay {
-    after: Duration,
+    moment: Moment,
     n_acknowledged: usize,
     n_queued: i64,
     n_processing: i64,
@@ -60,8 +75,8 @@ impl fmt::Display for UnderWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "killed after {:?} with {} acknowledged, {} Queued, {} Processing, {} Sending",
-            self.after, self.n_acknowledged, self.n_queued, self.n_processing, self.n_sending
+            "killed {:?} with {} acknowledged, {} Queued, {} Processing, {} Sending",
+            self.moment, self.n_acknowledged, self.n_queued, self.n_processing, self.n_sending
         )
     }
 }
@@ -70,7 +85,7 @@ struct Storm {
     program: Program,
     account: Mastodon,
     random: Rng,
-    _patient: Patient,
+    patient: Patient,
     /// By key: the request's id as it was first acknowledged.
     acknowledged: HashMap<String, String>,
     /// By key.
@@ -99,7 +114,7 @@ impl Storm {
             program,
             account,
             random: Rng::with_seed(seed),
-            _patient: patient,
+            patient,
             acknowledged: HashMap::new(),
             texts: HashMap::new(),
         }
@@ -117,20 +132,28 @@ impl Storm {
 
     fn round(&mut self, round: usize, calm: Duration) -> UnderWay {
         let lines = self.lines(round);
-        let after = calm.mul_f64(self.random.f64());
+        let moment = self.moment(round, calm);
+        let n_calls = self.patient.n_calls();
         let answers = thread::scope(|scope| {
             let (program, body) = (&self.program, joined(&lines));
-            let pid = program.pid();
             let answers = scope.spawn(move || program.hand_in(&body));
-            thread::sleep(after);
-            kill(pid);
+            match moment {
+                Moment::After(time) => thread::sleep(time),
+                Moment::Calls(n_more, delay) => {
+                    until("the calls are made", || {
+                        (self.patient.n_calls() >= n_calls + n_more).then_some(())
+                    });
+                    thread::sleep(delay);
+                }
+            }
+            kill(program.pid());
             answers.join().expect("no panic")
         });
         self.program.kill();
         let n_acknowledged = answers.len();
         self.note(&lines, &answers);
         let under_way = UnderWay {
-            after,
+            moment,
             n_acknowledged,
             ..self.look_into_the_file()
         };
@@ -143,13 +166,22 @@ impl Storm {
         under_way
     }
 
+    fn moment(&mut self, round: usize, calm: Duration) -> Moment {
+        if round.is_multiple_of(ONE_BY_TIME) {
+            return Moment::After(calm.mul_f64(self.random.f64()));
+        }
+        let delay = Duration::from_millis(self.random.u64(0..=MOST_DELAY));
+        Moment::Calls(self.random.u64(1..=MOST_CALLS), delay)
+    }
+
+    /// The account gets its texts in the first half, so that its times of quiet pass meanwhile.
     fn lines(&mut self, round: usize) -> Lines {
         (0..REQUESTS)
             .map(|number| {
                 let key = format!("{round}-{number}");
                 let text = format!("Message {number} of round {round}");
                 let target = match number % ONE_TO_THE_ACCOUNT {
-                    7 => "fr",
+                    7 if round <= ROUNDS / 2 => "fr",
                     _ => "es",
                 };
                 let body = json!({"key": key, "text": text, "targets": [target], "publish": true});
@@ -180,11 +212,14 @@ impl Storm {
         let file = Connection::open_with_flags(path, flags).expect("a database");
         let count = |sql: &str| file.query_row(sql, (), |row| row.get(0)).expect("a count");
         UnderWay {
-            after: Duration::ZERO,
+            moment: Moment::After(Duration::ZERO),
             n_acknowledged: 0,
             n_queued: count("SELECT count(*) FROM task WHERE state = 1"),
             n_processing: count("SELECT count(*) FROM task WHERE state = 2"),
-            n_sending: count("SELECT count(*) FROM publication WHERE state = 2"),
+            n_sending: count(
+                "SELECT count(*) FROM publication JOIN name ON name.id = outlet
+                 WHERE state = 2 AND name.text = 'es'",
+            ),
         }
     }
 
