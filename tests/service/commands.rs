@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Program, UNCHECKED, json_lines, until};
 use crate::http;
 use crate::patient::Patient;
+use crate::simulators::provider::{Dialect, Fault, ProviderSimulator};
 
 const OUTLET: &str = "[[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\n\
     path = \"es.jsonl\"\n";
@@ -308,7 +310,7 @@ fn events_are_told_as_they_happen() {
         watched.read_line(&mut line).expect("a line");
         sender.send(line).expect("heard");
     });
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let line = loop {
         let id = program.submit(&json!({"text": format!("Good day {:?}", begin.elapsed()), "targets": ["es"], "publish": true}));
         program.final_task(&id);
@@ -335,6 +337,47 @@ fn events_are_told_as_they_happen() {
     read_until(&mut events, "event: publication");
     read_until(&mut events, "\"state\":\"Published\"");
     http::hang_up(events.get_ref());
+}
+
+#[test]
+fn an_end_is_told_when_whoever_looks_finds_it_so() {
+    let simulator = ProviderSimulator::start();
+    let program = Program::started(&format!(
+        "{UNCHECKED}[[provider]]\nname = \"p\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{}\"\n",
+        simulator.base_url(Dialect::OpenAi)
+    ));
+    let stream = http::ask(&program.socket(), "GET", "/v1/events", "text/plain", b"");
+    let mut events = BufReader::new(stream.expect("a stream"));
+    read_until(&mut events, ": listening");
+    let faults = [None, Some(Fault::Refused)];
+    for (number, (fault, end)) in faults.into_iter().zip(["Completed", "Failed"]).enumerate() {
+        simulator.always(fault);
+        let text = format!("Text {number}");
+        let id = program.submit(&json!({"text": text, "targets": ["es"]}));
+        let told = read_until(&mut events, &format!("\"state\":\"{end}\""));
+        let task = program.task(&id);
+        assert_eq!(task["state"], end, "{task}");
+        assert!(told.contains(task["id"].as_str().expect("an id")), "{told}");
+    }
+    http::hang_up(events.get_ref());
+}
+
+#[test]
+fn who_waits_is_answered_as_soon_as_it_is_final() {
+    let patient = Patient::start(0, 0);
+    let program = program(&patient);
+    let begin = Instant::now();
+    for number in 0..10 {
+        let text = format!("Text {number}");
+        let id = program.submit(&json!({"text": text, "targets": ["es"]}));
+        program.final_task(&id);
+    }
+    // The service looks every 5 s although nobody told it to.
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 /// Reads lines up to the one with this in it.
@@ -541,7 +584,7 @@ fn check_tries_everything_and_publishes_nothing() {
 #[test]
 fn a_benchmark_is_run_and_written_down() {
     let program = Program::new("");
-    let said = program.run(&["benchmark", "memory", "--quick", "--out", "results"]);
+    let said = program.run(&["benchmark", "interactive", "--quick", "--out", "results"]);
     let out = said.well();
     assert!(!out.is_empty());
     let written: Value =

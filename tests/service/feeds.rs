@@ -186,7 +186,8 @@ fn bad_feeds_are_told_in_a_line_each_and_the_good_ones_go_on() {
     wait_for_items(&program, 5);
 
     for name in ["page", "huge", "slow"] {
-        assert_eq!(view(&program, name)["state"], "failing", "{name}");
+        // It may be polled just now, and keeps its error meanwhile.
+        assert!(view(&program, name)["error"].is_string(), "{name}");
         let lines = program.log();
         let lines = lines.lines().filter(|line| {
             line.contains(&format!("source={name}")) && line.contains("poll failed")

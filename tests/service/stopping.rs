@@ -176,3 +176,37 @@ fn drained_means_finished_and_open_again_when_resumed() {
     program.run(&["resume"]).well();
     assert_eq!(program.post("/v1/requests", &body("after")).status, 202);
 }
+
+#[test]
+fn a_text_whose_call_ran_at_three_deaths_is_given_up_and_the_others_go_on() {
+    let patient = Patient::start(0, 0);
+    let mut program = program(&patient, "1s");
+    patient.hold();
+    let id = program.submit(&body("poison"));
+    for death in 1..=3 {
+        until("its call is made and written down", || {
+            let is_claimed = program.task(&id)["state"] == "Processing";
+            (is_claimed && patient.n_calls() == death).then_some(())
+        });
+        // The claim stands in the file before the process dies.
+        until("the claim is durable", || {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let path = program.path("data/babelfeed.db");
+            let file = rusqlite::Connection::open_with_flags(path, flags).ok()?;
+            let sql = "SELECT count(*) FROM task WHERE state = 2";
+            let n_claimed: i64 = file.query_row(sql, (), |row| row.get(0)).ok()?;
+            (n_claimed == 1).then_some(())
+        });
+        program.kill();
+        program.start();
+    }
+
+    let task = program.final_task(&id);
+
+    assert_eq!(task["state"], "Failed", "{task}");
+    assert_eq!(task["error"]["kind"], "poison");
+    assert_eq!(patient.n_calls(), 3);
+    patient.release();
+    let other = program.submit(&body("harmless"));
+    assert_eq!(program.final_task(&other)["state"], "Completed");
+}
