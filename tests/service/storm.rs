@@ -31,7 +31,7 @@ const MOST_DELAY: u64 = 30;
 
 #[test]
 fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
-    let seed = 0x_babe_1feed;
+    let seed = 0x0bab_e1fe;
     let mut storm = Storm::start(seed);
     let calm = storm.calm_round();
     let mut n_idle = 0;
