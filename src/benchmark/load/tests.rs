@@ -6,10 +6,10 @@ use tokio::net::{UnixListener, UnixStream};
 use super::super::simulator::Simulator;
 use super::*;
 
-/// A service that answers what its function says, and keeps nothing.
 /// What the service says to a body: a status, and a body.
 type Answer = Rc<dyn Fn(&str) -> (u16, String)>;
 
+/// A service that answers what its function says, and keeps nothing.
 struct FakeService {
     folder: tempfile::TempDir,
     listener: UnixListener,

@@ -105,3 +105,20 @@ impl Ballast {
         fs::remove_file(&self.path).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_taken_when_there_is_time_and_no_start_waits_for_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("ballast");
+        let mut ballast = Ballast::new(path.clone(), 8 * 1_024);
+        assert!(!path.exists() && ballast.is_wanted() && !ballast.is_gone());
+        ballast.restore();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 8 * 1_024);
+        assert!(!ballast.is_wanted());
+        assert!(ballast.release() && ballast.is_gone() && !path.exists());
+    }
+}

@@ -255,6 +255,8 @@ impl<'c> Writer<'c> {
 
     fn look_at_log(&mut self) {
         self.n_unseen = 0;
+        // Under a load that never pauses, no rest would take it.
+        self.ballast.restore();
         match schema::checkpoint(self.connection, "NOOP") {
             Ok(n_pages) if n_pages < LOG_PAGES => (),
             Ok(_) => self.move_log(),
