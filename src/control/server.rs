@@ -13,7 +13,6 @@ use actix_web::{App, HttpServer, web};
 use log::warn;
 use tokio::sync::watch;
 
-use super::gather::Gatherer;
 use super::socket::SocketFile;
 use super::waiters::Waiters;
 use super::{Control, Listen, app};
@@ -126,9 +125,7 @@ pub(super) fn serve_with(
             tell_of_thread(&local);
             App::new()
                 .app_data(local.clone())
-                .app_data(web::Data::new(Gatherer::default()))
                 .configure(app::routes)
-                .default_service(web::to(app::no_route))
         })
         .workers(listen.workers)
         .keep_alive(KEEP_ALIVE)
@@ -148,7 +145,6 @@ pub(super) fn serve_with(
                     .app_data(remote.clone())
                     .wrap(from_fn(app::require_token))
                     .configure(app::routes)
-                    .default_service(web::to(app::no_route))
             })
             .workers(listen.workers)
             .keep_alive(KEEP_ALIVE)
