@@ -318,15 +318,18 @@ impl TaskManagerActor {
         let leadership = work.leadership.take()?;
         let number = self.store.token();
         work.number = number;
-        if let Subject::Task(live) = &mut work.subject {
-            if let Err(refusal) = live.record.lifecycle.step(Step::Call, self.clock.wall()) {
-                error!(task:% = live.record.task.id, cause:% = refusal; "a task was not called for");
-                return None;
+        match &mut work.subject {
+            Subject::Task(live) => {
+                let id = live.record.task.id;
+                if let Err(refusal) = live.record.lifecycle.step(Step::Call, self.clock.wall()) {
+                    error!(task:% = id, cause:% = refusal; "a task was not called for");
+                    return None;
+                }
+                self.tell(&live.record);
+                self.state.places.insert(id, Place::InFlight(number));
+                self.book.lock().outbox.claims.push(number);
             }
-            let id = live.record.task.id;
-            self.tell(&live.record);
-            self.state.places.insert(id, Place::InFlight(number));
-            self.book.lock().outbox.claims.push(number);
+            Subject::Now { .. } => work.attempts += 1,
         }
         let item = JobItem {
             token: number,

@@ -261,13 +261,15 @@ impl TaskManagerActor {
     /// Notes that the lane bounced a task, whose attempt it gets back.
     fn bounce(&self, work: &mut Work, wait: Duration) {
         let at = self.clock.wall();
-        if let Subject::Task(live) = &mut work.subject {
-            let until = at.plus(wait);
-            match live.record.lifecycle.step(Step::Bounce { until }, at) {
-                Ok(()) => self.tell(&live.record),
-                Err(refusal) => {
-                    error!(task:% = live.record.task.id, cause:% = refusal; "a task did not bounce");
-                }
+        let Subject::Task(live) = &mut work.subject else {
+            work.attempts = work.attempts.saturating_sub(1);
+            return;
+        };
+        let until = at.plus(wait);
+        match live.record.lifecycle.step(Step::Bounce { until }, at) {
+            Ok(()) => self.tell(&live.record),
+            Err(refusal) => {
+                error!(task:% = live.record.task.id, cause:% = refusal; "a task did not bounce");
             }
         }
     }
@@ -275,7 +277,7 @@ impl TaskManagerActor {
     fn is_out_of_attempts(&self, work: &Work) -> bool {
         match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts() >= self.config.max_attempts,
-            Subject::Now { .. } => work.refunds >= self.config.max_attempts,
+            Subject::Now { .. } => work.attempts >= self.config.max_attempts,
         }
     }
 
@@ -298,10 +300,7 @@ impl TaskManagerActor {
         }
         let attempts = match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts(),
-            Subject::Now { .. } => {
-                work.refunds += 1;
-                work.refunds
-            }
+            Subject::Now { .. } => work.attempts,
         };
         let wait = self.chance.jitter(ATTEMPTS.after(attempts.max(1)));
         let moment = self.clock.now().plus(wait);
@@ -310,9 +309,11 @@ impl TaskManagerActor {
         self.set_timer();
     }
 
-    /// Makes a task Queued again, in memory and in the store; a caller's text needs nothing.
+    /// Makes a task Queued again, in memory and in the store; a caller's text has no states.
     fn step_back(&mut self, work: &mut Work, step: Step) -> bool {
         let Subject::Task(live) = &mut work.subject else {
+            let is_refund = matches!(step, Step::Again { refund: true, .. });
+            work.attempts = work.attempts.saturating_sub(u32::from(is_refund));
             return true;
         };
         if let Err(refusal) = live.record.lifecycle.step(step, self.clock.wall()) {
