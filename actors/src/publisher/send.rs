@@ -421,9 +421,11 @@ impl PublisherActor {
             }
             PublicationState::Unknown => self.resolve(record),
             // Begun already, so it goes on before whatever has come since.
-            _ => {
+            PublicationState::Planned => {
                 state.waiting.insert(record.publication.id, record);
             }
+            // In other hands: who sends it tells its end, and who holds it lets it out.
+            PublicationState::Sending | PublicationState::Held | PublicationState::Deleted => (),
         }
     }
 
