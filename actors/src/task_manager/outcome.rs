@@ -175,6 +175,9 @@ impl TaskManagerActor {
         }
         self.displace(&work);
         match work.subject {
+            Subject::Now { call, .. } if failure.kind == FailureKind::Expired => {
+                call.refuse(NowError::Expired);
+            }
             Subject::Now { call, index } => call.refuse(NowError::Refused { index, failure }),
             Subject::Task(live) => {
                 let record = live.record;
