@@ -21,7 +21,7 @@ use crate::ports::{Chance, Clock, Provider};
 use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
 use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
-use crate::supervision::{self, Falls, Supervisor};
+use crate::supervision::{self, Actors, Falls, Supervisor};
 use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor, Translators};
 use crate::translator::{Callee, TranslatorActor};
 
@@ -95,6 +95,8 @@ pub struct Handles {
     pub events: Events,
     /// How often each actor fell.
     pub falls: Falls,
+    /// Who there is to be ended.
+    pub actors: Actors,
 }
 
 /// A running system.
@@ -117,12 +119,13 @@ pub fn start(setup: Setup) -> System {
         config,
         escalate,
     } = setup;
-    let falls = Falls::default();
+    let (falls, actors) = (Falls::default(), Actors::default());
     let events = Events::new(EVENTS_KEPT);
     let supervisor = Supervisor {
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
         falls: falls.clone(),
+        actors: actors.clone(),
         escalate,
     };
 
@@ -167,6 +170,7 @@ pub fn start(setup: Setup) -> System {
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
         falls: falls.clone(),
+        actors: actors.clone(),
         cache: cache.clone().recipient(),
         record: record.clone(),
         providers: providers.iter().map(Recipe::of).collect(),
@@ -270,6 +274,7 @@ pub fn start(setup: Setup) -> System {
             follow: metrics.recipient(),
             events,
             falls,
+            actors,
         },
     }
 }
@@ -280,6 +285,7 @@ struct Crew {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     falls: Falls,
+    actors: Actors,
     cache: Recipient<Insert>,
     record: Recipient<Record>,
     providers: Vec<Recipe>,
@@ -343,6 +349,7 @@ impl Crew {
                 clock: Arc::clone(&self.clock),
                 chance: Arc::clone(&self.chance),
                 falls: self.falls.clone(),
+                actors: self.actors.clone(),
                 escalate: Rc::new(escalation),
             };
             supervisor.start_in(seat, "translator", |_| self.translator());

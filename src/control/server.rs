@@ -123,9 +123,7 @@ pub(super) fn serve_with(
     let mut servers = vec![
         HttpServer::new(move || {
             tell_of_thread(&local);
-            App::new()
-                .app_data(local.clone())
-                .configure(app::routes)
+            App::new().app_data(local.clone()).configure(app::routes)
         })
         .workers(listen.workers)
         .keep_alive(KEEP_ALIVE)

@@ -109,6 +109,8 @@ impl TaskManagerActor {
             let found = loop {
                 match lookup.send(Lookup(Vec::clone(&queries))).await {
                     Ok(found) => break found,
+                    // The system has ended.
+                    Err(_) if !lookup.connected() => return,
                     // The cache fell over this message; it is back after its backoff.
                     Err(_) => tokio::time::sleep(RETRY).await,
                 }

@@ -172,9 +172,8 @@ async fn over_tcp(served: &Served, call: &str, token: &str, body: &str) -> Answe
 #[test]
 async fn tcp_needs_the_token_for_all_but_health() {
     let served = served(Some("open sesame"));
-    let ask = async |path: &str, token: &str| {
-        over_tcp(&served, &format!("GET {path}"), token, "").await
-    };
+    let ask =
+        async |path: &str, token: &str| over_tcp(&served, &format!("GET {path}"), token, "").await;
     assert_eq!(ask("/v1/status", "Bearer open sesame").await.status, 200);
     assert_eq!(ask("/healthz", "").await.status, 200);
     for token in ["", "Bearer", "Bearer open", "Basic open sesame"] {
