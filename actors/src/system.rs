@@ -99,14 +99,8 @@ pub struct Handles {
     pub actors: Actors,
 }
 
-/// A running system.
-pub struct System {
-    /// Where it can be heard.
-    pub handles: Handles,
-}
-
 /// Starts every actor; each knows those it needs from birth, so there are no circles.
-pub fn start(setup: Setup) -> System {
+pub fn start(setup: Setup) -> Handles {
     let Setup {
         clock,
         chance,
@@ -241,41 +235,39 @@ pub fn start(setup: Setup) -> System {
         )
     });
 
-    System {
-        handles: Handles {
-            submit: task_manager.clone().recipient(),
-            translate_now: task_manager.clone().recipient(),
-            find_task: task_manager.clone().recipient(),
-            find_request: task_manager.clone().recipient(),
-            list: task_manager.clone().recipient(),
-            cancel: task_manager.clone().recipient(),
-            retry: task_manager.clone().recipient(),
-            drain: task_manager.clone().recipient(),
-            open_intake: task_manager.clone().recipient(),
-            stop: task_manager.clone().recipient(),
-            depth: task_manager.recipient(),
-            clear: cache.clone().recipient(),
-            cache_stats: cache.recipient(),
-            adjust: limiter.clone().recipient(),
-            lanes: limiter.recipient(),
-            outlets: publisher.clone().recipient(),
-            pause_outlet: publisher.clone().recipient(),
-            resume_outlet: publisher.clone().recipient(),
-            review: publisher.clone().recipient(),
-            approve: publisher.clone().recipient(),
-            reject: publisher.clone().recipient(),
-            retry_publication: publisher.recipient(),
-            pause_source: monitor.clone().recipient(),
-            resume_source: monitor.clone().recipient(),
-            poll_now: monitor.clone().recipient(),
-            watching: monitor.recipient(),
-            record,
-            report: metrics.clone().recipient(),
-            follow: metrics.recipient(),
-            events,
-            falls,
-            actors,
-        },
+    Handles {
+        submit: task_manager.clone().recipient(),
+        translate_now: task_manager.clone().recipient(),
+        find_task: task_manager.clone().recipient(),
+        find_request: task_manager.clone().recipient(),
+        list: task_manager.clone().recipient(),
+        cancel: task_manager.clone().recipient(),
+        retry: task_manager.clone().recipient(),
+        drain: task_manager.clone().recipient(),
+        open_intake: task_manager.clone().recipient(),
+        stop: task_manager.clone().recipient(),
+        depth: task_manager.recipient(),
+        clear: cache.clone().recipient(),
+        cache_stats: cache.recipient(),
+        adjust: limiter.clone().recipient(),
+        lanes: limiter.recipient(),
+        outlets: publisher.clone().recipient(),
+        pause_outlet: publisher.clone().recipient(),
+        resume_outlet: publisher.clone().recipient(),
+        review: publisher.clone().recipient(),
+        approve: publisher.clone().recipient(),
+        reject: publisher.clone().recipient(),
+        retry_publication: publisher.recipient(),
+        pause_source: monitor.clone().recipient(),
+        resume_source: monitor.clone().recipient(),
+        poll_now: monitor.clone().recipient(),
+        watching: monitor.recipient(),
+        record,
+        report: metrics.clone().recipient(),
+        follow: metrics.recipient(),
+        events,
+        falls,
+        actors,
     }
 }
 
