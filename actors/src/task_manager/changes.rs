@@ -110,7 +110,7 @@ impl TaskManagerActor {
                 });
             }
         }
-        let ids = batch.iter().map(|outgoing| (outgoing.change.id, ()));
+        let ids = batch.iter().map(|outgoing| outgoing.change.id);
         book.outbox.writing = ids.collect();
         book.outbox.is_writing = !batch.is_empty();
         batch

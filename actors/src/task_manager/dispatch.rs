@@ -83,7 +83,7 @@ impl TaskManagerActor {
             return;
         }
         let state = self.state.routes.entry(route).or_default();
-        if state.asking.contains_key(&urgency) {
+        if state.asking.contains(&urgency) {
             return;
         }
         let is_short = state.waiting_until.is_some();
@@ -107,7 +107,7 @@ impl TaskManagerActor {
             tokens,
         };
         if let Some(state) = self.state.routes.get_mut(&route) {
-            state.asking.insert(urgency, ());
+            state.asking.insert(urgency);
         }
         self.acquire(route, acquire);
     }
