@@ -17,7 +17,7 @@ use super::{Intake, TaskManagerActor};
 use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
 use crate::logic::lifecycle::Step;
-use crate::messages::{Event, Publish};
+use crate::messages::{Event, Events, Publish};
 use crate::ports::{
     Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
 };
@@ -118,19 +118,7 @@ impl TaskManagerActor {
 
     /// Tells listeners where a task stands now.
     pub(super) fn tell(&self, record: &TaskRecord) {
-        self.peers.events.tell(|| {
-            let why = record
-                .lifecycle
-                .history()
-                .last()
-                .and_then(|entry| entry.why.clone());
-            Event::Task {
-                id: record.task.id,
-                state: record.lifecycle.state(),
-                at: record.lifecycle.since(),
-                why,
-            }
-        });
+        tell(&self.peers.events, record);
     }
 
     fn settle(&mut self, id: TaskId, after: After, kept: Kept) {
@@ -176,6 +164,23 @@ impl TaskManagerActor {
             let _ = sending.await;
         });
     }
+}
+
+/// Tells listeners where a task stands now.
+pub(super) fn tell(events: &Events, record: &TaskRecord) {
+    events.tell(|| {
+        let why = record
+            .lifecycle
+            .history()
+            .last()
+            .and_then(|entry| entry.why.clone());
+        Event::Task {
+            id: record.task.id,
+            state: record.lifecycle.state(),
+            at: record.lifecycle.since(),
+            why,
+        }
+    });
 }
 
 /// Writes a batch down, however often it takes.

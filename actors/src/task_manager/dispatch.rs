@@ -6,6 +6,7 @@ use actix::{Context, Handler};
 use log::error;
 
 use super::book::Flight;
+use super::changes::tell;
 use super::work::{Subject, Work};
 use super::{Intake, Place, ProviderRoute, TaskManagerActor, Translators};
 use crate::domain::{Class, Moment, Pair};
@@ -396,8 +397,7 @@ impl TaskManagerActor {
             if let Subject::Task(live) = &mut work.subject
                 && live.record.lifecycle.step(Step::Wait { until }, at).is_ok()
             {
-                let record = live.record.clone();
-                self.tell(&record);
+                tell(&self.peers.events, &live.record);
             }
         }
     }
