@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use babelfeed_actors::system;
 
 fn main() -> ExitCode {
-    babelfeed::cli::main(|setup| system::start(setup).handles)
+    babelfeed::cli::main(system::start)
 }

@@ -253,13 +253,10 @@ impl Supervised for CacheActor {
 impl Handler<Lookup> for CacheActor {
     type Result = actix::MessageResult<Lookup>;
 
-    fn handle(&mut self, Lookup(queries): Lookup, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Lookup(keys): Lookup, context: &mut Self::Context) -> Self::Result {
         failpoints::hit("cache.handler");
         let (begun, now) = (self.clock.now(), self.clock.wall());
-        let found = queries
-            .into_iter()
-            .map(|query| self.find(query.key, now))
-            .collect();
+        let found = keys.into_iter().map(|key| self.find(key, now)).collect();
         self.record.do_send(Record {
             operation: Operation {
                 service: Arc::clone(&self.service),

@@ -10,7 +10,7 @@ mod task_manager;
 mod translator;
 
 pub use cache::{
-    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Query, Resign,
+    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign,
 };
 pub use events::{Event, Events};
 pub use metrics::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};

@@ -227,6 +227,8 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
+        // Who orders it to be sent takes its fate upon himself; nobody looks it up any more.
+        state.unknown.remove(&id);
         let last = state.waiting.keys().next_back();
         let is_behind = last.is_none_or(|last| id > *last);
         if is_behind && (state.has_more || state.waiting.len() >= IN_MEMORY) {

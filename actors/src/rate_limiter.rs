@@ -81,8 +81,8 @@ impl RateLimiterActor {
         }
     }
 
-    fn permit(&self, lane: &Lane, serial: u64, tokens: u64) -> Permit {
-        Permit::new(lane.clone(), serial, tokens, self.own.clone().recipient())
+    fn permit(&self, lane: &Lane, serial: u64) -> Permit {
+        Permit::new(lane.clone(), serial, self.own.clone().recipient())
     }
 
     /// Grants at most so many permits in a lane now.
@@ -103,7 +103,7 @@ impl RateLimiterActor {
             state.quota.grant(serial, tokens, now);
         }
         (first..first + room as u64)
-            .map(|serial| self.permit(lane, serial, tokens))
+            .map(|serial| self.permit(lane, serial))
             .collect()
     }
 

@@ -153,8 +153,6 @@ pub struct SystemConfig {
     pub cache_ttl: Duration,
     /// Outlets that are sent to at once.
     pub publishing_concurrency: usize,
-    /// How often the metrics are told to the log.
-    pub metrics_every: Duration,
 }
 
 impl Default for SystemConfig {
@@ -169,7 +167,6 @@ impl Default for SystemConfig {
             cache_bytes: 64 << 20,
             cache_ttl: Duration::from_secs(168 * 3600),
             publishing_concurrency: 5,
-            metrics_every: Duration::from_secs(60),
         }
     }
 }

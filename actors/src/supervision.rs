@@ -19,6 +19,7 @@ use actix::dev::{AsyncContextParts, ContextFut};
 use actix::{Actor, Addr, AsyncContext, Context, Supervised};
 use log::{error, warn};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Sleep, sleep};
 
 use crate::domain::Moment;
@@ -73,6 +74,30 @@ impl Falls {
     }
 }
 
+/// The actors of a system, by which all of them are ended.
+///
+/// An actor holds its own address, so it would outlive everybody who could talk to it.
+#[derive(Clone, Debug, Default)]
+pub struct Actors(Arc<Mutex<Vec<AbortHandle>>>);
+
+impl Actors {
+    /// Drops every actor with its mailbox, from wherever it is called; nothing is written down.
+    pub fn end(&self) {
+        let Ok(mut actors) = self.0.lock() else {
+            return;
+        };
+        for actor in actors.drain(..) {
+            actor.abort();
+        }
+    }
+
+    fn enlist(&self, actor: AbortHandle) {
+        if let Ok(mut actors) = self.0.lock() {
+            actors.push(actor);
+        }
+    }
+}
+
 /// Starts actors that are restarted when they fall.
 #[derive(Clone)]
 pub struct Supervisor {
@@ -82,6 +107,8 @@ pub struct Supervisor {
     pub chance: Arc<dyn Chance>,
     /// The figures.
     pub falls: Falls,
+    /// Who was started.
+    pub actors: Actors,
     /// What happens, with the actor's name, after too many falls.
     pub escalate: Rc<dyn Fn(&'static str)>,
 }
@@ -105,7 +132,7 @@ impl Supervisor {
         let context = Context::with_receiver(seat.0);
         let address = context.address();
         let actor = make(address);
-        actix_rt::spawn(Supervision {
+        let supervision = actix_rt::spawn(Supervision {
             name,
             index: self.falls.enlist(name),
             actor: context.into_future(actor),
@@ -113,6 +140,7 @@ impl Supervisor {
             recent: VecDeque::new(),
             pause: None,
         });
+        self.actors.enlist(supervision.abort_handle());
     }
 
     /// The escalation for actors of other arbiters, which is made on this one.

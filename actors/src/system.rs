@@ -21,7 +21,7 @@ use crate::ports::{Chance, Clock, Provider};
 use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
 use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
-use crate::supervision::{self, Falls, Supervisor};
+use crate::supervision::{self, Actors, Falls, Supervisor};
 use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor, Translators};
 use crate::translator::{Callee, TranslatorActor};
 
@@ -95,16 +95,12 @@ pub struct Handles {
     pub events: Events,
     /// How often each actor fell.
     pub falls: Falls,
-}
-
-/// A running system.
-pub struct System {
-    /// Where it can be heard.
-    pub handles: Handles,
+    /// Who there is to be ended.
+    pub actors: Actors,
 }
 
 /// Starts every actor; each knows those it needs from birth, so there are no circles.
-pub fn start(setup: Setup) -> System {
+pub fn start(setup: Setup) -> Handles {
     let Setup {
         clock,
         chance,
@@ -117,12 +113,13 @@ pub fn start(setup: Setup) -> System {
         config,
         escalate,
     } = setup;
-    let falls = Falls::default();
+    let (falls, actors) = (Falls::default(), Actors::default());
     let events = Events::new(EVENTS_KEPT);
     let supervisor = Supervisor {
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
         falls: falls.clone(),
+        actors: actors.clone(),
         escalate,
     };
 
@@ -167,6 +164,7 @@ pub fn start(setup: Setup) -> System {
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
         falls: falls.clone(),
+        actors: actors.clone(),
         cache: cache.clone().recipient(),
         record: record.clone(),
         providers: providers.iter().map(Recipe::of).collect(),
@@ -237,40 +235,39 @@ pub fn start(setup: Setup) -> System {
         )
     });
 
-    System {
-        handles: Handles {
-            submit: task_manager.clone().recipient(),
-            translate_now: task_manager.clone().recipient(),
-            find_task: task_manager.clone().recipient(),
-            find_request: task_manager.clone().recipient(),
-            list: task_manager.clone().recipient(),
-            cancel: task_manager.clone().recipient(),
-            retry: task_manager.clone().recipient(),
-            drain: task_manager.clone().recipient(),
-            open_intake: task_manager.clone().recipient(),
-            stop: task_manager.clone().recipient(),
-            depth: task_manager.recipient(),
-            clear: cache.clone().recipient(),
-            cache_stats: cache.recipient(),
-            adjust: limiter.clone().recipient(),
-            lanes: limiter.recipient(),
-            outlets: publisher.clone().recipient(),
-            pause_outlet: publisher.clone().recipient(),
-            resume_outlet: publisher.clone().recipient(),
-            review: publisher.clone().recipient(),
-            approve: publisher.clone().recipient(),
-            reject: publisher.clone().recipient(),
-            retry_publication: publisher.recipient(),
-            pause_source: monitor.clone().recipient(),
-            resume_source: monitor.clone().recipient(),
-            poll_now: monitor.clone().recipient(),
-            watching: monitor.recipient(),
-            record,
-            report: metrics.clone().recipient(),
-            follow: metrics.recipient(),
-            events,
-            falls,
-        },
+    Handles {
+        submit: task_manager.clone().recipient(),
+        translate_now: task_manager.clone().recipient(),
+        find_task: task_manager.clone().recipient(),
+        find_request: task_manager.clone().recipient(),
+        list: task_manager.clone().recipient(),
+        cancel: task_manager.clone().recipient(),
+        retry: task_manager.clone().recipient(),
+        drain: task_manager.clone().recipient(),
+        open_intake: task_manager.clone().recipient(),
+        stop: task_manager.clone().recipient(),
+        depth: task_manager.recipient(),
+        clear: cache.clone().recipient(),
+        cache_stats: cache.recipient(),
+        adjust: limiter.clone().recipient(),
+        lanes: limiter.recipient(),
+        outlets: publisher.clone().recipient(),
+        pause_outlet: publisher.clone().recipient(),
+        resume_outlet: publisher.clone().recipient(),
+        review: publisher.clone().recipient(),
+        approve: publisher.clone().recipient(),
+        reject: publisher.clone().recipient(),
+        retry_publication: publisher.recipient(),
+        pause_source: monitor.clone().recipient(),
+        resume_source: monitor.clone().recipient(),
+        poll_now: monitor.clone().recipient(),
+        watching: monitor.recipient(),
+        record,
+        report: metrics.clone().recipient(),
+        follow: metrics.recipient(),
+        events,
+        falls,
+        actors,
     }
 }
 
@@ -280,6 +277,7 @@ struct Crew {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     falls: Falls,
+    actors: Actors,
     cache: Recipient<Insert>,
     record: Recipient<Record>,
     providers: Vec<Recipe>,
@@ -343,6 +341,7 @@ impl Crew {
                 clock: Arc::clone(&self.clock),
                 chance: Arc::clone(&self.chance),
                 falls: self.falls.clone(),
+                actors: self.actors.clone(),
                 escalate: Rc::new(escalation),
             };
             supervisor.start_in(seat, "translator", |_| self.translator());

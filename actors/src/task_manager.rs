@@ -12,7 +12,7 @@ mod stopping;
 mod window;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,8 +170,8 @@ struct State {
 /// What is known of a provider while it works.
 #[derive(Default)]
 struct RouteState {
-    /// Whether permits were asked for that have not come.
-    asking: HashMap<Urgency, ()>,
+    /// The urgencies for which permits were asked for that have not come.
+    asking: HashSet<Urgency>,
     /// Until when the lane is expected to grant nothing.
     waiting_until: Option<Moment>,
     /// The pairs that it does not translate, and until when that is believed.

@@ -272,24 +272,10 @@ fn complain(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// A time like `90s`, `10m` or `1h`.
+/// A time as the settings write it, like `90s`, `10m` or `1h30m`, and longer than none.
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        _ => 0,
-    };
-    number
-        .parse()
-        .ok()
-        .and_then(|number: u64| number.checked_mul(seconds))
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
+    crate::settings::parse_duration(text)
+        .filter(|time| !time.is_zero())
         .ok_or_else(|| format!("`{text}` is no time, expected something like `90s` or `10m`"))
 }
 
@@ -307,7 +293,8 @@ mod tests {
     fn a_time_has_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        for wrong in ["", "10", "m", "0s", "-1s", "1d", "99999999999999999999s"] {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        for wrong in ["", "10", "m", "0s", "-1s", "1w", "99999999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

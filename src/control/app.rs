@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
+use super::gather::Gatherer;
 use super::problem::Problem;
 use super::server::Face;
 use super::{
@@ -25,9 +26,11 @@ pub(super) type Answer = Result<HttpResponse, Problem>;
 /// How long an actor may take for an answer that nobody bounded otherwise.
 const ACTOR_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every route; the hottest first, because the router goes through them in order.
+/// Every route with what it needs at each worker; the hottest first, because the router goes
+/// through them in order.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(at("/v1/requests").post(requests::submit))
+    app.app_data(web::Data::new(Gatherer::default()))
+        .service(at("/v1/requests").post(requests::submit))
         .service(at("/v1/translate").post(translate::translate))
         .service(at("/v1/requests/{id}").get(requests::find))
         .service(at("/v1/tasks").get(tasks::list))
@@ -46,7 +49,8 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/cache/warm").post(cache::warm))
         .service(at("/v1/cache").delete(cache::clear))
         .service(at("/healthz").get(health::healthz))
-        .service(at("/readyz").get(health::readyz));
+        .service(at("/readyz").get(health::readyz))
+        .default_service(web::to(no_route));
 }
 
 /// One path, whose other methods are answered with a problem.
@@ -73,7 +77,7 @@ macro_rules! methods {
 methods!(get, post, delete);
 
 /// Answers what no route answers.
-pub(super) async fn no_route(request: HttpRequest) -> Answer {
+async fn no_route(request: HttpRequest) -> Answer {
     Err(Problem::not_found(format!(
         "there is no route `{}`",
         request.path()

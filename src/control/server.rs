@@ -13,7 +13,6 @@ use actix_web::{App, HttpServer, web};
 use log::warn;
 use tokio::sync::watch;
 
-use super::gather::Gatherer;
 use super::socket::SocketFile;
 use super::waiters::Waiters;
 use super::{Control, Listen, app};
@@ -124,11 +123,7 @@ pub(super) fn serve_with(
     let mut servers = vec![
         HttpServer::new(move || {
             tell_of_thread(&local);
-            App::new()
-                .app_data(local.clone())
-                .app_data(web::Data::new(Gatherer::default()))
-                .configure(app::routes)
-                .default_service(web::to(app::no_route))
+            App::new().app_data(local.clone()).configure(app::routes)
         })
         .workers(listen.workers)
         .keep_alive(KEEP_ALIVE)
@@ -148,7 +143,6 @@ pub(super) fn serve_with(
                     .app_data(remote.clone())
                     .wrap(from_fn(app::require_token))
                     .configure(app::routes)
-                    .default_service(web::to(app::no_route))
             })
             .workers(listen.workers)
             .keep_alive(KEEP_ALIVE)

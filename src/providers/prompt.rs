@@ -4,10 +4,7 @@ use babelfeed_actors::ports::{Item, Pack, Translated};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The version of [`SYSTEM`]; a change of the words is a change of the version.
-pub const VERSION: u32 = 1;
-
-/// The system prompt.
+/// The system prompt; what was translated under other words stays known until its time is over.
 pub const SYSTEM: &str = "\
 You are a professional translator of news and social media posts.
 The user sends one JSON object: \"target\" is the language to translate into and \"source\" the \

@@ -100,7 +100,6 @@ fn config(settings: &Settings) -> SystemConfig {
         cache_bytes: settings.cache.max_bytes,
         cache_ttl: settings.cache.ttl,
         publishing_concurrency: settings.publishing.concurrency,
-        metrics_every: settings.service.metrics_every,
     }
 }
 

@@ -140,6 +140,7 @@ impl Live {
             teller.tell().await;
         }
         self.control.stop().await;
+        self.handles.actors.end();
         drop((self.teller, self.handles));
         join(self.arbiters).await;
         info!("stopped");

@@ -107,6 +107,7 @@ fn start_idle(_: Setup) -> Handles {
         follow: idle.recipient(),
         events: Events::new(16),
         falls: Falls::default(),
+        actors: Default::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, State, TaskId};
 use babelfeed_actors::failpoints::arm;
-use babelfeed_actors::messages::{Cancel, Depth, Lanes, Submission, TranslateNow};
+use babelfeed_actors::messages::{Cancel, Depth, Lanes, NowError, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -314,6 +314,29 @@ fn a_text_that_fails_every_time_ends_with_its_attempts() {
         let record = find(&handles, ids[0]).await.record;
         assert_eq!(record.lifecycle.attempts(), world.config.max_attempts);
         assert_legal(&record);
+    });
+}
+
+#[test]
+fn a_text_that_somebody_waits_for_ends_with_its_attempts_too() {
+    world::run(80, async |mut world: World| {
+        let latency = Duration::from_millis(100);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        provider.always(Some(ProviderFault::Missing(0)));
+        let handles = world.start();
+        let answer = handles.translate_now.send(TranslateNow {
+            texts: vec!["Hello there".into()],
+            source: Some(tag("en")),
+            target: tag("es"),
+            deadline: Duration::from_secs(60),
+            class: Class::Interactive,
+        });
+        let answer = answer.await.expect("heard");
+        assert!(
+            matches!(&answer, Err(NowError::Refused { index: 0, .. })),
+            "{answer:?}"
+        );
+        assert_eq!(provider.n_calls(), world.config.max_attempts as usize);
     });
 }
 

@@ -281,9 +281,10 @@ fn a_person_may_send_an_unknown_publication_again_without_its_being_lost() {
         let id = publication(&handles, ids[0]).await.publication.id;
         let retry = handles.retry_publication.send(RetryPublication(id));
         retry.await.expect("heard").expect("done");
-        // The look that was due all the same finds that a person was faster.
         pass(Duration::from_secs(1_200)).await;
         assert!(outlet.out().is_empty());
+        assert_eq!(outlet.n_read_backs(), 0, "a person was faster");
+        assert_eq!(view(&handles, "es").await.unknown, 0);
         handles
             .resume_outlet
             .send(ResumeOutlet(None))
@@ -292,6 +293,7 @@ fn a_person_may_send_an_unknown_publication_again_without_its_being_lost() {
             .expect("known");
         settle(&handles).await;
         assert_out_once(&outlet, translated(1));
+        assert_eq!(view(&handles, "es").await.published, 1);
     });
 }
 

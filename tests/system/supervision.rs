@@ -342,6 +342,7 @@ fn clumsy(world: &World) -> (Supervisor, Addr<Clumsy>) {
         clock: std::sync::Arc::clone(&world.clock),
         chance: std::sync::Arc::clone(&world.chance),
         falls: Default::default(),
+        actors: Default::default(),
         escalate: std::rc::Rc::new(move |name| escalated.borrow_mut().push(name)),
     };
     let address = supervisor.start("clumsy", |_| Clumsy);
@@ -361,6 +362,23 @@ where
         pass(Duration::from_millis(1)).await;
     }
     begun.elapsed()
+}
+
+#[test]
+fn an_ended_system_leaves_nothing_behind() {
+    world::run(19, async |mut world: World| {
+        busy_world(&mut world);
+        let handles = world.start();
+        let ids = publish(&handles, texts(20), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 20);
+        settle(&handles).await;
+        // Each actor can call the escalation, and so holds it as long as it is there.
+        assert!(std::rc::Rc::strong_count(&world.escalated) > 1);
+        handles.actors.end();
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(std::rc::Rc::strong_count(&world.escalated), 1);
+        assert!(handles.depth.send(Depth).await.is_err());
+    });
 }
 
 #[test]

@@ -64,11 +64,6 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// How many wait in one class.
-    pub const fn len_of(&self, class: Class) -> usize {
-        self.classes[class as usize].len
-    }
-
     /// Adds work; what stood at the same place is returned.
     pub fn insert(&mut self, bucket: Bucket, position: Position, work: T) -> Option<T> {
         let clock = self.clock;
@@ -128,15 +123,6 @@ impl<T> Queue<T> {
             .pairs
             .get_mut(&bucket.pair)?
             .get_mut(position)
-    }
-
-    /// The last place of a bucket.
-    pub fn last(&self, bucket: &Bucket) -> Option<Position> {
-        let flow = self.classes[bucket.class as usize]
-            .flows
-            .get(&bucket.flow)?;
-        let (position, _) = flow.pairs.get(&bucket.pair)?.last_key_value()?;
-        Some(*position)
     }
 
     /// Whose turn it is among the classes of `classes` and the pairs that `serves` allows.

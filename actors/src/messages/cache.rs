@@ -5,24 +5,15 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
-use crate::domain::{Class, Failure, Translation};
+use crate::domain::{Failure, Translation};
 use crate::ports::KnownKey;
 
 /// Asks what is known, for a batch of texts; the task manager says it before it packs anything.
 ///
-/// Answered in the order of the queries.
+/// Answered in the order of the keys.
 #[derive(Message)]
 #[rtype(result = "Vec<Found>")]
-pub struct Lookup(pub Vec<Query>);
-
-/// One text that somebody wants translated.
-#[derive(Clone, Copy, Debug)]
-pub struct Query {
-    /// What it is known by.
-    pub key: KnownKey,
-    /// How urgent it is.
-    pub class: Class,
-}
+pub struct Lookup(pub Vec<KnownKey>);
 
 /// What the cache has of a text.
 #[derive(Debug)]
@@ -62,11 +53,6 @@ impl Leadership {
             key,
             resign: Some(resign),
         }
-    }
-
-    /// The key of the text.
-    pub fn key(&self) -> KnownKey {
-        self.key
     }
 
     /// Ends the duty, because the cache has heard what came of it.

@@ -41,29 +41,17 @@ pub enum Acquired {
 pub struct Permit {
     lane: Lane,
     serial: u64,
-    tokens: u64,
     settle: Option<Recipient<Settle>>,
 }
 
 impl Permit {
     /// A permit that `settle` hears of when it ends.
-    pub fn new(lane: Lane, serial: u64, tokens: u64, settle: Recipient<Settle>) -> Self {
+    pub fn new(lane: Lane, serial: u64, settle: Recipient<Settle>) -> Self {
         Self {
             lane,
             serial,
-            tokens,
             settle: Some(settle),
         }
-    }
-
-    /// The lane it is of.
-    pub fn lane(&self) -> &Lane {
-        &self.lane
-    }
-
-    /// The tokens it reserves.
-    pub fn tokens(&self) -> u64 {
-        self.tokens
     }
 
     /// Ends the permit with what the call was.
@@ -76,7 +64,6 @@ impl Permit {
             settle.do_send(Settle {
                 lane: self.lane.clone(),
                 serial: self.serial,
-                reserved: self.tokens,
                 verdict,
             });
         }
@@ -109,8 +96,6 @@ pub struct Settle {
     pub lane: Lane,
     /// The permit's number.
     pub serial: u64,
-    /// The tokens it reserved.
-    pub reserved: u64,
     /// What the call was.
     pub verdict: Verdict,
 }

@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use super::book::UnderWay;
 use super::send::{note_published, write_as};
-use super::{PublisherActor, Seat};
+use super::{OutletState, PublisherActor, Seat};
 use crate::domain::PublicationState;
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -87,6 +87,11 @@ impl Handler<Look> for PublisherActor {
             look.record.publication.outlet.clone(),
             look.record.publication.id,
         );
+        let is_unknown = |state: &OutletState| state.unknown.contains(&id);
+        if !self.state.get(&outlet).is_some_and(is_unknown) {
+            // A person has ordered meanwhile that it be sent again.
+            return;
+        }
         let Some(seat) = self.seat(&outlet).cloned() else {
             return;
         };

@@ -77,7 +77,9 @@ impl PublisherActor {
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
         actix_rt::spawn(async move {
             // Who waits for a permit takes no turn from others.
-            let permit = batch.permit().await;
+            let Some(permit) = batch.permit().await else {
+                return;
+            };
             // The semaphore is never closed.
             let turn = turns.acquire().await;
             let sent = batch.run(permit).await;
@@ -139,7 +141,8 @@ impl Batch {
         }
     }
 
-    async fn permit(&self) -> Permit {
+    /// The right to send; none when the system has ended.
+    async fn permit(&self) -> Option<Permit> {
         loop {
             let acquire = Acquire {
                 lane: self.seat.lane.clone(),
@@ -150,10 +153,11 @@ impl Batch {
             let permits = match self.peers.acquire.send(acquire).await {
                 Ok(Acquired::Now(permits)) => permits,
                 Ok(Acquired::Later { permits, .. }) => permits.await.unwrap_or_default(),
+                Err(_) if !self.peers.acquire.connected() => return None,
                 Err(_) => Vec::new(),
             };
             if let Some(permit) = permits.into_iter().next() {
-                return permit;
+                return Some(permit);
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -421,9 +425,11 @@ impl PublisherActor {
             }
             PublicationState::Unknown => self.resolve(record),
             // Begun already, so it goes on before whatever has come since.
-            _ => {
+            PublicationState::Planned => {
                 state.waiting.insert(record.publication.id, record);
             }
+            // In other hands: who sends it tells its end, and who holds it lets it out.
+            PublicationState::Sending | PublicationState::Held | PublicationState::Deleted => (),
         }
     }
 

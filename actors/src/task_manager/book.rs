@@ -1,6 +1,6 @@
 //! What outlives a fall of the task manager: what is in flight, and what is to be written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -29,7 +29,7 @@ pub(super) struct Outbox {
     /// Changes to be written, in order.
     pub(super) changes: Vec<Outgoing>,
     /// The tasks whose change is being written.
-    pub(super) writing: HashMap<TaskId, ()>,
+    pub(super) writing: HashSet<TaskId>,
     /// Whether a batch is being written.
     pub(super) is_writing: bool,
     /// Publications that are durable, and not yet handed to the publisher.
@@ -41,8 +41,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Whether a change of this task is under way.
     pub(super) fn holds(&self, id: TaskId) -> bool {
-        self.writing.contains_key(&id)
-            || self.changes.iter().any(|outgoing| outgoing.change.id == id)
+        self.writing.contains(&id) || self.changes.iter().any(|outgoing| outgoing.change.id == id)
     }
 
     /// Whether nothing is under way.

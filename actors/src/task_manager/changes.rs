@@ -110,7 +110,7 @@ impl TaskManagerActor {
                 });
             }
         }
-        let ids = batch.iter().map(|outgoing| (outgoing.change.id, ()));
+        let ids = batch.iter().map(|outgoing| outgoing.change.id);
         book.outbox.writing = ids.collect();
         book.outbox.is_writing = !batch.is_empty();
         batch
@@ -118,7 +118,7 @@ impl TaskManagerActor {
 
     /// Tells listeners where a task stands now; an end is told once it is durable.
     pub(super) fn tell(&self, record: &TaskRecord) {
-        tell_to(&self.peers.events, record.task.id, &record.lifecycle);
+        tell(&self.peers.events, record);
     }
 
     fn settle(&mut self, id: TaskId, after: After, kept: Kept) {
@@ -172,11 +172,16 @@ fn tell_ends(events: &Events, changes: &[TaskChange], kept: &[Kept]) {
     let ends =
         changes.filter(|(change, kept)| **kept == Kept::Yes && change.lifecycle.state().is_final());
     for (change, _) in ends {
-        tell_to(events, change.id, &change.lifecycle);
+        tell_of(events, change.id, &change.lifecycle);
     }
 }
 
-fn tell_to(events: &Events, id: TaskId, lifecycle: &Lifecycle) {
+/// Tells listeners where a task stands now.
+pub(super) fn tell(events: &Events, record: &TaskRecord) {
+    tell_of(events, record.task.id, &record.lifecycle);
+}
+
+fn tell_of(events: &Events, id: TaskId, lifecycle: &Lifecycle) {
     events.tell(|| {
         let last = lifecycle.history().last();
         Event::Task {

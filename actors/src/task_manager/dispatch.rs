@@ -6,6 +6,7 @@ use actix::{Context, Handler};
 use log::error;
 
 use super::book::Flight;
+use super::changes::tell;
 use super::work::{Subject, Work};
 use super::{Intake, Place, ProviderRoute, TaskManagerActor, Translators};
 use crate::domain::{Class, Moment, Pair};
@@ -83,7 +84,7 @@ impl TaskManagerActor {
             return;
         }
         let state = self.state.routes.entry(route).or_default();
-        if state.asking.contains_key(&urgency) {
+        if state.asking.contains(&urgency) {
             return;
         }
         let is_short = state.waiting_until.is_some();
@@ -107,7 +108,7 @@ impl TaskManagerActor {
             tokens,
         };
         if let Some(state) = self.state.routes.get_mut(&route) {
-            state.asking.insert(urgency, ());
+            state.asking.insert(urgency);
         }
         self.acquire(route, acquire);
     }
@@ -318,15 +319,18 @@ impl TaskManagerActor {
         let leadership = work.leadership.take()?;
         let number = self.store.token();
         work.number = number;
-        if let Subject::Task(live) = &mut work.subject {
-            if let Err(refusal) = live.record.lifecycle.step(Step::Call, self.clock.wall()) {
-                error!(task:% = live.record.task.id, cause:% = refusal; "a task was not called for");
-                return None;
+        match &mut work.subject {
+            Subject::Task(live) => {
+                let id = live.record.task.id;
+                if let Err(refusal) = live.record.lifecycle.step(Step::Call, self.clock.wall()) {
+                    error!(task:% = id, cause:% = refusal; "a task was not called for");
+                    return None;
+                }
+                self.tell(&live.record);
+                self.state.places.insert(id, Place::InFlight(number));
+                self.book.lock().outbox.claims.push(number);
             }
-            let id = live.record.task.id;
-            self.tell(&live.record);
-            self.state.places.insert(id, Place::InFlight(number));
-            self.book.lock().outbox.claims.push(number);
+            Subject::Now { .. } => work.attempts += 1,
         }
         let item = JobItem {
             token: number,
@@ -393,8 +397,7 @@ impl TaskManagerActor {
             if let Subject::Task(live) = &mut work.subject
                 && live.record.lifecycle.step(Step::Wait { until }, at).is_ok()
             {
-                let record = live.record.clone();
-                self.tell(&record);
+                tell(&self.peers.events, &live.record);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::failpoints;
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::logic::spans::protect;
 use crate::messages::{
-    Drain, Event, Found, Lookup, NowError, OpenIntake, Query, Submission, Submit, SubmitError,
+    Drain, Event, Found, Lookup, NowError, OpenIntake, Submission, Submit, SubmitError,
     TranslateNow,
 };
 use crate::ports::{Admission, Admitted, NewRequest, Outcome, TaskRecord};
@@ -242,13 +242,7 @@ impl Handler<TranslateNow> for TaskManagerActor {
             .map(|text| Arc::new(protect(text)))
             .collect();
         let keys: Vec<_> = texts.iter().map(|text| key_of(text, None, &pair)).collect();
-        let queries: Vec<Query> = keys
-            .iter()
-            .map(|&key| Query {
-                key,
-                class: now.class,
-            })
-            .collect();
+        let asked = keys.clone();
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();
         let call = NowCall::new(texts, keys, pair, now.class, due, reply);
@@ -265,7 +259,7 @@ impl Handler<TranslateNow> for TaskManagerActor {
         Box::pin(async move {
             let asking = async {
                 let found = loop {
-                    match lookup.send(Lookup(Vec::clone(&queries))).await {
+                    match lookup.send(Lookup(Vec::clone(&asked))).await {
                         Ok(found) => break found,
                         // The cache fell over this message; it is back after its backoff.
                         Err(_) => tokio::time::sleep(RETRY).await,

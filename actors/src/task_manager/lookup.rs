@@ -7,8 +7,8 @@ use super::work::{Subject, Work, stand_of};
 use super::{Place, TaskManagerActor, expired};
 use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usage};
 use crate::failpoints;
-use crate::messages::{FlightEnd, Found, Lookup, Query};
-use crate::ports::{TaskRecord, Token};
+use crate::messages::{FlightEnd, Found, Lookup};
+use crate::ports::{KnownKey, TaskRecord, Token};
 
 use super::window::{Load, Room};
 use crate::domain::{Bucket, Pair, Position};
@@ -103,12 +103,14 @@ impl TaskManagerActor {
         if asked.is_empty() {
             return;
         }
-        let queries: Vec<Query> = asked.iter().map(query).collect();
+        let keys: Vec<KnownKey> = asked.iter().map(|work| work.key).collect();
         let (lookup, own, epoch) = (self.peers.lookup.clone(), self.own.clone(), self.epoch);
         actix_rt::spawn(async move {
             let found = loop {
-                match lookup.send(Lookup(Vec::clone(&queries))).await {
+                match lookup.send(Lookup(Vec::clone(&keys))).await {
                     Ok(found) => break found,
+                    // The system has ended.
+                    Err(_) if !lookup.connected() => return,
                     // The cache fell over this message; it is back after its backoff.
                     Err(_) => tokio::time::sleep(RETRY).await,
                 }
@@ -307,13 +309,6 @@ pub(super) enum Made {
     ByCall,
     /// It was known, or made by another's call.
     Known,
-}
-
-fn query(work: &Work) -> Query {
-    Query {
-        key: work.key,
-        class: work.bucket.class,
-    }
 }
 
 /// Whether a text is already in its target language, or holds nothing but protected spans.

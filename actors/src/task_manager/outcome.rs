@@ -174,6 +174,9 @@ impl TaskManagerActor {
         }
         self.displace(&work);
         match work.subject {
+            Subject::Now { call, .. } if failure.kind == FailureKind::Expired => {
+                call.refuse(NowError::Expired);
+            }
             Subject::Now { call, index } => call.refuse(NowError::Refused { index, failure }),
             Subject::Task(live) => {
                 let record = live.record;
@@ -260,13 +263,15 @@ impl TaskManagerActor {
     /// Notes that the lane bounced a task, whose attempt it gets back.
     fn bounce(&self, work: &mut Work, wait: Duration) {
         let at = self.clock.wall();
-        if let Subject::Task(live) = &mut work.subject {
-            let until = at.plus(wait);
-            match live.record.lifecycle.step(Step::Bounce { until }, at) {
-                Ok(()) => self.tell(&live.record),
-                Err(refusal) => {
-                    error!(task:% = live.record.task.id, cause:% = refusal; "a task did not bounce");
-                }
+        let Subject::Task(live) = &mut work.subject else {
+            work.attempts = work.attempts.saturating_sub(1);
+            return;
+        };
+        let until = at.plus(wait);
+        match live.record.lifecycle.step(Step::Bounce { until }, at) {
+            Ok(()) => self.tell(&live.record),
+            Err(refusal) => {
+                error!(task:% = live.record.task.id, cause:% = refusal; "a task did not bounce");
             }
         }
     }
@@ -274,7 +279,7 @@ impl TaskManagerActor {
     fn is_out_of_attempts(&self, work: &Work) -> bool {
         match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts() >= self.config.max_attempts,
-            Subject::Now { .. } => work.refunds >= self.config.max_attempts,
+            Subject::Now { .. } => work.attempts >= self.config.max_attempts,
         }
     }
 
@@ -297,10 +302,7 @@ impl TaskManagerActor {
         }
         let attempts = match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts(),
-            Subject::Now { .. } => {
-                work.refunds += 1;
-                work.refunds
-            }
+            Subject::Now { .. } => work.attempts,
         };
         let wait = self.chance.jitter(ATTEMPTS.after(attempts.max(1)));
         let moment = self.clock.now().plus(wait);
@@ -309,9 +311,11 @@ impl TaskManagerActor {
         self.set_timer();
     }
 
-    /// Makes a task Queued again, in memory and in the store; a caller's text needs nothing.
+    /// Makes a task Queued again, in memory and in the store; a caller's text has no states.
     fn step_back(&mut self, work: &mut Work, step: Step) -> bool {
         let Subject::Task(live) = &mut work.subject else {
+            let is_refund = matches!(step, Step::Again { refund: true, .. });
+            work.attempts = work.attempts.saturating_sub(u32::from(is_refund));
             return true;
         };
         if let Err(refusal) = live.record.lifecycle.step(step, self.clock.wall()) {

@@ -41,6 +41,8 @@ pub(super) struct Work {
     /// The providers that refused it, with the reason of the last.
     pub(super) refused_by: Vec<ProviderName>,
     pub(super) refusal: Option<Failure>,
+    /// Calls made for a caller's text, without those given back; a task's are in its lifecycle.
+    pub(super) attempts: u32,
     /// How often an attempt was given back because its lane failed.
     pub(super) refunds: u32,
 }
@@ -89,6 +91,7 @@ impl Work {
             pack_limit: usize::MAX,
             refused_by: Vec::new(),
             refusal: None,
+            attempts: 0,
             refunds: 0,
             subject: Subject::Task(Box::new(Live {
                 record,
@@ -115,6 +118,7 @@ impl Work {
             pack_limit: usize::MAX,
             refused_by: Vec::new(),
             refusal: None,
+            attempts: 0,
             refunds: 0,
             subject: Subject::Now {
                 call: Arc::clone(call),

@@ -188,7 +188,7 @@ impl World {
             config: self.config.clone(),
             escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
         };
-        system::start(setup).handles
+        system::start(setup)
     }
 
     fn source(&self, (name, source): &(&'static str, FakeSource)) -> SourceSetup {

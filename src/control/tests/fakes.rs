@@ -506,6 +506,7 @@ fn handles(fake: actix::Addr<Fake>, events: Events) -> Handles {
         follow: heard(&fake),
         events,
         falls: Falls::default(),
+        actors: Default::default(),
     }
 }
 

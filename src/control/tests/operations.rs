@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::fakes::{Answer, served};
+use super::fakes::{Answer, Served, served};
 use crate::control::Command;
 
 #[test]
@@ -149,26 +149,31 @@ async fn the_cache_is_warmed_in_the_background_and_forgotten() {
     assert_eq!(super::fakes::raw(&served.socket, &clear).await.status, 200);
 }
 
+async fn over_tcp(served: &Served, call: &str, token: &str, body: &str) -> Answer {
+    let address = served.running.tcp().expect("an address");
+    let mut connection = TcpStream::connect(address).await.expect("a server");
+    let call = format!(
+        "{call} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {token}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection
+        .write_all(call.as_bytes())
+        .await
+        .expect("a reader");
+    let mut answer = Vec::new();
+    connection
+        .read_to_end(&mut answer)
+        .await
+        .expect("an answer");
+    Answer::parse(&answer)
+}
+
 #[test]
 async fn tcp_needs_the_token_for_all_but_health() {
     let served = served(Some("open sesame"));
-    let ask = async |path: &str, token: &str| {
-        let address = served.running.tcp().expect("an address");
-        let mut connection = TcpStream::connect(address).await.expect("a server");
-        let call = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {token}\r\n\r\n"
-        );
-        connection
-            .write_all(call.as_bytes())
-            .await
-            .expect("a reader");
-        let mut answer = Vec::new();
-        connection
-            .read_to_end(&mut answer)
-            .await
-            .expect("an answer");
-        Answer::parse(&answer)
-    };
+    let ask =
+        async |path: &str, token: &str| over_tcp(&served, &format!("GET {path}"), token, "").await;
     assert_eq!(ask("/v1/status", "Bearer open sesame").await.status, 200);
     assert_eq!(ask("/healthz", "").await.status, 200);
     for token in ["", "Bearer", "Bearer open", "Basic open sesame"] {
@@ -178,6 +183,16 @@ async fn tcp_needs_the_token_for_all_but_health() {
             assert_eq!(answer.json()["status"], 401);
         }
     }
+}
+
+#[test]
+async fn a_text_is_taken_on_tcp_as_on_the_socket() {
+    let served = served(Some("open sesame"));
+    let body = r#"{"text":"Good day","targets":["es"]}"#;
+    let answer = over_tcp(&served, "POST /v1/requests", "Bearer open sesame", body).await;
+    assert_eq!(answer.status, 202, "{}", answer.json());
+    let nowhere = over_tcp(&served, "GET /nowhere", "Bearer open sesame", "").await;
+    assert_eq!(nowhere.json()["status"], 404);
 }
 
 #[test]
