@@ -26,7 +26,7 @@ pub use rate_limiter::{
     WindowView,
 };
 pub use task_manager::{
-    Backlog, Cancel, ChangeError, Depth, Drain, FindRequest, FindTask, List, Listed, NowError,
-    OpenIntake, Retry, Stop, Submission, Submit, SubmitError, TaskView, TranslateNow,
+    Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,
+    NowError, OpenIntake, Retry, Stop, Submission, Submit, SubmitError, TaskView, TranslateNow,
 };
 pub use translator::{CallEnd, ItemEnd, Job, JobItem, Translate, Trouble};

@@ -445,7 +445,7 @@ fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneVie
         in_flight: state.quota.in_flight() as u64,
         parked_until: parked
             .map(|(_, until)| until.map_or(Timestamp::from_millis(i64::MAX), by_wall)),
-        why: parked.map(|(why, _)| why.name()),
+        why: state.quota.closed().map(Parked::name),
         usd_today: if state.day == today {
             state.usd_today
         } else {

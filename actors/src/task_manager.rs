@@ -123,6 +123,8 @@ pub struct TaskManagerActor {
     system: Arc<str>,
     store_service: Arc<str>,
     submitted: Rc<std::cell::Cell<u64>>,
+    /// Whether the store has refused intake for want of room, and not taken any since.
+    has_no_room: Rc<std::cell::Cell<bool>>,
     /// What is rebuilt after a fall.
     state: State,
 }
@@ -222,6 +224,7 @@ impl TaskManagerActor {
             system: "system".into(),
             store_service: "store".into(),
             submitted: Rc::default(),
+            has_no_room: Rc::default(),
             state: State::default(),
         }
     }

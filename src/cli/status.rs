@@ -101,8 +101,13 @@ pub(super) fn service_lines(status: &Status) -> Vec<String> {
     )];
     let queue = &status.queue;
     lines.push(format!(
-        "tasks: {} submitted, {} queued, {} processing, {} rate limited",
-        queue.submitted, queue.queued, queue.processing, queue.rate_limited
+        "tasks: {} submitted, {} queued, {} processing, {} rate limited, {} completed, {} failed",
+        queue.submitted,
+        queue.queued,
+        queue.processing,
+        queue.rate_limited,
+        status.ended.completed,
+        status.ended.failed
     ));
     let open = &status.publications;
     lines.push(format!(

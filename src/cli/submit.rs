@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
@@ -23,6 +24,10 @@ use crate::control::wire::{Request, Submission, Task};
 const MAX_UNANSWERED: usize = 1 << 16;
 /// For how long one question waits; it is asked again.
 const WAIT_SECONDS: u32 = 60;
+/// How long a service that is not heard may take to come back.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long to wait before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What `submit` is told.
 #[derive(Args, Debug)]
@@ -281,11 +286,23 @@ fn wait_for(
     Ok(n_failed)
 }
 
+/// A request whose tasks and publications are settled.
+///
+/// A service that reloads or restarts meanwhile is not heard for a while; what was handed in is
+/// durable, so it is asked again for as long as a restart may take.
 fn settled(client: &Client, id: &str) -> anyhow::Result<Request> {
+    let mut last_heard = Instant::now();
     loop {
-        let request: Request = client.get(&format!("/v1/requests/{id}?wait={WAIT_SECONDS}"))?;
-        if request.tasks.iter().all(is_settled) {
-            return Ok(request);
+        let asked: anyhow::Result<Request> =
+            client.get(&format!("/v1/requests/{id}?wait={WAIT_SECONDS}"));
+        match asked {
+            Ok(request) if request.tasks.iter().all(is_settled) => return Ok(request),
+            Ok(_) => last_heard = Instant::now(),
+            Err(error) if error.is::<Refused>() => return Err(error),
+            Err(error) if last_heard.elapsed() > PATIENCE => {
+                return Err(error.context(format!("request {id} was taken, and is not lost")));
+            }
+            Err(_) => thread::sleep(ASK_AGAIN),
         }
     }
 }

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::logic::quota::Parked;
 use babelfeed_actors::messages::{LaneView, SourceState};
 use serde_json::json;
 
@@ -19,10 +20,10 @@ pub(super) async fn healthz() -> Answer {
 pub(super) async fn readyz(face: web::Data<Face>) -> Answer {
     let (status, name, why) = match views(&face).await {
         Err(problem) => unready(problem.to_string()),
-        Ok(views) if !views.backlog.is_open => unready("draining: nothing new is taken".into()),
-        Ok(views) => match troubles(&views) {
-            why if why.is_empty() => (StatusCode::OK, "ready", why),
-            why => (StatusCode::OK, "degraded", why),
+        Ok(views) => match (views.backlog.closed, troubles(&views)) {
+            (Some(closed), _) => unready(closed.name().into()),
+            (None, why) if why.is_empty() => (StatusCode::OK, "ready", why),
+            (None, why) => (StatusCode::OK, "degraded", why),
         },
     };
     Ok(HttpResponse::build(status).json(json!({ "status": name, "why": why })))
@@ -41,9 +42,16 @@ fn troubles(views: &Views) -> Vec<String> {
             why.push(format!("source {} fails: {cause}", source.name));
         }
     }
-    for lane in views.lanes.iter().filter(|lane| waits_for_person(lane)) {
-        let cause = lane.why.unwrap_or("it does not say why");
-        why.push(format!("lane {} waits for a person: {cause}", lane.name));
+    for lane in &views.lanes {
+        match lane.why {
+            Some(cause) if waits_for_person(lane) => {
+                why.push(format!("lane {} waits for a person: {cause}", lane.name));
+            }
+            Some(cause) if cause == Parked::Failed.name() => {
+                why.push(format!("lane {} is {cause}", lane.name));
+            }
+            _ => (),
+        }
     }
     for outlet in &views.outlets {
         if outlet.state == "failing" {

@@ -52,7 +52,11 @@ pub(super) async fn status(face: web::Data<Face>) -> Answer {
     Ok(HttpResponse::Ok().json(wire::Status {
         version: control.version.into(),
         uptime_s: uptime(face.as_ref()),
-        is_open: views.backlog.is_open,
+        is_open: views.backlog.closed.is_none(),
+        ended: wire::Ended {
+            completed: views.backlog.completed,
+            failed: views.backlog.failed,
+        },
         sources: views.sources.iter().map(wire::Source::from).collect(),
         lanes: views.lanes.iter().map(wire::Lane::from).collect(),
         outlets: views.outlets.iter().map(wire::Outlet::from).collect(),

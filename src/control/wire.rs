@@ -210,6 +210,15 @@ pub struct Translated {
     pub cached: bool,
 }
 
+/// Tasks that have ended.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Ended {
+    /// With a translation.
+    pub completed: u64,
+    /// Without one, and not retried.
+    pub failed: u64,
+}
+
 /// How the whole service does.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Status {
@@ -219,6 +228,8 @@ pub struct Status {
     pub uptime_s: f64,
     /// Whether new work is taken.
     pub is_open: bool,
+    /// Tasks that have ended, ever.
+    pub ended: Ended,
     /// What is watched.
     pub sources: Vec<Source>,
     /// What is counted by whom.

@@ -7,8 +7,12 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Language, Moment, OutletName, PublicationState};
-use babelfeed_actors::messages::{Follow, PauseOutlet, PauseSource, Stop};
+use babelfeed_actors::domain::{Lane, Language, Moment, OutletName, PublicationState, SourceName};
+use babelfeed_actors::logic::quota::Parked;
+use babelfeed_actors::messages::{
+    Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
+    SourceState, Stop, Watching,
+};
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -49,6 +53,15 @@ pub(super) struct Surroundings {
     pub(super) watchdog: Watchdog,
     /// Where orders of control go.
     pub(super) commands: mpsc::Sender<Command>,
+}
+
+/// What a person has paused, by name.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    sources: Vec<SourceName>,
+    outlets: Vec<OutletName>,
+    lanes: Vec<Lane>,
+    is_draining: bool,
 }
 
 /// A running system.
@@ -117,6 +130,57 @@ impl Live {
             outlets: settings.outlets.iter().map(|it| it.name.clone()).collect(),
             background,
         })
+    }
+
+    /// What a person has paused.
+    pub(super) async fn pauses(&self) -> Pauses {
+        let handles = &self.handles;
+        // An actor that does not answer has nothing paused.
+        let sources = handles.watching.send(Watching).await.unwrap_or_default();
+        let outlets = handles.outlets.send(Outlets).await.unwrap_or_default();
+        let lanes = handles.lanes.send(Lanes).await.unwrap_or_default();
+        let depth = handles.depth.send(Depth).await;
+        Pauses {
+            sources: sources
+                .into_iter()
+                .filter(|source| source.state == SourceState::Paused)
+                .map(|source| source.name)
+                .collect(),
+            outlets: outlets
+                .into_iter()
+                .filter(|outlet| outlet.state == "paused")
+                .map(|outlet| outlet.name)
+                .collect(),
+            lanes: lanes
+                .into_iter()
+                .filter(|lane| lane.why == Some(Parked::Paused.name()))
+                .map(|lane| lane.name)
+                .collect(),
+            is_draining: matches!(depth, Ok(Ok(backlog)) if backlog.closed == Some(Closed::Draining)),
+        }
+    }
+
+    /// Pauses again what a person had paused before the system was built anew; what the settings
+    /// do not name any more is left out.
+    pub(super) async fn pause_again(&self, pauses: Pauses) {
+        let handles = &self.handles;
+        // Errors mean that the name or the actor is gone, and with it what was paused.
+        for source in pauses.sources {
+            let _ = handles.pause_source.send(PauseSource(Some(source))).await;
+        }
+        for outlet in pauses.outlets {
+            let _ = handles.pause_outlet.send(PauseOutlet(Some(outlet))).await;
+        }
+        for lane in pauses.lanes {
+            let pause = Adjust {
+                lane: Some(lane),
+                adjustment: Adjustment::Pause,
+            };
+            let _ = handles.adjust.send(pause).await;
+        }
+        if pauses.is_draining {
+            let _ = handles.drain.send(Drain).await;
+        }
     }
 
     /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.

@@ -33,8 +33,22 @@ pub(super) fn reload(
             fixed.join(", ")
         ));
     }
+    if let Some(gone) = everything_gone(old, &new) {
+        return Err(format!(
+            "nothing was changed: no {gone} is left, expected at least one, because what is queued \
+             would have nowhere to go; a restart takes such settings"
+        ));
+    }
     let prepared = prepare(&new).map_err(|error| format!("{error:#}"))?;
     Ok(Reloaded::Changed(Box::new(new), Box::new(prepared)))
+}
+
+/// What there was and is not any more, as in a file that was cut short or moved away.
+fn everything_gone(old: &Settings, new: &Settings) -> Option<&'static str> {
+    if !old.providers.is_empty() && new.providers.is_empty() {
+        return Some("provider");
+    }
+    (!old.outlets.is_empty() && new.outlets.is_empty()).then_some("outlet")
 }
 
 /// What differs although it cannot change while the process lives.

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use babelfeed_actors::ports::Clock;
-use log::info;
+use log::{info, warn};
 use tokio::select;
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::live::{Live, Surroundings};
+use super::live::{Live, Pauses, Surroundings};
 use super::lock::DataLock;
 use super::reload::{Reloaded, reload};
 use super::watchdog::Watchdog;
@@ -74,13 +75,22 @@ pub(super) async fn serve(
         build::prepare(settings, store, &surroundings.clock, Rc::new(escalate))
     };
     let mut prepared = prepare(&settings)?;
+    let mut kept = Pauses::default();
+    let mut hangups = signal_stream(SignalKind::hangup())?;
     loop {
         let live = Live::start(prepared, &settings, store, &surroundings)?;
+        live.pause_again(std::mem::take(&mut kept)).await;
         let order = loop {
             select! {
                 name = &mut signal => {
                     info!(signal = name.unwrap_or("none"); "stopping");
                     break Order::Stop;
+                }
+                // The signal that people send to daemons whose settings they have changed.
+                Some(()) = hangups.recv() => {
+                    let (answer, _) = oneshot::channel();
+                    // A full queue holds an order to reload already.
+                    let _ = surroundings.commands.try_send(Command::Reload(answer));
                 }
                 command = orders.recv() => match command {
                     None => break Order::Stop,
@@ -96,7 +106,10 @@ pub(super) async fn serve(
                             Ok(Reloaded::Changed(changed, prepared)) => {
                                 (Ok(()), Some(Order::Rebuild(changed, prepared)))
                             }
-                            Err(why) => (Err(why), None),
+                            Err(why) => {
+                                warn!(cause = why.as_str(); "settings not reloaded");
+                                (Err(why), None)
+                            }
                         };
                         let _ = answer.send(answered);
                         if let Some(order) = order {
@@ -106,10 +119,34 @@ pub(super) async fn serve(
                 }
             }
         };
+        let pauses = live.pauses().await;
         live.stop(store, settings.service.drain_timeout).await;
+        let order = refuse_what_came_meanwhile(&mut orders, order);
         match order {
             Order::Stop => return Ok(()),
-            Order::Rebuild(changed, next) => (settings, prepared) = (*changed, *next),
+            Order::Rebuild(changed, next) => {
+                info!("settings reloaded");
+                (settings, prepared) = (*changed, *next);
+                kept = pauses;
+            }
         }
     }
+}
+
+/// Answers the orders that came while the system stopped; an order to stop wins.
+fn refuse_what_came_meanwhile(orders: &mut mpsc::Receiver<Command>, order: Order) -> Order {
+    let mut order = order;
+    while let Ok(command) = orders.try_recv() {
+        // Who asked may have gone.
+        match command {
+            Command::Reload(answer) => {
+                let _ = answer.send(Err("nothing was changed: a reload was under way".to_owned()));
+            }
+            Command::Stop(answer) => {
+                let _ = answer.send(());
+                order = Order::Stop;
+            }
+        }
+    }
+    order
 }

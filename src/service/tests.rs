@@ -51,7 +51,7 @@ answers! {
     Drain => (),
     OpenIntake => (),
     Stop => STOPS.set(STOPS.get() + 1),
-    Depth => Ok(Backlog { is_open: true, ..Backlog::default() }),
+    Depth => Ok(Backlog::default()),
     Clear => Ok(()),
     CacheStats => CacheView::default(),
     Adjust => Ok(()),

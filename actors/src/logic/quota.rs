@@ -221,6 +221,8 @@ pub struct Quota {
     concurrency: Option<usize>,
     outstanding: HashMap<u64, Outstanding>,
     parked: Option<(Parked, Option<Moment>)>,
+    /// Why it closed, until a call was answered again.
+    closed: Option<Parked>,
     /// Whether only one call may go, to find out how the lane does.
     is_probing: bool,
     failures: u32,
@@ -235,6 +237,7 @@ impl Quota {
             concurrency,
             outstanding: HashMap::new(),
             parked: None,
+            closed: None,
             is_probing: false,
             failures: 0,
             bounces: 0,
@@ -259,6 +262,14 @@ impl Quota {
     /// Why it grants nothing, and until when; no end means until a person acts.
     pub const fn parked(&self) -> Option<(Parked, Option<Moment>)> {
         self.parked
+    }
+
+    /// Why it is closed, also while a probe is under way; none when it is open.
+    pub const fn closed(&self) -> Option<Parked> {
+        match self.parked {
+            Some((why, _)) => Some(why),
+            None => self.closed,
+        }
     }
 
     /// Counts every window as used up, because what was used is not known; calls in flight
@@ -363,6 +374,7 @@ impl Quota {
             Word::Unused | Word::Spent(_) => Turn::Same,
             Word::Answered(_) => {
                 (self.failures, self.bounces) = (0, 0);
+                self.closed = None;
                 if std::mem::take(&mut self.is_probing) {
                     Turn::Opened
                 } else {
@@ -396,6 +408,7 @@ impl Quota {
 
     /// Grants again, whatever parked it; one call goes first.
     pub fn resume(&mut self) {
+        self.closed = None;
         if let Some((why, _)) = self.parked.take() {
             self.is_probing = why != Parked::Paused;
         }
@@ -420,6 +433,7 @@ impl Quota {
             Some((_, old)) if until.is_some() && old >= until => return Turn::Same,
             _ => self.parked = Some((why, until)),
         }
+        self.closed = Some(why);
         if was_open || until.is_none() {
             Turn::Closed(why)
         } else {

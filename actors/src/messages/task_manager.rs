@@ -212,6 +212,25 @@ pub struct Backlog {
     pub unknown: u64,
     /// Publications that wait for a person.
     pub held: u64,
-    /// Whether intake is open.
-    pub is_open: bool,
+    /// Why nothing new is taken; none while intake is open.
+    pub closed: Option<Closed>,
+}
+
+/// Why nothing new is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// A person said so, or the process ends.
+    Draining,
+    /// The store has no room, or does not write.
+    NoRoom,
+}
+
+impl Closed {
+    /// What an operator reads.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draining => "draining: nothing new is taken",
+            Self::NoRoom => "no room: the store cannot write, expected space on its disk",
+        }
+    }
 }

@@ -19,7 +19,9 @@ use crate::messages::{
     Drain, Event, Found, Lookup, NowError, OpenIntake, Submission, Submit, SubmitError,
     TranslateNow,
 };
-use crate::ports::{Admission, Admitted, NewRequest, Outcome, TaskRecord};
+use crate::ports::{
+    Admission, Admitted, NewRequest, Outcome, StoreError, StoreRemedy, TaskRecord, TaskStore,
+};
 
 /// The most callers who may wait at once.
 const CALLERS: usize = 10_000;
@@ -77,14 +79,21 @@ impl Handler<Submit> for TaskManagerActor {
         let n_tasks = requests.iter().map(|new| new.targets.len() as u64).sum();
         let under_way = UnderWay::new(&self.submitted, n_tasks);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        let has_no_room = Rc::clone(&self.has_no_room);
         let admission = Admission {
             requests,
             seen: submit.seen,
             cursor: submit.cursor,
         };
         Box::pin(async move {
-            let admitted = store.admit(admission).await?;
+            let admitted = store.admit(admission).await;
             drop(under_way);
+            if let Err(StoreError::NoSpace { .. }) = &admitted
+                && !has_no_room.replace(true)
+            {
+                actix_rt::spawn(look_for_room(Rc::clone(&store), Rc::clone(&has_no_room)));
+            }
+            let admitted = admitted?;
             let new = taken.into_iter().zip(&admitted);
             let new: Vec<(Arc<Request>, Publishing, Admitted)> = new
                 .filter(|(_, admitted)| admitted.outcome == Outcome::New)
@@ -182,6 +191,15 @@ fn fingerprint(submission: &Submission) -> [u8; 16] {
     let mut fingerprint = [0; 16];
     fingerprint.copy_from_slice(&digest[..16]);
     fingerprint
+}
+
+/// Looks again and again whether the store takes anything in, until it does.
+async fn look_for_room(store: Rc<dyn TaskStore>, has_no_room: Rc<Cell<bool>>) {
+    while let Err(error) = store.admit(Admission::default()).await {
+        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+        tokio::time::sleep(wait).await;
+    }
+    has_no_room.set(false);
 }
 
 impl Handler<TakenIn> for TaskManagerActor {

@@ -239,6 +239,10 @@ impl TaskManagerActor {
             });
             !refuses && !work.refused_by.contains(name)
         };
+        if self.config.routes.is_empty() {
+            // Nobody translates at all: the work waits for settings that name somebody.
+            return Some(None);
+        }
         let first = (0..self.config.routes.len()).find(|route| able(*route))?;
         Some((!work.refused_by.is_empty()).then_some(first))
     }

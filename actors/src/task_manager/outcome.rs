@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Context, Handler};
-use log::{debug, error};
+use log::{debug, error, warn};
 
 use super::book::{After, Flight};
 use super::dispatch::Ended;
@@ -96,6 +96,15 @@ impl TaskManagerActor {
             )
         });
         state.failures = if is_lane { state.failures + 1 } else { 0 };
+        let tells = match error.map(ProviderError::remedy) {
+            Some(ProviderRemedy::ParkForPerson) => state.failures == 1,
+            _ => state.failures == LANE_FAILS,
+        };
+        if let (Some(error), true) = (error, tells) {
+            // Why, once in a row; that the lane closes and opens is told where that is decided.
+            let provider = &self.config.routes[route].name;
+            warn!(provider:% = provider, cause:% = error; "a provider fails");
+        }
     }
 
     /// A text has its translation.

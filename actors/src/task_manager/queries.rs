@@ -13,7 +13,8 @@ use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, TaskId};
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::messages::{
-    Backlog, Cancel, ChangeError, Depth, FindRequest, FindTask, List, Listed, Retry, TaskView,
+    Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, List, Listed, Retry,
+    TaskView,
 };
 use crate::ports::{StoreError, TaskRecord, TaskStore};
 
@@ -293,7 +294,14 @@ impl Handler<Depth> for TaskManagerActor {
         let in_flight = book.in_flight.values();
         let processing = in_flight.filter(|work| work.task_id().is_some()).count() as u64;
         let rate_limited = self.rate_limited();
-        let (submitted, is_open) = (self.submitted.get(), self.intake == Intake::Open);
+        let submitted = self.submitted.get();
+        let closed = if self.intake != Intake::Open {
+            Some(Closed::Draining)
+        } else if self.has_no_room.get() || book.outbox.is_stuck {
+            Some(Closed::NoRoom)
+        } else {
+            None
+        };
         let store = Rc::clone(&self.store);
         Box::pin(async move {
             let tally = store.tally().await?;
@@ -308,7 +316,7 @@ impl Handler<Depth> for TaskManagerActor {
                 publishing: tally.publishing,
                 unknown: tally.unknown,
                 held: tally.held,
-                is_open,
+                closed,
             })
         })
     }

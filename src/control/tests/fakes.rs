@@ -268,7 +268,9 @@ hears!(Depth, |memory, _depth| Ok(Backlog {
     completed: 2,
     failed: 1,
     unknown: u64::from(memory.paused.contains("unknown")),
-    is_open: !memory.is_draining,
+    closed: memory
+        .is_draining
+        .then_some(babelfeed_actors::messages::Closed::Draining),
     ..Backlog::default()
 }));
 hears!(Clear, |memory, _clear| {

@@ -16,6 +16,8 @@ pub(super) struct Ballast {
     size: u64,
     room: Room,
     tried_at: Option<Instant>,
+    /// Whether it was said that it could not be taken.
+    is_missed: bool,
 }
 
 /// How the room that is kept back stands.
@@ -37,6 +39,7 @@ impl Ballast {
             size,
             room: Room::NotYet,
             tried_at: None,
+            is_missed: false,
         };
         if size == 0 {
             ballast.remove();
@@ -77,10 +80,18 @@ impl Ballast {
         match self.write() {
             Ok(()) => {
                 self.room = Room::Kept;
+                self.is_missed = false;
                 info!(path:% = self.path.display(); "ballast taken");
             }
             Err(error) => {
-                warn!(path:% = self.path.display(), cause:% = error; "ballast not taken");
+                // Said once, and again only after it was taken.
+                if !std::mem::replace(&mut self.is_missed, true) {
+                    let free = self.size.saturating_mul(2);
+                    warn!(
+                        path:% = self.path.display(), wanted_bytes = free, cause:% = error;
+                        "ballast not taken, no new work until there is room for it"
+                    );
+                }
                 self.remove();
             }
         }

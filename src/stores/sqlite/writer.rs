@@ -64,6 +64,8 @@ struct Writer<'c> {
     /// Rows since the log's length was looked at, and since it was moved.
     n_unseen: usize,
     n_logged: usize,
+    /// Whether the last commit failed.
+    is_failing: bool,
 }
 
 impl<'c> Writer<'c> {
@@ -84,6 +86,7 @@ impl<'c> Writer<'c> {
             epoch: epoch_of(shared.tokens.load(Ordering::Relaxed)),
             n_unseen: 0,
             n_logged: 0,
+            is_failing: false,
         })
     }
 
@@ -102,9 +105,15 @@ impl<'c> Writer<'c> {
     fn write(&mut self, group: Vec<Write>) {
         let mut group = self.refuse_intake_without_ballast(group);
         match self.attempt_with_ballast(&mut group) {
-            Ok(()) => finish(group, &Ok(())),
+            Ok(()) => {
+                self.is_failing = false;
+                finish(group, &Ok(()));
+            }
             Err(fault) if fault.is_no_space() || group.len() == 1 => {
-                warn!(cause:% = fault, writes = group.len(); "commit failed");
+                // Said once; whoever waits for the write tells its story.
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    warn!(cause:% = fault, writes = group.len(); "commit failed");
+                }
                 finish(group, &Err(StoreError::from(&fault)));
             }
             Err(fault) => {
