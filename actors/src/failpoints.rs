@@ -15,8 +15,21 @@ mod armed {
     use std::cell::RefCell;
     use std::collections::HashMap;
 
+    /// The variable by which the built program is armed, on every thread: `PLACE=TIMES`.
+    const VARIABLE: &str = "BABELFEED_FAIL_POINT";
+
     thread_local! {
-        static ARMED: RefCell<HashMap<String, u32>> = RefCell::default();
+        static ARMED: RefCell<HashMap<String, u32>> = RefCell::new(from_outside().collect());
+    }
+
+    /// What the variable arms; nothing where it is not set or says nothing of the kind.
+    fn from_outside() -> impl Iterator<Item = (String, u32)> {
+        let written = std::env::var(VARIABLE).unwrap_or_default();
+        let armed = written.split_once('=').and_then(|(place, times)| {
+            let times = times.parse().ok()?;
+            Some((place.to_owned(), times))
+        });
+        armed.into_iter()
     }
 
     /// Makes the next `times` passes of a place on this thread panic.

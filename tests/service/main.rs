@@ -4,6 +4,7 @@
 
 mod apertium;
 mod commands;
+mod falls;
 mod feeds;
 mod harness;
 mod http;
