@@ -8,9 +8,9 @@ use actix::{Actor, Addr, Context, Handler, Supervised};
 use log::{info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Lane, Moment, Timestamp};
+use crate::domain::{Lane, Moment, Timestamp, Tokens, Unit};
 use crate::failpoints;
-use crate::logic::quota::{Parked, Quota, Turn, Unit, Window, Word};
+use crate::logic::quota::{Parked, Quota, Turn, Window, Word};
 use crate::messages::{
     Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, Settle, UnknownName, Urgency,
     Verdict, WindowView,
@@ -277,6 +277,7 @@ impl Handler<Acquire> for RateLimiterActor {
             calls,
             tokens,
         } = acquire;
+        let tokens = tokens.total();
         let state = self
             .lanes
             .entry(lane.clone())
@@ -330,8 +331,10 @@ impl Handler<Settle> for RateLimiterActor {
         };
         let (word, usd) = match settle.verdict {
             Verdict::Unused => (Word::Unused, 0.0),
-            Verdict::Spent { tokens } => (Word::Spent(tokens), 0.0),
-            Verdict::Answered { tokens, cost_usd } => (Word::Answered(tokens), cost_usd),
+            Verdict::Spent { tokens } => (Word::Spent(tokens.map(Tokens::total)), 0.0),
+            Verdict::Answered { tokens, cost_usd } => {
+                (Word::Answered(tokens.map(Tokens::total)), cost_usd)
+            }
             Verdict::Bounced { wait } => (Word::Bounced(wait), 0.0),
             Verdict::Failed { wait } => (Word::Failed(wait), 0.0),
             Verdict::Person => (Word::Person, 0.0),
@@ -408,10 +411,7 @@ fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneVie
         .windows()
         .iter()
         .map(|window| WindowView {
-            unit: match window.unit() {
-                Unit::Requests => "requests",
-                Unit::Tokens => "tokens",
-            },
+            unit: window.unit().name(),
             per: match window.per() {
                 SECOND => "second",
                 MINUTE => "minute",

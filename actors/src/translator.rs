@@ -10,7 +10,7 @@ use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
 use futures_util::FutureExt;
 use log::{debug, error};
 
-use crate::domain::{Failure, FailureKind, ProviderName, Translation, Usage};
+use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::answers;
 use crate::messages::{
@@ -116,6 +116,8 @@ impl Call {
         let pack = Pack {
             pair,
             items: items.iter().enumerate().map(pack_item).collect(),
+            max_tokens: None,
+            guide: None,
         };
         let begun = self.clock.now();
         let outcome = self.call(&pack, timeout).await;
@@ -129,7 +131,7 @@ impl Call {
             Ok(answer) => self.accept(&pack, items, answer, permit),
             Err(error) => {
                 debug!(provider:% = self.callee.name, cause:% = error; "a call brought nothing");
-                permit.settle(verdict(&error));
+                permit.settle(verdict(&error), self.callee.provider.take_seen());
                 refused(items, error)
             }
         }
@@ -155,10 +157,12 @@ impl Call {
     /// Keeps what is provably right: matched by id, with every protected span.
     fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
         let (usage, cost_usd) = self.usage(&answer);
-        permit.settle(Verdict::Answered {
-            tokens: usage.map(|usage| usage.tokens_in + usage.tokens_out),
-            cost_usd,
+        let tokens = usage.map(|usage| Tokens {
+            input: usage.tokens_in,
+            output: usage.tokens_out,
         });
+        let seen = self.callee.provider.take_seen();
+        permit.settle(Verdict::Answered { tokens, cost_usd }, seen);
         let ids: Vec<Arc<str>> = pack.items.iter().map(|item| Arc::clone(&item.id)).collect();
         let answered = answer
             .items

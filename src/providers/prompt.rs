@@ -222,6 +222,8 @@ mod tests {
     #[test]
     fn a_question_is_one_json_object() {
         let pack = Pack {
+            max_tokens: None,
+            guide: None,
             pair: Pair {
                 source: None,
                 target: "es".parse().expect("a tag"),

@@ -128,6 +128,8 @@ async fn try_provider(
 ) -> anyhow::Result<Finding> {
     let adapter = build::provider(provider, settings, 1)?;
     let pack = Pack {
+        max_tokens: None,
+        guide: None,
         pair: pair(settings),
         items: vec![Item {
             id: "1".into(),

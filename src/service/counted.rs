@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use babelfeed_actors::domain::SeenLimit;
 use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
 use futures_util::future::LocalBoxFuture;
 
@@ -50,5 +51,9 @@ impl Provider for Counted {
             .texts
             .fetch_add(pack.items.len() as u64, Ordering::Relaxed);
         self.provider.translate(pack, timeout)
+    }
+
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        self.provider.take_seen()
     }
 }

@@ -166,6 +166,8 @@ fn pack(texts: &[&str]) -> Pack {
         context: None,
     });
     Pack {
+        max_tokens: None,
+        guide: None,
         pair: pair(Some("en"), "es"),
         items: items.collect(),
     }

@@ -1,7 +1,9 @@
 //! The nouns of babelfeed: what is watched, asked for, worked on and published.
 
+mod guide;
 mod identity;
 mod language;
+mod limits;
 mod names;
 mod order;
 mod post;
@@ -10,8 +12,10 @@ mod request;
 mod task;
 mod time;
 
+pub use guide::{Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
+pub use limits::{KnownBy, SeenLimit, Tokens, Unit};
 pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
 pub use order::{Bucket, Position};
 pub use post::{Media, Post};

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::domain::Moment;
+use crate::domain::{Moment, Unit};
 use crate::logic::backoff::Backoff;
 
 const SLOTS: u32 = 200;
@@ -25,15 +25,6 @@ pub enum Urgency {
     Urgent,
     /// All other.
     Bulk,
-}
-
-/// What a window counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// Calls.
-    Requests,
-    /// Tokens, sent and received together.
-    Tokens,
 }
 
 /// A limit over a time.
@@ -320,7 +311,7 @@ impl Quota {
             window.forget(now);
             let each = match window.unit {
                 Unit::Requests => 1.0,
-                Unit::Tokens => tokens as f64,
+                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens as f64,
             };
             let fit = window.room(each);
             if fit < room as f64 {
@@ -335,7 +326,7 @@ impl Quota {
         for window in &mut self.windows {
             let amount = match window.unit {
                 Unit::Requests => 1.0,
-                Unit::Tokens => tokens as f64,
+                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens as f64,
             };
             window.take(amount, now);
         }
@@ -352,7 +343,7 @@ impl Quota {
             .iter()
             .filter_map(|window| match window.unit {
                 Unit::Requests => window.due(1.0),
-                Unit::Tokens => window.due(tokens as f64),
+                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => window.due(tokens as f64),
             })
             .max()
     }
@@ -418,7 +409,7 @@ impl Quota {
         for window in &mut self.windows {
             let amount = match window.unit {
                 Unit::Requests => requests,
-                Unit::Tokens => tokens,
+                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens,
             };
             window.correct(-amount, call.at);
         }

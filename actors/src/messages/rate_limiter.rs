@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
-use crate::domain::{Lane, Moment, Timestamp};
+use crate::domain::{Lane, Moment, SeenLimit, Timestamp, Tokens};
 pub use crate::logic::quota::Urgency;
 
 /// Asks for permits in a lane, one a call; answered at once.
@@ -20,7 +20,7 @@ pub struct Acquire {
     /// The most permits wanted, at least one.
     pub calls: usize,
     /// The tokens that each call is expected to use.
-    pub tokens: u64,
+    pub tokens: Tokens,
 }
 
 /// What the lane grants.
@@ -54,17 +54,18 @@ impl Permit {
         }
     }
 
-    /// Ends the permit with what the call was.
-    pub fn settle(mut self, verdict: Verdict) {
-        self.end(verdict);
+    /// Ends the permit with what the call was, and what its response said of limits.
+    pub fn settle(mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
+        self.end(verdict, seen);
     }
 
-    fn end(&mut self, verdict: Verdict) {
+    fn end(&mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
         if let Some(settle) = self.settle.take() {
             settle.do_send(Settle {
                 lane: self.lane.clone(),
                 serial: self.serial,
                 verdict,
+                seen,
             });
         }
     }
@@ -78,7 +79,7 @@ impl Drop for Permit {
         } else {
             Verdict::Unused
         };
-        self.end(verdict);
+        self.end(verdict, Vec::new());
     }
 }
 
@@ -98,6 +99,8 @@ pub struct Settle {
     pub serial: u64,
     /// What the call was.
     pub verdict: Verdict,
+    /// What its response said of limits.
+    pub seen: Vec<SeenLimit>,
 }
 
 /// What a call was, as far as its lane is concerned.
@@ -108,12 +111,12 @@ pub enum Verdict {
     /// It was made, and says nothing about how the lane does; the tokens used, where known.
     Spent {
         /// Tokens used.
-        tokens: Option<u64>,
+        tokens: Option<Tokens>,
     },
     /// It was answered: the lane works.
     Answered {
         /// Tokens used, where known.
-        tokens: Option<u64>,
+        tokens: Option<Tokens>,
         /// What it cost, in US dollars.
         cost_usd: f64,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::{Pair, Usage};
+use crate::domain::{Guide, Pair, SeenLimit, Usage};
 
 /// Texts of one pair of languages that go in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Pack {
     pub pair: Pair,
     /// The texts; never empty, ids unique.
     pub items: Vec<Item>,
+    /// The most tokens of an answer; none lets the adapter estimate them from the texts.
+    pub max_tokens: Option<u32>,
+    /// The terms and the tone wanted, where a glossary has any for this pair.
+    pub guide: Option<Arc<Guide>>,
 }
 
 /// One text of a pack.
@@ -57,6 +61,11 @@ pub trait Provider {
         pack: &'a Pack,
         timeout: Duration,
     ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>>;
+
+    /// Takes what responses since the last time said of the lane's limits, the latest last.
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        Vec::new()
+    }
 }
 
 /// Why a call brought no answer.

@@ -11,7 +11,7 @@ use log::{error, info, warn};
 
 use super::book::UnderWay;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
-use crate::domain::{Moment, OutletName, Part, Publication, PublicationState};
+use crate::domain::{Moment, OutletName, Part, Publication, PublicationState, Tokens};
 use crate::failpoints;
 use crate::logic::fit::{Limit, fit};
 use crate::logic::quota::Urgency;
@@ -126,7 +126,7 @@ impl Batch {
         let answers = self.publish(&frozen).await;
         let is_error = answers.iter().any(Result::is_err);
         self.count(begun, is_error);
-        permit.settle(verdict(&answers));
+        permit.settle(verdict(&answers), Vec::new());
         let error = self.take_answers(answers);
         write(&*self.store, &mut self.records).await;
         for record in &self.records {
@@ -148,7 +148,7 @@ impl Batch {
                 lane: self.seat.lane.clone(),
                 urgency: Urgency::Bulk,
                 calls: 1,
-                tokens: 0,
+                tokens: Tokens::default(),
             };
             let permits = match self.peers.acquire.send(acquire).await {
                 Ok(Acquired::Now(permits)) => permits,

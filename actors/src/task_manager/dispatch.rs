@@ -9,7 +9,7 @@ use super::book::Flight;
 use super::changes::tell;
 use super::work::{Subject, Work};
 use super::{Intake, Place, ProviderRoute, TaskManagerActor, Translators};
-use crate::domain::{Class, Moment, Pair};
+use crate::domain::{Class, Moment, Pair, Tokens};
 use crate::failpoints;
 use crate::logic::lifecycle::Step;
 use crate::logic::queue::{Queue, Turn};
@@ -97,9 +97,12 @@ impl TaskManagerActor {
         let provider = &self.config.routes[route];
         let tokens = if provider.counts_tokens {
             let texts = waiting.min(pack) as f64 * self.state.text_bytes.max(40.0);
-            (PROMPT_TOKENS + texts * TOKENS_PER_BYTE) as u64
+            Tokens {
+                input: (PROMPT_TOKENS + texts * TOKENS_PER_BYTE / 2.0) as u64,
+                output: (texts * TOKENS_PER_BYTE / 2.0) as u64,
+            }
         } else {
-            0
+            Tokens::default()
         };
         let acquire = Acquire {
             lane: provider.lane.clone(),

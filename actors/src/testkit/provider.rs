@@ -273,6 +273,8 @@ mod tests {
 
     fn pack(n_items: usize) -> Pack {
         Pack {
+            max_tokens: None,
+            guide: None,
             pair: Pair {
                 source: None,
                 target: "es".parse().expect("a tag"),

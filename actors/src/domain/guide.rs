@@ -1,0 +1,25 @@
+//! How a translation should read: the terms and the tone of a language.
+
+use std::sync::Arc;
+
+/// What a glossary asks for in one pair of languages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guide {
+    /// Terms with the translation wanted.
+    pub terms: Vec<Term>,
+    /// Words that may not stand in a translation.
+    pub forbidden: Vec<Arc<str>>,
+    /// How it should sound, like `formal` or a sentence for a model.
+    pub tone: Option<Arc<str>>,
+    /// Differs whenever anything of the above does.
+    pub version: Arc<str>,
+}
+
+/// A term and how it is translated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// As it stands in the text.
+    pub source: Arc<str>,
+    /// As it should stand in the translation; the same for what stays as it is.
+    pub target: Arc<str>,
+}
