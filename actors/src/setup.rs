@@ -68,6 +68,9 @@ pub struct ProviderSetup {
     pub price: (f64, f64),
     /// Who comes first: the lowest.
     pub order: u32,
+    /// Names the words and the form in which texts are put to it: what was translated under
+    /// another version may read otherwise.
+    pub version: &'static str,
     /// Makes the adapter, once on each translator's arbiter.
     pub build: Arc<dyn Fn() -> Box<dyn Provider> + Send + Sync>,
 }

@@ -20,6 +20,7 @@ use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
 use crate::providers::gemini::{self, GeminiConfig, GeminiProvider};
 use crate::providers::libretranslate::{self, LibreTranslateConfig, LibreTranslateProvider};
 use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
+use crate::providers::prompt::Family;
 use crate::settings::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Route, Settings,
     SourceKind, SourceSettings, Visibility,
@@ -204,12 +205,23 @@ fn provider_setup(
         counts_tokens: it.kind.is_language_model(),
         price: it.price,
         order: order(it, settings),
+        version: version(it.kind),
         build: Arc::new(move || {
             let made = provider(&own, &all, n_arbiters)
                 .expect("the same settings made the same adapter before");
             Box::new(Counted::new(made, Arc::clone(&counts)))
         }),
     })
+}
+
+/// What a kind's prompt, or the form of its calls, is called.
+const fn version(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::OpenAi => Family::OpenAi.version(),
+        ProviderKind::Gemini => Family::Gemini.version(),
+        ProviderKind::LibreTranslate => "libretranslate-1",
+        ProviderKind::Apertium => "apertium-1",
+    }
 }
 
 /// The connections that one arbiter may have to one provider: one at least, else not too many.

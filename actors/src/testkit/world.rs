@@ -222,6 +222,7 @@ fn provider(
         counts_tokens: false,
         price: (0.0, 0.0),
         order: u32::try_from(order).unwrap_or(u32::MAX),
+        version: "fake-1",
         build: Arc::new(move || Box::new(provider.clone())),
     }
 }

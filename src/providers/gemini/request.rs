@@ -4,7 +4,7 @@ use babelfeed_actors::ports::Pack;
 use serde_json::{Value, json};
 
 use super::GeminiConfig;
-use crate::providers::prompt;
+use crate::providers::prompt::{self, Family};
 use crate::providers::wire::ErrorBody;
 
 /// News is blocked at the default thresholds, so every category is switched off.
@@ -67,7 +67,7 @@ pub(super) fn body(
     token: Option<&str>,
 ) -> Vec<u8> {
     let mut body = json!({
-        "systemInstruction": {"parts": [{"text": prompt::SYSTEM}]},
+        "systemInstruction": {"parts": [{"text": Family::Gemini.system()}]},
         "contents": [{"role": "user", "parts": [{"text": prompt::question(pack)}]}],
         "generationConfig": generation(config, shape, pack),
     });

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{OpenAiConfig, Structure};
-use crate::providers::prompt;
+use crate::providers::prompt::{self, Family};
 use crate::providers::wire::ErrorBody;
 
 /// Which of the optional fields a server takes; it only ever becomes plainer.
@@ -90,7 +90,7 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
         messages: [
             Message {
                 role: "system",
-                content: prompt::SYSTEM,
+                content: Family::OpenAi.system(),
             },
             Message {
                 role: "user",
