@@ -1,6 +1,7 @@
 //! The traits by which the system meets the world, with the errors each can answer.
 
 mod chance;
+mod ledger;
 mod outlet;
 mod provider;
 mod source;
@@ -8,6 +9,7 @@ mod store;
 
 pub use crate::domain::{Bucket, Position};
 pub use chance::{Chance, Clock};
+pub use ledger::{QuotaEntry, QuotaLedger};
 pub use outlet::{Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
 pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy};

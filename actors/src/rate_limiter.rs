@@ -336,6 +336,10 @@ impl Handler<Settle> for RateLimiterActor {
                 (Word::Answered(tokens.map(Tokens::total)), cost_usd)
             }
             Verdict::Bounced { wait } => (Word::Bounced(wait), 0.0),
+            Verdict::Exhausted { wait } => (
+                Word::Bounced(Some(wait.unwrap_or(Duration::from_secs(3600)))),
+                0.0,
+            ),
             Verdict::Failed { wait } => (Word::Failed(wait), 0.0),
             Verdict::Person => (Word::Person, 0.0),
         };
@@ -417,8 +421,8 @@ fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneVie
                 MINUTE => "minute",
                 _ => "day",
             },
-            limit: window.limit() as u64,
-            used: window.used() as u64,
+            limit: window.limit(),
+            used: window.used(),
             resets_at: window.free_at().map(by_wall),
             known_by: "settings",
         })
@@ -427,8 +431,8 @@ fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneVie
         windows.push(WindowView {
             unit: "calls",
             per: "at once",
-            limit: concurrency as u64,
-            used: state.quota.in_flight() as u64,
+            limit: concurrency as f64,
+            used: state.quota.in_flight() as f64,
             resets_at: None,
             known_by: "settings",
         });
@@ -451,5 +455,6 @@ fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneVie
         } else {
             0.0
         },
+        binding: None,
     }
 }

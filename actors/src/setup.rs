@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 
-use crate::domain::{Lane, Language, OutletName, ProviderName, SourceName};
+use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
 use crate::logic::fit::Limit;
-use crate::ports::{Chance, Clock, Outlet, Provider, Source, TaskStore, TranslationMemory};
+use crate::ports::{
+    Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore, TranslationMemory,
+};
 
 /// Everything the system needs from outside.
 pub struct Setup {
@@ -22,6 +24,8 @@ pub struct Setup {
     pub store: Rc<dyn TaskStore>,
     /// What keeps translations.
     pub memory: Rc<dyn TranslationMemory>,
+    /// What keeps the use of long quotas.
+    pub ledger: Rc<dyn QuotaLedger>,
     /// What is watched; names are unique.
     pub sources: Vec<SourceSetup>,
     /// What translates; names are unique.
@@ -94,6 +98,8 @@ pub struct LaneLimits {
     pub otpm: Option<f64>,
     /// Tokens per day.
     pub tpd: Option<f64>,
+    /// When the quota of a day is there again.
+    pub day: DayReset,
     /// Calls in flight.
     pub concurrency: Option<usize>,
     /// US dollars per day.

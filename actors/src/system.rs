@@ -106,6 +106,7 @@ pub fn start(setup: Setup) -> Handles {
         chance,
         store,
         memory,
+        ledger: _,
         sources,
         providers,
         outlets,

@@ -309,8 +309,11 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
 fn verdict(error: &ProviderError) -> Verdict {
     match (error, error.remedy()) {
         (ProviderError::Unreachable { .. }, _) => Verdict::Failed { wait: None },
-        (ProviderError::QuotaExhausted { wait, .. }, _) => Verdict::Bounced {
-            wait: Some(wait.unwrap_or(Duration::from_secs(3600))),
+        (ProviderError::QuotaExhausted { wait, .. }, _) => Verdict::Exhausted { wait: *wait },
+        // What is larger than a window was not counted in it, and no wait makes it smaller.
+        (ProviderError::TooLarge { .. }, _) => Verdict::Answered {
+            tokens: Some(Tokens::default()),
+            cost_usd: 0.0,
         },
         (_, ProviderRemedy::Park(wait)) => Verdict::Bounced { wait },
         (_, ProviderRemedy::Retry(wait)) => Verdict::Failed { wait },

@@ -157,11 +157,21 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         let (unit, per) = (&window.unit, &window.per);
         line.push_str(&format!(
             ", {}/{} {unit} per {per}",
-            window.used, window.limit
+            shown(window.used),
+            shown(window.limit)
         ));
     }
     if let Some(until) = &lane.parked_until {
         line.push_str(&format!(", parked until {until}"));
+    }
+    if let Some(binding) = &lane.binding {
+        let (unit, per, known_by) = (&binding.unit, &binding.per, &binding.known_by);
+        line.push_str(&format!(
+            ", waits for {unit} per {per} (known by {known_by})"
+        ));
+        if let Some(opens_at) = &binding.opens_at {
+            line.push_str(&format!(" until {opens_at}"));
+        }
     }
     line.push_str(&because(&lane.why));
     line
@@ -178,6 +188,15 @@ fn outlet_line(outlet: &Outlet) -> String {
         outlet.refused,
         because(&outlet.error)
     )
+}
+
+/// An amount of a limit: whole, but for money.
+fn shown(amount: f64) -> String {
+    if amount.fract() == 0.0 {
+        format!("{amount:.0}")
+    } else {
+        format!("{amount:.4}")
+    }
 }
 
 fn because(why: &Option<String>) -> String {

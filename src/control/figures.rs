@@ -202,7 +202,7 @@ impl Page {
     }
 
     fn lanes(&mut self, views: &Views) {
-        let windows = |of: fn(&babelfeed_actors::messages::WindowView) -> u64| {
+        let windows = |of: fn(&babelfeed_actors::messages::WindowView) -> f64| {
             views.lanes.iter().flat_map(move |lane| {
                 lane.windows.iter().map(move |window| {
                     let labels = vec![
@@ -210,7 +210,7 @@ impl Page {
                         ("unit", window.unit.to_string()),
                         ("per", window.per.to_string()),
                     ];
-                    (labels, of(window) as f64)
+                    (labels, of(window))
                 })
             })
         };

@@ -286,6 +286,22 @@ pub struct Lane {
     pub why: Option<String>,
     /// US dollars spent today.
     pub usd_today: f64,
+    /// The limit that work waits for now.
+    #[serde(default)]
+    pub binding: Option<Binding>,
+}
+
+/// The limit that the work of a lane waits for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Binding {
+    /// What is counted.
+    pub unit: String,
+    /// Over what time.
+    pub per: String,
+    /// How it is known.
+    pub known_by: String,
+    /// When the next call may begin, where time alone decides it.
+    pub opens_at: Option<String>,
 }
 
 /// One limit of a lane.
@@ -296,9 +312,11 @@ pub struct Window {
     /// Over what time.
     pub per: String,
     /// The most.
-    pub limit: u64,
+    #[serde(serialize_with = "amount")]
+    pub limit: f64,
     /// How much is used.
-    pub used: u64,
+    #[serde(serialize_with = "amount")]
+    pub used: f64,
     /// When all is free again.
     pub resets_at: Option<String>,
     /// How it is known.
@@ -484,6 +502,15 @@ pub struct Submission<'a> {
     /// Whether the translations are published.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub publish: bool,
+}
+
+/// An amount; whole ones, which all but money are, without a fraction.
+fn amount<S: serde::Serializer>(amount: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if amount.fract() == 0.0 && (0.0..1e15).contains(amount) {
+        serializer.serialize_u64(*amount as u64)
+    } else {
+        serializer.serialize_f64(*amount)
+    }
 }
 
 #[cfg(test)]

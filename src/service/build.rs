@@ -68,6 +68,7 @@ pub(super) fn prepare(
         chance: Arc::new(SystemChance),
         store: Rc::new(store.clone()),
         memory: Rc::new(store.clone()),
+        ledger: Rc::new(store.clone()),
         sources,
         providers,
         outlets,

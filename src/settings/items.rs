@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Lane, Language, OutletName, ProviderName, REQUESTS, SourceName};
+use babelfeed_actors::domain::{
+    DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
+};
 use babelfeed_actors::setup::{Hold, LaneLimits};
 use config::{Value, ValueKind};
 
@@ -361,7 +363,11 @@ fn read_provider(
     let api_key = section
         .secret_in_variable("api_key_env")
         .or_else(|| section.secret_in_file("api_key_file"));
-    let limits = read_limits(section);
+    let day = match kind {
+        ProviderKind::Gemini => DayReset::Pacific,
+        _ => DayReset::Rolling,
+    };
+    let limits = read_limits(section, day);
     let price = section.section("price", &["input", "output"]);
     let price = (
         price.read("input", 0.0, amount),
@@ -382,8 +388,15 @@ fn read_provider(
     })
 }
 
-/// The limits of a lane; 0 is the same as left out.
-fn read_limits(section: &Section<'_>) -> LaneLimits {
+const DAYS: [(&str, DayReset); 3] = [
+    ("rolling", DayReset::Rolling),
+    ("utc", DayReset::Utc),
+    ("pacific", DayReset::Pacific),
+];
+
+/// The limits of a lane; 0 is the same as left out. `day` is when a day's quota of this kind
+/// is there again, where the settings do not say it.
+fn read_limits(section: &Section<'_>, day: DayReset) -> LaneLimits {
     let limits = section.section(
         "limits",
         &[
@@ -398,6 +411,7 @@ fn read_limits(section: &Section<'_>) -> LaneLimits {
             "concurrency",
             "usd_per_day",
             "usd_per_month",
+            "day_resets",
         ],
     );
     let limit = |key| limits.optional(key, amount).filter(|limit| *limit > 0.0);
@@ -410,6 +424,7 @@ fn read_limits(section: &Section<'_>) -> LaneLimits {
         itpm: limit("itpm"),
         otpm: limit("otpm"),
         tpd: limit("tpd"),
+        day: limits.optional("day_resets", choice(&DAYS)).unwrap_or(day),
         concurrency: limits
             .optional("concurrency", whole(0))
             .filter(|limit| *limit > 0)
@@ -470,7 +485,7 @@ fn read_outlet(
         ("always", Hold::Always),
     ];
     let hold = section.read("hold", Hold::Never, choice(&holds));
-    let limits = read_limits(section);
+    let limits = read_limits(section, DayReset::Rolling);
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
         kind: adapter?,

@@ -146,8 +146,8 @@ fn hit_ratio(cache: &CacheView) -> f64 {
 /// `groq:requests/minute=12/30,calls/at_once=2/8;local:waiting=3`, or `none`.
 fn lane_use(lanes: &[LaneView]) -> String {
     let window = |it: &WindowView| {
-        let per = it.per.replace(' ', "_");
-        format!("{}/{per}={}/{}", it.unit, it.used, it.limit)
+        let (unit, per) = (it.unit.replace(' ', "_"), it.per.replace(' ', "_"));
+        format!("{unit}/{per}={}/{}", it.used, it.limit)
     };
     let lane = |it: &LaneView| {
         let mut parts: Vec<String> = it.windows.iter().map(window).collect();
@@ -225,8 +225,8 @@ mod tests {
             windows: vec![WindowView {
                 unit: "calls",
                 per: "at once",
-                limit: 8,
-                used: 2,
+                limit: 8.0,
+                used: 2.0,
                 resets_at: None,
                 known_by: "settings",
             }],
@@ -235,6 +235,7 @@ mod tests {
             parked_until: None,
             why: None,
             usd_today: 0.0,
+            binding: None,
         };
         assert_eq!(
             lane_use(&[lane]),

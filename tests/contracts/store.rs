@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use babelfeed::stores::{SqliteConfig, SqliteStore};
 use babelfeed_actors::domain::Timestamp;
-use babelfeed_actors::ports::{StoreError, TaskStore, TranslationMemory};
+use babelfeed_actors::ports::{QuotaLedger, StoreError, TaskStore, TranslationMemory};
 use babelfeed_actors::testkit::store::MemoryStore;
 use tempfile::TempDir;
 
@@ -16,7 +16,7 @@ mod sqlite;
 /// A kind of store that the contract is put to.
 trait Kind {
     /// The store itself.
-    type Store: TaskStore + TranslationMemory;
+    type Store: TaskStore + TranslationMemory + QuotaLedger;
 
     /// An empty store.
     fn new() -> Self;
@@ -158,6 +158,7 @@ contract!(
     a_write_is_made_although_nobody_waits_for_it,
     pruning_keeps_identities_and_what_is_open,
     known_translations_are_read_newest_first,
+    the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time,
 );
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Unit {
     InputTokens,
     /// Tokens received.
     OutputTokens,
+    /// Money, in US dollars.
+    Dollars,
 }
 
 impl Unit {
@@ -39,8 +41,22 @@ impl Unit {
             Self::Tokens => "tokens",
             Self::InputTokens => "input tokens",
             Self::OutputTokens => "output tokens",
+            Self::Dollars => "US dollars",
         }
     }
+}
+
+/// When the quota of a day is there again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DayReset {
+    /// Each use comes back after 24 hours. It is never too much at a provider that counts
+    /// otherwise.
+    #[default]
+    Rolling,
+    /// All of it at midnight UTC.
+    Utc,
+    /// All of it at midnight in California, as Gemini's.
+    Pacific,
 }
 
 /// How a limit is known.

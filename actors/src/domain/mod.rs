@@ -15,7 +15,7 @@ mod time;
 pub use guide::{Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
-pub use limits::{KnownBy, SeenLimit, Tokens, Unit};
+pub use limits::{DayReset, KnownBy, SeenLimit, Tokens, Unit};
 pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
 pub use order::{Bucket, Position};
 pub use post::{Media, Post};

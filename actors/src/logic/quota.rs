@@ -312,6 +312,7 @@ impl Quota {
             let each = match window.unit {
                 Unit::Requests => 1.0,
                 Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens as f64,
+                Unit::Dollars => 0.0,
             };
             let fit = window.room(each);
             if fit < room as f64 {
@@ -327,6 +328,7 @@ impl Quota {
             let amount = match window.unit {
                 Unit::Requests => 1.0,
                 Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens as f64,
+                Unit::Dollars => 0.0,
             };
             window.take(amount, now);
         }
@@ -344,6 +346,7 @@ impl Quota {
             .filter_map(|window| match window.unit {
                 Unit::Requests => window.due(1.0),
                 Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => window.due(tokens as f64),
+                Unit::Dollars => None,
             })
             .max()
     }
@@ -410,6 +413,7 @@ impl Quota {
             let amount = match window.unit {
                 Unit::Requests => requests,
                 Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => tokens,
+                Unit::Dollars => 0.0,
             };
             window.correct(-amount, call.at);
         }

@@ -125,6 +125,11 @@ pub enum Verdict {
         /// For how long.
         wait: Option<Duration>,
     },
+    /// It was refused because the quota of a day or a month is used up, or money.
+    Exhausted {
+        /// For how long; where that is not known, it is tried again each hour.
+        wait: Option<Duration>,
+    },
     /// The lane failed: no connection, a server error, a timeout.
     Failed {
         /// How long the lane asks to wait, where it does.
@@ -175,19 +180,34 @@ pub struct LaneView {
     pub why: Option<&'static str>,
     /// What was spent today, in US dollars.
     pub usd_today: f64,
+    /// The limit that work waits for now, the one that opens last.
+    pub binding: Option<BindingView>,
+}
+
+/// The limit that the work of a lane waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BindingView {
+    /// What is counted, as in [`WindowView`].
+    pub unit: &'static str,
+    /// Over what time.
+    pub per: &'static str,
+    /// How it is known.
+    pub known_by: &'static str,
+    /// When the next call may begin, where time alone decides it.
+    pub opens_at: Option<Timestamp>,
 }
 
 /// One limit of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowView {
-    /// What is counted: `requests`, `tokens`, `calls`.
+    /// What is counted: `requests`, `tokens`, `input tokens`, `output tokens`, `US dollars`, `calls`.
     pub unit: &'static str,
-    /// Over what time: `second`, `minute`, `day`, `at once`.
+    /// Over what time: `second`, `minute`, `day`, `month`, `at once`.
     pub per: &'static str,
     /// The most.
-    pub limit: u64,
+    pub limit: f64,
     /// How much of it is used.
-    pub used: u64,
+    pub used: f64,
     /// When all of it is free again, by wall clock, if nothing more is used.
     pub resets_at: Option<Timestamp>,
     /// How it is known: `settings`, or what was learned from.

@@ -11,17 +11,17 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    Origin, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
-    TaskId, Timestamp,
+    Lane, Origin, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
+    TaskId, Timestamp, Unit,
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
     Admission, Admitted, Bucket, Cursor, Kept, Known, KnownKey, NewRequest, Outcome, Position,
-    PublicationChange, PublicationRecord, StoreError, Tally, TaskChange, TaskRecord, TaskStore,
-    Token, TranslationMemory,
+    PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange,
+    TaskRecord, TaskStore, Token, TranslationMemory,
 };
 
-/// A [`TaskStore`] and [`TranslationMemory`] in memory; clones share it.
+/// A [`TaskStore`], [`TranslationMemory`] and [`QuotaLedger`] in memory; clones share it.
 ///
 /// Unless it is told otherwise, a write is durable and answered at once.
 #[derive(Clone)]
@@ -320,6 +320,36 @@ impl TranslationMemory for MemoryStore {
     }
 }
 
+impl QuotaLedger for MemoryStore {
+    fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>> {
+        self.read(|committed| {
+            let entries = committed.quota.iter();
+            entries
+                .filter(|((.., slot), _)| *slot >= since)
+                .map(|((lane, unit, slot), amount)| QuotaEntry {
+                    lane: lane.clone(),
+                    unit: *unit,
+                    slot: *slot,
+                    amount: *amount,
+                })
+                .collect()
+        })
+    }
+
+    fn enter(
+        &self,
+        entries: Vec<QuotaEntry>,
+        before: Timestamp,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| {
+            let entries = entries.into_iter();
+            let entries = entries.map(|entry| ((entry.lane, entry.unit, entry.slot), entry.amount));
+            committed.quota.extend(entries);
+            committed.quota.retain(|(.., slot), _| *slot >= before);
+        })
+    }
+}
+
 type Withheld = Box<dyn FnOnce(&mut Committed)>;
 
 struct World {
@@ -341,6 +371,7 @@ struct Committed {
     cursors: HashMap<SourceName, Cursor>,
     identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
     known: BTreeMap<KnownKey, Known>,
+    quota: BTreeMap<(Lane, Unit, Timestamp), f64>,
     /// Ended tasks that were forgotten: Completed, Failed.
     n_pruned: (u64, u64),
 }

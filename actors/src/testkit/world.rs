@@ -173,6 +173,7 @@ impl World {
             chance: Arc::clone(&self.chance),
             store: Rc::new(self.store.clone()),
             memory: Rc::new(self.store.clone()),
+            ledger: Rc::new(self.store.clone()),
             sources: self
                 .sources
                 .iter()

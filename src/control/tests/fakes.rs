@@ -333,8 +333,8 @@ hears!(Lanes, |_memory, _lanes| vec![LaneView {
     windows: vec![WindowView {
         unit: "requests",
         per: "minute",
-        limit: 30,
-        used: 4,
+        limit: 30.0,
+        used: 4.0,
         resets_at: None,
         known_by: "settings",
     }],
@@ -343,6 +343,7 @@ hears!(Lanes, |_memory, _lanes| vec![LaneView {
     parked_until: None,
     why: None,
     usd_today: 0.25,
+    binding: None,
 }]);
 hears!(Outlets, |_memory, _outlets| Vec::new());
 hears!(Review, |memory, _review| {

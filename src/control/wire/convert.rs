@@ -4,13 +4,13 @@ use std::fmt::Display;
 
 use babelfeed_actors::domain::{PublicationState, State, Timestamp};
 use babelfeed_actors::messages::{
-    CacheView, Event, LaneView, OutletView, SourceView, TaskView, WindowView,
+    BindingView, CacheView, Event, LaneView, OutletView, SourceView, TaskView, WindowView,
 };
 use babelfeed_actors::ports::{Ended, PublicationRecord};
 
 use super::{
-    Cache, Entry, Happened, Lane, Outlet, Part, Publication, Request, Source, Task, TaskError,
-    TaskResult, Window,
+    Binding, Cache, Entry, Happened, Lane, Outlet, Part, Publication, Request, Source, Task,
+    TaskError, TaskResult, Window,
 };
 
 /// A time as people write it; what lies past the calendar is its end.
@@ -161,6 +161,18 @@ impl From<&LaneView> for Lane {
             parked_until: view.parked_until.map(time),
             why: view.why.map(text),
             usd_today: view.usd_today,
+            binding: view.binding.as_ref().map(Binding::from),
+        }
+    }
+}
+
+impl From<&BindingView> for Binding {
+    fn from(view: &BindingView) -> Self {
+        Self {
+            unit: view.unit.into(),
+            per: view.per.into(),
+            known_by: view.known_by.into(),
+            opens_at: view.opens_at.map(time),
         }
     }
 }

@@ -13,8 +13,8 @@ use babelfeed_actors::domain::{
 };
 use babelfeed_actors::ports::{
     Admission, Admitted, Bucket, Cursor, Kept, Known, KnownKey, Position, PublicationChange,
-    PublicationRecord, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
-    TranslationMemory,
+    PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange, TaskRecord,
+    TaskStore, Token, TranslationMemory,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -297,6 +297,20 @@ impl TranslationMemory for SqliteStore {
 
     fn clear(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
         self.write((), Write::Clear)
+    }
+}
+
+impl QuotaLedger for SqliteStore {
+    fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>> {
+        self.read(move |reads| reads.quota(since))
+    }
+
+    fn enter(
+        &self,
+        entries: Vec<QuotaEntry>,
+        before: Timestamp,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write((entries, before), Write::Enter)
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{
-    Admission, Admitted, Kept, Known, KnownKey, PublicationChange, StoreError, TaskChange,
+    Admission, Admitted, Kept, Known, KnownKey, PublicationChange, QuotaEntry, StoreError,
+    TaskChange,
 };
 use tokio::sync::oneshot;
 
@@ -59,6 +60,8 @@ pub(super) enum Write {
     Save(Ask<(Vec<Known>, Vec<KnownKey>), ()>),
     /// All known translations are to be forgotten.
     Clear(Ask<(), ()>),
+    /// Use of long quotas, and the time before which entries are to be forgotten.
+    Enter(Ask<(Vec<QuotaEntry>, Timestamp), ()>),
     /// Tasks that ended before a time are to be forgotten, at most so many.
     Prune(Ask<(Timestamp, usize), usize>),
     /// Nothing; answered when everything before it is.
@@ -76,6 +79,7 @@ impl Write {
             Self::Record(ask) => ask.what.iter().map(|one| 1 + one.publications.len()).sum(),
             Self::Publish(ask) => ask.what.len(),
             Self::Save(ask) => ask.what.0.len() + ask.what.1.len(),
+            Self::Enter(ask) => ask.what.0.len(),
             Self::Prune(ask) => ask.what.1,
             Self::Clear(_) | Self::Barrier(_) => 1,
         };
@@ -90,6 +94,7 @@ impl Write {
             Self::Publish(ask) => ask.finish(verdict),
             Self::Save(ask) => ask.finish(verdict),
             Self::Clear(ask) | Self::Barrier(ask) => ask.finish(verdict),
+            Self::Enter(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
         }
     }

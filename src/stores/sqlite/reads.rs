@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
-    Language, OutletName, ProviderName, PublicationId, PublicationState, RequestId, SourceName,
-    State, Task, TaskId, Timestamp, Translation, Usage,
+    Lane, Language, OutletName, ProviderName, PublicationId, PublicationState, RequestId,
+    SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
-    Bucket, Cursor, Known, Position, PublicationRecord, StoreError, TaskRecord,
+    Bucket, Cursor, Known, Position, PublicationRecord, QuotaEntry, StoreError, TaskRecord,
 };
 use log::error;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
@@ -274,6 +274,23 @@ impl Reads<'_> {
             });
         }
         Ok(known)
+    }
+
+    /// The use of long quotas since a time.
+    pub(super) fn quota(&mut self, since: Timestamp) -> Result<Vec<QuotaEntry>, Fault> {
+        let sql = "SELECT lane, unit, slot, amount FROM quota WHERE slot >= ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query([since.as_millis()])?;
+        let mut entries = Vec::new();
+        while let Some(row) = found.next()? {
+            entries.push(QuotaEntry {
+                lane: Lane::from(&*self.names.text(row.get(0)?)?),
+                unit: rows::unit_of(row.get(1)?)?,
+                slot: Timestamp::from_millis(row.get(2)?),
+                amount: row.get(3)?,
+            });
+        }
+        Ok(entries)
     }
 
     /// Looks through the tasks of one state that no index lists by id, a stretch at a time.

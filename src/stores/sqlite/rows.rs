@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use babelfeed_actors::domain::{
     Failure, FailureKind, Origin, OutletName, Part, ProviderName, Publication, PublicationId,
-    PublicationState, Request, RequestId, SourceName, State, Timestamp, Translation, Usage,
+    PublicationState, Request, RequestId, SourceName, State, Timestamp, Translation, Unit, Usage,
 };
 use babelfeed_actors::logic::lifecycle::{Entry, Lifecycle};
 use babelfeed_actors::ports::{Bucket, Ended, Fate, PublicationRecord, Token};
@@ -36,6 +36,29 @@ pub(super) const fn state_code(state: State) -> Option<u8> {
         State::Completed => Some(4),
         State::Failed => Some(5),
         State::Submitted | State::RateLimited => None,
+    }
+}
+
+/// The number under which a unit of quotas stands.
+pub(super) const fn unit_code(unit: Unit) -> u8 {
+    match unit {
+        Unit::Requests => 0,
+        Unit::Tokens => 1,
+        Unit::InputTokens => 2,
+        Unit::OutputTokens => 3,
+        Unit::Dollars => 4,
+    }
+}
+
+/// The unit of quotas that stands under a number.
+pub(super) const fn unit_of(code: u8) -> Result<Unit, Fault> {
+    match code {
+        0 => Ok(Unit::Requests),
+        1 => Ok(Unit::Tokens),
+        2 => Ok(Unit::InputTokens),
+        3 => Ok(Unit::OutputTokens),
+        4 => Ok(Unit::Dollars),
+        _ => Err(Fault::Damaged("a unit of quotas")),
     }
 }
 

@@ -14,9 +14,11 @@ use super::{Config, rows};
 /// A request's key is the first 14 bytes of its id, which its tasks' ids begin with. A bucket
 /// is a class, a flow and a pair of languages. States of tasks are 1 Queued, 2 Processing,
 /// 4 Completed, 5 Failed; of publications 0 Planned, 1 Held, 2 Sending, 3 Unknown,
-/// 4 Published, 5 Refused, 6 Deleted. The plus in the condition of an index keeps the planner
+/// 4 Published, 5 Refused, 6 Deleted; units of quotas 0 requests, 1 tokens, 2 input tokens,
+/// 3 output tokens, 4 US dollars. The plus in the condition of an index keeps the planner
 /// from searching by the condition where it should search by the state asked for.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (
         only INTEGER PRIMARY KEY CHECK (only = 1), epoch INTEGER NOT NULL, clean INTEGER NOT NULL);
     INSERT INTO meta VALUES (1, 0, 1);
@@ -47,7 +49,13 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE memory (
         key BLOB PRIMARY KEY, at INTEGER NOT NULL, provider INTEGER NOT NULL,
         model INTEGER NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE quota (
+        lane INTEGER NOT NULL, unit INTEGER NOT NULL, slot INTEGER NOT NULL, amount REAL NOT NULL,
+        PRIMARY KEY (slot, lane, unit)) WITHOUT ROWID;
+",
+];
 
 /// What a start finds in the database.
 pub(super) struct Boot {

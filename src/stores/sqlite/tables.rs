@@ -6,7 +6,7 @@ use babelfeed_actors::domain::{
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
     Admission, Admitted, Bucket, Kept, Known, KnownKey, NewRequest, Outcome, Position,
-    PublicationChange, PublicationRecord, Tally, TaskChange, Token,
+    PublicationChange, PublicationRecord, QuotaEntry, Tally, TaskChange, Token,
 };
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use sha2::{Digest as _, Sha256};
@@ -170,6 +170,21 @@ impl<'c> Tables<'c> {
     /// Forgets all known translations.
     pub(super) fn clear(&mut self) -> Result<(), Fault> {
         self.connection.execute("DELETE FROM memory", ())?;
+        Ok(())
+    }
+
+    /// Writes down the use of long quotas, and forgets what is older than a time.
+    pub(super) fn enter(&mut self, entries: &[QuotaEntry], before: Timestamp) -> Result<(), Fault> {
+        for entry in entries {
+            let lane = self.names.intern(entry.lane.as_str())?;
+            let (unit, slot) = (rows::unit_code(entry.unit), entry.slot.as_millis());
+            self.connection
+                .prepare_cached("INSERT OR REPLACE INTO quota VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![lane, unit, slot, entry.amount])?;
+        }
+        self.connection
+            .prepare_cached("DELETE FROM quota WHERE slot < ?1")?
+            .execute([before.as_millis()])?;
         Ok(())
     }
 

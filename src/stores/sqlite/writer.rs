@@ -223,6 +223,9 @@ impl<'c> Writer<'c> {
                     ask.outcome = Some(self.tables.save(&ask.what.0, &ask.what.1)?);
                 }
                 Write::Clear(ask) => ask.outcome = Some(self.tables.clear()?),
+                Write::Enter(ask) => {
+                    ask.outcome = Some(self.tables.enter(&ask.what.0, ask.what.1)?);
+                }
                 Write::Prune(ask) => {
                     ask.outcome = Some(self.tables.prune(ask.what.0, ask.what.1)?);
                 }

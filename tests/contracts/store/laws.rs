@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::{FailureKind, IdMint, PublicationState, State, TaskId};
+use babelfeed_actors::domain::{FailureKind, IdMint, PublicationState, State, TaskId, Unit};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{
     Admission, Cursor, Fate, Kept, Known, Outcome, Position, PublicationChange, PublicationRecord,
-    Tally, TaskStore as _, TranslationMemory as _,
+    QuotaEntry, QuotaLedger as _, Tally, TaskStore as _, TranslationMemory as _,
 };
 
 use super::Kind;
@@ -506,4 +506,33 @@ pub(super) async fn known_translations_are_read_newest_first<K: Kind>() {
     assert_eq!(kind.store().load(9).await, Ok(Vec::new()));
     kind.crash();
     assert_eq!(kind.store().load(9).await, Ok(Vec::new()));
+}
+
+pub(super) async fn the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time<K: Kind>() {
+    let mut kind = K::new();
+    let entry = |lane: &str, unit, minute: i64, amount| QuotaEntry {
+        lane: lane.into(),
+        unit,
+        slot: at(minute * 60_000),
+        amount,
+    };
+    let first = [
+        entry("groq", Unit::Requests, 1, 10.0),
+        entry("groq", Unit::Requests, 2, 4.0),
+        entry("groq", Unit::Dollars, 2, 0.25),
+        entry("other", Unit::OutputTokens, 2, 700.0),
+    ];
+    let enter = |entries: &[QuotaEntry], before| kind.store().enter(entries.to_vec(), at(before));
+    enter(&first, 0).await.expect("a write");
+    let later = entry("groq", Unit::Requests, 2, 3.0);
+    enter(std::slice::from_ref(&later), 2 * 60_000)
+        .await
+        .expect("a write");
+    kind.crash();
+
+    let mut found = kind.store().entries(at(0)).await.expect("a read");
+
+    found.sort_by(|a, b| (&a.lane, a.unit).cmp(&(&b.lane, b.unit)));
+    assert_eq!(found, [later, first[2].clone(), first[3].clone()]);
+    assert_eq!(kind.store().entries(at(3 * 60_000)).await, Ok(Vec::new()));
 }
