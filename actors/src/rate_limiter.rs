@@ -55,7 +55,7 @@ struct LaneState {
 
 struct Waiter {
     calls: usize,
-    tokens: u64,
+    tokens: Tokens,
     permits: oneshot::Sender<Vec<Permit>>,
 }
 
@@ -81,12 +81,19 @@ impl RateLimiterActor {
         }
     }
 
-    fn permit(&self, lane: &Lane, serial: u64) -> Permit {
-        Permit::new(lane.clone(), serial, self.own.clone().recipient())
+    fn permit(&self, lane: &Lane, serial: u64, tokens: Tokens) -> Permit {
+        Permit::new(lane.clone(), serial, tokens, self.own.clone().recipient())
     }
 
     /// Grants at most so many permits in a lane now.
-    fn grant(&mut self, lane: &Lane, calls: usize, tokens: u64, urgency: Urgency) -> Vec<Permit> {
+    fn grant(
+        &mut self,
+        lane: &Lane,
+        calls: usize,
+        granted: Tokens,
+        urgency: Urgency,
+    ) -> Vec<Permit> {
+        let tokens = granted.total();
         let now = self.clock.now();
         let patience = self.config.patience;
         let Some(state) = self.lanes.get_mut(lane) else {
@@ -103,7 +110,7 @@ impl RateLimiterActor {
             state.quota.grant(serial, tokens, now);
         }
         (first..first + room as u64)
-            .map(|serial| self.permit(lane, serial))
+            .map(|serial| self.permit(lane, serial, granted))
             .collect()
     }
 
@@ -128,7 +135,7 @@ impl RateLimiterActor {
         self.set_timer(lane);
     }
 
-    fn next_waiter(&mut self, lane: &Lane, urgency: Urgency) -> Option<(usize, u64)> {
+    fn next_waiter(&mut self, lane: &Lane, urgency: Urgency) -> Option<(usize, Tokens)> {
         let waiters = self.lanes.get_mut(lane)?.waiters(urgency);
         while waiters.front()?.permits.is_closed() {
             waiters.pop_front();
@@ -142,7 +149,7 @@ impl RateLimiterActor {
             return;
         };
         let tokens = match (state.urgent.front(), state.bulk.front()) {
-            (Some(waiter), _) | (None, Some(waiter)) => waiter.tokens,
+            (Some(waiter), _) | (None, Some(waiter)) => waiter.tokens.total(),
             (None, None) => return,
         };
         let patience = self.config.patience;
@@ -171,8 +178,8 @@ impl RateLimiterActor {
     }
 
     /// When it is expected that a waiter at the end of the line is served, if that is known.
-    fn expected(&self, lane: &Lane, tokens: u64) -> Option<Moment> {
-        self.lanes.get(lane)?.quota.due(tokens)
+    fn expected(&self, lane: &Lane, tokens: Tokens) -> Option<Moment> {
+        self.lanes.get(lane)?.quota.due(tokens.total())
     }
 }
 
@@ -277,7 +284,6 @@ impl Handler<Acquire> for RateLimiterActor {
             calls,
             tokens,
         } = acquire;
-        let tokens = tokens.total();
         let state = self
             .lanes
             .entry(lane.clone())

@@ -66,6 +66,8 @@ pub struct ProviderSetup {
     pub limits: LaneLimits,
     /// The most texts in one call that the kind takes; none: as many as wanted.
     pub max_items: Option<usize>,
+    /// The most bytes of texts in one call that the kind takes; none: as many as wanted.
+    pub max_bytes: Option<usize>,
     /// Whether limits count tokens for this kind, which are then estimated.
     pub counts_tokens: bool,
     /// US dollars per million tokens, in and out.

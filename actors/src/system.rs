@@ -9,6 +9,7 @@ use actix_rt::ArbiterHandle;
 
 use crate::cache::{self, CacheActor};
 use crate::domain::{Lane, Language, ProviderName};
+use crate::logic::pack;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
     Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
@@ -383,9 +384,17 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             name: provider.name.clone(),
             lane: provider.lane.clone(),
             max_items: provider.max_items,
+            max_bytes: provider.max_bytes,
             counts_tokens: provider.counts_tokens,
+            max_tokens: most_tokens(&provider.limits),
         })
         .collect()
+}
+
+/// The most tokens that one call may hold in a lane with these limits.
+fn most_tokens(limits: &LaneLimits) -> Option<u64> {
+    let minutes = [limits.tpm, limits.itpm, limits.otpm];
+    pack::budget(minutes.into_iter().flatten().reduce(f64::min), limits.tps)
 }
 
 /// A source with the languages of the outlets that take it, each once.

@@ -23,12 +23,12 @@ use actix::{
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{
-    Bucket, IdMint, Lane, Moment, Pair, Position, ProviderName, TaskId, Timestamp,
-};
+use crate::domain::{Bucket, IdMint, Lane, Moment, Pair, ProviderName, TaskId, Timestamp};
 use crate::failpoints;
+use crate::logic::estimate::{Estimates, Weight};
 use crate::logic::lifecycle::Step;
-use crate::logic::queue::Queue;
+use crate::logic::pack::Digestion;
+use crate::logic::queue::{Queue, Spot};
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Events, Insert, Lookup, Operation, Publish, Record, Translate};
 use crate::ports::{
@@ -73,8 +73,13 @@ pub struct ProviderRoute {
     pub lane: Lane,
     /// The most texts in one call that it takes; none: as many as wanted.
     pub max_items: Option<usize>,
+    /// The most bytes of texts in one call that it takes; none: as many as wanted.
+    pub max_bytes: Option<usize>,
     /// Whether its limits count tokens.
     pub counts_tokens: bool,
+    /// The most tokens that one call may hold, so that its limits are used well; none: as many
+    /// as wanted.
+    pub max_tokens: Option<u64>,
 }
 
 /// Whom the task manager knows.
@@ -125,8 +130,19 @@ pub struct TaskManagerActor {
     submitted: Rc<std::cell::Cell<u64>>,
     /// Whether the store has refused intake for want of room, and not taken any since.
     has_no_room: Rc<std::cell::Cell<bool>>,
+    /// What was learned of each provider and its model, by the provider's index.
+    learned: Vec<Learned>,
     /// What is rebuilt after a fall.
     state: State,
+}
+
+/// What the calls of one provider have taught.
+#[derive(Default)]
+struct Learned {
+    /// How many tokens calls need.
+    estimates: Estimates,
+    /// How many texts it digests in one call.
+    digestion: Digestion,
 }
 
 /// Whether new work is taken.
@@ -151,7 +167,7 @@ struct State {
     /// Work that waits for a flight, by number.
     following: HashMap<Token, Work>,
     /// Where the leaders stand that are in the queue.
-    leaders: HashMap<KnownKey, (Bucket, Position)>,
+    leaders: HashMap<KnownKey, Spot>,
     /// Work that waits out a backoff.
     delayed: BTreeMap<(Moment, Token), Work>,
     /// The deadlines of tasks in memory.
@@ -165,8 +181,6 @@ struct State {
     stoppers: Vec<oneshot::Sender<()>>,
     /// Calls in flight by far translator.
     calls: HashMap<usize, usize>,
-    /// Bytes of a text, on average.
-    text_bytes: f64,
 }
 
 /// What is known of a provider while it works.
@@ -180,6 +194,25 @@ struct RouteState {
     unsupported: HashMap<Pair, Moment>,
     /// Calls that failed in a row for reasons of the lane.
     failures: u32,
+    /// A text that did not fit into the permit that it got.
+    unfit: Option<Unfit>,
+}
+
+/// What a text weighs that needs a larger permit than the one that it got.
+#[derive(Clone, Copy, Debug)]
+enum Unfit {
+    /// The next permit is asked for it.
+    Noted(Weight),
+    /// A permit was asked for it, and is used however it fits.
+    AskedFor(Weight),
+}
+
+impl Unfit {
+    const fn weight(self) -> Weight {
+        match self {
+            Self::Noted(weight) | Self::AskedFor(weight) => weight,
+        }
+    }
 }
 
 /// Where a task in memory stands.
@@ -188,7 +221,7 @@ enum Place {
     /// It is being looked up in the cache.
     Asking,
     /// In the queue; with a provider's index among its strays.
-    Queued(Option<usize>, Bucket, Position),
+    Queued(Option<usize>, Spot),
     /// It waits for a flight.
     Following(Token),
     /// It waits out a backoff.
@@ -208,6 +241,7 @@ impl TaskManagerActor {
         config: Config,
     ) -> Self {
         let slots = Slots::new(config.concurrency);
+        let learned = config.routes.iter().map(|_| Learned::default()).collect();
         Self {
             own,
             clock,
@@ -225,6 +259,7 @@ impl TaskManagerActor {
             store_service: "store".into(),
             submitted: Rc::default(),
             has_no_room: Rc::default(),
+            learned,
             state: State::default(),
         }
     }

@@ -12,7 +12,8 @@ use log::{debug, error};
 
 use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usage};
 use crate::failpoints;
-use crate::logic::answers;
+use crate::logic::answers::{self, Broken};
+use crate::logic::estimate::Ending;
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
 };
@@ -111,12 +112,13 @@ impl Call {
             items,
             permit,
             timeout,
+            max_tokens,
             ..
         } = job;
         let pack = Pack {
             pair,
             items: items.iter().enumerate().map(pack_item).collect(),
-            max_tokens: None,
+            max_tokens,
             guide: None,
         };
         let begun = self.clock.now();
@@ -168,23 +170,32 @@ impl Call {
             .items
             .into_iter()
             .map(|Translated { id, text }| (id, text));
-        let checked = answers::check(&ids, answered);
-        let mut texts: Vec<Option<Arc<str>>> = vec![None; items.len()];
+        let ending = if answer.is_truncated {
+            Ending::Cut
+        } else {
+            Ending::Whole
+        };
+        let checked = answers::check(&ids, answered, ending);
+        let mut texts: Vec<Result<Arc<str>, Broken>> = vec![Err(Broken::Missing); items.len()];
         for (position, text) in checked.good {
-            texts[position] = Some(text);
+            texts[position] = Ok(text);
+        }
+        for (position, broken) in checked.broken {
+            texts[position] = Err(broken);
         }
         let shares = shares(pack, usage.unwrap_or_default(), cost_usd);
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
         for ((item, text), usage) in items.into_iter().zip(texts).zip(shares) {
             let text = match text {
-                Some(text) if item.text.restore(&text).is_ok() => text,
-                Some(_) => {
-                    ends.push(broken(item, "a protected span did not come back"));
+                Ok(text) if item.text.restore(&text).is_ok() => text,
+                Ok(_) => {
+                    let why = "a protected span did not come back";
+                    ends.push(broken(item, Trouble::Broken(why)));
                     continue;
                 }
-                None => {
-                    ends.push(broken(item, "no text came back for its id"));
+                Err(why) => {
+                    ends.push(broken(item, trouble(why)));
                     continue;
                 }
             };
@@ -208,6 +219,8 @@ impl Call {
         CallEnd {
             items: ends,
             error: None,
+            used: tokens,
+            ending,
         }
     }
 
@@ -253,10 +266,20 @@ fn shares(pack: &Pack, usage: Usage, cost_usd: f64) -> Vec<Usage> {
         .collect()
 }
 
-fn broken(item: JobItem, why: &'static str) -> ItemEnd {
+const fn trouble(broken: Broken) -> Trouble {
+    match broken {
+        Broken::Missing => Trouble::Broken("no text came back for its id"),
+        Broken::Doubled => Trouble::Broken("several texts came back for its id"),
+        Broken::Empty => Trouble::Broken("an empty text came back for its id"),
+        Broken::Merged => Trouble::Broken("its text may hold the missing one beside it"),
+        Broken::Cut => Trouble::Cut,
+    }
+}
+
+fn broken(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
-        result: Some(Err(Trouble::Broken(why))),
+        result: Some(Err(trouble)),
         leadership: Some(item.leadership),
     }
 }
@@ -302,6 +325,8 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
     CallEnd {
         items,
         error: Some(error),
+        used: None,
+        ending: Ending::Whole,
     }
 }
 

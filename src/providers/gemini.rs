@@ -154,16 +154,9 @@ impl GeminiProvider {
     }
 
     fn answer(&self, gathered: Gathered) -> Result<Answer, ProviderError> {
-        let items = match prompt::answer(&gathered.text) {
-            Some(items) => items,
-            None if gathered.is_truncated => prompt::whole_items(&gathered.text),
-            None => {
-                let text = excerpt(&gathered.text);
-                return Err(transient(&format!(
-                    "no JSON with items in the answer: {text}"
-                )));
-            }
-        };
+        // Without a list of items nothing came back: smaller packs are easier to answer.
+        let items =
+            prompt::answer(&gathered.text).unwrap_or_else(|| prompt::whole_items(&gathered.text));
         Ok(Answer {
             items,
             model: gathered

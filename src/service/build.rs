@@ -203,6 +203,7 @@ fn provider_setup(
         lane: it.lane.clone(),
         limits: it.limits,
         max_items,
+        max_bytes: None,
         counts_tokens: it.kind.is_language_model(),
         price: it.price,
         order: order(it, settings),

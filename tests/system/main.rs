@@ -4,6 +4,7 @@ mod flow;
 mod helpers;
 mod journal;
 mod limits;
+mod packing;
 mod publishing;
 mod recovery;
 mod store_trouble;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::logic::estimate::Ending;
+
 /// What became of every text of a pack; each stands in `good` or in `broken`, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -26,12 +28,23 @@ pub enum Broken {
     /// Its answer has nothing in it.
     #[error("a translation was wanted, an empty one came")]
     Empty,
+    /// The text beside it has no answer, so that its own may hold both.
+    #[error("an answer to one text was wanted, it may hold the missing one beside it")]
+    Merged,
+    /// The answer was cut off before it.
+    #[error("a whole answer was wanted, it was cut off before this text")]
+    Cut,
 }
 
 /// Matches answers to the ids that were sent, by id alone.
 ///
-/// A text without words is never sent, so an empty translation is always broken.
-pub fn check(ids: &[Arc<str>], answered: impl IntoIterator<Item = (Arc<str>, String)>) -> Checked {
+/// A text without words is never sent, so an empty translation is always broken. Models merge
+/// neighbours, so beside a text that is missing from a whole answer nothing is proven.
+pub fn check(
+    ids: &[Arc<str>],
+    answered: impl IntoIterator<Item = (Arc<str>, String)>,
+    ending: Ending,
+) -> Checked {
     let positions: HashMap<&str, usize> = ids
         .iter()
         .enumerate()
@@ -51,6 +64,16 @@ pub fn check(ids: &[Arc<str>], answered: impl IntoIterator<Item = (Arc<str>, Str
             _ => Err(Broken::Doubled),
         };
     }
+    match ending {
+        Ending::Whole => doubt_neighbours(&mut results),
+        Ending::Cut => {
+            for result in &mut results {
+                if *result == Err(Broken::Missing) {
+                    *result = Err(Broken::Cut);
+                }
+            }
+        }
+    }
     for (position, result) in results.into_iter().enumerate() {
         match result {
             Ok(text) => checked.good.push((position, text.into())),
@@ -58,6 +81,20 @@ pub fn check(ids: &[Arc<str>], answered: impl IntoIterator<Item = (Arc<str>, Str
         }
     }
     checked
+}
+
+/// Takes no text for proven that may hold the one beside it.
+fn doubt_neighbours(results: &mut [Result<String, Broken>]) {
+    let is_gone =
+        |result: &Result<String, Broken>| matches!(result, Err(Broken::Missing | Broken::Empty));
+    let gone: Vec<bool> = results.iter().map(is_gone).collect();
+    for (position, result) in results.iter_mut().enumerate() {
+        let before = position.checked_sub(1).is_some_and(|before| gone[before]);
+        let after = gone.get(position + 1).is_some_and(|after| *after);
+        if result.is_ok() && (before || after) {
+            *result = Err(Broken::Merged);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +110,7 @@ mod tests {
             answered
                 .iter()
                 .map(|&(id, text)| (id.into(), text.to_owned())),
+            Ending::Whole,
         )
     }
 
@@ -103,6 +141,33 @@ mod tests {
         assert!(checked.good.is_empty());
     }
 
+    #[test]
+    fn beside_a_missing_text_nothing_is_proven() {
+        let answered = [
+            ("1", "uno"),
+            ("2", "dos y tres"),
+            ("4", "cuatro"),
+            ("5", "cinco"),
+        ];
+        let checked = check_all(&["1", "2", "3", "4", "5"], &answered);
+        assert_eq!(checked.good, [(0, "uno".into()), (4, "cinco".into())]);
+        let broken = [
+            (1, Broken::Merged),
+            (2, Broken::Missing),
+            (3, Broken::Merged),
+        ];
+        assert_eq!(checked.broken, broken);
+    }
+
+    #[test]
+    fn before_the_cut_everything_is_proven() {
+        let ids: Vec<Arc<str>> = ["1", "2", "3"].map(Arc::from).into();
+        let answered = [("1".into(), "uno".to_owned())];
+        let checked = check(&ids, answered, Ending::Cut);
+        assert_eq!(checked.good, [(0, "uno".into())]);
+        assert_eq!(checked.broken, [(1, Broken::Cut), (2, Broken::Cut)]);
+    }
+
     proptest! {
         #[test]
         fn nothing_is_ever_attributed_to_another_id(
@@ -114,7 +179,7 @@ mod tests {
                 let text = if text.trim().is_empty() { String::new() } else { format!("{id}|{serial}") };
                 (Arc::from(&**id), text)
             });
-            let checked = check(&ids, tagged);
+            let checked = check(&ids, tagged, Ending::Whole);
             prop_assert_eq!(checked.good.len() + checked.broken.len(), n_sent);
             for (position, text) in &checked.good {
                 let (id, _) = text.split_once('|').expect("tagged");
@@ -126,7 +191,8 @@ mod tests {
                 let expected = match broken {
                     Broken::Missing => count == 0,
                     Broken::Doubled => count > 1,
-                    Broken::Empty => count == 1,
+                    Broken::Empty | Broken::Merged => count == 1,
+                    Broken::Cut => false,
                 };
                 prop_assert!(expected, "{position} {broken:?} {count}");
             }

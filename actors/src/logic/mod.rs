@@ -2,9 +2,11 @@
 
 pub mod answers;
 pub mod backoff;
+pub mod estimate;
 pub mod fit;
 pub mod known;
 pub mod lifecycle;
+pub mod pack;
 pub mod queue;
 pub mod quota;
 pub mod spans;

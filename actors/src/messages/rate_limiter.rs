@@ -41,17 +41,24 @@ pub enum Acquired {
 pub struct Permit {
     lane: Lane,
     serial: u64,
+    tokens: Tokens,
     settle: Option<Recipient<Settle>>,
 }
 
 impl Permit {
-    /// A permit that `settle` hears of when it ends.
-    pub fn new(lane: Lane, serial: u64, settle: Recipient<Settle>) -> Self {
+    /// A permit for so many tokens that `settle` hears of when it ends.
+    pub fn new(lane: Lane, serial: u64, tokens: Tokens, settle: Recipient<Settle>) -> Self {
         Self {
             lane,
             serial,
+            tokens,
             settle: Some(settle),
         }
+    }
+
+    /// The tokens granted, which the call is expected to stay within.
+    pub const fn tokens(&self) -> Tokens {
+        self.tokens
     }
 
     /// Ends the permit with what the call was, and what its response said of limits.

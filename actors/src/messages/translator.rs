@@ -7,7 +7,8 @@ use actix::Message;
 
 use super::cache::Leadership;
 use super::rate_limiter::Permit;
-use crate::domain::{Failure, Pair, ProviderName, Translation};
+use crate::domain::{Failure, Pair, ProviderName, Tokens, Translation};
+use crate::logic::estimate::Ending;
 use crate::logic::spans::Protected;
 use crate::ports::ProviderError;
 
@@ -29,6 +30,8 @@ pub struct Job {
     pub permit: Permit,
     /// How long the call may take, body included.
     pub timeout: Duration,
+    /// The most tokens of the answer; none leaves it to the provider's adapter.
+    pub max_tokens: Option<u32>,
 }
 
 /// One text of a call.
@@ -51,6 +54,10 @@ pub struct CallEnd {
     pub items: Vec<ItemEnd>,
     /// Why the call as a whole brought nothing, if so.
     pub error: Option<ProviderError>,
+    /// What the call was charged, where that is known.
+    pub used: Option<Tokens>,
+    /// Whether the answer was whole.
+    pub ending: Ending,
 }
 
 /// How one text of a call ended.
@@ -70,6 +77,8 @@ pub struct ItemEnd {
 pub enum Trouble {
     /// It did not come back, or not provably: send it in a smaller pack.
     Broken(&'static str),
+    /// The answer was cut off before it: it needs more room.
+    Cut,
     /// It was refused, alone in its call.
     Refused(Failure),
 }

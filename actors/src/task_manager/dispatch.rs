@@ -8,11 +8,13 @@ use log::error;
 use super::book::Flight;
 use super::changes::tell;
 use super::work::{Subject, Work};
-use super::{Intake, Place, ProviderRoute, TaskManagerActor, Translators};
-use crate::domain::{Class, Moment, Pair, Tokens};
+use super::{Intake, Place, TaskManagerActor, Translators, Unfit};
+use crate::domain::{Class, Moment, Pair, State, Tokens};
 use crate::failpoints;
+use crate::logic::estimate::{Rate, Weight};
 use crate::logic::lifecycle::Step;
-use crate::logic::queue::{Queue, Turn};
+use crate::logic::pack::{Bounds, Filling, texts_within};
+use crate::logic::queue::{Company, CompanyNumber, Crowd, Queue, Spot};
 use crate::logic::quota::{Urgency, held_back};
 use crate::messages::{Acquire, Acquired, CallEnd, Job, JobItem, Permit, Translate};
 
@@ -22,16 +24,41 @@ use super::lookup::RETRY;
 const PERMITS: usize = 64;
 /// How many of the tasks whose turn is next are shown as waiting when a lane grants nothing.
 const SHOWN_WAITING: usize = 100;
-/// The tokens of a prompt.
-const PROMPT_TOKENS: f64 = 250.0;
-/// Tokens, sent and received, for a byte of text.
-const TOKENS_PER_BYTE: f64 = 0.8;
 
 /// Whether somebody waits for a call with an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     BySomebody,
     ByNobody,
+}
+
+/// In which of a provider's queues something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Among what only this provider may still do.
+    Strays,
+    /// Among what any provider may do.
+    Common,
+}
+
+/// The numbers of one company among a provider's strays and in the common queue.
+type CompanyNumbers = (Option<CompanyNumber>, Option<CompanyNumber>);
+
+/// What a permit is used for.
+#[derive(Debug)]
+struct Filled {
+    company: Company,
+    works: Vec<Work>,
+    max_tokens: Option<u32>,
+}
+
+/// What went out in a call.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) pair: Pair,
+    pub(super) n_texts: usize,
+    /// What they weigh by their texts alone.
+    pub(super) weight: Weight,
 }
 
 /// A lane answered.
@@ -61,6 +88,7 @@ pub(super) struct Ended {
     /// Which of the far translators; none for the near one.
     pub(super) translator: Option<usize>,
     pub(super) flight: Flight,
+    pub(super) sent: Sent,
     /// How; none when the translator fell over it.
     pub(super) end: Option<CallEnd>,
 }
@@ -80,40 +108,91 @@ impl TaskManagerActor {
 
     fn ask(&mut self, route: usize, urgency: Urgency) {
         let slots = self.free_slots(urgency);
-        if slots == 0 || !self.has_work(route, urgency) {
+        let state = self.state.routes.get(&route);
+        let is_asking = state.is_some_and(|state| state.asking.contains(&urgency));
+        if slots == 0 || is_asking {
             return;
         }
-        let state = self.state.routes.entry(route).or_default();
-        if state.asking.contains(&urgency) {
+        let Some((line, head)) = self.next_turn(route, |class| fits(class, urgency)) else {
             return;
-        }
-        let is_short = state.waiting_until.is_some();
-        let pack = self.pack_size(route);
-        let waiting = self.waiting(route);
-        if urgency == Urgency::Bulk && is_short && waiting < pack && self.waits_for_company(route) {
-            return;
-        }
-        let calls = waiting.div_ceil(pack).clamp(1, slots.min(PERMITS));
-        let provider = &self.config.routes[route];
-        let tokens = if provider.counts_tokens {
-            let texts = waiting.min(pack) as f64 * self.state.text_bytes.max(40.0);
-            Tokens {
-                input: (PROMPT_TOKENS + texts * TOKENS_PER_BYTE / 2.0) as u64,
-                output: (texts * TOKENS_PER_BYTE / 2.0) as u64,
-            }
-        } else {
-            Tokens::default()
         };
+        let is_short = state.is_some_and(|state| state.waiting_until.is_some());
+        let crowd = self.crowd(route, line, head);
+        let pack = self.pack_size(route);
+        if urgency == Urgency::Bulk
+            && is_short
+            && crowd.n_texts < pack
+            && self.waits_for_company(route, line, head)
+        {
+            return;
+        }
+        // More may come while the permit is waited for, and goes in the same call.
+        let n_expected = 2 * crowd.n_texts;
+        let tokens = self.tokens_for(route, (line, head), crowd, n_expected);
+        let calls = self.waiting(route).div_ceil(pack);
         let acquire = Acquire {
-            lane: provider.lane.clone(),
+            lane: self.config.routes[route].lane.clone(),
             urgency,
-            calls,
+            calls: calls.clamp(1, slots.min(PERMITS)),
             tokens,
         };
-        if let Some(state) = self.state.routes.get_mut(&route) {
-            state.asking.insert(urgency);
-        }
+        let state = self.state.routes.entry(route).or_default();
+        state.asking.insert(urgency);
+        state.unfit = state.unfit.map(|unfit| Unfit::AskedFor(unfit.weight()));
         self.acquire(route, acquire);
+    }
+
+    /// How much waits that may go with the work at a place.
+    fn crowd(&self, route: usize, line: Line, head: Spot) -> Crowd {
+        let Some(company) = self.queue(route, line).company(head) else {
+            return Crowd::default();
+        };
+        let (common, strays) = (&self.state.queue, self.state.strays.get(&route));
+        let here = common.crowd(company);
+        let there = strays.map_or_else(Crowd::default, |strays| strays.crowd(company));
+        Crowd {
+            n_texts: here.n_texts + there.n_texts,
+            weight: here.weight + there.weight,
+        }
+    }
+
+    /// The tokens of the call that the work whose turn it is would be in: those of as many texts
+    /// of its crowd's average weight as may share it, and never less than it needs alone.
+    fn tokens_for(
+        &self,
+        route: usize,
+        (line, head): (Line, Spot),
+        crowd: Crowd,
+        n_expected: usize,
+    ) -> Tokens {
+        let provider = &self.config.routes[route];
+        let queue = self.queue(route, line);
+        let Some(company) = queue.company(head).filter(|_| provider.counts_tokens) else {
+            return Tokens::default();
+        };
+        let rate = self.rate(route, &company.pair);
+        let n_waiting = crowd.n_texts.max(1) as u64;
+        let average = Weight {
+            input: crowd.weight.input.div_ceil(n_waiting),
+            output: crowd.weight.output.div_ceil(n_waiting),
+        };
+        let wanted = self.pack_size(route).min(company.most).min(n_expected);
+        let n_texts = texts_within(provider.max_tokens, rate, average, wanted) as u64;
+        let pack = rate.tokens(Weight {
+            input: average.input * n_texts,
+            output: average.output * n_texts,
+        });
+        let unfit = self.state.routes.get(&route).and_then(|state| state.unfit);
+        let alone = unfit.map_or_else(|| queue.weight(head), Unfit::weight);
+        let alone = rate.tokens(alone);
+        Tokens {
+            input: pack.input.max(alone.input),
+            output: pack.output.max(alone.output),
+        }
+    }
+
+    fn rate(&self, route: usize, pair: &Pair) -> Rate {
+        self.learned[route].estimates.rate(pair)
     }
 
     fn acquire(&self, route: usize, acquire: Acquire) {
@@ -146,20 +225,13 @@ impl TaskManagerActor {
     }
 
     /// Whether bulk work of a short lane still waits for company; sets the timer if so.
-    fn waits_for_company(&mut self, route: usize) -> bool {
+    fn waits_for_company(&mut self, route: usize, line: Line, head: Spot) -> bool {
         let wait = self.config.batch_timeout;
-        let wall = self.clock.wall();
-        let oldest = self.next_turn(route, |_| true).and_then(|turn| {
-            let queue = self.queue_mut(route, &turn)?;
-            match &queue.get_mut(&turn.bucket, &turn.position)?.subject {
-                Subject::Task(live) => Some(live.record.lifecycle.since()),
-                Subject::Now { .. } => None,
-            }
-        });
-        let Some(since) = oldest else {
-            return false;
+        let since = match self.queue(route, line).get(head).map(|work| &work.subject) {
+            Some(Subject::Task(live)) => live.record.lifecycle.since(),
+            Some(Subject::Now { .. }) | None => return false,
         };
-        let waited = wall.since(since);
+        let waited = self.clock.wall().since(since);
         if waited >= wait {
             return false;
         }
@@ -181,12 +253,18 @@ impl TaskManagerActor {
         }
     }
 
-    fn pack_size(&self, route: usize) -> usize {
-        let provider: &ProviderRoute = &self.config.routes[route];
+    /// The most texts in one call that are wanted, whatever is digested.
+    pub(super) fn wanted_size(&self, route: usize) -> usize {
+        let most = self.config.routes[route].max_items;
         self.config
             .max_batch_size
-            .min(provider.max_items.unwrap_or(usize::MAX))
+            .min(most.unwrap_or(usize::MAX))
             .max(1)
+    }
+
+    fn pack_size(&self, route: usize) -> usize {
+        let wanted = self.wanted_size(route);
+        self.learned[route].digestion.size(wanted)
     }
 
     /// How many texts wait that this provider may do, or a little more.
@@ -195,126 +273,183 @@ impl TaskManagerActor {
         strays + self.state.queue.len()
     }
 
-    fn has_work(&self, route: usize, urgency: Urgency) -> bool {
-        self.next_turn(route, |class| fits(class, urgency))
-            .is_some()
-    }
-
     /// Whose turn it is at this provider: its strays first.
-    fn next_turn(&self, route: usize, classes: impl Fn(Class) -> bool + Copy) -> Option<Turn> {
-        let strays = self.state.strays.get(&route);
-        strays
-            .and_then(|strays| strays.next(classes, |_| true))
-            .or_else(|| {
-                self.state
-                    .queue
-                    .next(classes, |pair| self.serves(route, pair))
-            })
-    }
-
-    fn serves(&self, route: usize, pair: &Pair) -> bool {
-        let state = self.state.routes.get(&route);
-        let until = state.and_then(|state| state.unsupported.get(pair));
-        until.is_none_or(|until| *until <= self.clock.now())
-    }
-
-    /// The queue in which that turn is.
-    fn queue_mut(&mut self, route: usize, turn: &Turn) -> Option<&mut Queue<Work>> {
-        let strays = self.state.strays.get_mut(&route);
-        if let Some(strays) = strays
-            && strays.get_mut(&turn.bucket, &turn.position).is_some()
-        {
-            return self.state.strays.get_mut(&route);
-        }
-        Some(&mut self.state.queue)
-    }
-
-    fn take(&mut self, route: usize, turn: &Turn) -> Option<Work> {
-        let cost = self.state.text_bytes.max(1.0);
-        let work = self.queue_mut(route, turn)?.take(turn, cost)?;
-        self.state.leaders.remove(&work.key);
-        Some(work)
-    }
-
-    /// The best work for one call: of one pair, as much as may share it.
-    fn fill(&mut self, route: usize, urgency: Urgency) -> Vec<Work> {
-        let mut pack: Vec<Work> = Vec::new();
-        let mut most = self.pack_size(route);
-        let mut pair: Option<Pair> = None;
-        while pack.len() < most {
-            let classes = |class| fits(class, urgency) || !pack.is_empty();
-            let turn = match &pair {
-                None => self.next_turn(route, classes),
-                Some(pair) => self.next_alike(route, pair, classes),
-            };
-            let Some(turn) = turn else { break };
-            let wanted = pack.len() + 1;
-            let Some(work) = self
-                .queue_mut(route, &turn)
-                .and_then(|queue| queue.get_mut(&turn.bucket, &turn.position))
-            else {
-                break;
-            };
-            if work.pack_limit < wanted && !work.is_abandoned() {
-                // It wants a smaller call than this one has become.
-                break;
-            }
-            let Some(work) = self.take(route, &turn) else {
-                break;
-            };
-            if work.is_abandoned() {
-                continue;
-            }
-            most = most.min(work.pack_limit);
-            pair = Some(work.bucket.pair.clone());
-            pack.push(work);
-        }
-        pack
-    }
-
-    fn next_alike(
+    fn next_turn(
         &self,
         route: usize,
-        pair: &Pair,
         classes: impl Fn(Class) -> bool + Copy,
-    ) -> Option<Turn> {
+    ) -> Option<(Line, Spot)> {
+        let strays = self.state.strays.get(&route);
+        let stray = strays.and_then(|strays| strays.next(classes, |_| true));
+        if let Some(spot) = stray {
+            return Some((Line::Strays, spot));
+        }
+        let unsupported = self
+            .state
+            .routes
+            .get(&route)
+            .map(|state| &state.unsupported);
+        let spot = match unsupported.filter(|pairs| !pairs.is_empty()) {
+            None => self.state.queue.next(classes, |_| true),
+            Some(pairs) => {
+                let now = self.clock.now();
+                let serves = |pair: &Pair| pairs.get(pair).is_none_or(|until| *until <= now);
+                self.state.queue.next(classes, serves)
+            }
+        };
+        spot.map(|spot| (Line::Common, spot))
+    }
+
+    /// The numbers of a company among the strays and in the common queue.
+    fn numbers(&self, route: usize, company: &Company) -> CompanyNumbers {
+        let strays = self.state.strays.get(&route);
+        (
+            strays.and_then(|strays| strays.company_number(company)),
+            self.state.queue.company_number(company),
+        )
+    }
+
+    /// Whose turn it is in a company.
+    fn next_alike(&self, route: usize, numbers: CompanyNumbers) -> Option<(Line, Spot)> {
+        let (strays, common) = numbers;
+        let stray = strays.and_then(|number| {
+            let strays = self.state.strays.get(&route)?;
+            strays.next_alike(|_| true, number)
+        });
+        if let Some(spot) = stray {
+            return Some((Line::Strays, spot));
+        }
+        let spot = self.state.queue.next_alike(|_| true, common?)?;
+        Some((Line::Common, spot))
+    }
+
+    fn queue(&self, route: usize, line: Line) -> &Queue<Work> {
         let strays = self.state.strays.get(&route);
         strays
-            .and_then(|strays| strays.next(classes, |other| other == pair))
-            .or_else(|| self.state.queue.next(classes, |other| other == pair))
+            .filter(|_| line == Line::Strays)
+            .unwrap_or(&self.state.queue)
+    }
+
+    fn queue_mut(&mut self, route: usize, line: Line) -> &mut Queue<Work> {
+        let strays = self.state.strays.get_mut(&route);
+        strays
+            .filter(|_| line == Line::Strays)
+            .unwrap_or(&mut self.state.queue)
+    }
+
+    /// Takes the work whose turn it is; nobody pays for what nobody wants any more.
+    fn take(&mut self, route: usize, line: Line, spot: Spot) -> Option<Work> {
+        let queue = self.queue_mut(route, line);
+        let is_wanted = queue.get(spot).is_some_and(|work| !work.is_abandoned());
+        let work = if is_wanted {
+            queue.take(spot)
+        } else {
+            queue.remove(spot)
+        }?;
+        self.state.leaders.remove(&work.key);
+        is_wanted.then_some(work)
+    }
+
+    /// The best work for one call: of one company, as much as may share it within what was
+    /// granted.
+    ///
+    /// Work that came first meanwhile and needs more than that is asked for anew, once.
+    fn fill(&mut self, route: usize, urgency: Urgency, granted: Tokens) -> Option<Filled> {
+        let (company, first) = loop {
+            let (line, spot) = self.next_turn(route, |class| fits(class, urgency))?;
+            let queue = self.queue(route, line);
+            let company = queue.company(spot)?.clone();
+            let mut filling = self.filling(route, &company, granted);
+            let work = queue.get(spot)?;
+            let (weight, bytes) = (work.weight(), work.text.skeleton.len());
+            let fits = work.is_abandoned() || filling.takes(weight, bytes);
+            let state = self.state.routes.entry(route).or_default();
+            if !fits && !matches!(state.unfit, Some(Unfit::AskedFor(_))) {
+                state.unfit = Some(Unfit::Noted(weight));
+                return None;
+            }
+            if let Some(work) = self.take(route, line, spot) {
+                filling.add(weight, bytes);
+                break (company, (work, filling));
+            }
+        };
+        if let Some(state) = self.state.routes.get_mut(&route) {
+            state.unfit = None;
+        }
+        let (work, mut filling) = first;
+        let mut works = vec![work];
+        let numbers = self.numbers(route, &company);
+        while !filling.is_full()
+            && let Some((line, spot)) = self.next_alike(route, numbers)
+        {
+            let Some(work) = self.queue(route, line).get(spot) else {
+                break;
+            };
+            let (weight, bytes) = (work.weight(), work.text.skeleton.len());
+            if !work.is_abandoned() && !filling.takes(weight, bytes) {
+                break;
+            }
+            if let Some(work) = self.take(route, line, spot) {
+                filling.add(weight, bytes);
+                works.push(work);
+            }
+        }
+        let tokens = filling.tokens();
+        Some(Filled {
+            company,
+            works,
+            max_tokens: tokens.map(|held| u32::try_from(held.output).unwrap_or(u32::MAX)),
+        })
+    }
+
+    fn filling(&self, route: usize, company: &Company, granted: Tokens) -> Filling {
+        let provider = &self.config.routes[route];
+        Filling::new(Bounds {
+            texts: self.pack_size(route).min(company.most),
+            bytes: provider.max_bytes,
+            tokens: provider
+                .counts_tokens
+                .then(|| (self.rate(route, &company.pair), granted)),
+        })
     }
 
     /// Uses a permit for the best work there is; without any it is dropped, and so given back.
     fn call(&mut self, route: usize, urgency: Urgency, permit: Permit) {
-        let pack = self.fill(route, urgency);
-        if pack.is_empty() {
+        let Some(filled) = self.fill(route, urgency, permit.tokens()) else {
             return;
-        }
-        let mut items = Vec::with_capacity(pack.len());
-        let mut numbers = Vec::with_capacity(pack.len());
-        let pair = pack[0].bucket.pair.clone();
-        let awaited = match pack[0].bucket.class {
+        };
+        let Filled {
+            company,
+            works,
+            max_tokens,
+        } = filled;
+        let awaited = match works[0].bucket.class {
             Class::Interactive => Awaited::BySomebody,
             Class::High | Class::Normal | Class::Low => Awaited::ByNobody,
         };
-        for work in pack {
-            if let Some(item) = self.claim(work) {
-                numbers.push(item.token);
-                items.push(item);
-            }
-        }
+        let sent = Sent {
+            pair: company.pair.clone(),
+            n_texts: works.len(),
+            weight: works.iter().map(Work::bare_weight).sum(),
+        };
+        let items: Vec<JobItem> = works
+            .into_iter()
+            .filter_map(|work| self.claim(work))
+            .collect();
         if items.is_empty() {
             return;
         }
+        let numbers = items.iter().map(|item| item.token).collect();
         let job = Job {
             provider: self.config.routes[route].name.clone(),
-            pair,
+            pair: company.pair,
             items,
             permit,
             timeout: self.config.timeout,
+            max_tokens,
         };
         let flight = Flight::new(numbers, &self.book, &self.lost, self.slots.take());
-        self.send(route, awaited, job, flight);
+        self.send(route, awaited, job, flight, sent);
     }
 
     /// Puts work into the book as being in a call.
@@ -345,7 +480,7 @@ impl TaskManagerActor {
         Some(item)
     }
 
-    fn send(&mut self, route: usize, awaited: Awaited, job: Job, flight: Flight) {
+    fn send(&mut self, route: usize, awaited: Awaited, job: Job, flight: Flight, sent: Sent) {
         let Translators { near, far } = &self.peers.translators;
         let load = |translator: &usize| self.state.calls.get(translator).copied().unwrap_or(0);
         let idlest = (0..far.len()).min_by_key(load);
@@ -364,6 +499,7 @@ impl TaskManagerActor {
                 route,
                 translator,
                 flight,
+                sent,
                 end,
             });
         });
@@ -373,28 +509,17 @@ impl TaskManagerActor {
     fn show_waiting(&mut self, until: Option<Moment>) {
         let (at, now) = (self.clock.wall(), self.clock.now());
         let until = until.map(|until| at.plus(until.since(now)));
-        let turns: Vec<_> = self
-            .state
-            .queue
-            .iter()
-            .filter(|(.., work)| match &work.subject {
-                Subject::Task(live) => {
-                    live.record.lifecycle.state() == crate::domain::State::Queued
-                }
-                Subject::Now { .. } => false,
-            })
-            .take(SHOWN_WAITING)
-            .map(|(class, flow, pair, position, _)| Turn {
-                bucket: crate::domain::Bucket {
-                    class,
-                    flow: flow.clone(),
-                    pair: pair.clone(),
-                },
-                position: *position,
-            })
+        let is_queued = |work: &Work| match &work.subject {
+            Subject::Task(live) => live.record.lifecycle.state() == State::Queued,
+            Subject::Now { .. } => false,
+        };
+        let first = self.state.queue.iter().take(SHOWN_WAITING);
+        let spots: Vec<Spot> = first
+            .filter(|(.., work)| is_queued(work))
+            .map(|(spot, ..)| spot)
             .collect();
-        for turn in turns {
-            let Some(work) = self.state.queue.get_mut(&turn.bucket, &turn.position) else {
+        for spot in spots {
+            let Some(work) = self.state.queue.get_mut(spot) else {
                 continue;
             };
             if let Subject::Task(live) = &mut work.subject
@@ -463,7 +588,12 @@ impl Handler<Granted> for TaskManagerActor {
                 n_called += self.slots.used() - before;
             }
         }
-        if n_called > 0 || n_permits == 0 {
+        let is_unfit = self
+            .state
+            .routes
+            .get(&route)
+            .is_some_and(|state| state.unfit.is_some());
+        if n_called > 0 || n_permits == 0 || is_unfit {
             self.dispatch(context);
             self.flush_soon(context);
         }

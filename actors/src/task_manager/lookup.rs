@@ -11,8 +11,8 @@ use crate::messages::{FlightEnd, Found, Lookup};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
 use super::window::{Load, Room};
-use crate::domain::{Bucket, Pair, Position};
-use crate::logic::queue::Queue;
+use crate::domain::{Pair, Position};
+use crate::logic::queue::{Queue, Spot};
 use crate::ports::StoreRemedy;
 
 /// The cache has answered.
@@ -90,8 +90,6 @@ impl TaskManagerActor {
         let mut asked = Vec::with_capacity(works.len());
         for work in works {
             self.note_deadline(&work);
-            self.state.text_bytes +=
-                (work.text.skeleton.len() as f64 - self.state.text_bytes) / 64.0;
             if needs_no_translation(&work) {
                 let translation = as_it_is(&work);
                 self.complete(work, &translation, Made::Known);
@@ -135,7 +133,7 @@ impl TaskManagerActor {
         if let Subject::Task(live) = &work.subject {
             let id = live.record.task.id;
             self.state.places.remove(&id);
-            self.state.windows.leave(&live.home);
+            self.state.windows.leave(&live.home, work.position);
             if let Some(due) = live.record.task.request.deadline {
                 self.state.deadlines.remove(&(due, id));
             }
@@ -180,13 +178,14 @@ impl TaskManagerActor {
     /// Raises the leader of a flight that somebody more urgent waits for.
     fn raise(&mut self, waiter: &Work) {
         let class = waiter.bucket.class;
-        let Some((bucket, position)) = self.state.leaders.get(&waiter.key).cloned() else {
+        let Some(&spot) = self.state.leaders.get(&waiter.key) else {
             return;
         };
-        if bucket.class <= class {
+        let leader = self.state.queue.get(spot);
+        if leader.is_none_or(|leader| leader.bucket.class <= class) {
             return;
         }
-        if let Some(mut leader) = self.state.queue.remove(&bucket, &position) {
+        if let Some(mut leader) = self.state.queue.remove(spot) {
             leader.bucket.class = class;
             self.enqueue(leader);
         }
@@ -202,18 +201,21 @@ impl TaskManagerActor {
             self.give_up(work, failure);
             return;
         };
-        let (bucket, position) = (work.bucket.clone(), work.position);
-        self.place(&work, Place::Queued(stray, bucket.clone(), position));
-        if work.leadership.is_some() && stray.is_none() {
-            self.state
-                .leaders
-                .insert(work.key, (bucket.clone(), position));
-        }
+        let (id, key) = (work.task_id(), work.key);
+        let leads = work.leadership.is_some();
+        let bucket = work.bucket.clone();
+        let (most, position, weight) = (work.pack_limit, work.position, work.weight());
         let queue = match stray {
             None => &mut self.state.queue,
             Some(route) => self.state.strays.entry(route).or_default(),
         };
-        queue.insert(bucket, position, work);
+        let spot = queue.insert(&bucket, most, position, weight, work);
+        if let Some(id) = id {
+            self.state.places.insert(id, Place::Queued(stray, spot));
+        }
+        if leads && stray.is_none() {
+            self.state.leaders.insert(key, spot);
+        }
     }
 
     /// Finds new places for the work of a pair that this provider turned out not to translate.
@@ -267,16 +269,12 @@ impl TaskManagerActor {
     pub(super) fn remove_from_place(&mut self, id: TaskId) -> Option<Work> {
         match self.state.places.get(&id)?.clone() {
             Place::Asking => None,
-            Place::Queued(None, bucket, position) => {
-                let work = self.state.queue.remove(&bucket, &position)?;
+            Place::Queued(None, spot) => {
+                let work = self.state.queue.remove(spot)?;
                 self.state.leaders.remove(&work.key);
                 Some(work)
             }
-            Place::Queued(Some(route), bucket, position) => self
-                .state
-                .strays
-                .get_mut(&route)?
-                .remove(&bucket, &position),
+            Place::Queued(Some(route), spot) => self.state.strays.get_mut(&route)?.remove(spot),
             Place::Following(number) => self.state.following.remove(&number),
             Place::Delayed(moment, number) => self.state.delayed.remove(&(moment, number)),
             Place::InFlight(number) => self.book.lock().in_flight.remove(&number),
@@ -286,21 +284,10 @@ impl TaskManagerActor {
 
 /// Takes all work of a pair out of a queue.
 fn take_pair(queue: &mut Queue<Work>, pair: &Pair) -> Vec<Work> {
-    let alike = queue.iter().filter(|(.., other, _, _)| *other == pair);
-    let places: Vec<(Bucket, Position)> = alike
-        .map(|(class, flow, pair, position, _)| {
-            let bucket = Bucket {
-                class,
-                flow: flow.clone(),
-                pair: pair.clone(),
-            };
-            (bucket, *position)
-        })
-        .collect();
-    let places = places.iter();
-    places
-        .filter_map(|(bucket, position)| queue.remove(bucket, position))
-        .collect()
+    let alike = queue.iter().filter(|(_, other, _)| *other == pair);
+    let spots: Vec<Spot> = alike.map(|(spot, ..)| spot).collect();
+    let spots = spots.into_iter();
+    spots.filter_map(|spot| queue.remove(spot)).collect()
 }
 
 /// How long to wait for a neighbour that fell.
@@ -393,9 +380,13 @@ impl Handler<Loaded> for TaskManagerActor {
             .iter()
             .map(|record| Position::new(record.task.request.deadline, record.task.id))
             .collect();
-        let n_taken = self.state.windows.loaded(&loaded.load, &places);
-        let mut works = Vec::with_capacity(n_taken);
-        for record in loaded.records.into_iter().take(n_taken) {
+        let taken = self.state.windows.loaded(&loaded.load, &places);
+        let mut works = Vec::with_capacity(taken.n_tasks);
+        let tasks = loaded.records.into_iter().zip(places).take(taken.n_tasks);
+        for (record, place) in tasks {
+            if taken.ended.contains(&place) {
+                continue;
+            }
             let id = record.task.id;
             // Only what a fall left behind may be under way without a place.
             let is_held = self.epoch > 1 && self.is_held(id);

@@ -7,11 +7,11 @@ use actix::{Context, Handler};
 use log::{debug, error, warn};
 
 use super::book::{After, Flight};
-use super::dispatch::Ended;
+use super::dispatch::{Ended, Sent};
 use super::lookup::Made;
 use super::plan::{Planned, plan};
 use super::work::{Subject, Work};
-use super::{Place, TaskManagerActor};
+use super::{Learned, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -25,6 +25,8 @@ const UNSUPPORTED: Duration = Duration::from_secs(3_600);
 const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 /// So many failures in a row are the lane's fault, and cost its tasks no attempt.
 const LANE_FAILS: u32 = 3;
+/// An answer that was cut off gets at most so many times twice the room.
+const DOUBLINGS: u8 = 6;
 /// The most attempts that a task is given back for its lane's sake.
 const REFUNDS: u32 = 1_000;
 
@@ -37,13 +39,17 @@ impl Handler<Ended> for TaskManagerActor {
             route,
             translator,
             mut flight,
+            sent,
             end,
         } = ended;
         if let Some(calls) = translator.and_then(|far| self.state.calls.get_mut(&far)) {
             *calls = calls.saturating_sub(1);
         }
         match end {
-            Some(end) => self.land(route, &mut flight, end),
+            Some(end) => {
+                self.learn(route, &sent, &end);
+                self.land(route, &mut flight, end);
+            }
             None => self.land_lost(&mut flight),
         }
         drop(flight);
@@ -54,6 +60,28 @@ impl Handler<Ended> for TaskManagerActor {
 }
 
 impl TaskManagerActor {
+    /// Learns from a call what the provider needs and digests.
+    fn learn(&mut self, route: usize, sent: &Sent, end: &CallEnd) {
+        let wanted = self.wanted_size(route);
+        let Learned {
+            estimates,
+            digestion,
+        } = &mut self.learned[route];
+        match &end.error {
+            Some(ProviderError::TooLarge { .. }) => digestion.was_too_large(sent.n_texts),
+            Some(_) => (),
+            None => {
+                let is_broken =
+                    |item: &&ItemEnd| matches!(item.result, Some(Err(Trouble::Broken(_))));
+                let n_broken = end.items.iter().filter(is_broken).count();
+                digestion.learn(sent.n_texts, n_broken, wanted);
+            }
+        }
+        if let Some(used) = end.used {
+            estimates.learn(&sent.pair, sent.weight, used, end.ending);
+        }
+    }
+
     fn land(&mut self, route: usize, flight: &mut Flight, end: CallEnd) {
         self.note_lane(route, end.error.as_ref());
         let n_items = end.items.len();
@@ -71,6 +99,10 @@ impl TaskManagerActor {
             match (result, &end.error) {
                 (Some(Ok(translation)), _) => self.complete(work, &translation, Made::ByCall),
                 (Some(Err(Trouble::Broken(why))), _) => self.broken(work, n_items, why),
+                (Some(Err(Trouble::Cut)), _) => {
+                    work.doublings = (work.doublings + 1).min(DOUBLINGS);
+                    self.broken(work, n_items, "the answer was cut off before it");
+                }
                 (Some(Err(Trouble::Refused(failure))), _) => self.refused(work, route, failure),
                 (None, Some(error)) => self.not_made(work, route, n_items, error),
                 (None, None) => self.broken(work, n_items, "the call brought nothing"),

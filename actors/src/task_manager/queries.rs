@@ -46,9 +46,7 @@ impl TaskManagerActor {
         };
         match self.state.places.get(&id)? {
             Place::Asking | Place::Queued(Some(_), ..) => None,
-            Place::Queued(None, bucket, position) => {
-                self.state.queue.get(bucket, position).and_then(of)
-            }
+            Place::Queued(None, spot) => self.state.queue.get(*spot).and_then(of),
             Place::Following(number) => self.state.following.get(number).and_then(of),
             Place::Delayed(moment, number) => {
                 self.state.delayed.get(&(*moment, *number)).and_then(of)
@@ -106,7 +104,8 @@ impl TaskManagerActor {
         }
         // On disk alone, or on its way through the cache, which then finds it gone.
         if self.state.places.remove(&id).is_some() {
-            self.state.windows.leave(&stand_of(&stored).0);
+            let (bucket, position) = stand_of(&stored);
+            self.state.windows.leave(&bucket, position);
         }
         self.fail(stored, failure);
         Ok(())

@@ -1,9 +1,11 @@
 //! The window of each bucket: which queued tasks stand in memory, and which on disk alone.
 //!
 //! Of each bucket every Queued task up to a cursor is in memory or in a call, and every task
-//! behind it is on disk alone; without a cursor all of them are in memory.
+//! behind it is on disk, most of them there alone; without a cursor all of them are in memory.
+//! A task before the cursor gets a place as long as the window is not twice full; then the
+//! cursor goes back to it, and what is behind it in memory will be read a second time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{Bucket, Position};
 
@@ -15,9 +17,20 @@ const LEAST: usize = 64;
 const MOST: usize = 8_192;
 
 /// The windows of all buckets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Windows {
     buckets: HashMap<Bucket, Window>,
+    /// The most tasks in memory, as far as each bucket gets its least.
+    in_memory: usize,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            buckets: HashMap::new(),
+            in_memory: IN_MEMORY,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +43,9 @@ struct Window {
     is_loading: bool,
     /// The first of the tasks that were left on disk since the window began to load.
     left: Option<Position>,
+    /// Tasks behind the cursor that were in memory and have ended; the store may still have them
+    /// in the queue when they are read again.
+    ended: BTreeSet<Position>,
 }
 
 /// What becomes of a task that wants a place in memory.
@@ -39,6 +55,15 @@ pub(super) enum Room {
     Yes,
     /// It stays on disk, and is loaded when its turn is near.
     OnDisk,
+}
+
+/// What of a load gets a place in memory.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// How many of the tasks, in order.
+    pub(super) n_tasks: usize,
+    /// Those among them that have ended meanwhile.
+    pub(super) ended: BTreeSet<Position>,
 }
 
 /// What is to be loaded from disk.
@@ -51,7 +76,7 @@ pub(super) struct Load {
 
 impl Windows {
     fn size(&self) -> usize {
-        (IN_MEMORY / self.buckets.len().max(1)).clamp(LEAST, MOST)
+        (self.in_memory / self.buckets.len().max(1)).clamp(LEAST, MOST)
     }
 
     /// Notes a bucket that has tasks on disk, none of them in memory.
@@ -68,8 +93,15 @@ impl Windows {
             Some(window) => window,
             None => self.buckets.entry(bucket.clone()).or_default(),
         };
-        let is_behind = window.cursor.is_some_and(|cursor| position > cursor);
-        if is_behind {
+        if window.is_behind(position) {
+            // It may be one that had ended, and was given another try.
+            window.ended.remove(&position);
+            window.leave_on_disk(position);
+            return Room::OnDisk;
+        }
+        if window.in_memory >= 2 * size {
+            // It comes back from disk in its turn, and what is behind it a second time.
+            window.cursor = Some(before(position));
             window.leave_on_disk(position);
             return Room::OnDisk;
         }
@@ -83,11 +115,14 @@ impl Windows {
         Room::Yes
     }
 
-    /// Counts a task that left memory.
-    pub(super) fn leave(&mut self, bucket: &Bucket) {
+    /// Counts a task that left memory, because it has ended.
+    pub(super) fn leave(&mut self, bucket: &Bucket, position: Position) {
         let Some(window) = self.buckets.get_mut(bucket) else {
             return;
         };
+        if window.is_behind(position) {
+            window.ended.insert(position);
+        }
         window.in_memory = window.in_memory.saturating_sub(1);
         if window.in_memory == 0 && window.cursor.is_none() && !window.is_loading {
             self.buckets.remove(bucket);
@@ -114,13 +149,17 @@ impl Windows {
             .collect()
     }
 
-    /// Notes the places that a load brought, and tells how many of them get one in memory.
+    /// Notes the places that a load brought, and tells which of them get one in memory, as far
+    /// as they have none.
     ///
     /// What was left on disk meanwhile may be missing among them, so that nothing from there on
     /// counts as loaded.
-    pub(super) fn loaded(&mut self, load: &Load, places: &[Position]) -> usize {
+    pub(super) fn loaded(&mut self, load: &Load, places: &[Position]) -> Taken {
         let Some(window) = self.buckets.get_mut(&load.bucket) else {
-            return places.len();
+            return Taken {
+                n_tasks: places.len(),
+                ..Taken::default()
+            };
         };
         window.is_loading = false;
         let n_taken = match window.left {
@@ -131,13 +170,18 @@ impl Windows {
             window.cursor = Some(*last);
             window.last = window.last.max(Some(*last));
         }
+        let ended = window.forget_ended();
         if places.len() < load.limit && window.left.is_none() {
             window.cursor = None;
+            window.ended.clear();
             if window.in_memory == 0 && places.is_empty() {
                 self.buckets.remove(&load.bucket);
             }
         }
-        n_taken
+        Taken {
+            n_tasks: n_taken,
+            ended,
+        }
     }
 
     /// Notes that a load failed, so that it is tried again.
@@ -162,6 +206,23 @@ impl Windows {
 }
 
 impl Window {
+    fn is_behind(&self, position: Position) -> bool {
+        self.cursor.is_some_and(|cursor| position > cursor)
+    }
+
+    /// Forgets the ended tasks that the cursor has passed, and tells them.
+    fn forget_ended(&mut self) -> BTreeSet<Position> {
+        let Some(cursor) = self.cursor else {
+            return BTreeSet::new();
+        };
+        let mut passed = std::mem::take(&mut self.ended);
+        self.ended = passed.split_off(&cursor);
+        if self.ended.remove(&cursor) {
+            passed.insert(cursor);
+        }
+        passed
+    }
+
     fn leave_on_disk(&mut self, position: Position) {
         self.left = Some(self.left.map_or(position, |left| left.min(position)));
     }
@@ -172,6 +233,22 @@ fn first_place() -> Position {
     Position {
         due: crate::domain::Timestamp::from_millis(i64::MIN),
         id: crate::domain::TaskId::from_bytes([0; 16]),
+    }
+}
+
+/// The place right before another.
+fn before(position: Position) -> Position {
+    let mut id = *position.id.as_bytes();
+    for byte in id.iter_mut().rev() {
+        let (lower, borrows) = byte.overflowing_sub(1);
+        *byte = lower;
+        if !borrows {
+            break;
+        }
+    }
+    Position {
+        due: position.due,
+        id: crate::domain::TaskId::from_bytes(id),
     }
 }
 
@@ -199,14 +276,16 @@ mod tests {
     enum Move {
         Admit(u64),
         Take,
+        Commit,
         BeginLoad,
         EndLoad,
     }
 
     fn moves() -> impl Strategy<Value = Move> {
         prop_oneof![
-            4 => (0_u64..1_000).prop_map(Move::Admit),
+            8 => (0_u64..1_000).prop_map(Move::Admit),
             3 => Just(Move::Take),
+            1 => Just(Move::Commit),
             2 => Just(Move::BeginLoad),
             2 => Just(Move::EndLoad),
         ]
@@ -216,19 +295,20 @@ mod tests {
         /// Whatever happens, every task is taken in the end, and none twice.
         #[test]
         fn no_task_is_forgotten_on_disk(
-            moves in prop::collection::vec(moves(), 0..400),
+            moves in prop::collection::vec(moves(), 0..800),
             has_restarted in any::<bool>(),
         ) {
-            let mut windows = Windows::default();
+            let mut windows = Windows { in_memory: LEAST, ..Windows::default() };
             windows.buckets.insert(bucket(), Window::default());
             if has_restarted {
                 windows.discover(bucket());
             }
             let mut mint = IdMint::default();
             let (mut disk, mut memory, mut taken) = (BTreeSet::new(), BTreeSet::new(), 0);
+            let mut unwritten = Vec::new();
             let mut loading: Option<(Load, Vec<Position>)> = None;
             let total = moves.iter().filter(|m| matches!(m, Move::Admit(_))).count();
-            let settle = std::iter::repeat_n([Move::EndLoad, Move::BeginLoad, Move::EndLoad, Move::Take], 2_000);
+            let settle = std::iter::repeat_n([Move::EndLoad, Move::BeginLoad, Move::EndLoad, Move::Take, Move::Commit], 2_000);
             for step in moves.into_iter().chain(settle.flatten()) {
                 match step {
                     Move::Admit(due) => {
@@ -241,9 +321,15 @@ mod tests {
                     }
                     Move::Take => {
                         if let Some(position) = memory.pop_first() {
-                            prop_assert!(disk.remove(&position));
+                            // The store hears of it later.
+                            unwritten.push(position);
                             taken += 1;
-                            windows.leave(&bucket());
+                            windows.leave(&bucket(), position);
+                        }
+                    }
+                    Move::Commit => {
+                        for position in unwritten.drain(..) {
+                            prop_assert!(disk.remove(&position));
                         }
                     }
                     Move::BeginLoad => {
@@ -257,15 +343,16 @@ mod tests {
                     }
                     Move::EndLoad => {
                         if let Some((load, found)) = loading.take() {
-                            let n_taken = windows.loaded(&load, &found);
-                            for position in found.into_iter().take(n_taken) {
-                                if memory.insert(position) {
+                            let Taken { n_tasks, ended } = windows.loaded(&load, &found);
+                            for position in found.into_iter().take(n_tasks) {
+                                if !ended.contains(&position) && memory.insert(position) {
                                     windows.hold(&bucket());
                                 }
                             }
                         }
                     }
                 }
+                prop_assert!(memory.len() <= 2 * LEAST, "{}", memory.len());
             }
             prop_assert_eq!(taken, total);
             prop_assert!(disk.is_empty() && memory.is_empty());

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::domain::{
     Bucket, Class, Failure, Flow, Pair, Position, ProviderName, TaskId, Timestamp, Translation,
 };
+use crate::logic::estimate::Weight;
 use crate::logic::known::{known_key, normalise};
 use crate::logic::spans::{Protected, protect};
 use crate::messages::{Leadership, NowError};
@@ -38,6 +39,10 @@ pub(super) struct Work {
     pub(super) leadership: Option<Leadership>,
     /// The most texts that may go in a call with it.
     pub(super) pack_limit: usize,
+    /// What it weighs in a call.
+    weight: Weight,
+    /// How often its answer was cut off, so that it needs twice the room each time.
+    pub(super) doublings: u8,
     /// The providers that refused it, with the reason of the last.
     pub(super) refused_by: Vec<ProviderName>,
     pub(super) refusal: Option<Failure>,
@@ -80,6 +85,7 @@ impl Work {
         let text = Arc::new(protect(&request.text));
         let context = request.context.clone();
         let key = key_of(&text, context.as_deref(), &bucket.pair);
+        let weight = Weight::of(&text.skeleton, context.as_deref());
         Self {
             number,
             bucket: bucket.clone(),
@@ -89,6 +95,8 @@ impl Work {
             key,
             leadership: None,
             pack_limit: usize::MAX,
+            weight,
+            doublings: 0,
             refused_by: Vec::new(),
             refusal: None,
             attempts: 0,
@@ -103,6 +111,7 @@ impl Work {
     /// The work of one text of a waiting caller; `id` only gives it a place.
     pub(super) fn of_caller(number: Token, call: &Arc<NowCall>, index: usize, id: TaskId) -> Self {
         let text = Arc::clone(&call.texts[index]);
+        let weight = Weight::of(&text.skeleton, None);
         Self {
             number,
             bucket: Bucket {
@@ -116,6 +125,8 @@ impl Work {
             context: None,
             leadership: None,
             pack_limit: usize::MAX,
+            weight,
+            doublings: 0,
             refused_by: Vec::new(),
             refusal: None,
             attempts: 0,
@@ -125,6 +136,16 @@ impl Work {
                 index,
             },
         }
+    }
+
+    /// What it weighs in its next call, room for its answer included.
+    pub(super) const fn weight(&self) -> Weight {
+        self.weight.with_room(self.doublings)
+    }
+
+    /// What it weighs by its text alone.
+    pub(super) const fn bare_weight(&self) -> Weight {
+        self.weight
     }
 
     /// The task, if it is a task's.

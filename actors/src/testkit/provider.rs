@@ -39,6 +39,10 @@ pub enum ProviderFault {
     Echo,
     /// Only the first half of the items, rounded down, was finished.
     Truncated,
+    /// The item at this place has the text of the next one too, which is missing.
+    Merged(usize),
+    /// Nothing in the answer can be read.
+    Unreadable,
 }
 
 /// A deterministic provider; its clones are the same provider.
@@ -52,6 +56,10 @@ struct Shared {
     latency: Duration,
     script: VecDeque<Option<ProviderFault>>,
     standing: Option<ProviderFault>,
+    /// More texts in one call than this come back without their answers.
+    digests: Option<usize>,
+    /// A text with these words spoils the call that it is in.
+    chokes_on: Option<String>,
     packs: Vec<Pack>,
     begun: Vec<Instant>,
     in_flight: usize,
@@ -84,6 +92,16 @@ impl FakeProvider {
     /// Sets what happens in every call that the script says nothing about.
     pub fn always(&self, fault: Option<ProviderFault>) {
         self.shared().standing = fault;
+    }
+
+    /// Sets how many texts in one call it can answer; what has more brings nothing back.
+    pub fn digests(&self, n_texts: usize) {
+        self.shared().digests = Some(n_texts);
+    }
+
+    /// Sets the words of a text in whose company nothing comes back.
+    pub fn chokes_on(&self, words: &str) {
+        self.shared().chokes_on = Some(words.to_owned());
     }
 
     /// How many calls were made.
@@ -128,12 +146,25 @@ impl FakeProvider {
         shared.begun.push(Instant::now());
         let scripted = shared.script.pop_front();
         let fault = scripted.unwrap_or_else(|| shared.standing.clone());
+        let fault = fault.or_else(|| shared.indigestion(pack));
         (shared.latency, fault)
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
         // Scripted panics happen without the lock, so what a poisoned one guards is whole.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// What the pack itself does to a call without another fault.
+    fn indigestion(&self, pack: &Pack) -> Option<ProviderFault> {
+        let is_too_much = self.digests.is_some_and(|most| pack.items.len() > most);
+        let chokes = self.chokes_on.as_ref().is_some_and(|words| {
+            let mut items = pack.items.iter();
+            items.any(|item| item.text.contains(words.as_str()))
+        });
+        (is_too_much || chokes).then_some(ProviderFault::Unreadable)
     }
 }
 
@@ -233,6 +264,11 @@ fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderE
             items.truncate(pack.items.len() / 2);
             is_truncated = true;
         }
+        Some(ProviderFault::Merged(place)) if place + 1 < items.len() => {
+            let second = items.remove(place + 1);
+            items[place].text.push_str(&second.text);
+        }
+        Some(ProviderFault::Unreadable) => items.clear(),
         _ => {}
     }
     Ok(Answer {

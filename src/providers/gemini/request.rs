@@ -87,7 +87,12 @@ fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
     } else {
         THINKING_ROOM
     };
-    let estimate = || prompt::answer_tokens(pack).saturating_add(room);
+    let estimate = || {
+        let answer = pack
+            .max_tokens
+            .unwrap_or_else(|| prompt::answer_tokens(pack));
+        answer.saturating_add(room)
+    };
     let mut generation = json!({
         "candidateCount": 1,
         "maxOutputTokens": config.max_tokens.unwrap_or_else(estimate),

@@ -83,6 +83,7 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
     let question = prompt::question(pack);
     let max_tokens = config
         .max_tokens
+        .or(pack.max_tokens)
         .unwrap_or_else(|| prompt::answer_tokens(pack));
     let effort = config.reasoning_effort.as_deref();
     let body = Body {

@@ -1,0 +1,268 @@
+//! How texts share calls: few calls, nothing in the wrong place, and everybody in turn.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Class, Flow, TaskId};
+use babelfeed_actors::messages::{Submission, TranslateNow};
+use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag};
+use tokio::time::Instant;
+
+use crate::helpers::{ending, hand_in, hand_in_all, pass, settle, texts, translation};
+
+/// A world with one provider that takes so long for each call.
+fn alone(world: &mut World, latency: Duration, limits: LaneLimits) -> FakeProvider {
+    let provider = FakeProvider::with_latency(latency);
+    world.providers = vec![("fake", provider.clone(), limits)];
+    provider
+}
+
+/// Every way in which an answer may be broken and be known to be.
+fn every_way() -> [ProviderFault; 11] {
+    [
+        ProviderFault::Missing(7),
+        ProviderFault::Doubled(3),
+        ProviderFault::Renamed(12),
+        ProviderFault::Unknown,
+        ProviderFault::Reordered,
+        ProviderFault::Unmarked,
+        ProviderFault::Truncated,
+        ProviderFault::Merged(0),
+        ProviderFault::Merged(9),
+        ProviderFault::Merged(18),
+        ProviderFault::Unreadable,
+    ]
+}
+
+#[test]
+fn thousands_of_texts_need_fifteen_times_fewer_calls_though_answers_break_in_every_way() {
+    world::run(1101, async |mut world: World| {
+        const N_TEXTS: usize = 8_000;
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        world.config.max_batch_size = 20;
+        for n in 0..N_TEXTS {
+            if n % 20 == 7 {
+                provider.then(every_way()[n / 20 % 11].clone());
+            } else {
+                provider.then_well();
+            }
+        }
+        let handles = world.start();
+        let text = |n: usize| format!("Text {n} is about https://example.org/{n} and more.");
+        let ids = hand_in(&handles, (0..N_TEXTS).map(text), "es").await;
+        settle(&handles).await;
+
+        for (n, &id) in ids.iter().enumerate() {
+            let translated = translation(&handles, id).await.text;
+            assert_eq!(*translated, format!("[es] {}", text(n)));
+        }
+        let n_calls = provider.n_calls();
+        assert!(N_TEXTS >= 15 * n_calls, "{n_calls} calls");
+    });
+}
+
+#[test]
+fn a_provider_that_digests_eight_texts_soon_gets_no_more() {
+    world::run(1102, async |mut world: World| {
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        provider.digests(8);
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(2_000), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 2_000);
+        let packs = provider.packs();
+        let is_broken = |n_items: usize| n_items > 8;
+        let n_broken = packs.iter().filter(|pack| is_broken(pack.items.len()));
+        let (n_broken, n_calls) = (n_broken.count(), packs.len());
+        assert!(n_broken <= 40, "{n_broken} of {n_calls} calls broke");
+        assert!(n_calls <= 2_000 / 4, "{n_calls}");
+    });
+}
+
+#[test]
+fn one_text_that_breaks_every_call_is_found_and_does_no_harm() {
+    world::run(1103, async |mut world: World| {
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        provider.chokes_on("poisonous");
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        let poison = ["A poisonous text.".to_owned()];
+        let all = texts(100).chain(poison).chain(texts(500).skip(100));
+        let ids = hand_in(&handles, all, "es").await;
+        assert_eq!(finish(&handles, &ids).await, 500);
+        assert_eq!(ending(&handles, ids[100]).await, "checks");
+        for (n, &id) in ids.iter().enumerate().filter(|(n, _)| *n != 100) {
+            let attempts = find(&handles, id).await.record.lifecycle.attempts();
+            assert!(attempts <= 2, "text {n}: {attempts}");
+        }
+        // 25 packs, the halves of one, and what the text is given alone.
+        let n_calls = provider.n_calls();
+        assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+    });
+}
+
+#[test]
+fn a_cut_answer_goes_again_with_twice_the_room() {
+    world::run(1104, async |mut world: World| {
+        let limits = LaneLimits {
+            tpm: Some(1_000_000.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_millis(300), limits);
+        provider.then(ProviderFault::Truncated);
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(10), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 10);
+        let packs = provider.packs();
+        assert_eq!(packs.len(), 2);
+        assert_eq!((packs[0].items.len(), packs[1].items.len()), (10, 5));
+        let room = |n: usize| f64::from(packs[n].max_tokens.expect("limited"));
+        // Half the texts, each with twice the room, and what is learned from the cut.
+        assert!(room(1) >= 0.9 * room(0), "{} {}", room(0), room(1));
+        for &id in &ids {
+            assert_eq!(find(&handles, id).await.record.lifecycle.attempts(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_call_never_needs_more_tokens_than_a_lane_has_however_much_waits() {
+    world::run(1105, async |mut world: World| {
+        let limits = LaneLimits {
+            tpm: Some(6_000.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_millis(300), limits);
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        let long = (0..60).map(|n| format!("Text {n}. ") + &"Many words are in it. ".repeat(30));
+        let ids = hand_in(&handles, long, "es").await;
+        let one = hand_in(&handles, ["word ".repeat(3_000)], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 60);
+        assert_eq!(finish(&handles, &one).await, 1);
+        for pack in provider.packs() {
+            let n_bytes: usize = pack.items.iter().map(|item| item.text.len()).sum();
+            // A token for four bytes, sent and received.
+            assert!(pack.items.len() == 1 || n_bytes / 2 <= 1_500, "{n_bytes}");
+        }
+        let used = provider.n_texts();
+        assert_eq!(used, 61, "nothing was sent twice");
+    });
+}
+
+#[test]
+fn bulk_work_of_a_short_lane_waits_for_company_and_what_somebody_waits_for_does_not() {
+    world::run(1106, async |mut world: World| {
+        let limits = LaneLimits {
+            rps: Some(1.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_millis(10), limits);
+        world.config.batch_timeout = Duration::from_millis(400);
+        let handles = world.start();
+        let first = hand_in(&handles, ["The first.".to_owned()], "es").await;
+        assert_eq!(finish(&handles, &first).await, 1);
+        let mut ids = Vec::new();
+        for text in texts(40) {
+            ids.extend(hand_in(&handles, [text], "es").await);
+            pass(Duration::from_millis(50)).await;
+        }
+        let begun = Instant::now();
+        let answer = handles.translate_now.send(TranslateNow {
+            texts: vec!["Hello there".into()],
+            source: Some(tag("en")),
+            target: tag("fr"),
+            deadline: Duration::from_secs(10),
+            class: Class::Interactive,
+        });
+        assert!(answer.await.expect("heard").is_ok());
+        assert!(begun.elapsed() <= Duration::from_millis(1_100));
+        assert_eq!(finish(&handles, &ids).await, 40);
+        assert!(provider.n_calls() <= 8, "{}", provider.n_calls());
+    });
+}
+
+#[test]
+fn low_work_moves_beside_a_flood_of_urgent_work() {
+    world::run(1107, async |mut world: World| {
+        let limits = LaneLimits {
+            rps: Some(10.0),
+            ..LaneLimits::default()
+        };
+        alone(&mut world, Duration::from_millis(100), limits);
+        world.config.max_batch_size = 1;
+        let handles = world.start();
+        let of_class = |text: String, class| Submission {
+            class,
+            ..submission(&text, "es")
+        };
+        let high = texts(3_000).map(|text| of_class(text, Class::High));
+        let high = hand_in_all(&handles, high.collect()).await;
+        let low = texts(20).map(|text| of_class(format!("Low. {text}"), Class::Low));
+        let low = hand_in_all(&handles, low.collect()).await;
+        // 10 calls a second, one in nine of them for low work.
+        let finishing = tokio::time::timeout(Duration::from_secs(25), finish(&handles, &low));
+        assert_eq!(finishing.await, Ok(20));
+        let state = find(&handles, high[2_999]).await.record.lifecycle.state();
+        assert!(!state.is_final(), "there is no flood any more");
+    });
+}
+
+/// Hands in texts of one flow.
+async fn of_flow(handles: &Handles, flow: &str, texts: Vec<String>) -> Vec<TaskId> {
+    let of = |text: &String| Submission {
+        flow: Flow::from(flow),
+        ..submission(text, "es")
+    };
+    hand_in_all(handles, texts.iter().map(of).collect()).await
+}
+
+/// How long ten posts of a feed take from now on.
+async fn ten_posts(handles: &Handles) -> Duration {
+    let posts = (0..10).map(|n| format!("A post of the feed, it has the number {n}."));
+    let begun = Instant::now();
+    let ids = of_flow(handles, "feed", posts.collect()).await;
+    assert_eq!(finish(handles, &ids).await, 10);
+    begun.elapsed()
+}
+
+const LATENCY: Duration = Duration::from_secs(2);
+
+fn ten_a_second() -> LaneLimits {
+    LaneLimits {
+        rps: Some(10.0),
+        concurrency: Some(40),
+        ..LaneLimits::default()
+    }
+}
+
+#[test]
+fn ten_posts_beside_ten_thousand_need_at_most_twice_what_they_need_alone() {
+    let alone_they_need = world::run(1108, async |mut world: World| {
+        alone(&mut world, LATENCY, ten_a_second());
+        ten_posts(&world.start()).await
+    });
+    world::run(1109, async |mut world: World| {
+        let provider = alone(&mut world, LATENCY, ten_a_second());
+        world.config.concurrency = Some(60);
+        world.config.max_batch_size = 5;
+        let handles = world.start();
+        of_flow(&handles, "job", texts(10_000).collect()).await;
+        pass(Duration::from_secs(20)).await;
+        let (n_before, begun) = (provider.n_calls(), Instant::now());
+        let beside_they_need = ten_posts(&handles).await;
+        assert!(
+            beside_they_need <= 2 * alone_they_need,
+            "{beside_they_need:?} and {alone_they_need:?} alone"
+        );
+        pass(Duration::from_secs(60)).await;
+        let allowed = 10.0 * begun.elapsed().as_secs_f64();
+        let used = (provider.n_calls() - n_before) as f64;
+        assert!(used >= 0.97 * allowed, "{used} of {allowed}");
+    });
+}
