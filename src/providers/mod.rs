@@ -1,6 +1,8 @@
 //! Adapters of the provider port, one file per kind, with what they share.
 
+pub mod anthropic;
 pub mod apertium;
+pub mod deepl;
 pub mod gemini;
 pub mod libretranslate;
 pub mod openai;

@@ -16,7 +16,9 @@ use crate::http::{HttpConfig, Uri};
 use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
 use crate::outlets::file::FileOutlet;
 use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
+use crate::providers::anthropic::{self, AnthropicConfig, AnthropicProvider};
 use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
+use crate::providers::deepl::{self, DeepLConfig, DeepLProvider, Glossaries};
 use crate::providers::gemini::{self, GeminiConfig, GeminiProvider};
 use crate::providers::libretranslate::{self, LibreTranslateConfig, LibreTranslateProvider};
 use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
@@ -146,11 +148,21 @@ fn source_setup(settings: &SourceSettings) -> anyhow::Result<SourceSetup> {
     })
 }
 
-/// The adapter of a provider, with its share of the connections.
+/// The adapter of a provider, with all of the connections.
 pub(super) fn provider(
     provider: &ProviderSettings,
     settings: &Settings,
+) -> anyhow::Result<Box<dyn Provider>> {
+    adapter(provider, settings, 1, &Arc::default())
+}
+
+/// The adapter of a provider on one of so many arbiters, with its share of the connections; its
+/// adapters on all of them share what is known of the provider's glossaries.
+fn adapter(
+    provider: &ProviderSettings,
+    settings: &Settings,
     n_arbiters: usize,
+    glossaries: &Arc<Glossaries>,
 ) -> anyhow::Result<Box<dyn Provider>> {
     let http = HttpConfig {
         connections: provider_connections(settings, n_arbiters),
@@ -168,6 +180,17 @@ pub(super) fn provider(
             api_key,
             http,
             ..GeminiConfig::new(&provider.base_url, model)
+        })?),
+        ProviderKind::Anthropic => Box::new(AnthropicProvider::new(AnthropicConfig {
+            api_key,
+            http,
+            ..AnthropicConfig::new(&provider.base_url, model)
+        })?),
+        ProviderKind::DeepL => Box::new(DeepLProvider::new(DeepLConfig {
+            api_key,
+            http,
+            glossaries: Arc::clone(glossaries),
+            ..DeepLConfig::new(&provider.base_url, provider.name.as_str())
         })?),
         ProviderKind::LibreTranslate => {
             Box::new(LibreTranslateProvider::new(LibreTranslateConfig {
@@ -189,11 +212,14 @@ fn provider_setup(
     n_arbiters: usize,
     counts: &Arc<Counts>,
 ) -> anyhow::Result<ProviderSetup> {
+    let glossaries: Arc<Glossaries> = Arc::default();
     // Made once here, so that making it on the arbiters cannot fail.
-    provider(it, settings, n_arbiters)?;
+    adapter(it, settings, n_arbiters, &glossaries)?;
     let max_items = match it.kind {
         ProviderKind::OpenAi => openai::MAX_ITEMS,
         ProviderKind::Gemini => gemini::MAX_ITEMS,
+        ProviderKind::Anthropic => anthropic::MAX_ITEMS,
+        ProviderKind::DeepL => deepl::MAX_ITEMS,
         ProviderKind::LibreTranslate => libretranslate::MAX_ITEMS,
         ProviderKind::Apertium => apertium::MAX_ITEMS,
     };
@@ -209,7 +235,7 @@ fn provider_setup(
         order: order(it, settings),
         version: version(it.kind),
         build: Arc::new(move || {
-            let made = provider(&own, &all, n_arbiters)
+            let made = adapter(&own, &all, n_arbiters, &glossaries)
                 .expect("the same settings made the same adapter before");
             Box::new(Counted::new(made, Arc::clone(&counts)))
         }),
@@ -221,6 +247,8 @@ const fn version(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::OpenAi => Family::OpenAi.version(),
         ProviderKind::Gemini => Family::Gemini.version(),
+        ProviderKind::Anthropic => Family::Anthropic.version(),
+        ProviderKind::DeepL => deepl::VERSION,
         ProviderKind::LibreTranslate => "libretranslate-1",
         ProviderKind::Apertium => "apertium-1",
     }

@@ -126,7 +126,7 @@ async fn try_provider(
     settings: &Settings,
     text: &str,
 ) -> anyhow::Result<Finding> {
-    let adapter = build::provider(provider, settings, 1)?;
+    let adapter = build::provider(provider, settings)?;
     let pack = Pack {
         max_tokens: None,
         guide: None,

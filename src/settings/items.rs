@@ -92,6 +92,10 @@ pub enum ProviderKind {
     OpenAi,
     /// Google's Gemini.
     Gemini,
+    /// Anthropic's Claude.
+    Anthropic,
+    /// DeepL.
+    DeepL,
     /// A LibreTranslate server.
     LibreTranslate,
     /// An Apertium server.
@@ -99,9 +103,11 @@ pub enum ProviderKind {
 }
 
 impl ProviderKind {
-    const NAMES: [(&'static str, Self); 4] = [
+    const NAMES: [(&'static str, Self); 6] = [
         ("openai", Self::OpenAi),
         ("gemini", Self::Gemini),
+        ("anthropic", Self::Anthropic),
+        ("deepl", Self::DeepL),
         ("libretranslate", Self::LibreTranslate),
         ("apertium", Self::Apertium),
     ];
@@ -111,6 +117,8 @@ impl ProviderKind {
         match self {
             Self::OpenAi => "openai",
             Self::Gemini => "gemini",
+            Self::Anthropic => "anthropic",
+            Self::DeepL => "deepl",
             Self::LibreTranslate => "libretranslate",
             Self::Apertium => "apertium",
         }
@@ -118,7 +126,7 @@ impl ProviderKind {
 
     /// Whether it is a language model, which has a name and counts tokens.
     pub const fn is_language_model(self) -> bool {
-        matches!(self, Self::OpenAi | Self::Gemini)
+        matches!(self, Self::OpenAi | Self::Gemini | Self::Anthropic)
     }
 }
 
@@ -328,8 +336,7 @@ fn read_provider(
     names: &mut BTreeSet<String>,
 ) -> Option<ProviderSettings> {
     let name = read_name(section, names);
-    let others = ["anthropic", "deepl"];
-    let kind = section.required("kind", "\"openai\"", kind(&ProviderKind::NAMES, &others))?;
+    let kind = section.required("kind", "\"openai\"", choice(&ProviderKind::NAMES))?;
     section.refuse_unknown(&[
         "name",
         "kind",

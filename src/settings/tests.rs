@@ -55,7 +55,12 @@ fn uncommented() -> String {
         .join("\n")
 }
 
-const KEYS: [(&str, &str); 2] = [("GROQ_API_KEY", "gsk-1"), ("MASTODON_TOKEN", "token-1")];
+const KEYS: [(&str, &str); 4] = [
+    ("GROQ_API_KEY", "gsk-1"),
+    ("ANTHROPIC_API_KEY", "sk-ant-1"),
+    ("DEEPL_API_KEY", "deepl-1"),
+    ("MASTODON_TOKEN", "token-1"),
+];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
 
@@ -94,6 +99,9 @@ fn the_examples_of_the_shipped_file_are_accepted() {
     assert_eq!(provider.limits.itpm, None);
     assert_eq!(provider.price, (0.59, 0.79));
     assert_eq!(provider.api_key, Some(Secret::new("gsk-1")));
+    let kinds: Vec<&str> = settings.providers.iter().map(|it| it.kind.name()).collect();
+    assert_eq!(kinds, ["openai", "anthropic", "deepl"]);
+    assert_eq!(settings.providers[2].model, None);
     assert_eq!(three(&settings), three(&defaults()));
 }
 

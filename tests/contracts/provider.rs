@@ -1,11 +1,15 @@
 //! The contract of the provider port, passed by its fake and by every adapter.
 
+mod anthropic;
+mod deepl;
 mod kinds;
 
 use std::time::{Duration, Instant};
 
 use babelfeed::http::HttpConfig;
+use babelfeed::providers::anthropic::{AnthropicConfig, AnthropicProvider};
 use babelfeed::providers::apertium::{ApertiumConfig, ApertiumProvider};
+use babelfeed::providers::deepl::{DeepLConfig, DeepLProvider};
 use babelfeed::providers::gemini::{GeminiConfig, GeminiProvider};
 use babelfeed::providers::libretranslate::{LibreTranslateConfig, LibreTranslateProvider};
 use babelfeed::providers::openai::{OpenAiConfig, OpenAiProvider};
@@ -96,7 +100,8 @@ impl Subject {
 /// Not every API can say everything.
 fn is_known(dialect: Dialect, fault: &Fault) -> bool {
     match dialect {
-        Dialect::OpenAi | Dialect::Gemini => true,
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Anthropic => true,
+        Dialect::DeepL => !matches!(fault, Fault::RateLimited | Fault::NoCredit | Fault::Refused),
         Dialect::LibreTranslate => !matches!(fault, Fault::NoCredit | Fault::Refused),
         Dialect::Apertium => matches!(
             fault,
@@ -135,6 +140,20 @@ fn provider(dialect: Dialect, base_url: &str) -> Box<dyn Provider> {
             GeminiProvider::new(GeminiConfig {
                 api_key,
                 ..GeminiConfig::new(base_url, "m")
+            })
+            .expect("an address"),
+        ),
+        Dialect::Anthropic => Box::new(
+            AnthropicProvider::new(AnthropicConfig {
+                api_key,
+                ..AnthropicConfig::new(base_url, "m")
+            })
+            .expect("an address"),
+        ),
+        Dialect::DeepL => Box::new(
+            DeepLProvider::new(DeepLConfig {
+                api_key,
+                ..DeepLConfig::new(base_url, "deepl")
             })
             .expect("an address"),
         ),

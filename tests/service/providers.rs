@@ -11,6 +11,8 @@ fn kind(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAi => "openai",
         Dialect::Gemini => "gemini",
+        Dialect::Anthropic => "anthropic",
+        Dialect::DeepL => "deepl",
         Dialect::LibreTranslate => "libretranslate",
         Dialect::Apertium => "apertium",
     }
@@ -20,7 +22,10 @@ fn kind(dialect: Dialect) -> &'static str {
 fn provider(dialect: Dialect, simulator: &ProviderSimulator) -> String {
     let name = kind(dialect);
     let more = match dialect {
-        Dialect::OpenAi | Dialect::Gemini => "model = \"m\"\napi_key_env = \"PROVIDER_KEY\"\n",
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Anthropic => {
+            "model = \"m\"\napi_key_env = \"PROVIDER_KEY\"\n"
+        }
+        Dialect::DeepL => "api_key_env = \"PROVIDER_KEY\"\nprice = { input = 20.0 }\n",
         Dialect::LibreTranslate => "api_key_env = \"PROVIDER_KEY\"\n",
         Dialect::Apertium => "",
     };
@@ -176,4 +181,59 @@ fn a_text_that_is_refused_fails_at_once_and_says_so() {
 
     assert_eq!(task["state"], "Failed");
     assert_eq!(task["error"]["kind"], "rejected", "{task}");
+}
+
+#[test]
+fn what_deepl_bills_is_counted_in_characters_and_money() {
+    let simulator = ProviderSimulator::start();
+    let program = program(&[provider(Dialect::DeepL, &simulator)]);
+    let id = program.submit(&body("Good day"));
+
+    let task = program.final_task(&id);
+
+    let result = &task["result"];
+    assert_eq!(result["text"], "[ES] Good day", "{task}");
+    assert_eq!(result["tokens_in"], 8);
+    assert_eq!(result["model"], "quality_optimized");
+    let cost = result["cost_usd"].as_f64().expect("a number");
+    assert!((cost - 8.0 * 20.0 / 1e6).abs() < 1e-9, "{cost}");
+}
+
+#[test]
+fn a_quota_that_deepl_has_spent_leaves_the_work_to_the_next_provider() {
+    let (spent, next) = (ProviderSimulator::start(), ProviderSimulator::start());
+    spent.always(Some(Fault::DailyQuota));
+    let program = program(&[
+        provider(Dialect::DeepL, &spent),
+        provider(Dialect::Anthropic, &next),
+    ]);
+    for number in 0..3 {
+        let id = program.submit(&body(&format!("Text {number}")));
+        let task = program.final_task(&id);
+        assert_eq!(task["state"], "Completed", "{task}");
+        assert_eq!(task["result"]["provider"], "anthropic");
+        assert_eq!(task["result"]["model"], "m-20261021");
+    }
+    assert_eq!(spent.n_calls(), 1, "a parked lane is left alone");
+    let parked = lane(&program, "deepl");
+    assert!(parked["parked_until"].is_string(), "{parked}");
+}
+
+#[test]
+fn every_kind_of_provider_is_tried_by_check_and_no_key_is_printed() {
+    let simulator = ProviderSimulator::start();
+    let text: String = Dialect::ALL
+        .into_iter()
+        .map(|dialect| provider(dialect, &simulator))
+        .collect();
+    let mut program = Program::new(&text);
+    program.set("PROVIDER_KEY", KEY);
+
+    let said = program.run(&["check"]).well();
+
+    for dialect in Dialect::ALL {
+        let line = format!("provider {}: works, en→es: [", kind(dialect));
+        assert!(said.contains(&line), "{said}");
+    }
+    assert!(!said.contains(KEY));
 }

@@ -1,5 +1,7 @@
-//! A provider that speaks four dialects over HTTP and can be as nasty as real ones are.
+//! A provider that speaks six dialects over HTTP and can be as nasty as real ones are.
 
+mod anthropic;
+pub mod deepl;
 mod dialects;
 mod faults;
 
@@ -37,6 +39,7 @@ struct State {
     refused_fields: Vec<&'static str>,
     calls: Vec<Received>,
     n_texts: usize,
+    account: deepl::Account,
 }
 
 /// A call as it arrived.
@@ -45,6 +48,7 @@ pub struct Received {
     pub path: String,
     pub authorization: Option<String>,
     pub key: Option<String>,
+    pub version: Option<String>,
     pub body: Value,
     pub n_texts: usize,
 }
@@ -124,6 +128,11 @@ impl ProviderSimulator {
         self.state().calls.clone()
     }
 
+    /// Looks at the account of DeepL, or changes it.
+    pub fn account<T>(&self, look: impl FnOnce(&mut deepl::Account) -> T) -> T {
+        look(&mut self.state().account)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.shared)
     }
@@ -147,6 +156,11 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
     if dialect == Dialect::Apertium && request.path().ends_with("/listPairs") {
         return HttpResponse::Ok().json(dialects::apertium_pairs());
     }
+    if dialect == Dialect::DeepL && !request.path().ends_with("/v2/translate") {
+        let route = &request.path()[dialect.prefix().len() + 1..];
+        let account = &mut lock(&shared).account;
+        return deepl::other_route(request.method(), route, request.headers(), &body, account);
+    }
     let Some(question) = dialect.question(&body) else {
         return dialect.error(400, "the body is not understood", "invalid_request_error");
     };
@@ -157,7 +171,14 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
             return dialect.error(400, &message, "invalid_request_error");
         }
     };
-    answer(dialect, question, fault).await
+    let objection = {
+        let account = &lock(&shared).account;
+        dialect.objection(request.headers(), body.len(), &question, account)
+    };
+    if let Some(objection) = objection {
+        return objection;
+    }
+    answer(dialect, question, fault, &shared).await
 }
 
 /// Counts the call and takes its fault, or names the field that is refused.
@@ -171,7 +192,8 @@ fn receive(
     state.calls.push(Received {
         path: request.path().to_owned(),
         authorization: header("authorization"),
-        key: header("x-goog-api-key"),
+        key: header("x-goog-api-key").or_else(|| header("x-api-key")),
+        version: header("anthropic-version"),
         body: question.body.clone(),
         n_texts: question.items.len(),
     });
@@ -192,9 +214,10 @@ async fn answer(
     dialect: Dialect,
     question: dialects::Question,
     fault: Option<Fault>,
+    shared: &Mutex<State>,
 ) -> HttpResponse {
     match fault {
-        None => dialect.answer(question, None),
+        None => dialect.answer(question, None, &lock(shared).account),
         Some(Fault::Hang) => {
             actix_rt::time::sleep(Duration::from_secs(600)).await;
             HttpResponse::GatewayTimeout().finish()
@@ -223,7 +246,7 @@ async fn answer(
         }
         Some(fault) => match dialect.refusal(&fault) {
             Some(refusal) => refusal,
-            None => dialect.answer(question, Some(fault)),
+            None => dialect.answer(question, Some(fault), &lock(shared).account),
         },
     }
 }

@@ -1,8 +1,12 @@
 //! What only one kind of provider, or only language models, do.
 
+use std::sync::Arc;
+
+use babelfeed_actors::domain::{Guide, Term};
+
 use super::*;
 
-fn adapter(dialect: Dialect) -> (ProviderSimulator, Box<dyn Provider>) {
+pub(super) fn adapter(dialect: Dialect) -> (ProviderSimulator, Box<dyn Provider>) {
     let simulator = ProviderSimulator::start();
     let provider = provider(dialect, &simulator.base_url(dialect));
     (simulator, provider)
@@ -20,7 +24,7 @@ async fn ids(provider: &dyn Provider, texts: &[&str]) -> Vec<String> {
         .collect()
 }
 
-const MODELS: [Dialect; 2] = [Dialect::OpenAi, Dialect::Gemini];
+const MODELS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Gemini, Dialect::Anthropic];
 
 #[actix_rt::test]
 async fn a_model_is_believed_about_ids_and_nothing_else() {
@@ -37,6 +41,31 @@ async fn a_model_is_believed_about_ids_and_nothing_else() {
             simulator.then(fault.clone());
             let found = ids(&*provider, &["one", "two"]).await;
             assert_eq!(found, expected, "{dialect:?}: {fault:?}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_model_is_told_the_terms_the_forbidden_words_and_the_tone() {
+    for dialect in MODELS {
+        let (simulator, provider) = adapter(dialect);
+        let guide = Guide {
+            terms: vec![Term {
+                source: "ferry".into(),
+                target: "transbordador".into(),
+            }],
+            forbidden: vec!["barcaza".into()],
+            tone: Some("like a harbour master".into()),
+            version: "1".into(),
+        };
+        let pack = Pack {
+            guide: Some(Arc::new(guide)),
+            ..pack(&["the ferry leaves"])
+        };
+        provider.translate(&pack, LONG).await.expect("an answer");
+        let sent = simulator.calls()[0].body.to_string();
+        for word in ["transbordador", "barcaza", "like a harbour master"] {
+            assert!(sent.contains(word), "{dialect:?}: {sent}");
         }
     }
 }
@@ -60,6 +89,7 @@ async fn a_model_tells_its_name_and_its_tokens() {
     for (dialect, model, tokens) in [
         (Dialect::OpenAi, "m", (19, 10)),
         (Dialect::Gemini, "gemini-simulated-001", (8, 840)),
+        (Dialect::Anthropic, "m-20261021", (17, 5)),
     ] {
         let (_simulator, provider) = adapter(dialect);
         let answer = provider
@@ -82,15 +112,15 @@ async fn the_credential_goes_where_each_api_wants_it() {
             .expect("an answer");
         let call = &simulator.calls()[0];
         let bearer = call.authorization.as_deref() == Some("Bearer key-of-test");
-        let google = call.key.as_deref() == Some(KEY);
+        let header = call.key.as_deref() == Some(KEY);
         let field = call.body["api_key"] == KEY;
         let expected = match dialect {
             Dialect::OpenAi => (true, false, false),
-            Dialect::Gemini => (false, true, false),
+            Dialect::Gemini | Dialect::Anthropic => (false, true, false),
             Dialect::LibreTranslate => (false, false, true),
-            Dialect::Apertium => (false, false, false),
+            Dialect::DeepL | Dialect::Apertium => (false, false, false),
         };
-        assert_eq!((bearer, google, field), expected, "{dialect:?}");
+        assert_eq!((bearer, header, field), expected, "{dialect:?}");
     }
 }
 
@@ -102,6 +132,8 @@ async fn a_field_that_is_refused_is_never_sent_again() {
         (Dialect::OpenAi, "max_completion_tokens", 2),
         (Dialect::Gemini, "thinkingConfig", 2),
         (Dialect::Gemini, "responseJsonSchema", 2),
+        (Dialect::Anthropic, "output_config", 3),
+        (Dialect::Anthropic, "effort", 2),
     ] {
         let (simulator, provider) = adapter(dialect);
         simulator.refuse_field(field);
@@ -140,13 +172,15 @@ async fn a_quota_of_a_day_is_told_from_a_short_one() {
 
 #[actix_rt::test]
 async fn an_error_inside_a_success_is_an_error() {
-    let (simulator, provider) = adapter(Dialect::OpenAi);
-    simulator.then(Fault::ErrorInside);
-    let error = provider
-        .translate(&pack(&["one"]), LONG)
-        .await
-        .expect_err("an error");
-    assert_eq!(error.remedy(), ProviderRemedy::Retry(None));
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let (simulator, provider) = adapter(dialect);
+        simulator.then(Fault::ErrorInside);
+        let error = provider
+            .translate(&pack(&["one"]), LONG)
+            .await
+            .expect_err("an error");
+        assert_eq!(error.remedy(), ProviderRemedy::Retry(None), "{dialect:?}");
+    }
 }
 
 #[actix_rt::test]
@@ -178,8 +212,10 @@ async fn a_missing_model_is_for_a_person_and_a_missing_pair_for_another_provider
             .await
             .expect_err("nothing there");
         let expected = match dialect {
-            Dialect::OpenAi | Dialect::Gemini => ProviderRemedy::ParkForPerson,
-            Dialect::LibreTranslate | Dialect::Apertium => ProviderRemedy::OtherProvider,
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Anthropic => ProviderRemedy::ParkForPerson,
+            Dialect::DeepL | Dialect::LibreTranslate | Dialect::Apertium => {
+                ProviderRemedy::OtherProvider
+            }
         };
         assert_eq!(error.remedy(), expected, "{dialect:?}: {error}");
     }
@@ -187,14 +223,16 @@ async fn a_missing_model_is_for_a_person_and_a_missing_pair_for_another_provider
 
 #[actix_rt::test]
 async fn a_list_of_another_length_is_never_matched_by_position() {
-    let (simulator, provider) = adapter(Dialect::LibreTranslate);
-    for fault in [Fault::Missing, Fault::Doubled, Fault::Merged] {
-        simulator.then(fault.clone());
-        let error = provider
-            .translate(&pack(&["one", "two"]), LONG)
-            .await
-            .expect_err("a list");
-        assert_eq!(error.remedy(), ProviderRemedy::Retry(None), "{fault:?}");
+    for dialect in [Dialect::LibreTranslate, Dialect::DeepL] {
+        let (simulator, provider) = adapter(dialect);
+        for fault in [Fault::Missing, Fault::Doubled, Fault::Merged] {
+            simulator.then(fault.clone());
+            let error = provider
+                .translate(&pack(&["one", "two"]), LONG)
+                .await
+                .expect_err("a list");
+            assert_eq!(error.remedy(), ProviderRemedy::Retry(None), "{fault:?}");
+        }
     }
 }
 

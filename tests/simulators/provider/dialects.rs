@@ -2,15 +2,19 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::{anthropic, deepl};
 
 /// A kind of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     OpenAi,
     Gemini,
+    Anthropic,
+    DeepL,
     LibreTranslate,
     Apertium,
 }
@@ -25,9 +29,11 @@ pub struct Question {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenAi,
         Self::Gemini,
+        Self::Anthropic,
+        Self::DeepL,
         Self::LibreTranslate,
         Self::Apertium,
     ];
@@ -36,6 +42,8 @@ impl Dialect {
         match self {
             Self::OpenAi => "openai/v1",
             Self::Gemini => "gemini/v1beta",
+            Self::Anthropic => "anthropic",
+            Self::DeepL => "deepl",
             Self::LibreTranslate => "libretranslate",
             Self::Apertium => "apertium",
         }
@@ -49,6 +57,11 @@ impl Dialect {
         let is_known = match dialect {
             Self::OpenAi => route == "/chat/completions",
             Self::Gemini => route.starts_with("/models/") && route.ends_with(":generateContent"),
+            Self::Anthropic => route == "/v1/messages",
+            Self::DeepL => {
+                matches!(route, "/v2/translate" | "/v2/usage")
+                    || route.starts_with("/v2/glossaries")
+            }
             Self::LibreTranslate => route == "/translate",
             Self::Apertium => route == "/translate" || route == "/listPairs",
         };
@@ -67,6 +80,8 @@ impl Dialect {
                 let content = body["contents"].as_array()?.last()?["parts"][0]["text"].as_str()?;
                 model_question(content, body.clone())
             }
+            Self::Anthropic => anthropic::question(body),
+            Self::DeepL => deepl::question(body),
             Self::LibreTranslate => {
                 let body: Value = serde_json::from_slice(body).ok()?;
                 let texts = body["q"].as_array()?.iter().enumerate();
@@ -82,8 +97,28 @@ impl Dialect {
         }
     }
 
+    /// What the API refuses of a call before it answers it, whatever else goes wrong.
+    pub fn objection(
+        self,
+        headers: &HeaderMap,
+        n_bytes: usize,
+        question: &Question,
+        account: &deepl::Account,
+    ) -> Option<HttpResponse> {
+        match self {
+            Self::Anthropic => anthropic::objection(headers, &question.body),
+            Self::DeepL => deepl::objection(headers, n_bytes, question, account),
+            _ => None,
+        }
+    }
+
     /// The answer to a question, bent by what goes wrong.
-    pub fn answer(self, question: Question, fault: Option<Fault>) -> HttpResponse {
+    pub fn answer(
+        self,
+        question: Question,
+        fault: Option<Fault>,
+        account: &deepl::Account,
+    ) -> HttpResponse {
         if fault == Some(Fault::Malformed) {
             return HttpResponse::Ok()
                 .content_type("application/json")
@@ -93,6 +128,8 @@ impl Dialect {
         match self {
             Self::OpenAi => openai_answer(&question, &items, fault.as_ref()),
             Self::Gemini => gemini_answer(&question, &items, fault.as_ref()),
+            Self::Anthropic => anthropic::answer(&question, &items, fault.as_ref()),
+            Self::DeepL => deepl::answer(&question, &items, account),
             Self::LibreTranslate => {
                 let texts: Vec<&str> = items.iter().map(|(_, text)| text.as_str()).collect();
                 HttpResponse::Ok().json(json!({"translatedText": texts}))
@@ -111,6 +148,8 @@ impl Dialect {
         match self {
             Self::OpenAi => openai_refusal(fault),
             Self::Gemini => gemini_refusal(fault),
+            Self::Anthropic => anthropic::refusal(fault),
+            Self::DeepL => deepl::refusal(fault),
             Self::LibreTranslate => libretranslate_refusal(fault),
             Self::Apertium => apertium_refusal(fault),
         }
@@ -125,6 +164,8 @@ impl Dialect {
             Self::Gemini => {
                 json!({"error": {"code": status, "message": message, "status": kind, "details": []}})
             }
+            Self::Anthropic => return anthropic::error(status, kind, message),
+            Self::DeepL => return deepl::error(status, message),
             Self::LibreTranslate => json!({"error": message}),
             Self::Apertium => {
                 json!({"status": "error", "code": status, "message": "Error", "explanation": message})
@@ -145,7 +186,7 @@ pub fn apertium_pairs() -> Value {
     })
 }
 
-fn model_question(content: &str, body: Value) -> Option<Question> {
+pub fn model_question(content: &str, body: Value) -> Option<Question> {
     let asked: Value = serde_json::from_str(content).ok()?;
     let items = asked["items"].as_array()?.iter();
     let field = |item: &Value, name: &str| Some(item[name].as_str()?.to_owned());
@@ -215,7 +256,7 @@ fn items_json(items: &[(String, String)]) -> String {
 }
 
 /// The text that a model says, with what goes wrong in it.
-fn model_text(items: &[(String, String)], fault: Option<&Fault>) -> String {
+pub fn model_text(items: &[(String, String)], fault: Option<&Fault>) -> String {
     let text = items_json(items);
     match fault {
         Some(Fault::Fenced) => format!("Here {{you}} are:\n```json\n{text}\n```\nAnything else?"),

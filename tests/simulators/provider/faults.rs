@@ -27,6 +27,8 @@ pub enum Fault {
     Refused,
     /// Gemini: the prompt is blocked, and there are no candidates.
     Blocked,
+    /// Anthropic: the model wants a tool that nobody gave it.
+    OutOfForm,
     /// 200 with an error inside.
     ErrorInside,
     /// The connection is closed without an answer.
