@@ -1,9 +1,15 @@
 //! The load generator: submits texts through the socket as fast as it is let, and asks one at a time.
 
+mod accounted;
+mod questions;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,8 +23,14 @@ use super::machine::processor_seconds_of;
 use super::simulator::{self, TRANSLATE_PATH};
 use super::statistics::{Quantiles, Times, quantile};
 
-/// How many lines one call carries.
+pub(super) use self::accounted::AccountedOutcome;
+pub(super) use self::questions::{Pick, Questions, QuestionsOutcome};
+
+/// The most lines that one call carries.
 const LINES_A_CALL: u64 = 1_000;
+
+/// No load begins a call later than this, unless it is told otherwise.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a refused client waits before it tries again.
 const REFUSED_WAIT: Duration = Duration::from_millis(10);
@@ -33,6 +45,10 @@ pub(super) enum Job {
     Submits(Bulk),
     /// Many texts a call, as NDJSON.
     Lines(Bulk),
+    /// The same, and each is read back when all are final.
+    Accounted(Bulk),
+    /// Many questions, by several clients.
+    Questions(Questions),
     /// One question at a time.
     Interactive(Interactive),
 }
@@ -44,12 +60,31 @@ pub(super) struct Bulk {
     pub(super) socket: PathBuf,
     /// Connections with one call in flight each.
     pub(super) n_clients: u64,
-    /// How many texts; of lines, a multiple of 1,000.
+    /// The number of the first text; of lines, a multiple of 1,000.
+    pub(super) first: u64,
+    /// How many texts; of lines, a multiple of 1,000 if there are more.
     pub(super) n_texts: u64,
+    /// The languages wanted of each.
+    pub(super) targets: Vec<String>,
     /// The priority of each.
     pub(super) priority: String,
     /// No call begins later than this.
     pub(super) limit: Duration,
+}
+
+impl Bulk {
+    /// So many texts into Spanish, by clients with one call in flight each.
+    pub(super) fn new(socket: &Path, n_clients: u64, n_texts: u64) -> Self {
+        Self {
+            socket: socket.to_owned(),
+            n_clients,
+            first: 0,
+            n_texts,
+            targets: vec!["es".into()],
+            priority: "normal".into(),
+            limit: LIMIT,
+        }
+    }
 }
 
 /// Questions to ask, alternating with direct calls.
@@ -70,6 +105,10 @@ pub(super) struct Interactive {
 pub(super) enum Outcome {
     /// Of texts handed in.
     Bulk(BulkOutcome),
+    /// Of texts handed in and read back.
+    Accounted(AccountedOutcome),
+    /// Of many questions.
+    Questions(QuestionsOutcome),
     /// Of questions.
     Interactive(InteractiveOutcome),
 }
@@ -123,6 +162,8 @@ pub(super) async fn work(job: Job) -> anyhow::Result<Outcome> {
     match job {
         Job::Submits(bulk) => hand_in(bulk, submit_calls).await.map(Outcome::Bulk),
         Job::Lines(bulk) => hand_in(bulk, line_calls).await.map(Outcome::Bulk),
+        Job::Accounted(bulk) => accounted::account(bulk).await.map(Outcome::Accounted),
+        Job::Questions(questions) => questions::ask(questions).await.map(Outcome::Questions),
         Job::Interactive(questions) => ask(questions).await.map(Outcome::Interactive),
     }
 }
@@ -166,24 +207,24 @@ impl Template {
     }
 }
 
-fn request_json(n: u64, priority: &str) -> String {
+fn request_json(n: u64, bulk: &Bulk) -> String {
     format!(
-        r#"{{"text":"{}","targets":["es"],"source":"en","priority":"{priority}"}}"#,
-        corpus::text(n)
+        r#"{{"text":"{}","targets":{:?},"source":"en","priority":"{}"}}"#,
+        corpus::text(n),
+        bulk.targets,
+        bulk.priority
     )
 }
 
 /// A call with one text.
-fn submit_calls(priority: &str) -> Template {
-    Template::request(
-        "application/json",
-        std::iter::once(request_json(0, priority)),
-    )
+fn submit_calls(bulk: &Bulk) -> Template {
+    Template::request("application/json", std::iter::once(request_json(0, bulk)))
 }
 
 /// A call with many texts, a line each.
-fn line_calls(priority: &str) -> Template {
-    let lines = (0..LINES_A_CALL).map(|n| request_json(n, priority) + "\n");
+fn line_calls(bulk: &Bulk) -> Template {
+    let n_lines = bulk.n_texts.min(LINES_A_CALL);
+    let lines = (0..n_lines).map(|n| request_json(n, bulk) + "\n");
     Template::request("application/x-ndjson", lines)
 }
 
@@ -192,7 +233,11 @@ struct Progress {
     socket: PathBuf,
     next: Cell<u64>,
     n_texts: u64,
+    /// The number after the last text.
+    end: u64,
     until: Instant,
+    /// Which text each task is of, where that is wanted.
+    tasks: Option<RefCell<TextOfTask>>,
     outcome: RefCell<BulkOutcome>,
     times: RefCell<Times>,
 }
@@ -201,7 +246,7 @@ impl Progress {
     /// Returns the first number of the next call, until there is no more to do.
     fn take(&self, n: u64) -> Option<u64> {
         let first = self.next.get();
-        if first + n > self.n_texts || Instant::now() >= self.until {
+        if first + n > self.end || Instant::now() >= self.until {
             return None;
         }
         self.next.set(first + n);
@@ -209,21 +254,35 @@ impl Progress {
     }
 }
 
-async fn hand_in(bulk: Bulk, template: fn(&str) -> Template) -> anyhow::Result<BulkOutcome> {
+/// The number of the text that each task is of, by the task's id.
+type TextOfTask = HashMap<u128, u64>;
+
+async fn hand_in(bulk: Bulk, template: fn(&Bulk) -> Template) -> anyhow::Result<BulkOutcome> {
+    Ok(hand_in_and_keep(bulk, template, None).await?.0)
+}
+
+/// Hands in texts; fills `tasks` where there is such a table.
+async fn hand_in_and_keep(
+    bulk: Bulk,
+    template: fn(&Bulk) -> Template,
+    tasks: Option<TextOfTask>,
+) -> anyhow::Result<(BulkOutcome, TextOfTask)> {
     let mut clients = Vec::new();
     for _ in 0..bulk.n_clients {
         let connection = client::connect_unix(&bulk.socket)
             .await
             .with_context(|| format!("connecting to {}", bulk.socket.display()))?;
-        clients.push((connection, template(&bulk.priority)));
+        clients.push((connection, template(&bulk)));
     }
     let processor_before = processor_seconds_of("self")?;
     let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let started = Instant::now();
     let progress = Rc::new(Progress {
         socket: bulk.socket,
-        next: Cell::new(0),
+        next: Cell::new(bulk.first),
         n_texts: bulk.n_texts,
+        end: bulk.first + bulk.n_texts,
+        tasks: tasks.map(RefCell::new),
         until: started + bulk.limit,
         outcome: RefCell::default(),
         times: RefCell::new(Times::new()),
@@ -243,14 +302,15 @@ async fn hand_in(bulk: Bulk, template: fn(&str) -> Template) -> anyhow::Result<B
         .await?;
     let taken = started.elapsed();
     let calls = progress.times.borrow().quantiles();
-    let outcome = progress.outcome.take();
-    Ok(BulkOutcome {
+    let tasks = progress.tasks.as_ref().map(RefCell::take);
+    let outcome = BulkOutcome {
         began,
         taken,
         calls,
         processor_seconds: processor_seconds_of("self")? - processor_before,
-        ..outcome
-    })
+        ..progress.outcome.take()
+    };
+    Ok((outcome, tasks.unwrap_or_default()))
 }
 
 /// Makes one call after the other until there is no more to do.
@@ -265,6 +325,9 @@ async fn repeat(
         let called = Instant::now();
         let response = call(&mut connection, template.numbered(first), &progress).await?;
         progress.times.borrow_mut().add(called.elapsed());
+        if let Some(tasks) = &progress.tasks {
+            accounted::keep(&mut tasks.borrow_mut(), first, response.body);
+        }
         let mut outcome = progress.outcome.borrow_mut();
         if n > 1 {
             outcome.read_lines(response.status, response.body);
@@ -433,6 +496,3 @@ async fn translate(service: &mut UnixConnection, question: &[u8]) -> anyhow::Res
     };
     Ok(translation.cached)
 }
-
-#[cfg(test)]
-mod tests;

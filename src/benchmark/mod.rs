@@ -28,7 +28,7 @@ use tokio::task::LocalSet;
 use machine::Machine;
 use processes::WorkFolder;
 use report::Report;
-use rows::{Bench, NAMES, Sizes};
+use rows::{Bench, Sizes};
 use simulator::Simulator;
 
 /// Where the report goes unless said otherwise.
@@ -39,7 +39,7 @@ const OUT: &str = "data/benchmark";
 pub struct Options {
     /// The benchmarks wanted; none: all.
     pub names: Vec<String>,
-    /// The folder for `benchmark.json` and `benchmark.html`; none: `data/benchmark`.
+    /// The folder for `benchmark.json` and `index.html`; none: `data/benchmark`.
     pub out: Option<PathBuf>,
     /// How much is done.
     pub scale: Scale,
@@ -50,9 +50,9 @@ pub struct Options {
 /// How much the benchmarks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// Enough for figures to be kept: about four minutes.
+    /// Enough for figures to be kept; hours never, the whole run takes about 15 minutes.
     Full,
-    /// Enough for a first look: about one minute.
+    /// Enough for a first look.
     Quick,
 }
 
@@ -70,9 +70,9 @@ pub enum Print {
 pub enum Role {
     /// The simulated provider: prints its address, ends with its standard input.
     Provider {
-        /// How long each answer waits.
-        #[arg(long, default_value_t = 0)]
-        latency_ms: u64,
+        /// What it is told to be, as JSON.
+        #[arg(long)]
+        plan: String,
     },
     /// The load generator: reads its job as a line of JSON, prints what came of it.
     Load,
@@ -86,11 +86,11 @@ pub fn run(options: Options) -> ExitCode {
     let unknown = options
         .names
         .iter()
-        .find(|name| !NAMES.contains(&name.as_str()));
+        .find(|name| !rows::names().any(|known| known == name.as_str()));
     if let Some(name) = unknown {
         eprintln!(
             "`{name}` is not a benchmark, expected one of {}",
-            NAMES.join(", ")
+            rows::names().collect::<Vec<_>>().join(", ")
         );
         return ExitCode::from(64);
     }
@@ -177,6 +177,15 @@ async fn measure(options: &Options) -> anyhow::Result<bool> {
         rows: Vec::new(),
     };
     show(options, &(report::machine_line(&report.machine) + "\n"))?;
+    let expected = wanted(&options.names).map(|name| rows::expected(name, bench.sizes));
+    let minutes = expected.sum::<Duration>().as_secs_f64() / 60.0;
+    show(
+        options,
+        &format!(
+            "expected to take about {} minutes\n",
+            report::number(minutes)
+        ),
+    )?;
     for name in wanted(&options.names) {
         let row = bench.run(name).await;
         show(options, &report::row_lines(&row))?;
@@ -191,9 +200,7 @@ async fn measure(options: &Options) -> anyhow::Result<bool> {
 }
 
 fn wanted(names: &[String]) -> impl Iterator<Item = &'static str> {
-    NAMES
-        .into_iter()
-        .filter(move |name| names.is_empty() || names.iter().any(|wanted| wanted == name))
+    rows::names().filter(move |name| names.is_empty() || names.iter().any(|wanted| wanted == name))
 }
 
 fn show(options: &Options, lines: &str) -> anyhow::Result<()> {
@@ -208,7 +215,7 @@ fn save(report: &Report, out: &Path) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)? + "\n";
     for (name, text) in [
         ("benchmark.json", json),
-        ("benchmark.html", page::html(report)?),
+        ("index.html", page::html(report)?),
     ] {
         let path = out.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
@@ -218,8 +225,9 @@ fn save(report: &Report, out: &Path) -> anyhow::Result<()> {
 
 async fn play(role: Role) -> anyhow::Result<()> {
     match role {
-        Role::Provider { latency_ms } => {
-            let simulator = Simulator::bind(Duration::from_millis(latency_ms)).await?;
+        Role::Provider { plan } => {
+            let plan = serde_json::from_str(&plan).context("reading the plan")?;
+            let simulator = Simulator::bind(plan).await?;
             print_line(&simulator.address()?.to_string())?;
             let input_ended =
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
@@ -255,7 +263,7 @@ mod tests {
 
     #[test]
     fn no_names_mean_all_benchmarks() {
-        assert_eq!(wanted(&[]).collect::<Vec<_>>(), NAMES);
+        assert!(wanted(&[]).eq(rows::names()));
     }
 
     #[test]

@@ -30,9 +30,6 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
         escaped(&report.at),
         escaped(&machine_line(&report.machine)),
     );
-    for chart in charts(report)? {
-        page.push_str(&chart);
-    }
     for row in &report.rows {
         write_row(&mut page, row)?;
     }
@@ -40,39 +37,41 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// Returns the charts that have something to show, as SVG.
-fn charts(report: &Report) -> anyhow::Result<Vec<String>> {
+/// Returns the charts of a benchmark that have something to show, as SVG: its targets, and what is
+/// of one unit beside each other.
+fn charts(row: &Row) -> anyhow::Result<Vec<String>> {
     let mut charts = Vec::new();
-    let more = bullets(report, |target| matches!(target, Target::AtLeast(_)));
-    if !more.is_empty() {
-        charts.push(bullet_chart("Targets to reach: more is better", more)?);
+    for (title, is_more_better) in [("more is better", true), ("less is better", false)] {
+        let bullets = bullets(row, is_more_better);
+        if !bullets.is_empty() {
+            charts.push(bullet_chart(&format!("{}: {title}", row.name), bullets)?);
+        }
     }
-    let less = bullets(report, |target| matches!(target, Target::AtMost(_)));
-    if !less.is_empty() {
-        charts.push(bullet_chart("Limits to keep: less is better", less)?);
-    }
-    for row in &report.rows {
-        let scale: Vec<&Figure> = row
+    let mut units: Vec<&str> = row.figures.iter().map(|figure| figure.unit).collect();
+    units.sort_unstable();
+    units.dedup();
+    for unit in units {
+        let figures: Vec<&Figure> = row
             .figures
             .iter()
-            .filter(|figure| figure.unit == "/s")
+            .filter(|figure| figure.unit == unit)
             .collect();
-        if scale.len() > 1 {
-            charts.push(scale_chart(row.name, &scale)?);
+        if figures.len() > 1 {
+            charts.push(unit_chart(row.name, unit, &figures)?);
         }
     }
     Ok(charts)
 }
 
-fn bullets(report: &Report, is_shown: impl Fn(Target) -> bool) -> Vec<Bullet> {
+fn bullets(row: &Row, is_more_better: bool) -> Vec<Bullet> {
     let mut bullets = Vec::new();
-    for row in &report.rows {
-        for figure in &row.figures {
-            if let Some(target) = figure.target.filter(|target| is_shown(*target)) {
-                let (Target::AtLeast(wanted) | Target::AtMost(wanted)) = target;
-                let name = format!("{}: {} ({})", row.name, figure.name, figure.unit);
-                bullets.push((name.as_str(), figure.value as f32, wanted as f32).into());
-            }
+    for figure in &row.figures {
+        if let Some(target) = figure.target
+            && matches!(target, Target::AtLeast(_)) == is_more_better
+        {
+            let (Target::AtLeast(wanted) | Target::AtMost(wanted)) = target;
+            let name = format!("{} ({})", figure.name, figure.unit);
+            bullets.push((name.as_str(), figure.value as f32, wanted as f32).into());
         }
     }
     bullets
@@ -88,17 +87,17 @@ fn bullet_chart(title: &str, bullets: Vec<Bullet>) -> anyhow::Result<String> {
     chart.svg().context("drawing a chart of targets")
 }
 
-fn scale_chart(name: &str, figures: &[&Figure]) -> anyhow::Result<String> {
+fn unit_chart(name: &str, unit: &str, figures: &[&Figure]) -> anyhow::Result<String> {
     let values: Vec<f32> = figures.iter().map(|figure| figure.value as f32).collect();
     let names = figures.iter().map(|figure| figure.name.clone()).collect();
-    let mut chart = HorizontalBarChart::new(vec![("per second", values).into()], names);
+    let mut chart = HorizontalBarChart::new(vec![(unit, values).into()], names);
     chart.width = WIDTH;
     chart.height = TITLE_HEIGHT + BAR_HEIGHT * figures.len() as f32;
-    chart.title.text = format!("{name}: per second");
-    chart.svg().context("drawing a chart of rates")
+    chart.title.text = format!("{name}, in {unit}");
+    chart.svg().context("drawing a chart of figures")
 }
 
-fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
+fn write_row(page: &mut String, row: &Row) -> anyhow::Result<()> {
     write!(
         page,
         "<h2>{}</h2><p>{}<br><small>{}</small></p><table><tr><th>figure<th>value<th>unit<th>target<th>verdict</tr>",
@@ -112,11 +111,12 @@ fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
         let verdict = verdict.unwrap_or_default();
         write!(
             page,
-            "<tr><td>{}<td class=\"number\">{}<td>{}<td>{}<td class=\"{verdict}\">{verdict}</tr>",
+            "<tr><td>{}<td class=\"number\">{}<td>{}<td>{}<td class=\"{}\">{verdict}</tr>",
             escaped(&figure.name),
             number(figure.value),
             escaped(figure.unit),
-            target.unwrap_or_default()
+            target.unwrap_or_default(),
+            verdict.to_lowercase()
         )?;
     }
     page.push_str("</table><ul>");
@@ -129,6 +129,9 @@ fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
         )?;
     }
     page.push_str("</ul>");
+    for chart in charts(row)? {
+        page.push_str(&chart);
+    }
     if let Some(error) = &row.error {
         write!(
             page,
@@ -177,8 +180,12 @@ mod tests {
     fn a_page_shows_charts_verdicts_and_counts_and_loads_nothing() {
         let page = html(&report(None)).unwrap();
 
-        assert_eq!(page.matches("<svg").count(), 3);
-        assert!(page.contains("<td class=\"short\">short"));
+        assert_eq!(
+            page.matches("<svg").count(),
+            3,
+            "more, less, and what is per second"
+        );
+        assert!(page.contains("<td class=\"short\">SHORT"));
         assert!(page.contains("acknowledged 3 | stored 2"));
         for loaded in ["src=", "<script", "@import", "<link"] {
             assert!(!page.contains(loaded), "{loaded}");

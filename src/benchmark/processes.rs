@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::client;
 use super::load::{Job, Outcome};
+use super::simulator::{COUNTS_PATH, Counts, OUTAGE_PATH, Outage, Plan, TIMELINE_PATH, Timeline};
 
 /// The hidden command that starts one of the parts that a benchmark needs.
 pub(super) const ROLE_COMMAND: &str = "benchmark-role";
@@ -113,13 +115,10 @@ pub(super) struct ProviderProcess {
 }
 
 impl ProviderProcess {
-    /// Starts one whose answers wait for `latency`.
-    pub(super) async fn start(program: &Path, latency: Duration) -> anyhow::Result<Self> {
-        let mut process = Process::start(
-            role(program, "provider")
-                .arg("--latency-ms")
-                .arg(latency.as_millis().to_string()),
-        )?;
+    /// Starts one of this plan.
+    pub(super) async fn start(program: &Path, plan: &Plan) -> anyhow::Result<Self> {
+        let plan = serde_json::to_string(plan)?;
+        let mut process = Process::start(role(program, "provider").arg("--plan").arg(plan))?;
         let (input, output) = process.take_pipes()?;
         let line = read_line(output).await?;
         let address = line
@@ -131,6 +130,34 @@ impl ProviderProcess {
             address,
             _input: input,
         })
+    }
+
+    /// Returns what it counted for itself.
+    pub(super) async fn counts(&self) -> anyhow::Result<Counts> {
+        self.ask(&client::get(COUNTS_PATH)).await
+    }
+
+    /// Returns when things happened.
+    pub(super) async fn timeline(&self) -> anyhow::Result<Timeline> {
+        self.ask(&client::get(TIMELINE_PATH)).await
+    }
+
+    /// Lets it go, or return.
+    pub(super) async fn switch(&self, outage: Outage) -> anyhow::Result<()> {
+        let body = serde_json::to_vec(&outage)?;
+        let request = client::post(OUTAGE_PATH, "application/json", &body);
+        let now: Outage = self.ask(&request).await?;
+        anyhow::ensure!(
+            now == outage,
+            "the provider is {now:?}, expected {outage:?}"
+        );
+        Ok(())
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(&self, request: &[u8]) -> anyhow::Result<T> {
+        let mut connection = client::connect_tcp(self.address).await?;
+        let response = connection.exchange(request).await?;
+        serde_json::from_slice(response.body).context("reading an answer of the provider")
     }
 }
 

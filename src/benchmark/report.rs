@@ -74,7 +74,7 @@ impl Row {
     }
 
     /// Adds counts that have to be equal.
-    pub(super) fn count(&mut self, about: &'static str, counts: &[(&'static str, u64)]) {
+    pub(super) fn count(&mut self, about: impl Into<String>, counts: &[(&'static str, u64)]) {
         self.counts.push(Agreement::new(about, counts));
     }
 
@@ -159,7 +159,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ok => "ok",
-            Self::Short => "short",
+            Self::Short => "SHORT",
         })
     }
 }
@@ -168,7 +168,7 @@ impl fmt::Display for Verdict {
 #[derive(Debug, Serialize)]
 pub(super) struct Agreement {
     /// What was counted.
-    pub(super) about: &'static str,
+    pub(super) about: String,
     /// By whom, and how many.
     pub(super) counts: Vec<Count>,
     /// Whether all say the same.
@@ -185,10 +185,10 @@ pub(super) struct Count {
 }
 
 impl Agreement {
-    fn new(about: &'static str, counts: &[(&'static str, u64)]) -> Self {
+    fn new(about: impl Into<String>, counts: &[(&'static str, u64)]) -> Self {
         let counts: Vec<Count> = counts.iter().map(|&(by, n)| Count { by, n }).collect();
         Self {
-            about,
+            about: about.into(),
             agrees: counts.windows(2).all(|pair| pair[0].n == pair[1].n),
             counts,
         }

@@ -14,9 +14,22 @@ use serde_json::Value;
 use super::client;
 use super::machine::{self, Memory};
 use super::processes::{Process, tail};
+use super::simulator::Dialect;
 
-/// The name of the provider in the settings.
-const PROVIDER: &str = "bench";
+/// The settings as they ship, which every service under test starts from.
+const SHIPPED: &str = include_str!("../../Settings.toml");
+
+/// The name of the provider in the settings, where there is one.
+pub(super) const PROVIDER: &str = "bench";
+
+/// Variables that would win over the settings file.
+const VARIABLES: [&str; 5] = [
+    "OPTIMIZATION_MODE",
+    "MAX_CONCURRENT_TRANSLATIONS",
+    "CONNECTION_POOL_SIZE",
+    "ENABLE_PERFORMANCE_MONITORING",
+    "ASYNC_MODE",
+];
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
@@ -24,38 +37,148 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// How many tasks are read back at once.
 const PAGE: usize = 1_000;
 
-/// What differs between the services under test.
-#[derive(Clone, Debug)]
+/// What differs between a service under test and the settings as they ship.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Setup {
-    /// The mode, which chooses what is not written.
-    pub(super) mode: &'static str,
-    /// Calls in flight; none: what the mode chooses.
-    pub(super) concurrency: Option<u64>,
-    /// Texts in one call.
-    pub(super) max_batch_size: u64,
+    changes: Vec<(&'static str, toml::Value)>,
+    variables: Vec<(&'static str, &'static str)>,
+    tables: Vec<(&'static str, toml::Table)>,
 }
 
 impl Setup {
-    /// Returns the settings of a service with one provider, a durable store and no source.
-    fn settings(&self, folder: &Path, provider: SocketAddr) -> anyhow::Result<String> {
-        let mut settings = serde_json::json!({
-            "mode": self.mode,
-            "service": {"data_dir": folder, "drain_timeout": "1s"},
-            "store": {"kind": "sqlite"},
-            "batching": {"max_batch_size": self.max_batch_size},
-            "provider": [{
-                "name": PROVIDER,
-                "kind": "openai",
-                "base_url": format!("http://{provider}/v1"),
-                "model": "simulated",
-                "order": 1,
-            }],
-        });
-        if let Some(n) = self.concurrency {
-            settings["translation"] = serde_json::json!({"concurrency": n, "connections": 2 * n});
-            settings["provider"][0]["limits"] = serde_json::json!({"concurrency": n});
+    /// Nothing differs.
+    pub(super) fn shipped() -> Self {
+        Self::default()
+    }
+
+    /// One text a call or more, and so many calls in flight.
+    pub(super) fn with_calls(concurrency: i64, max_batch_size: i64) -> Self {
+        Self::shipped()
+            .set("translation.concurrency", concurrency)
+            .set("translation.connections", 2 * concurrency)
+            .set("batching.max_batch_size", max_batch_size)
+    }
+
+    /// Changes one setting.
+    pub(super) fn set(mut self, key: &'static str, value: impl Into<toml::Value>) -> Self {
+        self.changes.push((key, value.into()));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub(super) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
+        self
+    }
+
+    /// Adds the one provider, which speaks as OpenAI and is told no limits.
+    pub(super) fn provider(self, address: SocketAddr) -> Self {
+        self.provider_like(PROVIDER, address, Dialect::OpenAi, &[])
+    }
+
+    /// Adds a provider with limits, which are written as in the settings.
+    pub(super) fn provider_like(
+        mut self,
+        name: &str,
+        address: SocketAddr,
+        dialect: Dialect,
+        limits: &[(&str, i64)],
+    ) -> Self {
+        let (kind, base_url) = match dialect {
+            Dialect::OpenAi | Dialect::Groq | Dialect::Silent => {
+                ("openai", format!("http://{address}/v1"))
+            }
+            Dialect::Anthropic => ("anthropic", format!("http://{address}")),
+            Dialect::Gemini => ("gemini", format!("http://{address}/v1beta")),
+        };
+        let mut provider = toml::Table::new();
+        for (key, value) in [
+            ("name", name),
+            ("kind", kind),
+            ("base_url", base_url.as_str()),
+            ("model", "simulated"),
+        ] {
+            provider.insert(key.into(), value.into());
         }
-        Ok(toml::to_string(&settings)?)
+        if !limits.is_empty() {
+            let limits = limits
+                .iter()
+                .map(|(key, most)| ((*key).into(), (*most).into()));
+            provider.insert("limits".into(), toml::Value::Table(limits.collect()));
+        }
+        self.tables.push(("provider", provider));
+        self
+    }
+
+    /// Adds a file that is watched from its end, and an outlet that takes it in Spanish.
+    pub(super) fn watched(mut self, name: &str) -> Self {
+        let source_path = format!("{name}.txt");
+        let outlet_path = format!("{name}.jsonl");
+        let mut source = toml::Table::new();
+        let mut outlet = toml::Table::new();
+        for (key, value) in [
+            ("name", name),
+            ("kind", "file"),
+            ("path", source_path.as_str()),
+            ("every", "1h"),
+            ("language", "en"),
+        ] {
+            source.insert(key.into(), value.into());
+        }
+        for (key, value) in [
+            ("name", name),
+            ("kind", "file"),
+            ("path", outlet_path.as_str()),
+            ("language", "es"),
+        ] {
+            outlet.insert(key.into(), value.into());
+        }
+        outlet.insert("from".into(), toml::Value::Array(vec![name.into()]));
+        self.tables.push(("source", source));
+        self.tables.push(("outlet", outlet));
+        self
+    }
+
+    /// Says what is changed in the settings as they ship.
+    pub(super) fn said(&self) -> String {
+        let settings = self
+            .changes
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}"));
+        let variables = self
+            .variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let limits = self.tables.iter().filter_map(|(_, table)| {
+            let limits = table.get("limits")?;
+            Some(format!("limits = {limits}"))
+        });
+        let said: Vec<String> = settings.chain(variables).chain(limits).collect();
+        match said.is_empty() {
+            true => "settings as they ship".into(),
+            false => format!("settings as they ship but {}", said.join(", ")),
+        }
+    }
+
+    /// Returns the settings file: what ships, and behind it what is watched and called.
+    fn file(&self) -> anyhow::Result<String> {
+        let mut file = SHIPPED.to_owned();
+        for (kind, table) in &self.tables {
+            let tables = toml::Table::from_iter([(
+                (*kind).to_owned(),
+                toml::Value::Array(vec![table.clone().into()]),
+            )]);
+            file.push('\n');
+            file.push_str(&toml::to_string(&tables)?);
+        }
+        Ok(file)
+    }
+
+    fn apply(&self, command: &mut Command) {
+        for (key, value) in &self.changes {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command.envs(self.variables.iter().copied());
     }
 }
 
@@ -69,18 +192,16 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts one with its data in `folder` and waits until it is ready.
+    /// Starts one with its settings and its data in `folder` and waits until it is ready.
     pub(super) async fn start(
         program: &Path,
         folder: &Path,
         setup: &Setup,
-        provider: SocketAddr,
     ) -> anyhow::Result<Self> {
-        let socket = folder.join("babelfeed.sock");
         let log = folder.join("service.log");
         let settings = folder.join("Settings.toml");
         fs::create_dir_all(folder)?;
-        fs::write(&settings, setup.settings(folder, provider)?)?;
+        fs::write(&settings, setup.file()?)?;
         let errors = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(program);
         command
@@ -91,10 +212,11 @@ impl Service {
             .stdout(Stdio::null())
             .stderr(errors);
         without_settings_of_the_environment(&mut command);
+        setup.apply(&mut command);
         let started = Instant::now();
         let mut service = Self {
             process: Process::start(&mut command)?,
-            socket,
+            socket: folder.join("data").join("babelfeed.sock"),
             log,
             ready_after: Duration::ZERO,
         };
@@ -139,17 +261,49 @@ impl Service {
 
     /// Lets no call go to the provider.
     pub(super) async fn pause(&self) -> anyhow::Result<()> {
-        self.control("pause").await
+        self.control("pause", PROVIDER).await
     }
 
     /// Lets calls go to the provider again.
     pub(super) async fn resume(&self) -> anyhow::Result<()> {
-        self.control("resume").await
+        self.control("resume", PROVIDER).await
     }
 
-    async fn control(&self, verb: &str) -> anyhow::Result<()> {
+    /// Polls a source now, and returns when that is done.
+    pub(super) async fn poll(&self, source: &str) -> anyhow::Result<()> {
+        self.control("poll", source).await
+    }
+
+    /// Hands in lines of requests, each of which has to be taken.
+    pub(super) async fn submit(&self, lines: &str) -> anyhow::Result<()> {
+        let request = client::post("/v1/requests", "application/x-ndjson", lines.as_bytes());
+        let (status, answer) = self.exchange(&request).await?;
+        let answer = String::from_utf8_lossy(&answer);
+        let n_taken = answer.matches("\"tasks\":").count();
+        anyhow::ensure!(
+            matches!(status, 200 | 202) && n_taken == lines.lines().count(),
+            "expected all lines to be taken, got {status}: {answer}"
+        );
+        Ok(())
+    }
+
+    /// Has texts translated into Spanish beforehand.
+    pub(super) async fn warm(&self, texts: &[String]) -> anyhow::Result<()> {
+        let body = serde_json::json!({"texts": texts, "target": "es", "source": "en"});
+        let body = body.to_string();
+        let request = client::post("/v1/cache/warm", "application/json", body.as_bytes());
+        let (status, answer) = self.exchange(&request).await?;
+        anyhow::ensure!(
+            status == 200,
+            "/v1/cache/warm answered {status}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+        Ok(())
+    }
+
+    async fn control(&self, verb: &str, name: &str) -> anyhow::Result<()> {
         let path = format!("/v1/control/{verb}");
-        let body = serde_json::json!({"name": PROVIDER}).to_string();
+        let body = serde_json::json!({"name": name}).to_string();
         let request = client::post(&path, "application/json", body.as_bytes());
         let (status, answer) = self.exchange(&request).await?;
         anyhow::ensure!(
@@ -182,18 +336,38 @@ impl Service {
 
     /// Returns how many tasks are in `state`, counted page by page.
     pub(super) async fn n_in_state(&self, state: &str) -> anyhow::Result<u64> {
-        let mut n_tasks = 0;
+        Ok(self.used_in_state(state).await?.n_tasks)
+    }
+
+    /// Returns what the tasks in `state` used, added up page by page.
+    pub(super) async fn used_in_state(&self, state: &str) -> anyhow::Result<Used> {
+        let mut used = Used::default();
         let mut after = None::<String>;
         loop {
             let from = after.map_or_else(String::new, |id| format!("&after={id}"));
             let path = format!("/v1/tasks?state={state}&limit={PAGE}{from}");
             let page: Page = self.get(&path).await?;
-            n_tasks += page.tasks.len() as u64;
+            for task in &page.tasks {
+                used.n_tasks += 1;
+                if let Some(result) = &task.result {
+                    used.tokens += result.tokens_in + result.tokens_out;
+                }
+            }
             match page.next {
                 Some(next) if !page.tasks.is_empty() => after = Some(next),
-                _ => return Ok(n_tasks),
+                _ => return Ok(used),
             }
         }
+    }
+
+    /// Returns how many calls it counts to the provider of that name.
+    pub(super) async fn n_calls(&self, provider: &str) -> anyhow::Result<u64> {
+        let metrics: Metrics = self.get("/v1/metrics").await?;
+        let counted = metrics
+            .services
+            .iter()
+            .find(|service| service.name == provider);
+        Ok(counted.map_or(0, |service| service.calls))
     }
 
     /// Returns how many of the tasks with these ids can be read back.
@@ -228,19 +402,32 @@ impl Service {
 
 /// Takes away what would win over the settings file.
 fn without_settings_of_the_environment(command: &mut Command) {
-    const NAMES: [&str; 5] = [
-        "OPTIMIZATION_MODE",
-        "MAX_CONCURRENT_TRANSLATIONS",
-        "CONNECTION_POOL_SIZE",
-        "ENABLE_PERFORMANCE_MONITORING",
-        "ASYNC_MODE",
-    ];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("BABELFEED__") || NAMES.contains(&text.as_ref()) {
+        if text.starts_with("BABELFEED__") || VARIABLES.contains(&text.as_ref()) {
             command.env_remove(&name);
         }
     }
+}
+
+/// What tasks used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    /// How many tasks.
+    pub(super) n_tasks: u64,
+    /// Their tokens, in and out.
+    pub(super) tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    services: Vec<Figures>,
+}
+
+#[derive(Deserialize)]
+struct Figures {
+    name: String,
+    calls: u64,
 }
 
 #[derive(Deserialize)]
@@ -250,52 +437,64 @@ struct Status {
 
 #[derive(Deserialize)]
 struct Page {
-    tasks: Vec<serde::de::IgnoredAny>,
+    tasks: Vec<Task>,
     next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    result: Option<TaskResult>,
+}
+
+#[derive(Deserialize)]
+struct TaskResult {
+    tokens_in: u64,
+    tokens_out: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn settings_name_the_provider_and_the_limits_that_are_set() {
-        let setup = Setup {
-            mode: "balanced",
-            concurrency: Some(64),
-            max_batch_size: 1,
-        };
-
-        let settings = setup
-            .settings(Path::new("/data"), "127.0.0.1:81".parse().unwrap())
-            .unwrap();
-
-        let table: toml::Table = settings.parse().unwrap();
-        assert_eq!(table["translation"]["concurrency"].as_integer(), Some(64));
-        assert_eq!(table["batching"]["max_batch_size"].as_integer(), Some(1));
-        let provider = &table["provider"][0];
-        assert_eq!(
-            provider["base_url"].as_str(),
-            Some("http://127.0.0.1:81/v1")
-        );
-        assert_eq!(provider["limits"]["concurrency"].as_integer(), Some(64));
+    fn address() -> SocketAddr {
+        "127.0.0.1:81".parse().unwrap()
     }
 
     #[test]
-    fn a_mode_alone_sets_no_limits() {
-        let setup = Setup {
-            mode: "memory",
-            concurrency: None,
-            max_batch_size: 10,
-        };
+    fn the_settings_that_ship_are_followed_by_what_is_called_and_watched() {
+        let setup = Setup::shipped()
+            .provider_like("two", address(), Dialect::Gemini, &[("rpm", 600)])
+            .watched("posts");
 
-        let settings = setup
-            .settings(Path::new("/data"), "127.0.0.1:81".parse().unwrap())
-            .unwrap();
+        let table: toml::Table = setup.file().unwrap().parse().unwrap();
 
-        let table: toml::Table = settings.parse().unwrap();
-        assert_eq!(table["mode"].as_str(), Some("memory"));
-        assert!(!table.contains_key("translation"));
-        assert!(table["provider"][0].get("limits").is_none());
+        assert_eq!(table["batching"]["max_batch_size"].as_integer(), Some(10));
+        let provider = &table["provider"][0];
+        assert_eq!(provider["name"].as_str(), Some("two"));
+        assert_eq!(
+            provider["base_url"].as_str(),
+            Some("http://127.0.0.1:81/v1beta")
+        );
+        assert_eq!(provider["limits"]["rpm"].as_integer(), Some(600));
+        assert_eq!(table["source"][0]["path"].as_str(), Some("posts.txt"));
+        assert_eq!(table["outlet"][0]["from"][0].as_str(), Some("posts"));
+    }
+
+    #[test]
+    fn what_is_changed_is_said() {
+        let setup = Setup::shipped()
+            .set("batching.max_batch_size", 20)
+            .set("mode", "memory")
+            .variable("ASYNC_MODE", "false")
+            .provider_like("one", address(), Dialect::OpenAi, &[("rpm", 600)]);
+
+        assert_eq!(
+            setup.said(),
+            "settings as they ship but batching.max_batch_size = 20, mode = \"memory\", ASYNC_MODE=false, limits = { rpm = 600 }"
+        );
+        assert_eq!(
+            Setup::shipped().provider(address()).said(),
+            "settings as they ship"
+        );
     }
 }

@@ -1,41 +1,64 @@
-//! A provider of chat completions that costs little: it shares the cores with the service under test.
+//! A provider that costs little, limits, breaks and counts: it shares the cores with the service under test.
+
+mod admission;
+mod broken;
+mod chat;
+mod counts;
+mod plan;
+mod refusal;
+mod request;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::io;
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use self::admission::{Admission, Cost};
+pub(super) use self::admission::{Limit, Per, Unit};
+use self::broken::{Breakage, Translated};
+use self::chat::{Content, Finish, Item, Misunderstood};
+use self::counts::Book;
+pub(super) use self::counts::{Counts, SLOT, Timeline};
+use self::plan::Draw;
+pub(super) use self::plan::{Dialect, Fault, Hint, Latency, Outage, Plan, Telling, Throttle};
+use self::refusal::Refusal;
+use self::request::{Route, parse};
 use super::corpus;
 
 /// The path on which the simulator says what it counted.
 pub(super) const COUNTS_PATH: &str = "/control/counts";
 
-/// The path on which it translates.
-pub(super) const TRANSLATE_PATH: &str = "/v1/chat/completions";
+/// The path on which it says when things happened.
+pub(super) const TIMELINE_PATH: &str = "/control/timeline";
 
-const MAX_HEADERS: usize = 32;
+/// The path on which it is told to go and to return, by an [`Outage`] as JSON.
+pub(super) const OUTAGE_PATH: &str = "/control/outage";
+
+/// The path on which it translates when it speaks as OpenAI.
+pub(super) const TRANSLATE_PATH: &str = chat::path(Dialect::OpenAi);
+
 const READ_SIZE: usize = 16 * 1024;
-const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// What the simulator counted for itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    /// Calls that were understood.
-    pub(super) calls: u64,
-    /// Texts in them.
-    pub(super) texts: u64,
-    /// Calls that were not understood.
-    pub(super) misunderstood: u64,
-    /// The most calls that were in flight at once.
-    pub(super) peak_in_flight: u64,
-}
+/// How many pieces an answer that trickles comes in, and the pause before each.
+const N_DROPS: usize = 20;
+const DROP_EVERY: Duration = Duration::from_millis(50);
+
+/// About how many bytes a token has; only the order of size matters here.
+const TOKEN_BYTES: usize = 4;
+
+/// How long a refusal asks to wait that no limit asks for.
+const THROTTLED_WAIT: Duration = Duration::from_secs(1);
+
+/// How long an answer does not come that never comes; longer than anybody waits.
+const HANG: Duration = Duration::from_secs(3_600);
 
 /// A provider on a port of its own.
 pub(super) struct Simulator {
@@ -44,15 +67,11 @@ pub(super) struct Simulator {
 }
 
 impl Simulator {
-    /// Binds a free port of the loopback; every answer waits for `latency`.
-    pub(super) async fn bind(latency: Duration) -> io::Result<Self> {
+    /// Binds a free port of the loopback for a provider of this plan.
+    pub(super) async fn bind(plan: Plan) -> io::Result<Self> {
         Ok(Self {
             listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
-            state: Rc::new(State {
-                latency,
-                counts: Cell::default(),
-                n_in_flight: Cell::default(),
-            }),
+            state: Rc::new(State::new(plan)),
         })
     }
 
@@ -61,7 +80,7 @@ impl Simulator {
         self.listener.local_addr()
     }
 
-    /// Answers until it is dropped; has to run in a `LocalSet`.
+    /// Serves until it fails.
     pub(super) async fn serve(self) -> io::Result<()> {
         loop {
             let (stream, _) = self.listener.accept().await?;
@@ -73,35 +92,95 @@ impl Simulator {
 }
 
 struct State {
-    latency: Duration,
-    counts: Cell<Counts>,
-    n_in_flight: Cell<u64>,
+    plan: Plan,
+    translate_path: &'static str,
+    is_certain: bool,
+    usual_latency: Duration,
+    started: Instant,
+    admission: RefCell<Admission>,
+    book: RefCell<Book>,
+    outage: Cell<Outage>,
 }
 
 impl State {
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+    fn new(plan: Plan) -> Self {
+        Self {
+            translate_path: chat::path(plan.dialect),
+            is_certain: plan.is_certain(),
+            usual_latency: plan.latency.usual(),
+            started: Instant::now(),
+            admission: RefCell::new(Admission::new(&plan.limits)),
+            book: RefCell::default(),
+            outage: Cell::default(),
+            plan,
+        }
     }
 
-    async fn wait(&self) {
-        if self.latency.is_zero() {
-            return;
-        }
-        self.n_in_flight.set(self.n_in_flight.get() + 1);
-        let n_in_flight = self.n_in_flight.get();
-        self.count(|counts| counts.peak_in_flight = counts.peak_in_flight.max(n_in_flight));
-        tokio::time::sleep(self.latency).await;
-        self.n_in_flight.set(self.n_in_flight.get() - 1);
+    fn now(&self) -> Duration {
+        self.started.elapsed()
     }
+
+    /// Returns what happens to the call of this number.
+    fn draw(&self, number: u64) -> Draw {
+        match self.is_certain {
+            true => Draw {
+                fault: None,
+                latency: self.usual_latency,
+                length: 1.0,
+                rng: fastrand::Rng::with_seed(number),
+            },
+            false => self.plan.draw(number),
+        }
+    }
+
+    fn settle(&self, most: Cost, used: Cost) {
+        let mut admission = self.admission.borrow_mut();
+        if admission.is_limited() {
+            admission.settle(self.now(), most, used);
+        }
+    }
+
+    /// Returns the headers that an answer bears now.
+    fn limit_headers(&self) -> String {
+        let mut headers = String::new();
+        let mut admission = self.admission.borrow_mut();
+        if admission.is_limited() {
+            let left = admission.left(self.now());
+            refusal::write_limits(self.plan.dialect, self.plan.telling, left, &mut headers);
+        }
+        headers
+    }
+
+    fn counts(&self) -> Counts {
+        let mut admission = self.admission.borrow_mut();
+        let left = admission.left(self.now());
+        let room = left
+            .filter(|left| left.limit.unit == Unit::Requests)
+            .map(|left| left.remaining)
+            .min();
+        Counts {
+            room: room.unwrap_or(0),
+            ..self.book.borrow().counts
+        }
+    }
+}
+
+/// How a call ends for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// With an answer.
+    Answer,
+    /// With an answer in pieces.
+    Trickle,
+    /// With a reset.
+    Reset,
 }
 
 async fn serve(mut stream: TcpStream, state: Rc<State>) -> io::Result<()> {
     let mut received = Vec::with_capacity(READ_SIZE);
     let mut scratch = Scratch::default();
     loop {
-        let Some(request) = parse(&received) else {
+        let Some(request) = parse(&received, state.translate_path) else {
             if received.len() == received.capacity() {
                 received.reserve(READ_SIZE);
             }
@@ -112,13 +191,19 @@ async fn serve(mut stream: TcpStream, state: Rc<State>) -> io::Result<()> {
         };
         let end = request.body_at + request.length;
         let body = &received[request.body_at..end];
-        match request.route {
+        let ending = match request.route {
             Route::Translate => translate(&state, body, &mut scratch).await,
-            Route::Counts => scratch.answer(200, &counts_json(state.counts.get())),
-            Route::Unknown => scratch.answer(404, br#"{"error":{"message":"no such route"}}"#),
-            Route::Refused => scratch.answer(400, br#"{"error":{"message":"not understood"}}"#),
+            Route::Counts => scratch.say(&state.counts()),
+            Route::Timeline => scratch.say(&state.book.borrow().timeline(state.now())),
+            Route::Outage => scratch.switch(&state.outage, body),
+            Route::Unknown => scratch.fail(404, "no such route"),
+            Route::Refused => scratch.fail(400, "not understood"),
+        };
+        match ending {
+            Ending::Answer => stream.write_all(&scratch.answer).await?,
+            Ending::Trickle => trickle(&mut stream, &scratch.answer).await?,
+            Ending::Reset => return stream.set_zero_linger(),
         }
-        stream.write_all(&scratch.answer).await?;
         if matches!(request.route, Route::Refused) {
             return Ok(());
         }
@@ -126,125 +211,148 @@ async fn serve(mut stream: TcpStream, state: Rc<State>) -> io::Result<()> {
     }
 }
 
-async fn translate(state: &State, body: &[u8], scratch: &mut Scratch) {
-    match scratch.write_translation(body) {
-        Ok(n_texts) => {
-            state.count(|counts| {
-                counts.calls += 1;
-                counts.texts += n_texts;
-            });
-            state.wait().await;
-        }
-        Err(cause) => {
-            state.count(|counts| counts.misunderstood += 1);
-            let problem = serde_json::json!({"error": {"message": cause.to_string()}});
-            scratch.answer(400, problem.to_string().as_bytes());
-        }
+async fn trickle(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
+    for piece in answer.chunks(answer.len().div_ceil(N_DROPS).max(1)) {
+        tokio::time::sleep(DROP_EVERY).await;
+        stream.write_all(piece).await?;
     }
+    Ok(())
 }
 
-fn counts_json(counts: Counts) -> Vec<u8> {
-    serde_json::to_vec(&counts).expect("four numbers can be written as JSON")
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
-    Translate,
-    Counts,
-    Unknown,
-    Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Request {
-    route: Route,
-    body_at: usize,
-    length: usize,
-}
-
-/// Returns the request at the start of what was received, once it is whole.
-fn parse(received: &[u8]) -> Option<Request> {
-    const REFUSED: Option<Request> = Some(Request {
-        route: Route::Refused,
-        body_at: 0,
-        length: 0,
-    });
-    if received.is_empty() {
-        return None;
-    }
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let body_at = match request.parse(received) {
-        Ok(httparse::Status::Complete(body_at)) => body_at,
-        Ok(httparse::Status::Partial) => return None,
-        Err(_) => return REFUSED,
-    };
-    let mut length = 0;
-    for header in request.headers.iter() {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            let Some(n) = std::str::from_utf8(header.value)
-                .ok()
-                .and_then(|n| n.parse().ok())
-            else {
-                return REFUSED;
+async fn translate(state: &State, body: &[u8], scratch: &mut Scratch) -> Ending {
+    let began = state.now();
+    match state.outage.get() {
+        Outage::Over => {}
+        outage => {
+            state.book.borrow_mut().turned_away(began);
+            return match outage {
+                Outage::Reset => Ending::Reset,
+                _ => scratch.refuse(&refusal::unavailable()),
             };
-            length = n;
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            return REFUSED;
         }
     }
-    if length > MAX_BODY {
-        return REFUSED;
+    let number = state.book.borrow_mut().arrived(began);
+    match answer(state, body, scratch, number, began).await {
+        Ok(ending) => ending,
+        Err(cause) => {
+            state.book.borrow_mut().counts.misunderstood += 1;
+            scratch.fail(400, &cause.to_string())
+        }
     }
-    if received.len() < body_at + length {
-        return None;
+}
+
+async fn answer(
+    state: &State,
+    body: &[u8],
+    scratch: &mut Scratch,
+    number: u64,
+    began: Duration,
+) -> Result<Ending, Misunderstood> {
+    let question = chat::question(state.plan.dialect, body)?;
+    let content: Content<'_> = serde_json::from_str(&question.content)?;
+    let mut draw = state.draw(number);
+    if let Some(refusal) = refusal_out_of_turn(state, number, draw.fault, began) {
+        return Ok(scratch.refuse(&refusal));
     }
-    let route = match (request.method, request.path) {
-        (Some("POST"), Some(TRANSLATE_PATH)) => Route::Translate,
-        (Some("GET"), Some(COUNTS_PATH)) => Route::Counts,
-        _ => Route::Unknown,
+    let tokens_in = body.len().div_ceil(TOKEN_BYTES) as u64;
+    let most = Cost {
+        tokens_in,
+        tokens_out: question.max_tokens.unwrap_or(tokens_in),
     };
-    Some(Request {
-        route,
-        body_at,
-        length,
+    if let Some(refusal) = over_limit(state, most, began) {
+        return Ok(scratch.refuse(&refusal));
+    }
+    if let Some(fault @ (Fault::Hang | Fault::Reset | Fault::ServerError)) = draw.fault {
+        return Ok(fail(state, fault, draw, most, scratch).await);
+    }
+    let used = scratch.write_answer(state, &content, most, question.max_tokens, &mut draw)?;
+    let n_texts = content.items.len() as u64;
+    state.book.borrow_mut().admitted(began, n_texts);
+    if !draw.latency.is_zero() {
+        state.book.borrow_mut().began();
+        tokio::time::sleep(draw.latency).await;
+        state.book.borrow_mut().ended();
+    }
+    state.settle(most, used);
+    state.book.borrow_mut().answered(began, used);
+    scratch.frame(200, &state.limit_headers());
+    Ok(match draw.fault {
+        Some(Fault::Trickle) => Ending::Trickle,
+        _ => Ending::Answer,
     })
 }
 
-#[derive(Deserialize)]
-struct Completion<'a> {
-    #[serde(borrow)]
-    messages: Vec<ChatMessage<'a>>,
+/// Returns the 429 that no limit asks for, if this call is to meet one.
+fn refusal_out_of_turn(
+    state: &State,
+    number: u64,
+    fault: Option<Fault>,
+    now: Duration,
+) -> Option<Refusal> {
+    let dialect = state.plan.dialect;
+    let mut book = state.book.borrow_mut();
+    if let Some(throttle) = state.plan.throttle
+        && throttle.at_call == number
+    {
+        book.refused_as_planned(now, throttle.wait);
+        return Some(refusal::hinting(dialect, throttle.hint, throttle.wait));
+    }
+    let hint = match (fault, dialect) {
+        (Some(Fault::ThrottledWithoutHint), _) => Hint::Absent,
+        (Some(Fault::Throttled), Dialect::Gemini) => Hint::RetryInfo,
+        (Some(Fault::Throttled), Dialect::Groq) => Hint::Message,
+        (Some(Fault::Throttled), Dialect::Silent) => Hint::Absent,
+        (Some(Fault::Throttled), _) => Hint::Seconds,
+        _ => return None,
+    };
+    book.refused(now);
+    Some(refusal::hinting(dialect, hint, THROTTLED_WAIT))
 }
 
-#[derive(Deserialize)]
-struct ChatMessage<'a> {
-    #[serde(borrow)]
-    role: Cow<'a, str>,
-    #[serde(borrow)]
-    content: &'a RawValue,
+/// Lets a call in, or returns how it is refused.
+fn over_limit(state: &State, most: Cost, now: Duration) -> Option<Refusal> {
+    let mut admission = state.admission.borrow_mut();
+    if !admission.is_limited() {
+        return None;
+    }
+    let refused = admission.admit(now, most).err()?;
+    if state.plan.dialect == Dialect::OpenAi {
+        admission.count_refused(now);
+    }
+    state.book.borrow_mut().refused(now);
+    let mut said = refusal::over_limit(state.plan.dialect, state.plan.telling, &refused);
+    drop(admission);
+    said.headers.push_str(&state.limit_headers());
+    Some(said)
 }
 
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(borrow)]
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Item<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Misunderstood {
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    #[error("expected a message of the user")]
-    NoUserMessage,
+/// Fails a call that was let in.
+async fn fail(
+    state: &State,
+    fault: Fault,
+    mut draw: Draw,
+    most: Cost,
+    scratch: &mut Scratch,
+) -> Ending {
+    state.book.borrow_mut().counts.failed += 1;
+    let wait = match fault {
+        Fault::Hang => HANG,
+        _ => draw.latency,
+    };
+    tokio::time::sleep(wait).await;
+    state.settle(
+        most,
+        Cost {
+            tokens_out: 0,
+            ..most
+        },
+    );
+    match fault {
+        Fault::ServerError => {
+            scratch.refuse(&refusal::server_error(state.plan.dialect, &mut draw.rng))
+        }
+        _ => Ending::Reset,
+    }
 }
 
 /// The buffers of one connection, kept from call to call.
@@ -257,34 +365,63 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Writes the answer to a call; returns how many texts it had.
-    fn write_translation(&mut self, body: &[u8]) -> Result<u64, Misunderstood> {
-        let completion: Completion<'_> = serde_json::from_slice(body)?;
-        let message = completion
-            .messages
-            .iter()
-            .rev()
-            .find(|message| message.role == "user")
-            .ok_or(Misunderstood::NoUserMessage)?;
-        let decoded: String = serde_json::from_str(message.content.get())?;
-        let content: Content<'_> = serde_json::from_str(&decoded)?;
-        self.write_content(&content.items)?;
-        self.write_body(body.len())?;
-        let body = std::mem::take(&mut self.body);
-        self.answer(200, &body);
-        self.body = body;
-        Ok(content.items.len() as u64)
+    /// Writes the body of the answer to a call; returns what it used.
+    fn write_answer(
+        &mut self,
+        state: &State,
+        content: &Content<'_>,
+        most: Cost,
+        max_tokens: Option<u64>,
+        draw: &mut Draw,
+    ) -> Result<Cost, Misunderstood> {
+        let mut finish = self.write_content(state, content, draw)?;
+        let whole = self.content.len().div_ceil(TOKEN_BYTES);
+        let mut used = Cost {
+            tokens_out: (whole as f64 * draw.length).round().max(1.0) as u64,
+            ..most
+        };
+        let mut said = String::from_utf8_lossy(&self.content);
+        if let Some(limit) = max_tokens.filter(|limit| used.tokens_out > *limit) {
+            // As much of the answer is there as of its tokens.
+            let share = limit as f64 / used.tokens_out as f64;
+            said = Cow::Owned(broken::cut(&said, (said.len() as f64 * share) as usize));
+            used.tokens_out = limit;
+            finish = Finish::Length;
+            state.book.borrow_mut().counts.cut += 1;
+        }
+        chat::write_answer(state.plan.dialect, &said, finish, used, &mut self.body)?;
+        Ok(used)
     }
 
-    fn write_content(&mut self, items: &[Item<'_>]) -> Result<(), Misunderstood> {
+    /// Writes the translations, broken if they are to be.
+    fn write_content(
+        &mut self,
+        state: &State,
+        content: &Content<'_>,
+        draw: &mut Draw,
+    ) -> Result<Finish, Misunderstood> {
+        match draw.fault {
+            Some(Fault::Broken(breakage)) => {
+                state.book.borrow_mut().counts.broken += 1;
+                Ok(self.write_broken(content, breakage, draw))
+            }
+            Some(Fault::Trickle) => {
+                state.book.borrow_mut().counts.trickled += 1;
+                self.write_whole(content)
+            }
+            _ => self.write_whole(content),
+        }
+    }
+
+    fn write_whole(&mut self, content: &Content<'_>) -> Result<Finish, Misunderstood> {
         self.content.clear();
         self.content.extend_from_slice(br#"{"items":["#);
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in content.items.iter().enumerate() {
             if index > 0 {
                 self.content.push(b',');
             }
             self.translation.clear();
-            corpus::translate_into(&item.text, &mut self.translation);
+            corpus::translate_into(&item.text, &content.target, &mut self.translation);
             let translated = Item {
                 id: Cow::Borrowed(&item.id),
                 text: Cow::Borrowed(&self.translation),
@@ -292,43 +429,86 @@ impl Scratch {
             serde_json::to_writer(&mut self.content, &translated)?;
         }
         self.content.extend_from_slice(b"]}");
-        Ok(())
+        Ok(Finish::Stop)
     }
 
-    fn write_body(&mut self, length_in: usize) -> Result<(), Misunderstood> {
-        let content = String::from_utf8_lossy(&self.content);
+    fn write_broken(
+        &mut self,
+        content: &Content<'_>,
+        breakage: Breakage,
+        draw: &mut Draw,
+    ) -> Finish {
+        let translated = |item: &Item<'_>| {
+            let mut text = String::new();
+            corpus::translate_into(&item.text, &content.target, &mut text);
+            let id = item.id.clone().into_owned();
+            Translated { id, text }
+        };
+        let items = content.items.iter().map(translated).collect();
+        let (content, finish) = broken::content(breakage, items, &mut draw.rng);
+        self.content.clear();
+        self.content.extend_from_slice(content.as_bytes());
+        finish
+    }
+
+    /// Answers a request of the benchmark itself.
+    fn say(&mut self, value: &impl Serialize) -> Ending {
         self.body.clear();
-        self.body.extend_from_slice(
-            br#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"simulated","choices":[{"index":0,"message":{"role":"assistant","content":"#,
-        );
-        serde_json::to_writer(&mut self.body, &content)?;
-        // A token is about four bytes; only the order of size matters here.
-        let (n_in, n_out) = (length_in / 4, content.len() / 4);
-        let usage = format!(
-            r#"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{n_in},"completion_tokens":{n_out},"total_tokens":{}}}}}"#,
-            n_in + n_out
-        );
-        self.body.extend_from_slice(usage.as_bytes());
-        Ok(())
+        serde_json::to_writer(&mut self.body, value).expect("numbers can be written as JSON");
+        self.frame(200, "")
     }
 
-    fn answer(&mut self, status: u16, body: &[u8]) {
+    /// Begins or ends an outage.
+    fn switch(&mut self, outage: &Cell<Outage>, body: &[u8]) -> Ending {
+        match serde_json::from_slice(body) {
+            Ok(wanted) => {
+                outage.set(wanted);
+                self.say(&wanted)
+            }
+            Err(cause) => self.fail(400, &cause.to_string()),
+        }
+    }
+
+    fn fail(&mut self, status: u16, message: &str) -> Ending {
+        let body = serde_json::json!({"error": {"message": message}});
+        self.body.clear();
+        self.body.extend_from_slice(body.to_string().as_bytes());
+        self.frame(status, "")
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Ending {
+        self.body.clear();
+        self.body.extend_from_slice(refusal.body.as_bytes());
+        self.frame(refusal.status, &refusal.headers)
+    }
+
+    /// Writes the answer with the body that was written before.
+    fn frame(&mut self, status: u16, headers: &str) -> Ending {
         let reason = match status {
             200 => "OK",
+            400 => "Bad Request",
             404 => "Not Found",
-            _ => "Bad Request",
+            413 => "Content Too Large",
+            429 => "Too Many Requests",
+            _ => "Failed",
         };
-        let head = format!(
-            "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
+        let content_type = match headers.contains("content-type") {
+            true => "",
+            false => "content-type: application/json\r\n",
+        };
         self.answer.clear();
-        self.answer.extend_from_slice(head.as_bytes());
-        self.answer.extend_from_slice(body);
+        // Writing to a vector cannot fail.
+        let _ = write!(
+            self.answer,
+            "HTTP/1.1 {status} {reason}\r\n{content_type}{headers}content-length: {}\r\n\r\n",
+            self.body.len()
+        );
+        self.answer.extend_from_slice(&self.body);
+        Ending::Answer
     }
 }
 
-/// Returns the body of a call with one text, as the contract has it.
+/// Returns the body of a call with one text, as OpenAI's dialect has it.
 pub(super) fn call_body(text: &str) -> Vec<u8> {
     let content = serde_json::json!({
         "target": "es", "source": "en", "items": [{"id": "1", "text": text}]
@@ -342,107 +522,4 @@ pub(super) fn call_body(text: &str) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::client::{connect_tcp, get, post};
-    use super::*;
-
-    fn with_simulator<F, T>(latency: Duration, exercise: impl FnOnce(SocketAddr) -> F) -> T
-    where
-        F: Future<Output = T>,
-    {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, async {
-            let simulator = Simulator::bind(latency).await.unwrap();
-            let address = simulator.address().unwrap();
-            let serving = tokio::task::spawn_local(simulator.serve());
-            let outcome = exercise(address).await;
-            serving.abort();
-            outcome
-        })
-    }
-
-    fn translation_in(body: &[u8]) -> serde_json::Value {
-        let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-        let content = body["choices"][0]["message"]["content"].as_str().unwrap();
-        serde_json::from_str(content).unwrap()
-    }
-
-    #[test]
-    fn a_call_is_answered_item_by_item_with_its_ids() {
-        let content = r#"{"target":"es","source":null,"items":[{"id":"a","text":"one \"x\""},{"id":"b","text":"⟦0⟧"}]}"#;
-        let body = serde_json::json!({"messages": [
-            {"role": "user", "content": "an older message"},
-            {"role": "user", "content": content},
-        ]});
-        let request = post(
-            TRANSLATE_PATH,
-            "application/json",
-            body.to_string().as_bytes(),
-        );
-
-        let answer = with_simulator(Duration::ZERO, async |address| {
-            let mut connection = connect_tcp(address).await.unwrap();
-            translation_in(connection.exchange(&request).await.unwrap().body)
-        });
-
-        assert_eq!(
-            answer,
-            serde_json::json!({"items": [{"id": "a", "text": "«one \"x\"»"}, {"id": "b", "text": "«⟦0⟧»"}]})
-        );
-    }
-
-    #[test]
-    fn calls_and_texts_are_counted_and_what_is_not_understood_apart() {
-        let counts = with_simulator(Duration::from_millis(1), async |address| {
-            let mut connection = connect_tcp(address).await.unwrap();
-            for body in [call_body("one"), call_body("two"), b"{}".to_vec()] {
-                let request = post(TRANSLATE_PATH, "application/json", &body);
-                connection.exchange(&request).await.unwrap();
-            }
-            let response = connection.exchange(&get(COUNTS_PATH)).await.unwrap();
-            serde_json::from_slice::<Counts>(response.body).unwrap()
-        });
-
-        assert_eq!(
-            counts,
-            Counts {
-                calls: 2,
-                texts: 2,
-                misunderstood: 1,
-                peak_in_flight: 1
-            }
-        );
-    }
-
-    #[test]
-    fn a_request_is_whole_only_with_its_body() {
-        let request = post(TRANSLATE_PATH, "application/json", b"{}");
-
-        assert_eq!(parse(&request[..request.len() - 1]), None);
-        assert_eq!(
-            parse(&request).map(|request| request.route),
-            Some(Route::Translate)
-        );
-    }
-
-    #[test]
-    fn an_answer_waits_for_the_latency() {
-        let latency = Duration::from_millis(30);
-        let request = post(TRANSLATE_PATH, "application/json", &call_body("one"));
-
-        let taken = with_simulator(latency, async |address| {
-            let mut connection = connect_tcp(address).await.unwrap();
-            let started = std::time::Instant::now();
-            connection.exchange(&request).await.unwrap();
-            started.elapsed()
-        });
-
-        assert!(taken >= latency, "{taken:?}");
-    }
 }

@@ -30,6 +30,7 @@ impl Times {
         Quantiles {
             n: self.0.len(),
             p50_us: at(0.5),
+            p95_us: at(0.95),
             p99_us: at(0.99),
             max_us: self.0.max() as f64 / 1_000.0,
         }
@@ -43,6 +44,8 @@ pub(super) struct Quantiles {
     pub(super) n: u64,
     /// The median in microseconds.
     pub(super) p50_us: f64,
+    /// What 95 of 100 stay below, in microseconds.
+    pub(super) p95_us: f64,
     /// What 99 of 100 stay below, in microseconds.
     pub(super) p99_us: f64,
     /// The longest in microseconds.

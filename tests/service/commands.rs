@@ -584,7 +584,7 @@ fn check_tries_everything_and_publishes_nothing() {
 #[test]
 fn a_benchmark_is_run_and_written_down() {
     let program = Program::new("");
-    let said = program.run(&["benchmark", "interactive", "--quick", "--out", "results"]);
+    let said = program.run(&["benchmark", "added_latency", "--quick", "--out", "results"]);
     let out = said.well();
     assert!(!out.is_empty());
     let written: Value =

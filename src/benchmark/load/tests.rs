@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::super::simulator::Simulator;
+use super::super::simulator::{Plan, Simulator};
 use super::*;
 
 /// What the service says to a body: a status, and a body.
@@ -80,7 +80,7 @@ fn work_against(
         .build()?;
     LocalSet::new().block_on(&runtime, async {
         let service = FakeService::bind();
-        let provider = Simulator::bind(Duration::ZERO).await?;
+        let provider = Simulator::bind(Plan::default()).await?;
         let job = job(service.socket(), provider.address()?);
         tokio::select! {
             outcome = work(job) => outcome,
@@ -91,13 +91,7 @@ fn work_against(
 }
 
 fn bulk(socket: PathBuf, n_texts: u64) -> Bulk {
-    Bulk {
-        socket,
-        n_clients: 4,
-        n_texts,
-        priority: "normal".into(),
-        limit: Duration::from_secs(60),
-    }
+    Bulk::new(&socket, 4, n_texts)
 }
 
 fn of_texts(outcome: anyhow::Result<Outcome>) -> BulkOutcome {
@@ -217,7 +211,7 @@ fn a_service_that_refuses_a_question_is_an_error() {
 
 #[test]
 fn a_call_carries_the_texts_from_its_first_number_on() {
-    let mut template = line_calls("normal");
+    let mut template = line_calls(&bulk(PathBuf::new(), 5_000));
 
     let request = String::from_utf8(template.numbered(2_000).to_vec()).unwrap();
 

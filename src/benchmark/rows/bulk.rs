@@ -1,5 +1,6 @@
 //! Throughput: how fast texts are taken, and how fast they are finished.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::load::{Bulk, BulkOutcome, Job};
@@ -7,16 +8,14 @@ use super::super::machine::processor_seconds_of;
 use super::super::processes::ProviderProcess;
 use super::super::report::{Row, Target};
 use super::super::service::{Service, Setup};
-use super::{Bench, counts, each_us, finish, rate};
+use super::super::simulator::Plan;
+use super::{Bench, Stage, each_us, finish, rate};
 
 /// Clients that submit one text a call.
 const N_SUBMITTERS: u64 = 64;
 
 /// Clients that submit lines.
 pub(super) const N_LINE_CLIENTS: u64 = 4;
-
-/// No load begins a call later than this.
-pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// Up to which `fdatasync` a disk counts as fast, in milliseconds.
 const FAST_DISK_MS: f64 = 0.2;
@@ -28,22 +27,11 @@ const LATENCY: Duration = Duration::from_millis(1_200);
 const N_IN_FLIGHT: u64 = 200;
 
 /// Calls in flight where the provider has no delay.
-const CONCURRENCY: u64 = 64;
+const CONCURRENCY: i64 = 64;
 
-/// What other programs reach, tasks a second on the same scale; none of them keeps tasks durably.
-const SCALE: [(&str, f64); 4] = [
-    ("scale: plain asynchronous Python bot, no store", 11_100.0),
-    ("scale: Rust gateway that only passes on", 11_400.0),
-    ("scale: Celery on Redis", 1_100.0),
-    ("scale: raw requests", 256_000.0),
-];
-
-fn balanced(max_batch_size: u64) -> Setup {
-    Setup {
-        mode: "balanced",
-        concurrency: Some(CONCURRENCY),
-        max_batch_size,
-    }
+/// The settings of a run without delay.
+pub(super) fn calls(max_batch_size: i64) -> Setup {
+    Setup::with_calls(CONCURRENCY, max_batch_size)
 }
 
 /// Measures submits with one text a call.
@@ -52,14 +40,10 @@ pub(super) async fn submits(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
         "{N_SUBMITTERS} clients with one call in flight each, {} distinct texts, provider paused",
         bench.sizes.n_submits
     );
-    let bulk = |socket| Bulk {
-        socket,
-        n_clients: N_SUBMITTERS,
-        n_texts: bench.sizes.n_submits,
-        priority: "normal".into(),
-        limit: LOAD_LIMIT,
-    };
-    let (taken, service_seconds) = take_in(bench, row, |socket| Job::Submits(bulk(socket))).await?;
+    let (taken, service_seconds) = take_in(bench, row, |socket| {
+        Job::Submits(Bulk::new(socket, N_SUBMITTERS, bench.sizes.n_submits))
+    })
+    .await?;
     let submits_a_second = rate(taken.n_acknowledged, taken.taken);
     if bench.fdatasync_ms <= FAST_DISK_MS {
         row.aimed("submits", submits_a_second, "/s", Target::AtLeast(20_000.0));
@@ -85,13 +69,7 @@ pub(super) async fn lines(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         bench.sizes.n_lines
     );
     let (taken, service_seconds) = take_in(bench, row, |socket| {
-        Job::Lines(Bulk {
-            socket,
-            n_clients: N_LINE_CLIENTS,
-            n_texts: bench.sizes.n_lines,
-            priority: "normal".into(),
-            limit: LOAD_LIMIT,
-        })
+        Job::Lines(Bulk::new(socket, N_LINE_CLIENTS, bench.sizes.n_lines))
     })
     .await?;
     let lines_a_second = rate(taken.n_acknowledged, taken.taken);
@@ -106,20 +84,19 @@ pub(super) async fn lines(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
 async fn take_in(
     bench: &Bench,
     row: &mut Row,
-    job: impl FnOnce(std::path::PathBuf) -> Job,
+    job: impl FnOnce(&Path) -> Job,
 ) -> anyhow::Result<(BulkOutcome, f64)> {
-    let provider = bench.provider(Duration::ZERO).await?;
-    let folder = bench.data_folder()?;
-    let service = bench
-        .service(&folder, &balanced(10), provider.address)
-        .await?;
+    let stage = bench.stage(&Plan::default(), &calls(10)).await?;
+    let Stage {
+        service, provider, ..
+    } = &stage;
     service.pause().await?;
     let processor_before = service.processor_seconds()?;
-    let taken = bench.hand_in(job(service.socket().to_owned())).await?;
+    let taken = bench.hand_in(job(service.socket())).await?;
     let service_seconds = service.processor_seconds()? - processor_before;
     let n_stored = service.n_open().await?;
     let n_known = service.n_known(&taken.sample).await?;
-    let n_calls = counts(&provider).await?.calls;
+    let n_calls = provider.counts().await?.calls;
     row.count(
         "calls while paused",
         &[("expected", 0), ("the provider", n_calls)],
@@ -132,14 +109,14 @@ async fn take_in(
         ],
     );
     service.resume().await?;
-    finish(&service, &provider, taken.n_acknowledged).await?;
+    finish(service, provider, taken.n_acknowledged).await?;
     row.count(
         "texts",
         &[
             ("acknowledged", taken.n_acknowledged),
             ("stored", n_stored),
             ("completed", service.n_in_state("Completed").await?),
-            ("the provider", counts(&provider).await?.texts),
+            ("the provider", provider.counts().await?.texts),
         ],
     );
     count_refusals(row, &taken);
@@ -153,26 +130,6 @@ fn write_processor_times(row: &mut Row, taken: &BulkOutcome, service_seconds: f6
     ] {
         row.figure(name, each_us(seconds, taken.n_acknowledged), "µs/text");
     }
-}
-
-/// Measures from the first submit to the last completion.
-pub(super) async fn end_to_end(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
-    row.conditions = format!(
-        "SQLite, {} distinct texts as NDJSON, {CONCURRENCY} calls in flight",
-        bench.sizes.n_end_to_end
-    );
-    let provider = bench.provider(Duration::ZERO).await?;
-    let folder = bench.data_folder()?;
-    let service = bench
-        .service(&folder, &balanced(1), provider.address)
-        .await?;
-    let run = run_through(bench, row, &service, &provider).await?;
-    row.aimed("tasks", run.rate(), "/s", Target::AtLeast(15_000.0));
-    run.write_processor_times(row);
-    for (name, tasks_a_second) in SCALE {
-        row.figure(name, tasks_a_second, "/s");
-    }
-    Ok(())
 }
 
 /// What a run from submit to completion took.
@@ -190,9 +147,14 @@ impl RunThrough {
         rate(self.n_tasks, self.taken)
     }
 
-    fn write_processor_times(&self, row: &mut Row) {
+    /// Returns the processor time of the service for each task, in microseconds.
+    pub(super) fn service_us(&self) -> f64 {
+        each_us(self.service_seconds, self.n_tasks)
+    }
+
+    /// Writes down what the others used.
+    pub(super) fn write_processor_times(&self, row: &mut Row) {
         for (name, seconds) in [
-            ("processor: service", self.service_seconds),
             ("processor: simulated provider", self.provider_seconds),
             ("processor: load", self.load_seconds),
         ] {
@@ -212,13 +174,11 @@ pub(super) async fn run_through(
     let service_before = service.processor_seconds()?;
     let provider_before = processor_seconds_of(&provider_id)?;
     let taken = bench
-        .hand_in(Job::Lines(Bulk {
-            socket: service.socket().to_owned(),
-            n_clients: N_LINE_CLIENTS,
-            n_texts: bench.sizes.n_end_to_end,
-            priority: "normal".into(),
-            limit: LOAD_LIMIT,
-        }))
+        .hand_in(Job::Lines(Bulk::new(
+            service.socket(),
+            N_LINE_CLIENTS,
+            bench.sizes.n_end_to_end,
+        )))
         .await?;
     let ended = finish(service, provider, taken.n_acknowledged).await?;
     let run = RunThrough {
@@ -238,23 +198,18 @@ pub(super) async fn latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
         "{} distinct texts of high priority, which may use every slot",
         bench.sizes.n_latency
     );
-    let setup = Setup {
-        concurrency: Some(N_IN_FLIGHT),
-        ..balanced(1)
-    };
-    let provider = bench.provider(LATENCY).await?;
-    let folder = bench.data_folder()?;
-    let service = bench.service(&folder, &setup, provider.address).await?;
+    let setup = Setup::with_calls(N_IN_FLIGHT as i64, 1);
+    let stage = bench.stage(&Plan::constant(LATENCY), &setup).await?;
+    let Stage {
+        service, provider, ..
+    } = &stage;
     let taken = bench
         .hand_in(Job::Lines(Bulk {
-            socket: service.socket().to_owned(),
-            n_clients: 1,
-            n_texts: bench.sizes.n_latency,
             priority: "high".into(),
-            limit: LOAD_LIMIT,
+            ..Bulk::new(service.socket(), 1, bench.sizes.n_latency)
         }))
         .await?;
-    let ended = finish(&service, &provider, taken.n_acknowledged).await?;
+    let ended = finish(service, provider, taken.n_acknowledged).await?;
     let tasks_a_second = rate(taken.n_acknowledged, ended.saturating_sub(taken.began));
     let most = N_IN_FLIGHT as f64 / LATENCY.as_secs_f64();
     row.aimed("tasks", tasks_a_second, "/s", Target::AtLeast(0.95 * most));
@@ -263,9 +218,9 @@ pub(super) async fn latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
         100.0 * tasks_a_second / most,
         "%",
     );
-    let n_peak = counts(&provider).await?.peak_in_flight;
+    let n_peak = provider.counts().await?.peak_in_flight;
     row.figure("most calls in flight", n_peak as f64, "calls");
-    count_completed(row, &service, &provider, &taken).await
+    count_completed(row, service, provider, &taken).await
 }
 
 async fn count_completed(
@@ -279,7 +234,7 @@ async fn count_completed(
         &[
             ("acknowledged", taken.n_acknowledged),
             ("completed", service.n_in_state("Completed").await?),
-            ("the provider", counts(provider).await?.texts),
+            ("the provider", provider.counts().await?.texts),
         ],
     );
     count_refusals(row, taken);

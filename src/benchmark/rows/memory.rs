@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::super::load::{Bulk, BulkOutcome, Job};
 use super::super::report::{Row, Target};
 use super::super::service::{Service, Setup};
-use super::bulk::{LOAD_LIMIT, N_LINE_CLIENTS, run_through};
-use super::{Bench, counts};
+use super::super::simulator::Plan;
+use super::bulk::{N_LINE_CLIENTS, run_through};
+use super::{Bench, Stage};
 
 const MIB: f64 = 1_024.0 * 1_024.0;
 const MB: f64 = 1e6;
@@ -20,12 +21,6 @@ const REST: Duration = Duration::from_secs(1);
 /// Longer than any start, so that what waits still waits.
 const ENDLESS: Duration = Duration::from_secs(3_600);
 
-const PLAIN: Setup = Setup {
-    mode: "balanced",
-    concurrency: None,
-    max_batch_size: 10,
-};
-
 /// Measures memory and starts.
 pub(super) async fn memory(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     queue(bench, row).await?;
@@ -35,9 +30,10 @@ pub(super) async fn memory(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
 
 /// Idle, and with as many tasks as there may be.
 async fn queue(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
-    let provider = bench.provider(Duration::ZERO).await?;
-    let folder = bench.data_folder()?;
-    let service = bench.service(&folder, &PLAIN, provider.address).await?;
+    let stage = bench.stage(&Plan::default(), &Setup::shipped()).await?;
+    let Stage {
+        service, provider, ..
+    } = &stage;
     let ready_ms = service.ready_after.as_secs_f64() * 1_000.0;
     row.aimed(
         "ready after a start with nothing",
@@ -55,7 +51,7 @@ async fn queue(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     );
 
     service.pause().await?;
-    let taken = fill(bench, &service, bench.sizes.n_queued).await?;
+    let taken = fill(bench, service, bench.sizes.n_queued).await?;
     tokio::time::sleep(REST).await;
     let full = service.memory()?;
     let n = taken.n_acknowledged;
@@ -93,7 +89,7 @@ async fn queue(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         "calls while paused",
         &[
             ("expected", 0),
-            ("the provider", counts(&provider).await?.calls),
+            ("the provider", provider.counts().await?.calls),
         ],
     );
     Ok(())
@@ -101,13 +97,16 @@ async fn queue(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
 
 /// A start that finds work.
 async fn start_with_work(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
-    let provider = bench.provider(ENDLESS).await?;
+    let provider = bench.provider(&Plan::constant(ENDLESS)).await?;
     let folder = bench.data_folder()?;
-    let before = bench.service(&folder, &PLAIN, provider.address).await?;
+    let setup = Setup::shipped()
+        .set("service.drain_timeout", "1s")
+        .provider(provider.address);
+    let before = bench.service(&folder, &setup).await?;
     before.pause().await?;
     let taken = fill(bench, &before, bench.sizes.n_at_start).await?;
     before.stop().await?;
-    let after = bench.service(&folder, &PLAIN, provider.address).await?;
+    let after = bench.service(&folder, &setup).await?;
     let ready_ms = after.ready_after.as_secs_f64() * 1_000.0;
     let name = format!("ready after a start with {} tasks", taken.n_acknowledged);
     row.aimed(name, ready_ms, "ms", Target::AtMost(1_000.0));
@@ -123,16 +122,12 @@ async fn start_with_work(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
 
 /// The load of `end_to_end` in the mode that saves memory.
 async fn load_in_mode_memory(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
-    let setup = Setup {
-        mode: "memory",
-        concurrency: None,
-        max_batch_size: 1,
-    };
-    let provider = bench.provider(Duration::ZERO).await?;
-    let folder = bench.data_folder()?;
-    let service = bench.service(&folder, &setup, provider.address).await?;
-    let run = run_through(bench, row, &service, &provider).await?;
-    let peak = service.memory()?.peak as f64 / MB;
+    let setup = Setup::shipped()
+        .set("mode", "memory")
+        .set("batching.max_batch_size", 1);
+    let stage = bench.stage(&Plan::default(), &setup).await?;
+    let run = run_through(bench, row, &stage.service, &stage.provider).await?;
+    let peak = stage.service.memory()?.peak as f64 / MB;
     row.aimed(
         "peak under load, mode memory",
         peak,
@@ -145,12 +140,10 @@ async fn load_in_mode_memory(bench: &Bench, row: &mut Row) -> anyhow::Result<()>
 
 async fn fill(bench: &Bench, service: &Service, n_texts: u64) -> anyhow::Result<BulkOutcome> {
     bench
-        .hand_in(Job::Lines(Bulk {
-            socket: service.socket().to_owned(),
-            n_clients: N_LINE_CLIENTS,
+        .hand_in(Job::Lines(Bulk::new(
+            service.socket(),
+            N_LINE_CLIENTS,
             n_texts,
-            priority: "normal".into(),
-            limit: LOAD_LIMIT,
-        }))
+        )))
         .await
 }
