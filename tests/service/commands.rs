@@ -584,12 +584,28 @@ fn check_tries_everything_and_publishes_nothing() {
 #[test]
 fn a_benchmark_is_run_and_written_down() {
     let program = Program::new("");
-    let said = program.run(&["benchmark", "added_latency", "--quick", "--out", "results"]);
+    let said = program.run(&[
+        "benchmark",
+        "added_latency",
+        "identical",
+        "--quick",
+        "--out",
+        "results",
+    ]);
     let out = said.well();
     assert!(!out.is_empty());
     let written: Value =
         serde_json::from_str(&program.read("results/benchmark.json")).expect("JSON");
-    assert!(written.is_object(), "{written}");
+    let rows = written["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2, "{written}");
+    for counts in rows
+        .iter()
+        .flat_map(|row| row["counts"].as_array())
+        .flatten()
+    {
+        assert_eq!(counts["agrees"], true, "{counts}");
+    }
+    assert!(program.read("results/index.html").contains("<svg"));
     assert_eq!(program.run(&["benchmark", "nonsense"]).code, 64);
 }
 
