@@ -266,3 +266,48 @@ fn ten_posts_beside_ten_thousand_need_at_most_twice_what_they_need_alone() {
         assert!(used >= 0.97 * allowed, "{used} of {allowed}");
     });
 }
+
+/// Texts of many lengths.
+fn long_and_short(n_texts: usize) -> impl Iterator<Item = String> {
+    (0..n_texts).map(|n| {
+        let n_words = 4 + (n * 7_919) % 61;
+        format!("Text {n}:{}", " words".repeat(n_words))
+    })
+}
+
+/// What the fake provider charges for a text, sent and received.
+fn tokens_of(text: &str) -> f64 {
+    (2 * text.len() + "[es] ".len()) as f64 / 4.0
+}
+
+#[test]
+fn of_the_tokens_that_a_minute_allows_nearly_all_are_used_and_no_answer_is_cut() {
+    world::run(1110, async |mut world: World| {
+        let limits = LaneLimits {
+            rpm: Some(600.0),
+            tpm: Some(60_000.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_secs(1), limits);
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        hand_in(&handles, long_and_short(8_000), "es").await;
+        pass(Duration::from_secs(300)).await;
+        let (packs, begun) = (provider.packs(), provider.begun());
+        let minute = Duration::from_secs(60);
+        let steady = begun[0] + minute..begun[0] + 5 * minute - Duration::from_secs(2);
+        let calls = packs.iter().zip(&begun);
+        let calls = calls.filter(|(_, begun)| steady.contains(begun));
+        let used: f64 = calls
+            .flat_map(|(pack, _)| &pack.items)
+            .map(|item| tokens_of(&item.text))
+            .sum();
+        let allowed = (steady.end - steady.start).as_secs_f64() * 1_000.0;
+        assert!(used >= 0.97 * allowed, "{:.2} %", used / allowed * 100.0);
+        for pack in &packs {
+            let needed: f64 = pack.items.iter().map(|item| item.text.len() as f64).sum();
+            let room = f64::from(pack.max_tokens.expect("limited"));
+            assert!(room >= needed / 4.0, "{room} for {needed} bytes");
+        }
+    });
+}

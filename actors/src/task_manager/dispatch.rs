@@ -513,10 +513,10 @@ impl TaskManagerActor {
             Subject::Task(live) => live.record.lifecycle.state() == State::Queued,
             Subject::Now { .. } => false,
         };
-        let first = self.state.queue.iter().take(SHOWN_WAITING);
+        let queue = &self.state.queue;
+        let first = queue.in_turn().take(SHOWN_WAITING);
         let spots: Vec<Spot> = first
-            .filter(|(.., work)| is_queued(work))
-            .map(|(spot, ..)| spot)
+            .filter(|spot| queue.get(*spot).is_some_and(is_queued))
             .collect();
         for spot in spots {
             let Some(work) = self.state.queue.get_mut(spot) else {

@@ -142,6 +142,14 @@ impl Flows {
         })
     }
 
+    /// All work, roughly in the order of its turns.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = usize> {
+        let waiting = self.waiting.iter();
+        let flows = waiting.filter_map(|&(_, number)| self.flows.get(number));
+        let lines = flows.flat_map(|flow| &flow.lines);
+        lines.flat_map(|line| line.places.values().copied())
+    }
+
     /// Forgets flows without work, who had the least first, when there are many.
     fn forget_some(&mut self) {
         while self.resting.len() >= RESTING

@@ -246,6 +246,12 @@ impl<T> Queue<T> {
         })
     }
 
+    /// The places of all work: the urgent first, then roughly in the order of its turns.
+    pub fn in_turn(&self) -> impl Iterator<Item = Spot> {
+        let classes = self.classes.iter();
+        classes.flat_map(|class| class.flows.in_turn().map(Spot))
+    }
+
     /// When nobody waits, nobody needs to be held against what others had.
     fn forget_what_is_empty(&mut self) {
         for class in &mut self.classes {

@@ -188,6 +188,22 @@ fn what_bears_little_company_stays_among_its_like() {
 }
 
 #[test]
+fn the_places_of_all_work_begin_with_the_urgent_and_the_old() {
+    let (mut queue, mut filler) = empty();
+    for (class, name) in [(Class::Normal, "normal"), (Class::High, "high")] {
+        filler.fill(&mut queue, &bucket(class, "f", "es"), 3, name);
+    }
+    let first = queue.next(|class| class == Class::Normal, |_| true);
+    queue.take(first.expect("one"));
+    filler.fill(&mut queue, &bucket(Class::Normal, "f", "es"), 1, "young");
+    let found: Vec<&str> = queue
+        .in_turn()
+        .filter_map(|spot| queue.get(spot).copied())
+        .collect();
+    assert_eq!(found, ["high", "high", "high", "normal", "normal", "young"]);
+}
+
+#[test]
 fn flows_and_pairs_that_come_and_go_leave_nothing_behind() {
     let (mut queue, mut filler) = empty();
     filler.fill(
