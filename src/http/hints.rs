@@ -2,7 +2,7 @@
 //!
 //! Forms: `Retry-After` (RFC 9110) as seconds, as a fraction and as a date; `retry-after-ms`;
 //! Go durations (`2m59.56s`); protobuf durations (`45.811974541s`); RFC 3339; unix seconds;
-//! and the texts of error messages (`try again in 1.98s`). A wait is rounded up to whole
+//! and the texts of error messages (`try again in 1.98s`, `resets at: 2026-11-21 12:05:00 UTC`). A wait is rounded up to whole
 //! milliseconds, at least one, at most 31 days; what is negative or no number is no hint.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,6 +26,14 @@ pub fn from_headers(response: &Response) -> Option<Duration> {
                 .and_then(|it| retry_after(it, now))
         })
         .or_else(|| spent_tokens(response))
+}
+
+/// The wait that a refusal asks for, in its headers or else in its message.
+pub fn asked_for(response: &Response, message: &str) -> Option<Duration> {
+    let now = || server_time(response.header("date"));
+    from_headers(response)
+        .or_else(|| in_text(message))
+        .or_else(|| reset_in_text(message, now()))
 }
 
 /// When a spent window of tokens is new again, as OpenAI and Groq tell.
@@ -75,6 +83,11 @@ pub fn unix_seconds(text: &str, server_now: SystemTime) -> Option<Duration> {
     bounded(at.duration_since(server_now).ok()?)
 }
 
+/// A point in time, as RFC 3339 or as unix seconds: servers of one kind write one or the other.
+pub fn point_in_time(text: &str, server_now: SystemTime) -> Option<Duration> {
+    rfc3339(text, server_now).or_else(|| unix_seconds(text, server_now))
+}
+
 /// A duration as Go and protobuf write it, like `2m59.56s`, `370ms`, `22s`, or bare seconds.
 pub fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
@@ -114,6 +127,17 @@ pub fn in_text(text: &str) -> Option<Duration> {
                 _ => duration(named),
             }
         })
+}
+
+/// The point in time that a message names as LiteLLM does: `resets at: 2026-11-21 12:05:00 UTC`.
+pub fn reset_in_text(text: &str, server_now: SystemTime) -> Option<Duration> {
+    let (_, rest) = text.split_once("resets at: ")?;
+    let mut words = rest.split_whitespace();
+    let (date, time) = (words.next()?, words.next()?);
+    let is_utc = words.next().is_some_and(|zone| zone.starts_with("UTC"));
+    is_utc
+        .then(|| rfc3339(&format!("{date}T{time}Z"), server_now))
+        .flatten()
 }
 
 const fn is_numeric(letter: char) -> bool {
@@ -224,6 +248,124 @@ mod tests {
         assert_eq!(unix_seconds("1795262700", now), ms(60_000));
         assert_eq!(unix_seconds("1705420800", now), None);
         assert_eq!(unix_seconds("soon", now), None);
+    }
+
+    #[test]
+    fn every_source_of_hints_is_read_in_its_own_form() {
+        let now = at("Sat, 21 Nov 2026 12:04:00 GMT");
+        type Form = fn(&str, SystemTime) -> Option<Duration>;
+        let relative: Form = |text, _| duration(text);
+        let whole: Form = |text, _| seconds(text);
+        for (source, form, text, wait) in [
+            ("RFC 9110 seconds", retry_after as Form, "2", ms(2_000)),
+            ("RFC 9110, a fraction", retry_after, "0.0004", ms(1)),
+            ("RFC 9110, ten minutes", retry_after, "600", ms(600_000)),
+            (
+                "RFC 9110 date",
+                retry_after,
+                "Sat, 21 Nov 2026 12:05:00 GMT",
+                ms(60_000),
+            ),
+            (
+                "RFC 9110 date of RFC 850",
+                retry_after,
+                "Saturday, 21-Nov-26 12:05:00 GMT",
+                ms(60_000),
+            ),
+            (
+                "OpenAI, Azure: retry-after-ms",
+                |text, _| millis(text),
+                "1500",
+                ms(1_500),
+            ),
+            ("Groq, OpenAI: reset", relative, "2m59.56s", ms(179_560)),
+            ("Groq, OpenAI: reset", relative, "7.66s", ms(7_660)),
+            ("Groq, OpenAI: reset", relative, "370ms", ms(370)),
+            ("Groq, OpenAI: reset", relative, "1h23m31s", ms(5_011_000)),
+            ("Groq, OpenAI: reset", relative, "6m0s", ms(360_000)),
+            ("Gemini: retryDelay", relative, "45.811974541s", ms(45_812)),
+            ("Gemini: retryDelay", relative, "0.01s", ms(10)),
+            (
+                "Anthropic: reset",
+                point_in_time,
+                "2026-11-21T12:05:00Z",
+                ms(60_000),
+            ),
+            ("X: reset", point_in_time, "1795262700", ms(60_000)),
+            (
+                "X: a reset that has been",
+                point_in_time,
+                "1705420800",
+                None,
+            ),
+            (
+                "Mastodon: reset",
+                point_in_time,
+                "2026-11-21T12:05:00.000000Z",
+                ms(60_000),
+            ),
+            (
+                "Mastodon: reset",
+                point_in_time,
+                "2026-11-21T12:04:00.000400Z",
+                ms(1),
+            ),
+            ("GoToSocial: reset", point_in_time, "1795262700", ms(60_000)),
+            ("Bluesky: reset", point_in_time, "1795262700", ms(60_000)),
+            ("Telegram: retry_after", whole, "35", ms(35_000)),
+            ("Discord: retry_after", whole, "64.57", ms(64_570)),
+            ("Discord: reset after", whole, "0.3001", ms(301)),
+            ("Discord: reset", point_in_time, "1795262640.5", ms(500)),
+            (
+                "LiteLLM: in the message",
+                reset_in_text,
+                "Limit resets at: 2026-11-21 12:05:00 UTC",
+                ms(60_000),
+            ),
+            (
+                "LiteLLM: another zone",
+                reset_in_text,
+                "Limit resets at: 2026-11-21 12:05:00 CET",
+                None,
+            ),
+            ("a year", retry_after, "31536000", Some(MAX_WAIT)),
+            ("a year", relative, "8760h", Some(MAX_WAIT)),
+            ("a year", point_in_time, "1826798700", Some(MAX_WAIT)),
+            (
+                "a year",
+                point_in_time,
+                "2027-11-21T12:05:00Z",
+                Some(MAX_WAIT),
+            ),
+            ("negative", retry_after, "-1", None),
+            ("negative", relative, "-7.66s", None),
+            ("negative", point_in_time, "-1795262700", None),
+            ("no number", retry_after, "NaN", None),
+            ("no number", whole, "inf", None),
+            ("no number", point_in_time, "tomorrow", None),
+        ] {
+            assert_eq!(form(text, now), wait, "{source}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_by_ninety_seconds_changes_no_wait() {
+        // The server's clock is early or late, and its absolute hints are so by as much.
+        for (date, until, reset) in [
+            (
+                "Sat, 21 Nov 2026 12:02:30 GMT",
+                "Sat, 21 Nov 2026 12:03:30 GMT",
+                "2026-11-21T12:03:30Z",
+            ),
+            (
+                "Sat, 21 Nov 2026 12:05:30 GMT",
+                "Sat, 21 Nov 2026 12:06:30 GMT",
+                "2026-11-21T12:06:30Z",
+            ),
+        ] {
+            assert_eq!(retry_after(until, at(date)), ms(60_000));
+            assert_eq!(point_in_time(reset, at(date)), ms(60_000));
+        }
     }
 
     #[test]

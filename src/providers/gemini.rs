@@ -1,18 +1,20 @@
 //! Google's Gemini Developer API, by `generateContent`.
 
 mod classify;
+mod quotas;
 mod request;
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::Usage;
+use babelfeed_actors::domain::{SeenLimit, Usage};
 use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 
 use self::request::Shape;
+use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
 use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
@@ -38,7 +40,7 @@ pub struct GeminiConfig {
     pub http: HttpConfig,
     /// How freely the model chooses its words; none leaves it to the server.
     pub temperature: Option<f64>,
-    /// The most tokens of an answer; none estimates them from the texts, with room to spare.
+    /// The most tokens of an answer, whatever a pack wants; none leaves it to the pack.
     pub max_tokens: Option<u32>,
 }
 
@@ -64,6 +66,9 @@ pub struct GeminiProvider {
     model: Arc<str>,
     /// What the model turned out to take.
     shape: Cell<Shape>,
+    /// Google sends none; a gateway before it does.
+    rates: RateHeaders,
+    noticed: Noticed,
 }
 
 impl GeminiProvider {
@@ -81,6 +86,8 @@ impl GeminiProvider {
             client: HttpClient::new(&config.http),
             model: model.into(),
             shape: Cell::new(Shape::default()),
+            rates: RateHeaders::new(None),
+            noticed: Noticed::default(),
             config,
         })
     }
@@ -112,6 +119,7 @@ impl GeminiProvider {
             let shape = self.shape.get();
             let body = request::body(&self.config, shape, pack, token);
             let response = self.send(body, deadline).await?;
+            self.noticed.add(self.rates.read(&response));
             if response.is_success() {
                 return serde_json::from_slice(&response.body).map_err(|_| {
                     let body = excerpt(&String::from_utf8_lossy(&response.body));
@@ -144,13 +152,16 @@ impl GeminiProvider {
     }
 
     fn error_of(&self, response: &Response, body: ErrorBody) -> ProviderError {
+        let now = hints::server_time(response.header("date"));
+        self.noticed.add(quotas::seen(&body, now));
+        self.noticed.add(limits::in_refusal(&body.message));
         let refusal = Refusal {
             status: response.status,
+            wait: hints::asked_for(response, &body.message),
             body,
-            wait: hints::from_headers(response),
             secret: self.config.api_key.as_ref(),
         };
-        classify::error_of(&refusal, hints::server_time(response.header("date")))
+        classify::error_of(&refusal, now)
     }
 
     fn answer(&self, gathered: Gathered) -> Result<Answer, ProviderError> {
@@ -176,6 +187,10 @@ impl Provider for GeminiProvider {
     ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
         Box::pin(self.call(pack, Deadline::after(timeout)))
     }
+
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        self.noticed.take()
+    }
 }
 
 /// An answer put together from its continuations.
@@ -192,10 +207,8 @@ impl Gathered {
     fn take(&mut self, generated: Generated) -> Result<Option<String>, ProviderError> {
         if let Some(tokens) = generated.usage_metadata {
             let usage = self.usage.get_or_insert_default();
-            usage.tokens_in += tokens.prompt_token_count.unwrap_or(0);
-            // Thoughts are billed like what is said.
-            usage.tokens_out += tokens.candidates_token_count.unwrap_or(0)
-                + tokens.thoughts_token_count.unwrap_or(0);
+            usage.tokens_in += tokens.sent();
+            usage.tokens_out += tokens.received();
         }
         self.model = generated.model_version.or(self.model.take());
         if let Some(reason) = generated.prompt_feedback.and_then(|it| it.block_reason) {
@@ -283,4 +296,22 @@ struct Tokens {
     prompt_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    total_token_count: Option<u64>,
+}
+
+impl Tokens {
+    /// What was sent, from the cache or not.
+    fn sent(&self) -> u64 {
+        let prompt = self.prompt_token_count.unwrap_or(0);
+        prompt.saturating_add(self.tool_use_prompt_token_count.unwrap_or(0))
+    }
+
+    /// What was said and thought, which costs the same; the total tells of thoughts that are not.
+    fn received(&self) -> u64 {
+        let said = self.candidates_token_count.unwrap_or(0);
+        let received = said.saturating_add(self.thoughts_token_count.unwrap_or(0));
+        let total = self.total_token_count.unwrap_or(0);
+        received.max(total.saturating_sub(self.sent()))
+    }
 }

@@ -1,15 +1,16 @@
 //! LibreTranslate, hosted by somebody or by oneself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::Language;
+use babelfeed_actors::domain::{KnownBy, Language, SeenLimit, Unit};
 use babelfeed_actors::ports::{Answer, Item, Pack, Provider, ProviderError, Translated};
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{self, Noticed};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
 use super::{BaseUrlError, Deadline, endpoint, hints, post, transient};
@@ -48,6 +49,9 @@ pub struct LibreTranslateProvider {
     url: Uri,
     /// The regional languages that the server did not know, so that the plain one is asked for.
     unknown: RefCell<HashSet<Language>>,
+    /// The most texts of a call so far: the server counts each text as a request.
+    largest: Cell<usize>,
+    noticed: Noticed,
 }
 
 impl LibreTranslateProvider {
@@ -60,6 +64,8 @@ impl LibreTranslateProvider {
             url: endpoint(&config.base_url, "/translate")?,
             client: HttpClient::new(&config.http),
             unknown: RefCell::default(),
+            largest: Cell::new(1),
+            noticed: Noticed::default(),
             config,
         })
     }
@@ -118,6 +124,7 @@ impl LibreTranslateProvider {
             api_key: self.config.api_key.as_ref().map(Secret::expose),
         };
         let body = serde_json::to_vec(&question).expect("strings alone always become JSON");
+        self.largest.set(self.largest.get().max(items.len()));
         let headers = [("content-type", "application/json")];
         let response = post(&self.client, &self.url, &headers, body, deadline).await?;
         if !response.is_success() {
@@ -144,11 +151,13 @@ impl LibreTranslateProvider {
 
     fn error_of(&self, response: &Response) -> ProviderError {
         let body = ErrorBody::parse(&response.body);
-        let wait = hints::from_headers(response).or_else(|| hints::in_text(&body.message));
+        if response.status == 429 {
+            self.noticed.add(seen(&body.message, self.largest.get()));
+        }
         error_of(&Refusal {
             status: response.status,
+            wait: hints::asked_for(response, &body.message),
             body,
-            wait,
             secret: self.config.api_key.as_ref(),
         })
     }
@@ -161,6 +170,10 @@ impl Provider for LibreTranslateProvider {
         timeout: Duration,
     ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
         Box::pin(self.call(pack, Deadline::after(timeout)))
+    }
+
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        self.noticed.take()
     }
 }
 
@@ -210,10 +223,33 @@ fn matched(items: &[Item], response: &Response) -> Result<Vec<Translated>, Provi
         .collect())
 }
 
+/// The limit that a refusal names, in calls as large as the largest so far, so that none exceeds it.
+fn seen(message: &str, largest: usize) -> Option<SeenLimit> {
+    let (most, per) = limits::slowdown(message)?;
+    Some(SeenLimit {
+        unit: Unit::Requests,
+        per: Some(per),
+        limit: Some((most / largest.max(1) as f64).floor().max(1.0)),
+        remaining: None,
+        resets_in: None,
+        known_by: KnownBy::Refusal,
+    })
+}
+
+/// The error that this answer is; whoever calls on in spite of refusals is banned for a while.
 fn error_of(refusal: &Refusal<'_>) -> ProviderError {
     let body = &refusal.body;
     let detail = refusal.detail();
+    let is_of_a_day = || limits::slowdown(&body.message).is_some_and(|(_, per)| per >= limits::DAY);
     match refusal.status {
+        403 if body.mentions(&["too many request"]) => ProviderError::QuotaExhausted {
+            wait: refusal.wait,
+            detail,
+        },
+        429 if is_of_a_day() => ProviderError::QuotaExhausted {
+            wait: refusal.wait,
+            detail,
+        },
         400 if body.mentions(&["is not supported", "not available as a target"]) => {
             ProviderError::Unsupported { detail }
         }
@@ -247,6 +283,8 @@ mod tests {
             ),
             (400, "Invalid request: missing q parameter", "Invalid"),
             (429, "Slowdown: 80 per 1 minute", "RateLimited"),
+            (429, "Slowdown: 1000 per 1 day", "QuotaExhausted"),
+            (403, "Too many request limits violations", "QuotaExhausted"),
             (500, "Cannot translate text", "Transient"),
         ] {
             let error = error_of(&Refusal {
@@ -257,6 +295,24 @@ mod tests {
             });
             assert!(format!("{error:?}").starts_with(expected), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_names_the_limit_in_texts_and_a_lane_counts_calls() {
+        for (message, largest, limit, per) in [
+            ("Slowdown: 80 per 1 minute", 1, 80.0, limits::MINUTE),
+            ("Slowdown: 80 per 1 minute", 10, 8.0, limits::MINUTE),
+            ("Slowdown: 80 per 1 minute", 100, 1.0, limits::MINUTE),
+            ("Slowdown: 1000 per 1 day", 3, 333.0, limits::DAY),
+        ] {
+            let seen = seen(message, largest).expect(message);
+            assert_eq!(
+                (seen.limit, seen.per),
+                (Some(limit), Some(per)),
+                "{message}"
+            );
+        }
+        assert_eq!(seen("Too many request limits violations", 1), None);
     }
 
     #[actix_rt::test]

@@ -5,6 +5,7 @@ pub mod apertium;
 pub mod deepl;
 pub mod gemini;
 pub mod libretranslate;
+mod limits;
 pub mod openai;
 pub mod prompt;
 mod refusal;

@@ -1,19 +1,23 @@
 //! Chat completions as OpenAI defined them, and as Groq, Ollama, llama.cpp, vLLM and others speak them.
 
 mod classify;
+mod house;
 mod request;
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::Usage;
+use babelfeed_actors::domain::{SeenLimit, Usage};
 use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use self::house::House;
 use self::request::Shape;
+use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
 use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
@@ -46,13 +50,15 @@ pub struct OpenAiConfig {
     pub api_key: Option<Secret>,
     /// How the client connects.
     pub http: HttpConfig,
-    /// How freely the model chooses its words; none leaves it to the server.
+    /// How freely the model chooses its words; none leaves it to the server. Reasoning models of
+    /// OpenAI, which refuse it, are not told.
     pub temperature: Option<f64>,
-    /// The most tokens of an answer; none estimates them from the texts, with room to spare.
+    /// The most tokens of an answer, whatever a pack wants; none leaves it to the pack.
     pub max_tokens: Option<u32>,
     /// How the model is held to the form of its answer.
     pub structure: Structure,
-    /// How long a reasoning model thinks, like `none` or `low`; none leaves it to the server.
+    /// How long a reasoning model thinks, like `none` or `low`; none keeps it short where the
+    /// address and the model's name tell how, and leaves it to the server elsewhere.
     pub reasoning_effort: Option<String>,
 }
 
@@ -81,6 +87,8 @@ pub struct OpenAiProvider {
     model: Arc<str>,
     /// What the server turned out to take.
     shape: Cell<Shape>,
+    rates: RateHeaders,
+    noticed: Noticed,
 }
 
 impl OpenAiProvider {
@@ -90,12 +98,16 @@ impl OpenAiProvider {
     /// When the base address is none.
     pub fn new(config: OpenAiConfig) -> Result<Self, BaseUrlError> {
         let key = config.api_key.as_ref().map_or("", Secret::expose);
+        let url = endpoint(&config.base_url, "/chat/completions")?;
+        let house = House::of(&url);
         Ok(Self {
-            url: endpoint(&config.base_url, "/chat/completions")?,
+            url,
             client: HttpClient::new(&config.http),
             authorization: format!("Bearer {key}"),
             model: config.model.as_str().into(),
-            shape: Cell::new(Shape::new(&config)),
+            shape: Cell::new(Shape::new(&config, house)),
+            rates: RateHeaders::new(house.requests_per()),
+            noticed: Noticed::default(),
             config,
         })
     }
@@ -107,20 +119,20 @@ impl OpenAiProvider {
             let body = request::body(&self.config, shape, pack);
             let response = self.send(body, deadline).await?;
             if response.is_success() {
-                return self.read(&response);
+                let answer = self.read(&response);
+                self.noticed.add(self.rates.read(&response));
+                return answer;
             }
             let error = ErrorBody::parse(&response.body);
+            self.noticed.add(self.rates.read(&response));
+            self.noticed.add(limits::in_refusal(&error.message));
             match shape.without_what_is_refused(response.status, &error) {
                 // Another call in flight may have learned as much already.
                 Some(plainer) if self.shape.get() == shape => self.shape.set(plainer),
                 Some(_) => {}
                 None => {
-                    let wait = hints::from_headers(&response);
-                    return Err(classify::error_of(self.refusal(
-                        response.status,
-                        error,
-                        wait,
-                    )));
+                    let refusal = self.refusal(&response, response.status, error);
+                    return Err(classify::error_of(refusal));
                 }
             }
         }
@@ -140,11 +152,11 @@ impl OpenAiProvider {
         .await
     }
 
-    fn refusal(&self, status: u16, body: ErrorBody, wait: Option<Duration>) -> Refusal<'_> {
+    fn refusal(&self, response: &Response, status: u16, body: ErrorBody) -> Refusal<'_> {
         Refusal {
             status,
+            wait: hints::asked_for(response, &body.message),
             body,
-            wait,
             secret: self.config.api_key.as_ref(),
         }
     }
@@ -154,6 +166,9 @@ impl OpenAiProvider {
             Ok(completion) => completion,
             Err(_) => return Err(self.error_inside(response)),
         };
+        if completion.x_groq.is_some() {
+            self.rates.assume(limits::DAY);
+        }
         let Some(choice) = completion.choices.into_iter().next() else {
             return Err(self.error_inside(response));
         };
@@ -187,8 +202,8 @@ impl OpenAiProvider {
             .parse()
             .ok()
             .filter(|code| (400..600).contains(code));
-        let wait = hints::from_headers(response);
-        classify::error_of(self.refusal(status.unwrap_or(500), error, wait))
+        self.noticed.add(limits::in_refusal(&error.message));
+        classify::error_of(self.refusal(response, status.unwrap_or(500), error))
     }
 }
 
@@ -200,6 +215,10 @@ impl Provider for OpenAiProvider {
     ) -> LocalBoxFuture<'a, Result<Answer, ProviderError>> {
         Box::pin(self.call(pack, Deadline::after(timeout)))
     }
+
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        self.noticed.take()
+    }
 }
 
 #[derive(Deserialize)]
@@ -207,6 +226,8 @@ struct Completion {
     choices: Vec<Choice>,
     model: Option<String>,
     usage: Option<Tokens>,
+    /// What only Groq adds, behind whatever address it stands.
+    x_groq: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -225,6 +246,7 @@ struct Message {
 struct Tokens {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
 }
 
 impl Choice {
@@ -257,10 +279,15 @@ impl Message {
 }
 
 impl From<Tokens> for Usage {
+    /// Cached tokens are part of what was sent. Thoughts are part of what was received, and where a
+    /// server counts them apart, only its total tells of them.
     fn from(tokens: Tokens) -> Self {
+        let tokens_in = tokens.prompt_tokens.unwrap_or(0);
+        let said = tokens.completion_tokens.unwrap_or(0);
+        let total = tokens.total_tokens.unwrap_or(0);
         Self {
-            tokens_in: tokens.prompt_tokens.unwrap_or(0),
-            tokens_out: tokens.completion_tokens.unwrap_or(0),
+            tokens_in,
+            tokens_out: said.max(total.saturating_sub(tokens_in)),
             cost_usd: 0.0,
         }
     }

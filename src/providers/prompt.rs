@@ -123,6 +123,13 @@ fn estimate(pack: &Pack) -> u32 {
     u32::try_from(n_bytes + 128).unwrap_or(u32::MAX)
 }
 
+/// The most tokens that an answer may take: what the pack wants, or an estimate, within `most`.
+pub fn most_tokens(pack: &Pack, most: Option<u32>) -> u32 {
+    let wanted = pack.max_tokens.or(most);
+    let wanted = wanted.unwrap_or_else(|| answer_tokens(pack));
+    most.map_or(wanted, |most| wanted.min(most)).max(1)
+}
+
 /// The texts of an answer; none if there is no list of items in it.
 ///
 /// Fences, thoughts and words around the JSON are passed over. Items are never matched by

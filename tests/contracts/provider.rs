@@ -3,6 +3,7 @@
 mod anthropic;
 mod deepl;
 mod kinds;
+mod limits;
 
 use std::time::{Duration, Instant};
 

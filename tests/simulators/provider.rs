@@ -1,5 +1,6 @@
 //! A provider that speaks six dialects over HTTP and can be as nasty as real ones are.
 
+pub mod account;
 mod anthropic;
 pub mod deepl;
 mod dialects;
@@ -19,6 +20,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use futures_util::stream;
 use serde_json::Value;
 
+use account::{Account, Admission, Counted};
 pub use dialects::Dialect;
 pub use faults::Fault;
 
@@ -37,6 +39,10 @@ struct State {
     standing: Option<Fault>,
     /// Fields that are refused in every call that has them.
     refused_fields: Vec<&'static str>,
+    /// The account that calls without a fault are counted against.
+    limits: Option<Account>,
+    /// What is added to the answers of language models.
+    additions: Value,
     calls: Vec<Received>,
     n_texts: usize,
     account: deepl::Account,
@@ -113,6 +119,28 @@ impl ProviderSimulator {
         self.state().refused_fields.push(field);
     }
 
+    /// Counts calls without a fault against this account from now on.
+    pub fn open(&self, account: Account) {
+        self.state().limits = Some(account);
+    }
+
+    /// Lets time pass at the account.
+    pub fn pass(&self, seconds: f64) {
+        let mut state = self.state();
+        state.limits.as_mut().expect("an account").pass(seconds);
+    }
+
+    /// What is left at the account.
+    pub fn left(&self, counted: Counted) -> f64 {
+        let state = self.state();
+        state.limits.as_ref().expect("an account").left(counted)
+    }
+
+    /// Adds fields to the answers of language models, or replaces what they have.
+    pub fn add(&self, additions: Value) {
+        self.state().additions = additions;
+    }
+
     /// How many translation calls arrived.
     pub fn n_calls(&self) -> usize {
         self.state().calls.len()
@@ -161,7 +189,7 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
         let account = &mut lock(&shared).account;
         return deepl::other_route(request.method(), route, request.headers(), &body, account);
     }
-    let Some(question) = dialect.question(&body) else {
+    let Some(mut question) = dialect.question(&body) else {
         return dialect.error(400, "the body is not understood", "invalid_request_error");
     };
     let fault = match receive(&request, &question, &shared) {
@@ -178,7 +206,29 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
     if let Some(objection) = objection {
         return objection;
     }
-    answer(dialect, question, fault, &shared).await
+    let mut headers = Vec::new();
+    if fault.is_none() {
+        match admit(&question, body.len(), &shared) {
+            Admission::Admitted(told) => headers = told,
+            Admission::Refused(refusal) => return refusal,
+        }
+    }
+    question.additions = lock(&shared).additions.clone();
+    let mut response = answer(dialect, question, fault, &shared).await;
+    account::add_headers(&mut response, headers);
+    response
+}
+
+/// Counts a call at the account: what it sends, and all that it asks for.
+fn admit(question: &dialects::Question, n_bytes: usize, shared: &Mutex<State>) -> Admission {
+    let asked_for = |name: &str| question.body[name].as_u64().unwrap_or(0);
+    let most = asked_for("max_completion_tokens").max(asked_for("max_tokens"));
+    let n_tokens = n_bytes / 4 + usize::try_from(most).expect("a count");
+    let mut state = lock(shared);
+    match &mut state.limits {
+        Some(account) => account.admit(question.items.len(), n_tokens),
+        None => Admission::Admitted(Vec::new()),
+    }
 }
 
 /// Counts the call and takes its fault, or names the field that is refused.

@@ -3,11 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use babelfeed_actors::ports::ProviderError;
-use chrono::{
-    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday,
-};
 use serde_json::Value;
 
+use super::quotas::{self, Quota, until_pacific_midnight};
 use crate::providers::hints;
 use crate::providers::refusal::Refusal;
 
@@ -36,16 +34,11 @@ fn limited(refusal: &Refusal<'_>, now: SystemTime) -> ProviderError {
     if body.mentions(&["prepayment"]) {
         return ProviderError::Billing { detail };
     }
-    let quotas: Vec<&Value> = violations(&body.details).collect();
-    let is_not_offered = |quota: &&Value| quota.get("quotaValue").is_some_and(|it| it == "0");
-    if quotas.iter().any(is_not_offered) {
+    let quotas: Vec<Quota> = quotas::violated(body).collect();
+    if quotas.iter().any(Quota::is_not_offered) {
         return ProviderError::Billing { detail };
     }
-    let is_of_a_day = |quota: &&Value| {
-        let id = quota.get("quotaId").and_then(Value::as_str);
-        id.is_some_and(|id| id.contains("PerDay"))
-    };
-    if quotas.iter().any(is_of_a_day) {
+    if quotas.iter().any(Quota::is_of_a_day) {
         return ProviderError::QuotaExhausted {
             wait: until_pacific_midnight(now),
             detail,
@@ -55,9 +48,7 @@ fn limited(refusal: &Refusal<'_>, now: SystemTime) -> ProviderError {
         return ProviderError::QuotaExhausted { wait: None, detail };
     }
     ProviderError::RateLimited {
-        wait: retry_info(&body.details)
-            .or(refusal.wait)
-            .or_else(|| hints::in_text(&body.message)),
+        wait: retry_info(&body.details).or(refusal.wait),
         detail,
     }
 }
@@ -68,46 +59,12 @@ fn has_reason(details: &[Value], reason: &str) -> bool {
         .any(|detail| detail.get("reason").is_some_and(|it| it == reason))
 }
 
-fn violations(details: &[Value]) -> impl Iterator<Item = &Value> {
-    details
-        .iter()
-        .filter_map(|detail| detail.get("violations").and_then(Value::as_array))
-        .flatten()
-}
-
 fn retry_info(details: &[Value]) -> Option<Duration> {
     details
         .iter()
         .find_map(|detail| detail.get("retryDelay"))
         .and_then(Value::as_str)
         .and_then(hints::duration)
-}
-
-/// How long it is until midnight in Los Angeles, when the quotas of a day begin anew.
-fn until_pacific_midnight(now: SystemTime) -> Option<Duration> {
-    let now = DateTime::<Utc>::from(now).naive_utc();
-    let local = now.checked_add_signed(pacific_offset(now))?;
-    let midnight = local
-        .date()
-        .checked_add_days(Days::new(1))?
-        .and_time(NaiveTime::MIN);
-    // Clocks change at two in the morning, so the offset of midnight may differ from now's.
-    let offset = pacific_offset(midnight.checked_sub_signed(pacific_offset(now))?);
-    let wait = midnight
-        .checked_sub_signed(offset)?
-        .signed_duration_since(now);
-    hints::seconds(&(wait.num_seconds() + 1).to_string())
-}
-
-/// What Los Angeles adds to universal time: summer time is in force from the second Sunday of
-/// March to the first of November, since the Energy Policy Act of 2005.
-fn pacific_offset(utc: NaiveDateTime) -> TimeDelta {
-    let sunday =
-        |month, week| NaiveDate::from_weekday_of_month_opt(utc.year(), month, Weekday::Sun, week);
-    let start = sunday(3, 2).and_then(|day| day.and_hms_opt(10, 0, 0));
-    let end = sunday(11, 1).and_then(|day| day.and_hms_opt(9, 0, 0));
-    let is_summer = start.is_some_and(|start| start <= utc) && end.is_some_and(|end| utc < end);
-    TimeDelta::hours(if is_summer { -7 } else { -8 })
 }
 
 #[cfg(test)]
@@ -215,24 +172,6 @@ mod tests {
             ),
         ] {
             assert_eq!(name(status, body), expected, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn midnight_in_los_angeles_knows_summer_time() {
-        for (now, hours) in [
-            ("Sat, 21 Nov 2026 07:00:00 GMT", 1),
-            ("Sat, 21 Nov 2026 08:00:00 GMT", 24),
-            ("Sat, 04 Jul 2026 06:00:00 GMT", 1),
-            // The night before the clocks go forward, and the day on which they did.
-            ("Sun, 08 Mar 2026 07:00:00 GMT", 1),
-            ("Sun, 08 Mar 2026 09:00:00 GMT", 22),
-            ("Sun, 08 Mar 2026 11:00:00 GMT", 20),
-            // The day on which they go back has 25 hours.
-            ("Sun, 01 Nov 2026 07:00:00 GMT", 25),
-        ] {
-            let wait = until_pacific_midnight(hints::server_time(Some(now)));
-            assert_eq!(wait, Some(Duration::from_secs(hours * 3_600 + 1)), "{now}");
         }
     }
 }

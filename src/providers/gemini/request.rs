@@ -15,21 +15,33 @@ const CATEGORIES: [&str; 4] = [
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 ];
 
-/// The room for thoughts of a model that cannot do without: they count as output.
+/// The room for thoughts of a model that cannot do without: they count as output, and Google
+/// limits what is sent alone.
 const THINKING_ROOM: u32 = 4_096;
 
 /// Which of the optional fields a model takes; it only ever becomes plainer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    is_thinking_off: bool,
+    thinking: Thinking,
     has_schema: bool,
     has_safety: bool,
+}
+
+/// How a model is told how long to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thinking {
+    /// Not at all.
+    Off,
+    /// Little, where it cannot do without.
+    Low,
+    /// As it likes, where it takes no word about it.
+    Free,
 }
 
 impl Default for Shape {
     fn default() -> Self {
         Self {
-            is_thinking_off: true,
+            thinking: Thinking::Off,
             has_schema: true,
             has_safety: true,
         }
@@ -46,9 +58,15 @@ impl Shape {
         if status != 400 {
             return None;
         }
-        let field = if error.mentions(&["thinking", "budget"]) {
-            &mut self.is_thinking_off
-        } else if error.mentions(&["schema"]) {
+        if error.mentions(&["thinking", "budget"]) {
+            self.thinking = match self.thinking {
+                Thinking::Off => Thinking::Low,
+                Thinking::Low => Thinking::Free,
+                Thinking::Free => return None,
+            };
+            return Some(self);
+        }
+        let field = if error.mentions(&["schema"]) {
             &mut self.has_schema
         } else if error.mentions(&["safety"]) {
             &mut self.has_safety
@@ -82,20 +100,15 @@ pub(super) fn body(
 }
 
 fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
-    let room = if shape.is_thinking_off {
-        0
-    } else {
-        THINKING_ROOM
+    let wanted = prompt::most_tokens(pack, config.max_tokens);
+    let room = match shape.thinking {
+        Thinking::Off => 0,
+        Thinking::Low | Thinking::Free => THINKING_ROOM,
     };
-    let estimate = || {
-        let answer = pack
-            .max_tokens
-            .unwrap_or_else(|| prompt::answer_tokens(pack));
-        answer.saturating_add(room)
-    };
+    let most = config.max_tokens.unwrap_or(u32::MAX);
     let mut generation = json!({
         "candidateCount": 1,
-        "maxOutputTokens": config.max_tokens.unwrap_or_else(estimate),
+        "maxOutputTokens": wanted.saturating_add(room).min(most),
         "responseMimeType": "application/json",
     });
     if let Some(temperature) = config.temperature {
@@ -104,8 +117,10 @@ fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
     if shape.has_schema {
         generation["responseJsonSchema"] = prompt::schema();
     }
-    if shape.is_thinking_off {
-        generation["thinkingConfig"] = json!({"thinkingBudget": 0});
+    match shape.thinking {
+        Thinking::Off => generation["thinkingConfig"] = json!({"thinkingBudget": 0}),
+        Thinking::Low => generation["thinkingConfig"] = json!({"thinkingLevel": "LOW"}),
+        Thinking::Free => {}
     }
     generation
 }
@@ -115,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_field_is_left_out_once() {
+    fn a_refused_field_is_left_out_step_by_step() {
         let error = |message: &str| ErrorBody {
             message: message.to_owned(),
             ..ErrorBody::default()
@@ -126,8 +141,11 @@ mod tests {
         let plainer = Shape::default()
             .without_what_is_refused(400, &thinking)
             .expect("plainer");
-        assert!(!plainer.is_thinking_off && plainer.has_schema);
-        assert_eq!(plainer.without_what_is_refused(400, &thinking), None);
+        assert!(plainer.thinking == Thinking::Low && plainer.has_schema);
+        let free = plainer
+            .without_what_is_refused(400, &thinking)
+            .expect("plainer");
+        assert_eq!(free.without_what_is_refused(400, &thinking), None);
         assert!(plainer.without_what_is_refused(400, &schema).is_some());
         assert_eq!(
             Shape::default().without_what_is_refused(503, &thinking),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::house::House;
 use super::{OpenAiConfig, Structure};
 use crate::providers::prompt::{self, Family};
 use crate::providers::wire::ErrorBody;
@@ -17,7 +18,18 @@ pub(super) struct Shape {
     structure: Structure,
     limit: Limit,
     has_temperature: bool,
-    has_effort: bool,
+    effort: Effort,
+    declines_thoughts: bool,
+}
+
+/// How the server is told how long to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// As the settings say.
+    Settings,
+    /// As its house and the model want it.
+    House(&'static str),
+    Absent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +40,18 @@ enum Limit {
 }
 
 impl Shape {
-    pub(super) fn new(config: &OpenAiConfig) -> Self {
+    pub(super) fn new(config: &OpenAiConfig, house: House) -> Self {
+        let model = config.model.as_str();
+        let effort = match config.reasoning_effort {
+            Some(_) => Effort::Settings,
+            None => house.effort(model).map_or(Effort::Absent, Effort::House),
+        };
         Self {
             structure: config.structure,
             limit: Limit::Completion,
-            has_temperature: config.temperature.is_some(),
-            has_effort: config.reasoning_effort.is_some(),
+            has_temperature: config.temperature.is_some() && house.takes_temperature(model),
+            effort,
+            declines_thoughts: house.shows_thoughts(model),
         }
     }
 
@@ -52,8 +70,12 @@ impl Shape {
         };
         if is_about(&["temperature"]) && self.has_temperature {
             self.has_temperature = false;
-        } else if is_about(&["reasoning_effort", "reasoning effort"]) && self.has_effort {
-            self.has_effort = false;
+        } else if is_about(&["include_reasoning"]) && self.declines_thoughts {
+            self.declines_thoughts = false;
+        } else if is_about(&["reasoning_effort", "reasoning effort"])
+            && self.effort != Effort::Absent
+        {
+            self.effort = Effort::Absent;
         } else if is_about(&["max_completion_tokens", "max_tokens"]) && self.limit != Limit::Absent
         {
             self.limit = match self.limit {
@@ -81,11 +103,7 @@ impl Shape {
 /// The JSON of a call.
 pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> {
     let question = prompt::question(pack);
-    let max_tokens = config
-        .max_tokens
-        .or(pack.max_tokens)
-        .unwrap_or_else(|| prompt::answer_tokens(pack));
-    let effort = config.reasoning_effort.as_deref();
+    let max_tokens = prompt::most_tokens(pack, config.max_tokens);
     let body = Body {
         model: &config.model,
         messages: [
@@ -102,7 +120,12 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
         max_completion_tokens: (shape.limit == Limit::Completion).then_some(max_tokens),
         max_tokens: (shape.limit == Limit::Legacy).then_some(max_tokens),
         temperature: config.temperature.filter(|_| shape.has_temperature),
-        reasoning_effort: effort.filter(|_| shape.has_effort),
+        reasoning_effort: match shape.effort {
+            Effort::Settings => config.reasoning_effort.as_deref(),
+            Effort::House(effort) => Some(effort),
+            Effort::Absent => None,
+        },
+        include_reasoning: shape.declines_thoughts.then_some(false),
         response_format: match shape.structure {
             Structure::Schema => Some(&SCHEMA_FORMAT),
             Structure::Object => Some(&OBJECT_FORMAT),
@@ -140,6 +163,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    include_reasoning: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<&'a RawValue>,
 }
 
@@ -152,6 +177,7 @@ struct Message<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use babelfeed_actors::domain::Pair;
 
     fn refusing(message: &str) -> ErrorBody {
         ErrorBody {
@@ -164,7 +190,7 @@ mod tests {
     fn a_refused_field_is_left_out_step_by_step() {
         let mut config = OpenAiConfig::new("http://h", "m");
         config.reasoning_effort = Some("none".to_owned());
-        let mut shape = Shape::new(&config);
+        let mut shape = Shape::new(&config, House::Unknown);
         for message in [
             "Unsupported value: 'temperature' does not support 0.2 with this model",
             "unknown field reasoning_effort",
@@ -181,9 +207,41 @@ mod tests {
         assert_eq!(shape.without_what_is_refused(400, &format), None);
     }
 
+    fn sent(house: House, model: &str) -> Value {
+        let config = OpenAiConfig::new("http://h", model);
+        let pack = Pack {
+            pair: Pair {
+                source: None,
+                target: "es".parse().expect("a tag"),
+            },
+            items: Vec::new(),
+            max_tokens: Some(77),
+            guide: None,
+        };
+        let body = body(&config, Shape::new(&config, house), &pack);
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    #[test]
+    fn each_house_is_told_how_to_think_and_no_other() {
+        let openai = sent(House::OpenAi, "gpt-5.4");
+        assert_eq!(openai["reasoning_effort"], "low");
+        assert_eq!(openai["temperature"], Value::Null);
+        assert_eq!(openai["max_completion_tokens"], 77);
+        let groq = sent(House::Groq, "openai/gpt-oss-20b");
+        assert_eq!(groq["reasoning_effort"], "low");
+        assert_eq!(groq["include_reasoning"], false);
+        let ollama = sent(House::Ollama, "qwen3");
+        assert_eq!(ollama["reasoning_effort"], "none");
+        let unknown = sent(House::Unknown, "gpt-5.4");
+        assert_eq!(unknown["temperature"], 0.2);
+        assert_eq!(unknown.get("reasoning_effort"), None);
+        assert_eq!(unknown.get("include_reasoning"), None);
+    }
+
     #[test]
     fn what_is_not_about_the_form_changes_nothing() {
-        let shape = Shape::new(&OpenAiConfig::new("http://h", "m"));
+        let shape = Shape::new(&OpenAiConfig::new("http://h", "m"), House::Unknown);
         let about_format = refusing("response_format is not supported");
         assert_eq!(shape.without_what_is_refused(500, &about_format), None);
         assert_eq!(

@@ -56,6 +56,7 @@ pub fn question(body: &[u8]) -> Option<Question> {
             .map(|(place, text)| Some((place.to_string(), text.as_str()?.to_owned())))
             .collect::<Option<_>>()?,
         body,
+        additions: Value::Null,
     })
 }
 

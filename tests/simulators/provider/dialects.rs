@@ -26,6 +26,8 @@ pub struct Question {
     pub target: String,
     /// Ids and texts; where the dialect has no ids, their places.
     pub items: Vec<(String, String)>,
+    /// What the answer of a language model has beside, or instead.
+    pub additions: Value,
 }
 
 impl Dialect {
@@ -91,6 +93,7 @@ impl Dialect {
                         .map(|(place, text)| Some((place.to_string(), text.as_str()?.to_owned())))
                         .collect::<Option<_>>()?,
                     body,
+                    additions: Value::Null,
                 })
             }
             Self::Apertium => apertium_question(body),
@@ -196,6 +199,7 @@ pub fn model_question(content: &str, body: Value) -> Option<Question> {
             .map(|item| Some((field(item, "id")?, field(item, "text")?)))
             .collect::<Option<_>>()?,
         body,
+        additions: Value::Null,
     })
 }
 
@@ -213,6 +217,7 @@ fn apertium_question(body: &[u8]) -> Option<Question> {
             .cloned()
             .map(|(name, value)| (name, Value::from(value)))
             .collect(),
+        additions: Value::Null,
     })
 }
 
@@ -265,6 +270,14 @@ pub fn model_text(items: &[(String, String)], fault: Option<&Fault>) -> String {
     }
 }
 
+/// A success with what the server adds to it.
+fn with_additions(question: &Question, mut answer: Value) -> HttpResponse {
+    for (name, value) in question.additions.as_object().into_iter().flatten() {
+        answer[name] = value.clone();
+    }
+    HttpResponse::Ok().json(answer)
+}
+
 fn openai_answer(
     question: &Question,
     items: &[(String, String)],
@@ -275,12 +288,15 @@ fn openai_answer(
         Some(Fault::Refused) => ("stop", Some("I cannot help with that."), None),
         _ => ("stop", None, Some(model_text(items, fault))),
     };
-    HttpResponse::Ok().json(json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "model": question.body["model"],
-        "choices": [{"index": 0, "finish_reason": finish, "message":
-            {"role": "assistant", "content": content, "refusal": refusal}}],
-        "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29},
-    }))
+    with_additions(
+        question,
+        json!({
+            "id": "chatcmpl-1", "object": "chat.completion", "model": question.body["model"],
+            "choices": [{"index": 0, "finish_reason": finish, "message":
+                {"role": "assistant", "content": content, "refusal": refusal}}],
+            "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29},
+        }),
+    )
 }
 
 fn gemini_answer(
@@ -305,12 +321,15 @@ fn gemini_answer(
         (Some(Fault::Refused), _) => json!({"finishReason": "SAFETY", "index": 0}),
         _ => gemini_candidate(&text, "STOP"),
     };
-    HttpResponse::Ok().json(json!({
-        "candidates": [candidate],
-        "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 11,
-            "thoughtsTokenCount": 829, "totalTokenCount": 848},
-        "modelVersion": "gemini-simulated-001",
-    }))
+    with_additions(
+        question,
+        json!({
+            "candidates": [candidate],
+            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 11,
+                "thoughtsTokenCount": 829, "totalTokenCount": 848},
+            "modelVersion": "gemini-simulated-001",
+        }),
+    )
 }
 
 fn gemini_candidate(text: &str, finish: &str) -> Value {
