@@ -147,10 +147,15 @@ impl AnthropicProvider {
     fn error_of(&self, response: &Response, status: u16, body: ErrorBody) -> ProviderError {
         let now = hints::server_time(response.header("date"));
         let spent = || limits::until_spent_are_free(|name| response.header(name), now);
+        // A gateway names in its message what Anthropic names in headers.
+        let said = crate::providers::limits::in_refusal(&body.message);
+        if !said.is_empty() {
+            *self.seen.borrow_mut() = said;
+        }
         classify::error_of(&Refusal {
             status,
+            wait: hints::asked_for(response, &body.message).or_else(spent),
             body,
-            wait: hints::from_headers(response).or_else(spent),
             secret: self.config.api_key.as_ref(),
         })
     }
