@@ -24,7 +24,7 @@ use super::simulator::{self, TRANSLATE_PATH};
 use super::statistics::{Quantiles, Times, quantile};
 
 pub(super) use self::accounted::AccountedOutcome;
-pub(super) use self::questions::{Pick, Questions, QuestionsOutcome};
+pub(super) use self::questions::{Pick, Questions, QuestionsOutcome, trace};
 
 /// The most lines that one call carries.
 const LINES_A_CALL: u64 = 1_000;

@@ -78,6 +78,14 @@ impl Row {
         self.counts.push(Agreement::new(about, counts));
     }
 
+    /// Adds the counts of a part of this benchmark, under its name.
+    pub(super) fn count_apart(&mut self, part: &str, counted: Row) {
+        for mut agreement in counted.counts {
+            agreement.about = format!("{part}: {}", agreement.about);
+            self.counts.push(agreement);
+        }
+    }
+
     /// Returns whether it ran to its end and its counts agree.
     pub(super) fn agrees(&self) -> bool {
         self.error.is_none() && self.counts.iter().all(|counts| counts.agrees)
@@ -233,7 +241,7 @@ pub(super) fn row_lines(row: &Row) -> String {
         let target = figure.target.map(|target| target.to_string());
         let verdict = figure.verdict.map(|verdict| verdict.to_string());
         let line = format!(
-            "  {:<46} {:>12} {:<9} {:<14} {}",
+            "  {:<66} {:>10} {:<8} {:<10} {}",
             figure.name,
             number(figure.value),
             figure.unit,

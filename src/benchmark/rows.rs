@@ -3,6 +3,7 @@
 mod added_latency;
 mod bot;
 mod bulk;
+mod cache;
 mod fairness;
 mod identical;
 mod memory;
@@ -42,7 +43,7 @@ struct Kind {
 }
 
 /// The benchmarks, in the order in which they run.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind {
         name: "submits",
         about: "durable submits through the socket, one text a call",
@@ -118,6 +119,11 @@ const KINDS: [Kind; 15] = [
         about: "the figures that a bot of this kind is expected to show, beside ours",
         seconds: [90, 40],
     },
+    Kind {
+        name: "cache",
+        about: "a Zipf trace at 10,000 entries, beside a plain LRU and the best possible",
+        seconds: [60, 15],
+    },
 ];
 
 /// How much each benchmark does.
@@ -151,6 +157,8 @@ pub(super) struct Sizes {
     pub(super) bot_call: Duration,
     /// Rounds of posts beside other work.
     pub(super) n_rounds: u64,
+    /// Texts of the trace for the cache.
+    pub(super) n_trace: u64,
 }
 
 impl Sizes {
@@ -170,6 +178,7 @@ impl Sizes {
         sync_call: Duration::from_millis(1_200),
         bot_call: Duration::from_millis(100),
         n_rounds: 10,
+        n_trace: 1_000_000,
     };
 
     /// A first look.
@@ -188,6 +197,7 @@ impl Sizes {
         sync_call: Duration::from_millis(300),
         bot_call: Duration::from_millis(50),
         n_rounds: 4,
+        n_trace: 100_000,
     };
 }
 
@@ -246,7 +256,8 @@ impl Bench {
             "tail" => tail::tail(self, &mut row).await,
             "outage" => outage::outage(self, &mut row).await,
             "sync" => sync::sync(self, &mut row).await,
-            _ => bot::bot(self, &mut row).await,
+            "bot" => bot::bot(self, &mut row).await,
+            _ => cache::cache(self, &mut row).await,
         };
         if let Err(error) = outcome {
             row.error = Some(format!("{error:#}"));

@@ -287,14 +287,14 @@ impl Service {
         Ok(())
     }
 
-    /// Has texts translated into Spanish beforehand.
+    /// Has texts translated into Spanish beforehand, and does not wait for them.
     pub(super) async fn warm(&self, texts: &[String]) -> anyhow::Result<()> {
         let body = serde_json::json!({"texts": texts, "target": "es", "source": "en"});
         let body = body.to_string();
         let request = client::post("/v1/cache/warm", "application/json", body.as_bytes());
         let (status, answer) = self.exchange(&request).await?;
         anyhow::ensure!(
-            status == 200,
+            status == 202,
             "/v1/cache/warm answered {status}: {}",
             String::from_utf8_lossy(&answer)
         );

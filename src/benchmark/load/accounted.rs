@@ -41,10 +41,12 @@ pub(crate) struct AccountedOutcome {
 
 /// Hands in texts, waits until all are final, and reads all of them back.
 pub(super) async fn account(bulk: Bulk) -> anyhow::Result<AccountedOutcome> {
-    let mut connection = client::connect_unix(&bulk.socket).await?;
+    let socket = bulk.socket.clone();
     let target = bulk.targets.first().cloned().unwrap_or_default();
     let tasks = HashMap::with_capacity(bulk.n_texts as usize);
     let (handed_in, mut tasks) = hand_in_and_keep(bulk, line_calls, Some(tasks)).await?;
+    // Only now, because a connection that says nothing for long is closed.
+    let mut connection = client::connect_unix(&socket).await?;
     let ended = finish(&mut connection).await?;
     let mut outcome = AccountedOutcome {
         taken: ended.saturating_sub(handed_in.began),

@@ -178,6 +178,11 @@ impl QuestionsOutcome {
     }
 }
 
+/// Returns the texts that so many questions for one text each pick.
+pub(crate) fn trace(pick: Pick, n: u64) -> Vec<u64> {
+    Picker::new(pick).take(n)
+}
+
 /// Draws the numbers of texts.
 enum Picker {
     Fresh(u64),

@@ -8,8 +8,8 @@ use super::super::corpus;
 use super::super::load::{Bulk, Job, Pick, Questions, QuestionsOutcome};
 use super::super::report::{Row, Target};
 use super::super::service::{Service, Setup};
-use super::super::simulator::Plan;
-use super::{Bench, PATIENCE, count_calls, finish_within, percent, rate};
+use super::super::simulator::{Counts, Plan};
+use super::{Bench, PATIENCE, count_calls, finish_within, percent, rate, until_counted};
 
 /// The texts that are asked for, each as often as its rank says, and how many are warmed.
 const N_TEXTS: u64 = 2_000;
@@ -118,6 +118,8 @@ async fn cold_and_warm(bench: &Bench) -> anyhow::Result<Warmth> {
     let stage = bench.stage(&plan, &Setup::shipped()).await?;
     let texts: Vec<String> = (0..N_WARMED).map(corpus::text).collect();
     stage.service.warm(&texts).await?;
+    let is_warm = |counts: &Counts| counts.texts >= N_WARMED && counts.in_flight == 0;
+    until_counted(&stage.provider, PATIENCE, is_warm).await?;
     let warmed = zipf(bench, &stage.service, N_MEASURED, 1).await?;
     zipf(bench, &stage.service, N_BETWEEN, 2).await?;
     let later = zipf(bench, &stage.service, N_MEASURED, 3).await?;

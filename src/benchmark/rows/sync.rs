@@ -55,8 +55,8 @@ pub(super) async fn sync(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         Target::AtLeast(10.0),
     );
     row.figure("expected of a plain asynchronous bot", PLAIN_BOT, "times");
-    for run in [one, ten, packed] {
-        row.counts.extend(run.counted.counts);
+    for (name, run) in [("one", one), ("ten", ten), ("packed", packed)] {
+        row.count_apart(name, run.counted);
     }
     Ok(())
 }

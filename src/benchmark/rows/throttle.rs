@@ -115,8 +115,5 @@ fn write(row: &mut Row, name: &str, hint: Hint, counts: Counts, counted: Row) {
         counts.throttled as f64,
         "calls",
     );
-    for mut agreement in counted.counts {
-        agreement.about = format!("{name}: {}", agreement.about);
-        row.counts.push(agreement);
-    }
+    row.count_apart(name, counted);
 }
