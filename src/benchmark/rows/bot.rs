@@ -13,7 +13,7 @@ use super::{Bench, PATIENCE, count_calls, finish_within, percent, rate, until_co
 
 /// The texts that are asked for, each as often as its rank says, and how many are warmed.
 const N_TEXTS: u64 = 2_000;
-const N_WARMED: u64 = 200;
+const N_WARMED: u64 = 300;
 
 /// How many questions each measurement has, and how many stand between the first and the last.
 const N_MEASURED: u64 = 500;
