@@ -1,7 +1,7 @@
 //! Keeps translations known and calls in flight, so that nothing is asked twice.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture,
     Supervised, WrapFuture,
 };
+use foldhash::fast::RandomState;
+use foldhash::{HashMap, HashMapExt, HashSet};
 use futures_util::FutureExt;
 use log::warn;
 use moka::notification::RemovalCause;
@@ -51,7 +53,7 @@ pub struct CacheActor {
     memory: Rc<dyn TranslationMemory>,
     record: Recipient<Record>,
     config: Config,
-    known: Cache<KnownKey, Entry>,
+    known: Cache<KnownKey, Entry, RandomState>,
     evicted: Arc<Mutex<Vec<KnownKey>>>,
     flights: HashMap<KnownKey, VecDeque<Waiter>>,
     unsaved: Rc<RefCell<Unsaved>>,
@@ -185,7 +187,10 @@ impl CacheActor {
 }
 
 /// A cache bounded by entries and bytes: each entry weighs the larger of its two shares.
-fn build(config: Config, evicted: &Arc<Mutex<Vec<KnownKey>>>) -> Cache<KnownKey, Entry> {
+fn build(
+    config: Config,
+    evicted: &Arc<Mutex<Vec<KnownKey>>>,
+) -> Cache<KnownKey, Entry, RandomState> {
     const WHOLE: f64 = 1_000_000_000.0;
     let (entries, bytes) = (
         config.max_entries.max(1) as f64,
@@ -207,7 +212,7 @@ fn build(config: Config, evicted: &Arc<Mutex<Vec<KnownKey>>>) -> Cache<KnownKey,
                 evicted.push(*key);
             }
         })
-        .build()
+        .build_with_hasher(RandomState::default())
 }
 
 impl Actor for CacheActor {

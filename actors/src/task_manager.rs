@@ -12,7 +12,7 @@ mod stopping;
 mod window;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
 };
+use foldhash::{HashMap, HashSet};
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
@@ -176,6 +177,7 @@ struct State {
     /// When the next timer rings.
     rings_at: Option<Moment>,
     is_flush_due: bool,
+    is_dispatch_due: bool,
     /// Who waits for a task's change to be durable.
     waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,
     stoppers: Vec<oneshot::Sender<()>>,

@@ -1,12 +1,12 @@
 //! Makes calls to providers, and checks what comes back text by text.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use foldhash::HashMap;
 use futures_util::FutureExt;
 use log::{debug, error};
 

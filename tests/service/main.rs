@@ -12,6 +12,7 @@ mod litellm;
 mod outlets;
 mod patient;
 mod providers;
+mod reload;
 mod settings;
 mod stopping;
 mod storm;

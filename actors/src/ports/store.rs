@@ -192,8 +192,10 @@ pub trait TaskStore {
     ///
     /// # Errors
     /// When no change was made.
-    fn record(&self, changes: Vec<TaskChange>)
-    -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>>;
+    fn record(
+        &self,
+        changes: Arc<[TaskChange]>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>>;
 
     /// Changes publications, all in one commit, and says which changes were a ghost's.
     ///

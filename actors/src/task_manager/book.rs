@@ -1,8 +1,9 @@
 //! What outlives a fall of the task manager: what is in flight, and what is to be written.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use foldhash::{HashMap, HashSet};
 
 use super::plan::Planned;
 use super::work::{NowCall, Work};

@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
+use super::TaskManagerActor;
 use super::book::{After, Outgoing, planned};
 use super::plan::Planned;
 use super::work::{Subject, Work};
-use super::{Intake, TaskManagerActor};
 use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
 use crate::logic::lifecycle::{Lifecycle, Step};
@@ -63,6 +63,19 @@ impl TaskManagerActor {
         }
     }
 
+    /// The change that ends a task, still held by whom it is held.
+    pub(super) fn last_change(record: TaskRecord, publications: Vec<Planned>) -> TaskChange {
+        TaskChange {
+            id: record.task.id,
+            held: record.token,
+            token: record.token,
+            deaths: record.deaths,
+            lifecycle: record.lifecycle,
+            ended: record.ended,
+            publications,
+        }
+    }
+
     /// Puts a change into the outbox.
     pub(super) fn push(&self, change: TaskChange, after: After) {
         let outgoing = Outgoing { change, after };
@@ -78,9 +91,7 @@ impl TaskManagerActor {
         }
         info!(task:% = record.task.id, cause:% = failure; "given up");
         record.ended = Some(Ended::Failed(failure));
-        let held = record.token;
-        let change = self.change(&mut record, held, Vec::new());
-        self.push(change, After::Ended);
+        self.push(Self::last_change(record, Vec::new()), After::Ended);
     }
 
     /// Lets what has gathered be written after the mail that is waiting now.
@@ -194,12 +205,16 @@ fn tell_of(events: &Events, id: TaskId, lifecycle: &Lifecycle) {
 }
 
 /// Writes a batch down, however often it takes.
-async fn write(store: &dyn TaskStore, changes: &[TaskChange], stuck: impl Fn(bool)) -> Vec<Kept> {
+async fn write(
+    store: &dyn TaskStore,
+    changes: &Arc<[TaskChange]>,
+    stuck: impl Fn(bool),
+) -> Vec<Kept> {
     let mut is_stuck = false;
     loop {
         let recording = async {
             failpoints::hit("task_manager.call");
-            store.record(changes.to_vec()).await
+            store.record(Arc::clone(changes)).await
         };
         let recorded = AssertUnwindSafe(recording).catch_unwind().await;
         match recorded.unwrap_or_else(|_| Err(panicked())) {
@@ -242,12 +257,17 @@ impl Handler<Flush> for TaskManagerActor {
             self.tell_stoppers();
             return;
         }
-        let (mut changes, mut afters, mut waiters) = (Vec::new(), Vec::new(), Vec::new());
+        let mut changes = Vec::with_capacity(batch.len());
+        let mut afters = Vec::with_capacity(batch.len());
+        let mut waiters = Vec::new();
         for Outgoing { change, after } in batch {
-            waiters.extend(self.state.waiters.remove(&change.id).into_iter().flatten());
+            if !self.state.waiters.is_empty() {
+                waiters.extend(self.state.waiters.remove(&change.id).into_iter().flatten());
+            }
             afters.push((change.id, after));
             changes.push(change);
         }
+        let changes: Arc<[TaskChange]> = changes.into();
         let (store, own, book) = (Rc::clone(&self.store), self.own.clone(), self.book.clone());
         let (clock, events) = (Arc::clone(&self.clock), self.peers.events.clone());
         actix_rt::spawn(async move {
@@ -290,9 +310,7 @@ impl Handler<Recorded> for TaskManagerActor {
         }
         self.hand_over();
         self.refill();
-        if self.intake != Intake::Stopping {
-            self.dispatch(context);
-        }
+        self.dispatch_soon(context);
         self.flush_soon(context);
     }
 }

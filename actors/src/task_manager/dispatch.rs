@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix::{Context, Handler};
+use actix::{AsyncContext, Context, Handler};
 use log::error;
 
 use super::book::Flight;
@@ -80,6 +80,11 @@ struct NotYet {
     until: Option<Moment>,
 }
 
+/// Time to use what has become free.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Dispatch;
+
 /// A call has ended.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -94,6 +99,15 @@ pub(super) struct Ended {
 }
 
 impl TaskManagerActor {
+    /// Lets permits be asked for after the mail that is waiting now, so that calls which end
+    /// together are followed by one request for as many permits.
+    pub(super) fn dispatch_soon(&mut self, context: &mut Context<Self>) {
+        if !self.state.is_dispatch_due {
+            self.state.is_dispatch_due = true;
+            context.notify(Dispatch);
+        }
+    }
+
     /// Asks for the permits that the work in the queue can use now.
     pub(super) fn dispatch(&mut self, _: &mut Context<Self>) {
         if self.intake == Intake::Stopping || self.book.lock().outbox.is_stuck {
@@ -536,6 +550,15 @@ const fn fits(class: Class, urgency: Urgency) -> bool {
     match urgency {
         Urgency::Urgent => class.is_urgent(),
         Urgency::Bulk => true,
+    }
+}
+
+impl Handler<Dispatch> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Dispatch, context: &mut Context<Self>) {
+        self.state.is_dispatch_due = false;
+        self.dispatch(context);
     }
 }
 

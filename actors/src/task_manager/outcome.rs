@@ -200,9 +200,7 @@ impl TaskManagerActor {
         let accepted = record.task.request.accepted_at;
         self.record(&self.system, "task", at.since(accepted));
         record.ended = Some(ports::Ended::Completed(finished));
-        let held = record.token;
-        let change = self.change(&mut record, held, publications);
-        self.push(change, After::Ended);
+        self.push(Self::last_change(record, publications), After::Ended);
     }
 
     /// A text ends without a translation.

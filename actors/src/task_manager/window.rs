@@ -5,7 +5,9 @@
 //! A task before the cursor gets a place as long as the window is not twice full; then the
 //! cursor goes back to it, and what is behind it in memory will be read a second time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::HashMap;
 
 use crate::domain::{Bucket, Position};
 
@@ -27,7 +29,7 @@ pub(super) struct Windows {
 impl Default for Windows {
     fn default() -> Self {
         Self {
-            buckets: HashMap::new(),
+            buckets: HashMap::default(),
             in_memory: IN_MEMORY,
         }
     }

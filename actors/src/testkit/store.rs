@@ -157,10 +157,10 @@ impl TaskStore for MemoryStore {
 
     fn record(
         &self,
-        changes: Vec<TaskChange>,
+        changes: Arc<[TaskChange]>,
     ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
         self.write(move |committed| {
-            let changes = changes.into_iter();
+            let changes = changes.iter().cloned();
             changes.map(|change| committed.record(change)).collect()
         })
     }

@@ -189,7 +189,7 @@ impl TaskStore for SqliteStore {
 
     fn record(
         &self,
-        changes: Vec<TaskChange>,
+        changes: Arc<[TaskChange]>,
     ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
         self.write(changes, Write::Record)
     }

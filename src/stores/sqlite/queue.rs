@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use babelfeed_actors::domain::Timestamp;
@@ -53,7 +53,7 @@ pub(super) enum Write {
     /// Requests, posts that count as seen, a cursor.
     Admit(Ask<Admission, Vec<Admitted>>),
     /// Changes of tasks.
-    Record(Ask<Vec<TaskChange>, Vec<Kept>>),
+    Record(Ask<Arc<[TaskChange]>, Vec<Kept>>),
     /// Changes of publications.
     Publish(Ask<Vec<PublicationChange>, Vec<Kept>>),
     /// Known translations to keep and to forget.

@@ -204,7 +204,7 @@ impl<'c> Writer<'c> {
             match write {
                 Write::Admit(ask) => ask.outcome = Some(self.tables.admit(&ask.what)?),
                 Write::Record(ask) => {
-                    for change in &ask.what {
+                    for change in ask.what.iter() {
                         if !plan.steps[next].is_absorbed {
                             let held = plan.steps[next].held;
                             let outcome = self.tables.record(change, held)?;
@@ -309,7 +309,7 @@ impl Plan {
         let changes: Vec<&TaskChange> = group
             .iter()
             .filter_map(|write| match write {
-                Write::Record(ask) => Some(&ask.what),
+                Write::Record(ask) => Some(ask.what.iter()),
                 _ => None,
             })
             .flatten()

@@ -200,9 +200,9 @@ pub(super) async fn a_claim_and_its_end_can_be_written_without_waiting_between<K
     late.held = end.token;
 
     let writes = [
-        store.record(vec![claim]),
-        store.record(vec![end, ghost]),
-        store.record(vec![late]),
+        store.record(Arc::new([claim])),
+        store.record(Arc::new([end, ghost])),
+        store.record(Arc::new([late])),
     ];
 
     let [claimed, ended, late] = writes;

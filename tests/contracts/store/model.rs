@@ -1,6 +1,7 @@
 //! Random lives of tasks, put to a store and to the plainest model of one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use babelfeed_actors::domain::{FailureKind, IdMint, RequestId, State, TaskId};
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
@@ -121,7 +122,7 @@ async fn settle<K: Kind>(
     let (changes, expected): (Vec<TaskChange>, Vec<Kept>) = pending.drain(..).unzip();
     let writes: Vec<_> = changes
         .into_iter()
-        .map(|change| kind.store().record(vec![change]))
+        .map(|change| kind.store().record(Arc::new([change])))
         .collect();
     let mut kept = Vec::new();
     for write in writes {

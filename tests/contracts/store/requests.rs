@@ -111,7 +111,7 @@ pub(super) fn change(record: &TaskRecord, token: Token, steps: &[Step]) -> TaskC
 }
 
 pub(super) async fn record(store: &impl TaskStore, change: TaskChange) -> Kept {
-    store.record(vec![change]).await.expect("a write")[0]
+    store.record(Arc::new([change])).await.expect("a write")[0]
 }
 
 /// Makes the steps with a task and expects them to be kept.

@@ -4,6 +4,7 @@ use babelfeed::stores::{SqliteConfig, SqliteStore};
 use babelfeed_actors::domain::IdMint;
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{Admission, StoreError, TaskStore as _};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::requests::{admit, at, queued_task, request, step};
@@ -186,7 +187,7 @@ async fn fill(store: &SqliteStore) -> Result<(), StoreError> {
     let record = super::requests::task(store, task).await;
     let steps = [Step::Pass, Step::Complete];
     let change = super::requests::change(&record, store.token(), &steps);
-    store.record(vec![change]).await.map(drop)
+    store.record(Arc::new([change])).await.map(drop)
 }
 
 /// Takes a request of so many targets in.

@@ -1,0 +1,153 @@
+//! What a service keeps and refuses while its settings change under it.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Program, UNCHECKED, until};
+use crate::patient::Patient;
+
+const OUTLET: &str =
+    "[[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n";
+
+/// Settings that differ from each other by the size of their packs.
+fn settings(patient: &Patient, pack: usize) -> String {
+    format!(
+        "[batching]\nmax_batch_size = {pack}\n{UNCHECKED}{}{OUTLET}",
+        patient.settings()
+    )
+}
+
+fn body(text: &str) -> Value {
+    json!({"text": text, "targets": ["es"], "publish": true})
+}
+
+/// Waits until the program says that it has taken its settings anew.
+fn wait_for_rebuild(program: &Program, n_before: usize) {
+    until("the system is built anew", || {
+        (program.n_logged(" ready ") > n_before).then_some(())
+    });
+}
+
+fn outlet_state(program: &Program) -> Value {
+    program.status()["outlets"][0]["state"].clone()
+}
+
+#[test]
+fn what_a_person_paused_stays_paused_when_settings_are_read_again() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&settings(&patient, 1));
+    program.run(&["pause", "es"]).well();
+    program.run(&["pause", "patient"]).well();
+    program.write("Settings.toml", &settings(&patient, 2));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    until("the outlet is paused again", || {
+        (outlet_state(&program) == "paused").then_some(())
+    });
+    let id = program.submit(&body("Good day"));
+    program.run(&["resume", "patient"]).well();
+    let task = program.wait_for_state(&id, "Completed");
+    assert_eq!(task["publications"][0]["state"], "Planned", "{task}");
+    program.run(&["resume", "es"]).well();
+    assert_eq!(
+        program.final_task(&id)["publications"][0]["state"],
+        "Published"
+    );
+}
+
+#[test]
+fn a_service_that_drains_still_drains_when_settings_are_read_again() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&settings(&patient, 1));
+    program.run(&["drain"]).well();
+    program.write("Settings.toml", &settings(&patient, 2));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    let refused = program.post("/v1/requests", &body("Too late"));
+    assert_eq!(refused.status, 503, "{}", refused.head);
+    program.run(&["resume"]).well();
+    until("intake is open again", || {
+        (program.post("/v1/requests", &body("Good day")).status == 202).then_some(())
+    });
+}
+
+#[test]
+fn a_hangup_reads_the_settings_again() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&settings(&patient, 1));
+    program.write("Settings.toml", &settings(&patient, 2));
+    program.signal("HUP");
+    wait_for_rebuild(&program, 1);
+    let id = program.submit(&body("Good day"));
+    assert_eq!(program.final_task(&id)["state"], "Completed");
+}
+
+#[test]
+fn settings_that_leave_nobody_to_translate_or_publish_are_refused() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&settings(&patient, 1));
+    let socket = program.socket();
+    let socket = socket.to_str().expect("a path");
+    for (left, missing) in [
+        (OUTLET.to_owned(), "provider"),
+        (patient.settings(), "outlet"),
+    ] {
+        program.write("Settings.toml", &format!("{UNCHECKED}{left}"));
+        let said = program.run(&["reload", "--socket", socket]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(
+            said.err.contains(&format!("no {missing} is left")),
+            "{}",
+            said.err
+        );
+    }
+    let id = program.submit(&body("Good day"));
+    assert_eq!(
+        program.final_task(&id)["publications"][0]["state"],
+        "Published"
+    );
+}
+
+#[test]
+fn who_waits_for_results_gets_them_although_settings_are_read_again_meanwhile() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&format!(
+        "[service]\ndrain_timeout = \"100ms\"\n{}",
+        settings(&patient, 1)
+    ));
+    patient.hold();
+    let said = thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| program.run(&["submit", "Good day", "--to", "es", "--wait", "--json"]));
+        until("a call is in flight", || {
+            (patient.n_waiting() >= 1).then_some(())
+        });
+        program.write(
+            "Settings.toml",
+            &format!(
+                "[service]\ndrain_timeout = \"100ms\"\n{}",
+                settings(&patient, 2)
+            ),
+        );
+        program.run(&["reload"]).well();
+        wait_for_rebuild(&program, 1);
+        patient.release();
+        waiting.join().expect("no panic")
+    });
+    let said = said.well();
+    assert!(said.contains("[es] Good day"), "{said}");
+}
+
+#[test]
+fn work_waits_for_settings_that_name_a_provider() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&format!("{UNCHECKED}{OUTLET}"));
+    let id = program.submit(&body("Good day"));
+    assert_eq!(program.task(&id)["state"], "Queued");
+    program.write("Settings.toml", &settings(&patient, 1));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    assert_eq!(program.final_task(&id)["state"], "Completed");
+    assert_eq!(patient.n_calls(), 1);
+}
