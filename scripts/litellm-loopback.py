@@ -50,9 +50,12 @@ def settings():
 
 
 def die_with_parent():
-    """Asks Linux to end this process when whoever started it is gone, however it went (prctl(2))."""
+    """Asks Linux to end this process when whoever started it is gone, however it went (prctl(2)).
+
+    It is killed, since on a gentler signal it would wait for its slow model.
+    """
     set_parent_death_signal = 1
-    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
 
 
 def write_whole(path, text):
