@@ -1,5 +1,6 @@
 //! The traits by which the system meets the world, with the errors each can answer.
 
+mod batch;
 mod chance;
 mod ledger;
 mod outlet;
@@ -8,6 +9,9 @@ mod source;
 mod store;
 
 pub use crate::domain::{Bucket, Position};
+pub use batch::{
+    BatchAnswers, BatchBounds, BatchCall, BatchJob, BatchProgress, BatchProvider, BatchStore,
+};
 pub use chance::{Chance, Clock};
 pub use ledger::{QuotaEntry, QuotaLedger};
 pub use outlet::{Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};

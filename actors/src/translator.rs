@@ -12,8 +12,9 @@ use log::{debug, error};
 
 use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usage};
 use crate::failpoints;
-use crate::logic::answers::{self, Broken};
+use crate::logic::answers::Broken;
 use crate::logic::estimate::Ending;
+use crate::logic::landing::{Flaw, Landed, land};
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
 };
@@ -165,37 +166,28 @@ impl Call {
         });
         let seen = self.callee.provider.take_seen();
         permit.settle(Verdict::Answered { tokens, cost_usd }, seen);
-        let ids: Vec<Arc<str>> = pack.items.iter().map(|item| Arc::clone(&item.id)).collect();
-        let answered = answer
-            .items
-            .into_iter()
-            .map(|Translated { id, text }| (id, text));
+        let texts = items.iter().map(|item| Arc::clone(&item.text));
+        let ids = pack.items.iter().map(|item| Arc::clone(&item.id));
+        let sent: Vec<_> = ids.zip(texts).collect();
+        let answered = answer.items.into_iter();
+        let answered = answered.map(|Translated { id, text }| (id, text));
         let ending = if answer.is_truncated {
             Ending::Cut
         } else {
             Ending::Whole
         };
-        let checked = answers::check(&ids, answered, ending);
-        let mut texts: Vec<Result<Arc<str>, Broken>> = vec![Err(Broken::Missing); items.len()];
-        for (position, text) in checked.good {
-            texts[position] = Ok(text);
-        }
-        for (position, broken) in checked.broken {
-            texts[position] = Err(broken);
-        }
-        let shares = shares(pack, usage.unwrap_or_default(), cost_usd);
+        let took = Usage {
+            cost_usd,
+            ..usage.unwrap_or_default()
+        };
+        let landed = land(&sent, answered, ending, took);
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
-        for ((item, text), usage) in items.into_iter().zip(texts).zip(shares) {
+        for (item, Landed { text, usage }) in items.into_iter().zip(landed) {
             let text = match text {
-                Ok(text) if item.text.restore(&text).is_ok() => text,
-                Ok(_) => {
-                    let why = "a protected span did not come back";
-                    ends.push(broken(item, Trouble::Broken(why)));
-                    continue;
-                }
-                Err(why) => {
-                    ends.push(broken(item, trouble(why)));
+                Ok(text) => text,
+                Err(flaw) => {
+                    ends.push(broken(item, trouble(flaw)));
                     continue;
                 }
             };
@@ -241,38 +233,16 @@ fn pack_item((index, item): (usize, &JobItem)) -> Item {
     }
 }
 
-/// Each text's share of what the call took, by length; together exactly all of it.
-fn shares(pack: &Pack, usage: Usage, cost_usd: f64) -> Vec<Usage> {
-    let total: usize = pack.items.iter().map(|item| item.text.len().max(1)).sum();
-    let (mut done, mut before) = (0, Usage::default());
-    let part = |tokens: u64, done: usize| (tokens as u128 * done as u128 / total as u128) as u64;
-    pack.items
-        .iter()
-        .map(|item| {
-            done += item.text.len().max(1);
-            let until = Usage {
-                tokens_in: part(usage.tokens_in, done),
-                tokens_out: part(usage.tokens_out, done),
-                cost_usd: cost_usd * done as f64 / total as f64,
-            };
-            let share = Usage {
-                tokens_in: until.tokens_in - before.tokens_in,
-                tokens_out: until.tokens_out - before.tokens_out,
-                cost_usd: until.cost_usd - before.cost_usd,
-            };
-            before = until;
-            share
-        })
-        .collect()
-}
-
-const fn trouble(broken: Broken) -> Trouble {
-    match broken {
-        Broken::Missing => Trouble::Broken("no text came back for its id"),
-        Broken::Doubled => Trouble::Broken("several texts came back for its id"),
-        Broken::Empty => Trouble::Broken("an empty text came back for its id"),
-        Broken::Merged => Trouble::Broken("its text may hold the missing one beside it"),
-        Broken::Cut => Trouble::Cut,
+const fn trouble(flaw: Flaw) -> Trouble {
+    match flaw {
+        Flaw::Spans => Trouble::Broken("a protected span did not come back"),
+        Flaw::Broken(Broken::Missing) => Trouble::Broken("no text came back for its id"),
+        Flaw::Broken(Broken::Doubled) => Trouble::Broken("several texts came back for its id"),
+        Flaw::Broken(Broken::Empty) => Trouble::Broken("an empty text came back for its id"),
+        Flaw::Broken(Broken::Merged) => {
+            Trouble::Broken("its text may hold the missing one beside it")
+        }
+        Flaw::Broken(Broken::Cut) => Trouble::Cut,
     }
 }
 

@@ -8,6 +8,7 @@ use babelfeed_actors::ports::{QuotaLedger, StoreError, TaskStore, TranslationMem
 use babelfeed_actors::testkit::store::MemoryStore;
 use tempfile::TempDir;
 
+mod jobs;
 mod laws;
 mod model;
 mod requests;
@@ -159,6 +160,7 @@ contract!(
     pruning_keeps_identities_and_what_is_open,
     known_translations_are_read_newest_first,
     the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time,
+    a_job_and_the_claims_of_its_tasks_are_one_commit,
 );
 
 #[test]

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod estimate;
 pub mod fit;
 pub mod known;
+pub mod landing;
 pub mod lifecycle;
 pub mod pack;
 pub mod queue;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
+use super::batch::BatchStore;
 use super::source::Cursor;
 use crate::domain::{
     Bucket, Failure, Language, OutletName, Position, Publication, PublicationId, PublicationState,
@@ -181,7 +182,7 @@ pub struct Tally {
 ///
 /// Writes are durable when they are answered, and are made in the order of their calls.
 /// Reads see every write answered before. A write whose future is dropped is made all the same.
-pub trait TaskStore {
+pub trait TaskStore: BatchStore {
     /// Takes requests in, all in one commit: each becomes Submitted, then Queued.
     ///
     /// # Errors

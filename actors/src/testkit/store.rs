@@ -1,5 +1,7 @@
 //! A store in memory that can withhold its sync, refuse, and lose what was not yet durable.
 
+mod jobs;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -16,9 +18,9 @@ use crate::domain::{
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
-    Admission, Admitted, Bucket, Cursor, Kept, Known, KnownKey, NewRequest, Outcome, Position,
-    PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange,
-    TaskRecord, TaskStore, Token, TranslationMemory,
+    Admission, Admitted, BatchJob, Bucket, Cursor, Kept, Known, KnownKey, NewRequest, Outcome,
+    Position, PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally,
+    TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
 };
 
 /// A [`TaskStore`], [`TranslationMemory`] and [`QuotaLedger`] in memory; clones share it.
@@ -372,6 +374,7 @@ struct Committed {
     identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
     known: BTreeMap<KnownKey, Known>,
     quota: BTreeMap<(Lane, Unit, Timestamp), f64>,
+    jobs: BTreeMap<Token, BatchJob>,
     /// Ended tasks that were forgotten: Completed, Failed.
     n_pruned: (u64, u64),
 }

@@ -12,9 +12,9 @@ use babelfeed_actors::domain::{
     TaskId, Timestamp,
 };
 use babelfeed_actors::ports::{
-    Admission, Admitted, Bucket, Cursor, Kept, Known, KnownKey, Position, PublicationChange,
-    PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange, TaskRecord,
-    TaskStore, Token, TranslationMemory,
+    Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey, Position,
+    PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange,
+    TaskRecord, TaskStore, Token, TranslationMemory,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -30,6 +30,7 @@ use writer::Shared;
 mod ballast;
 mod bytes;
 mod fault;
+mod jobs;
 mod names;
 mod queue;
 mod reads;
@@ -279,6 +280,32 @@ impl TaskStore for SqliteStore {
 
     fn token(&self) -> Token {
         self.0.shared.tokens.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl BatchStore for SqliteStore {
+    fn plan_job(
+        &self,
+        job: BatchJob,
+        claims: Vec<TaskChange>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        self.write((job, claims), Write::PlanJob)
+    }
+
+    fn note_job(
+        &self,
+        token: Token,
+        remote: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write((token, remote), Write::NoteJob)
+    }
+
+    fn close_job(&self, token: Token) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(token, Write::CloseJob)
+    }
+
+    fn jobs(&self) -> LocalBoxFuture<'_, Result<Vec<BatchJob>, StoreError>> {
+        self.read(|reads| reads.jobs())
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{
-    Admission, Admitted, Kept, Known, KnownKey, PublicationChange, QuotaEntry, StoreError,
-    TaskChange,
+    Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaEntry,
+    StoreError, TaskChange, Token,
 };
 use tokio::sync::oneshot;
 
@@ -62,6 +62,12 @@ pub(super) enum Write {
     Clear(Ask<(), ()>),
     /// Use of long quotas, and the time before which entries are to be forgotten.
     Enter(Ask<(Vec<QuotaEntry>, Timestamp), ()>),
+    /// A new job, and the claims of its tasks.
+    PlanJob(Ask<(BatchJob, Vec<TaskChange>), Vec<Kept>>),
+    /// The provider's own name for a job.
+    NoteJob(Ask<(Token, Arc<str>), ()>),
+    /// A job to be forgotten.
+    CloseJob(Ask<Token, ()>),
     /// Tasks that ended before a time are to be forgotten, at most so many.
     Prune(Ask<(Timestamp, usize), usize>),
     /// Nothing; answered when everything before it is.
@@ -80,8 +86,9 @@ impl Write {
             Self::Publish(ask) => ask.what.len(),
             Self::Save(ask) => ask.what.0.len() + ask.what.1.len(),
             Self::Enter(ask) => ask.what.0.len(),
+            Self::PlanJob(ask) => ask.what.1.len(),
             Self::Prune(ask) => ask.what.1,
-            Self::Clear(_) | Self::Barrier(_) => 1,
+            Self::Clear(_) | Self::Barrier(_) | Self::NoteJob(_) | Self::CloseJob(_) => 1,
         };
         n_rows.max(1)
     }
@@ -95,6 +102,9 @@ impl Write {
             Self::Save(ask) => ask.finish(verdict),
             Self::Clear(ask) | Self::Barrier(ask) => ask.finish(verdict),
             Self::Enter(ask) => ask.finish(verdict),
+            Self::PlanJob(ask) => ask.finish(verdict),
+            Self::NoteJob(ask) => ask.finish(verdict),
+            Self::CloseJob(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
         }
     }

@@ -12,13 +12,15 @@ use babelfeed_actors::domain::{
     SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
-    Bucket, Cursor, Known, Position, PublicationRecord, QuotaEntry, StoreError, TaskRecord,
+    BatchJob, Bucket, Cursor, Known, Position, PublicationRecord, QuotaEntry, StoreError,
+    TaskRecord,
 };
 use log::error;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use tokio::sync::oneshot;
 
 use super::fault::Fault;
+use super::jobs;
 use super::names::Names;
 use super::rows;
 use super::schema;
@@ -251,6 +253,11 @@ impl Reads<'_> {
             .query_row([source], |row| row.get(0))
             .optional()?;
         Ok(found.map(Cursor))
+    }
+
+    /// The jobs that were not closed.
+    pub(super) fn jobs(&self) -> Result<Vec<BatchJob>, Fault> {
+        jobs::all(self.connection)
     }
 
     /// The latest known translations.

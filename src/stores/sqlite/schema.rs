@@ -55,6 +55,11 @@ const MIGRATIONS: &[&str] = &[
         lane INTEGER NOT NULL, unit INTEGER NOT NULL, slot INTEGER NOT NULL, amount REAL NOT NULL,
         PRIMARY KEY (slot, lane, unit)) WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE job (
+        token INTEGER PRIMARY KEY, provider TEXT NOT NULL, mark TEXT NOT NULL,
+        planned_at INTEGER NOT NULL, remote TEXT, calls BLOB NOT NULL);
+",
 ];
 
 /// What a start finds in the database.

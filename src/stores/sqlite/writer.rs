@@ -12,6 +12,7 @@ use rusqlite::{Connection, Statement};
 
 use super::ballast::Ballast;
 use super::fault::Fault;
+use super::jobs;
 use super::queue::{Next, Queue, Write};
 use super::schema;
 use super::tables::{Tables, is_bare_claim};
@@ -228,6 +229,21 @@ impl<'c> Writer<'c> {
                 }
                 Write::Prune(ask) => {
                     ask.outcome = Some(self.tables.prune(ask.what.0, ask.what.1)?);
+                }
+                Write::PlanJob(ask) => {
+                    let (job, claims) = &ask.what;
+                    jobs::insert(self.connection, job)?;
+                    let claims = claims.iter();
+                    let kept: Result<_, Fault> = claims
+                        .map(|claim| self.tables.record(claim, claim.held))
+                        .collect();
+                    ask.outcome = Some(kept?);
+                }
+                Write::NoteJob(ask) => {
+                    ask.outcome = Some(jobs::note(self.connection, ask.what.0, &ask.what.1)?);
+                }
+                Write::CloseJob(ask) => {
+                    ask.outcome = Some(jobs::delete(self.connection, ask.what)?);
                 }
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }

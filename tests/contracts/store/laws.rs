@@ -10,6 +10,7 @@ use babelfeed_actors::ports::{
 };
 
 use super::Kind;
+pub(super) use super::jobs::a_job_and_the_claims_of_its_tasks_are_one_commit;
 use super::requests::{
     admit, at, bucket, change, language, post, publication, queued_task, record, request, step,
     task, translation,

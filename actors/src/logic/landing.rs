@@ -1,0 +1,141 @@
+//! What each text of an answered call got: a translation that is provably its own, or none.
+
+use std::sync::Arc;
+
+use super::answers::{self, Broken};
+use super::estimate::Ending;
+use super::spans::Protected;
+use crate::domain::Usage;
+
+/// What one text of a call got.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Landed {
+    /// Its translation with placeholders, or what was wrong with what came back.
+    pub text: Result<Arc<str>, Flaw>,
+    /// Its share of what the call took.
+    pub usage: Usage,
+}
+
+/// Why a text of an answered call has no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// Nothing is provably its answer.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// Its answer has not every protected span once.
+    #[error("every protected span was wanted once, one did not come back so")]
+    Spans,
+}
+
+/// Keeps what is provably right: matched by id, with every protected span once.
+///
+/// `sent` holds the texts with the ids they were sent under; the answer is in their order.
+pub fn land(
+    sent: &[(Arc<str>, Arc<Protected>)],
+    answered: impl IntoIterator<Item = (Arc<str>, String)>,
+    ending: Ending,
+    took: Usage,
+) -> Vec<Landed> {
+    let ids: Vec<Arc<str>> = sent.iter().map(|(id, _)| Arc::clone(id)).collect();
+    let checked = answers::check(&ids, answered, ending);
+    let mut texts: Vec<Result<Arc<str>, Broken>> = vec![Err(Broken::Missing); sent.len()];
+    for (position, text) in checked.good {
+        texts[position] = Ok(text);
+    }
+    for (position, broken) in checked.broken {
+        texts[position] = Err(broken);
+    }
+    let landed = sent.iter().zip(texts).zip(shares(sent, took));
+    landed
+        .map(|(((_, protected), text), usage)| Landed {
+            text: match text {
+                Ok(text) if protected.restore(&text).is_ok() => Ok(text),
+                Ok(_) => Err(Flaw::Spans),
+                Err(broken) => Err(Flaw::Broken(broken)),
+            },
+            usage,
+        })
+        .collect()
+}
+
+/// Each text's share of what the call took, by length; together exactly all of it.
+fn shares(sent: &[(Arc<str>, Arc<Protected>)], took: Usage) -> Vec<Usage> {
+    let length = |text: &Protected| text.skeleton.len().max(1);
+    let total: usize = sent.iter().map(|(_, text)| length(text)).sum();
+    let (mut done, mut before) = (0, Usage::default());
+    let part = |tokens: u64, done: usize| (tokens as u128 * done as u128 / total as u128) as u64;
+    sent.iter()
+        .map(|(_, text)| {
+            done += length(text);
+            let until = Usage {
+                tokens_in: part(took.tokens_in, done),
+                tokens_out: part(took.tokens_out, done),
+                cost_usd: took.cost_usd * done as f64 / total as f64,
+            };
+            let share = Usage {
+                tokens_in: until.tokens_in - before.tokens_in,
+                tokens_out: until.tokens_out - before.tokens_out,
+                cost_usd: until.cost_usd - before.cost_usd,
+            };
+            before = until;
+            share
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::logic::spans::protect;
+
+    fn sent(texts: &[&str]) -> Vec<(Arc<str>, Arc<Protected>)> {
+        let texts = texts.iter().enumerate();
+        texts
+            .map(|(index, text)| {
+                (
+                    (index + 1).to_string().into(),
+                    Arc::new(protect(&Arc::from(*text))),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_what_came_back_whole_under_its_id_is_kept() {
+        let sent = sent(&["Read https://example.org now", "Two", "Three"]);
+        let answered = [
+            ("1".into(), "Lee ahora".to_owned()),
+            ("3".into(), "Tres".to_owned()),
+            ("9".into(), "Nueve".to_owned()),
+        ];
+
+        let landed = land(&sent, answered, Ending::Cut, Usage::default());
+
+        let texts: Vec<_> = landed.into_iter().map(|landed| landed.text).collect();
+        let expected = [
+            Err(Flaw::Spans),
+            Err(Flaw::Broken(Broken::Cut)),
+            Ok("Tres".into()),
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_together_all_that_the_call_took(
+            texts in prop::collection::vec("[a-z ]{0,40}", 1..12),
+            tokens_in in 0_u64..100_000,
+            tokens_out in 0_u64..100_000,
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let took = Usage { tokens_in, tokens_out, cost_usd: 0.25 };
+            let shares = shares(&sent(&texts), took);
+            prop_assert_eq!(shares.iter().map(|share| share.tokens_in).sum::<u64>(), tokens_in);
+            prop_assert_eq!(shares.iter().map(|share| share.tokens_out).sum::<u64>(), tokens_out);
+            let cost: f64 = shares.iter().map(|share| share.cost_usd).sum();
+            prop_assert!((cost - 0.25).abs() < 1e-9);
+        }
+    }
+}
