@@ -11,6 +11,7 @@ const ACTORS: &[&[&str]] = &[
     &["setup", "messages", "failpoints"],
     &["supervision"],
     &[
+        "batcher",
         "cache",
         "metrics",
         "monitor",

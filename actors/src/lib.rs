@@ -1,5 +1,6 @@
 //! The actor system of babelfeed: nouns, rules, ports, messages, supervision and the actors.
 
+pub mod batcher;
 pub mod cache;
 pub mod domain;
 pub mod failpoints;

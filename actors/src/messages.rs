@@ -1,5 +1,6 @@
 //! Every message between actors, by who hears it.
 
+mod batcher;
 mod cache;
 mod events;
 mod metrics;
@@ -9,6 +10,7 @@ mod rate_limiter;
 mod task_manager;
 mod translator;
 
+pub use batcher::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob, TextEnd};
 pub use cache::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign,
 };

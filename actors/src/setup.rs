@@ -11,7 +11,8 @@ use actix_rt::ArbiterHandle;
 use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
 use crate::logic::fit::Limit;
 use crate::ports::{
-    Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore, TranslationMemory,
+    BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
+    TranslationMemory,
 };
 
 /// Everything the system needs from outside.
@@ -79,6 +80,17 @@ pub struct ProviderSetup {
     pub version: &'static str,
     /// Makes the adapter, once on each translator's arbiter.
     pub build: Arc<dyn Fn() -> Box<dyn Provider> + Send + Sync>,
+    /// Its interface for jobs, where it has one.
+    pub batch: Option<BatchSetup>,
+}
+
+/// A provider's interface for jobs.
+#[derive(Clone)]
+pub struct BatchSetup {
+    /// The adapter.
+    pub provider: Rc<dyn BatchProvider>,
+    /// Whether new jobs are handed in; those that are under way are followed in any case.
+    pub takes_new: bool,
 }
 
 /// The limits of a lane; none means that it is not known.
@@ -156,6 +168,12 @@ pub struct SystemConfig {
     pub max_batch_size: usize,
     /// How long bulk work waits for company when its lane is short of permits.
     pub batch_timeout: Duration,
+    /// The most texts in one job.
+    pub max_job_size: usize,
+    /// How long texts are gathered for a job that is not full.
+    pub job_timeout: Duration,
+    /// How often a job is looked at, and how long a job may be on its way to where it is found.
+    pub job_poll: Duration,
     /// Translations known, at most.
     pub cache_entries: u64,
     /// Their bytes, at most.
@@ -174,6 +192,9 @@ impl Default for SystemConfig {
             timeout: Duration::from_secs(60),
             max_batch_size: 10,
             batch_timeout: Duration::from_millis(50),
+            max_job_size: 1_000,
+            job_timeout: Duration::from_secs(300),
+            job_poll: Duration::from_secs(60),
             cache_entries: 10_000,
             cache_bytes: 64 << 20,
             cache_ttl: Duration::from_secs(168 * 3600),

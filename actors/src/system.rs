@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::Recipient;
 use actix_rt::ArbiterHandle;
 
+use crate::batcher::{self, BatcherActor};
 use crate::cache::{self, CacheActor};
 use crate::domain::{Lane, Language, ProviderName};
 use crate::logic::pack;
@@ -23,7 +24,9 @@ use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
 use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
 use crate::supervision::{self, Actors, Falls, Supervisor};
-use crate::task_manager::{self, OutletRoute, ProviderRoute, TaskManagerActor, Translators};
+use crate::task_manager::{
+    self, Batcher, OutletRoute, ProviderRoute, TaskManagerActor, Translators,
+};
 use crate::translator::{Callee, TranslatorActor};
 
 /// How many events the slowest listener may be behind.
@@ -173,6 +176,22 @@ pub fn start(setup: Setup) -> Handles {
     };
     let translators = crew.start(&supervisor, &arbiters);
 
+    let batcher = supervisor.start("batcher", |_| {
+        let peers = batcher::Peers {
+            lookup: cache.clone().recipient(),
+            insert: cache.clone().recipient(),
+            acquire: limiter.clone().recipient(),
+            record: record.clone(),
+        };
+        BatcherActor::new(
+            (Arc::clone(&clock), Arc::clone(&chance)),
+            Rc::clone(&store),
+            peers,
+            providers.iter().filter_map(batch_callee).collect(),
+            config.job_poll,
+        )
+    });
+
     let limits = OutletLimits::default();
     let seats = outlets.iter().map(seat).collect();
     let publisher = supervisor.start("publisher", |own| {
@@ -201,6 +220,8 @@ pub fn start(setup: Setup) -> Handles {
         timeout: config.timeout,
         max_batch_size: config.max_batch_size,
         batch_timeout: config.batch_timeout,
+        max_job_size: config.max_job_size,
+        job_timeout: config.job_timeout,
     };
     let task_manager = supervisor.start("task_manager", |own| {
         let peers = task_manager::Peers {
@@ -208,6 +229,11 @@ pub fn start(setup: Setup) -> Handles {
             insert: cache.clone().recipient(),
             acquire: limiter.clone().recipient(),
             translators,
+            batcher: Batcher {
+                run: batcher.clone().recipient(),
+                abandon: batcher.clone().recipient(),
+                close: batcher.clone().recipient(),
+            },
             publish: publisher.clone().recipient(),
             record: record.clone(),
             events: events.clone(),
@@ -352,6 +378,21 @@ impl Crew {
     }
 }
 
+/// A provider that has an interface for jobs.
+fn batch_callee(setup: &ProviderSetup) -> Option<batcher::Callee> {
+    let batch = setup.batch.as_ref()?;
+    Some(batcher::Callee {
+        name: setup.name.clone(),
+        lane: setup.lane.clone(),
+        provider: Rc::clone(&batch.provider),
+        price: setup.price,
+        operation: Operation {
+            service: setup.name.as_str().into(),
+            name: "batch",
+        },
+    })
+}
+
 fn lane_of(outlet: &OutletSetup) -> Lane {
     Lane::from(format!("outlet:{}", outlet.name).as_str())
 }
@@ -387,6 +428,11 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             max_bytes: provider.max_bytes,
             counts_tokens: provider.counts_tokens,
             max_tokens: most_tokens(&provider.limits),
+            jobs: provider
+                .batch
+                .as_ref()
+                .filter(|batch| batch.takes_new)
+                .map(|batch| batch.provider.bounds()),
         })
         .collect()
 }

@@ -4,6 +4,7 @@ mod book;
 mod changes;
 mod dispatch;
 mod intake;
+mod jobs;
 mod lookup;
 mod outcome;
 mod plan;
@@ -31,13 +32,18 @@ use crate::logic::lifecycle::Step;
 use crate::logic::pack::Digestion;
 use crate::logic::queue::{Queue, Spot};
 use crate::logic::quota::Urgency;
-use crate::messages::{Acquire, Events, Insert, Lookup, Operation, Publish, Record, Translate};
+use crate::messages::{
+    AbandonJob, Acquire, CloseJob, Events, Insert, Lookup, Operation, Publish, Record, RunJob,
+    Translate,
+};
 use crate::ports::{
-    Chance, Clock, KnownKey, StoreError, StoreRemedy, TaskRecord, TaskStore, Token,
+    BatchBounds, BatchJob, Chance, Clock, KnownKey, StoreError, StoreRemedy, TaskRecord, TaskStore,
+    Token,
 };
 
 use crate::setup::OutletLimits;
 use book::{After, Book, Shared, Slots};
+use jobs::Jobs;
 pub use plan::OutletRoute;
 use window::Windows;
 use work::{Subject, Work};
@@ -63,6 +69,10 @@ pub struct Config {
     pub max_batch_size: usize,
     /// How long bulk work waits for company when its lane is short of permits.
     pub batch_timeout: Duration,
+    /// The most texts in one job.
+    pub max_job_size: usize,
+    /// How long texts are gathered for a job that is not full.
+    pub job_timeout: Duration,
 }
 
 /// A provider as the task manager sees it: values, no actor.
@@ -81,6 +91,8 @@ pub struct ProviderRoute {
     /// The most tokens that one call may hold, so that its limits are used well; none: as many
     /// as wanted.
     pub max_tokens: Option<u64>,
+    /// What one of its jobs may hold; none where it gets no jobs.
+    pub jobs: Option<BatchBounds>,
 }
 
 /// Whom the task manager knows.
@@ -93,12 +105,24 @@ pub struct Peers {
     pub acquire: Recipient<Acquire>,
     /// Who makes calls.
     pub translators: Translators,
+    /// Who has jobs made.
+    pub batcher: Batcher,
     /// Who publishes.
     pub publish: Recipient<Publish>,
     /// Who counts.
     pub record: Recipient<Record>,
     /// Who listens.
     pub events: Events,
+}
+
+/// Who has jobs made.
+pub struct Batcher {
+    /// Has one made.
+    pub run: Recipient<RunJob>,
+    /// Lets one go that nobody wants any more.
+    pub abandon: Recipient<AbandonJob>,
+    /// Forgets one that is over.
+    pub close: Recipient<CloseJob>,
 }
 
 /// Who makes calls.
@@ -174,6 +198,7 @@ struct State {
     /// The deadlines of tasks in memory.
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     routes: HashMap<usize, RouteState>,
+    jobs: Jobs,
     /// When the next timer rings.
     rings_at: Option<Moment>,
     is_flush_due: bool,
@@ -228,6 +253,10 @@ enum Place {
     Following(Token),
     /// It waits out a backoff.
     Delayed(Moment, Token),
+    /// It is gathered for a job of the provider with that index.
+    Gathering(usize),
+    /// It is in a job.
+    InJob(Token),
     /// It is in a call.
     InFlight(Token),
 }
@@ -368,12 +397,13 @@ impl Actor for TaskManagerActor {
             }
         };
         context.wait(load.into_actor(self).map(|loaded, actor, context| {
-            let (buckets, claimed) = loaded;
+            let (buckets, claimed, jobs) = loaded;
             actor.hand_over();
             for bucket in buckets {
                 actor.state.windows.discover(bucket);
             }
             actor.adopt();
+            let claimed = actor.adopt_jobs(jobs, claimed);
             actor.recover(claimed);
             actor.refill();
             actor.flush_soon(context);
@@ -382,8 +412,8 @@ impl Actor for TaskManagerActor {
     }
 }
 
-/// The buckets that hold queued tasks, and the tasks that are claimed.
-async fn load(store: &dyn TaskStore) -> Result<(Vec<Bucket>, Vec<TaskRecord>), StoreError> {
+/// The buckets that hold queued tasks, the tasks that are claimed, and the jobs.
+async fn load(store: &dyn TaskStore) -> Result<Loaded, StoreError> {
     const PAGE: usize = 1_000;
     store.barrier().await?;
     let mut claimed: Vec<TaskRecord> = Vec::new();
@@ -396,8 +426,11 @@ async fn load(store: &dyn TaskStore) -> Result<(Vec<Bucket>, Vec<TaskRecord>), S
             break;
         }
     }
-    Ok((store.buckets().await?, claimed))
+    Ok((store.buckets().await?, claimed, store.jobs().await?))
 }
+
+/// What a start finds in the store.
+type Loaded = (Vec<Bucket>, Vec<TaskRecord>, Vec<BatchJob>);
 
 impl Supervised for TaskManagerActor {
     fn restarting(&mut self, _: &mut Self::Context) {
@@ -418,6 +451,7 @@ impl Handler<Ring> for TaskManagerActor {
         failpoints::hit("task_manager.timer");
         self.release_delayed();
         self.expire();
+        self.plan_due_jobs();
         self.dispatch(context);
         self.flush_soon(context);
         self.set_timer();
@@ -425,13 +459,14 @@ impl Handler<Ring> for TaskManagerActor {
 }
 
 impl TaskManagerActor {
-    /// Sets the timer for the next backoff or deadline that ends.
+    /// Sets the timer for the next backoff or deadline that ends, or job to be planned.
     fn set_timer(&mut self) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let delayed = self.state.delayed.keys().next().map(|(moment, _)| *moment);
         let deadline = self.state.deadlines.first();
         let deadline = deadline.map(|(due, _)| now.plus(due.since(wall)));
-        let Some(next) = delayed.into_iter().chain(deadline).min() else {
+        let job = self.state.jobs.next_due();
+        let Some(next) = delayed.into_iter().chain(deadline).chain(job).min() else {
             return;
         };
         if self.state.rings_at.is_some_and(|rings| rings <= next) {

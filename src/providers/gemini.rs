@@ -1,5 +1,6 @@
 //! Google's Gemini Developer API, by `generateContent`.
 
+pub mod batch;
 mod classify;
 mod quotas;
 mod request;

@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod apertium;
 pub mod deepl;
+mod exchange;
 pub mod gemini;
 pub mod libretranslate;
 mod limits;

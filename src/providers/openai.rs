@@ -1,5 +1,6 @@
 //! Chat completions as OpenAI defined them, and as Groq, Ollama, llama.cpp, vLLM and others speak them.
 
+pub mod batch;
 mod classify;
 mod house;
 mod request;
@@ -162,16 +163,28 @@ impl OpenAiProvider {
     }
 
     fn read(&self, response: &Response) -> Result<Answer, ProviderError> {
-        let completion: Completion = match serde_json::from_slice(&response.body) {
-            Ok(completion) => completion,
-            Err(_) => return Err(self.error_inside(response)),
-        };
+        match self.read_body(&response.body) {
+            Some(answer) => answer,
+            None => Err(self.error_inside(response)),
+        }
+    }
+
+    /// What a chat completion says; none for what is none.
+    fn read_body(&self, body: &[u8]) -> Option<Result<Answer, ProviderError>> {
+        let completion: Completion = serde_json::from_slice(body).ok()?;
         if completion.x_groq.is_some() {
             self.rates.assume(limits::DAY);
         }
-        let Some(choice) = completion.choices.into_iter().next() else {
-            return Err(self.error_inside(response));
-        };
+        let choice = completion.choices.into_iter().next()?;
+        Some(self.answer(choice, completion.model, completion.usage))
+    }
+
+    fn answer(
+        &self,
+        choice: Choice,
+        model: Option<String>,
+        usage: Option<Tokens>,
+    ) -> Result<Answer, ProviderError> {
         if let Some(detail) = choice.refused() {
             return Err(ProviderError::Rejected { detail });
         }
@@ -179,11 +192,11 @@ impl OpenAiProvider {
         let is_truncated = choice.finish_reason.as_deref() == Some("length");
         // Without a list of items nothing came back: smaller packs are easier to answer.
         let items = prompt::answer(&text).unwrap_or_else(|| prompt::whole_items(&text));
-        let model = completion.model.filter(|model| !model.is_empty());
+        let model = model.filter(|model| !model.is_empty());
         Ok(Answer {
             items,
             model: model.map_or_else(|| Arc::clone(&self.model), Arc::from),
-            usage: completion.usage.map(Usage::from),
+            usage: usage.map(Usage::from),
             is_truncated,
         })
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context as _;
-use babelfeed_actors::ports::{Clock, Outlet, Provider, Source};
-use babelfeed_actors::setup::{OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig};
+use babelfeed_actors::ports::{BatchProvider, Clock, Outlet, Provider, Source};
+use babelfeed_actors::setup::{
+    BatchSetup, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+};
 use log::warn;
 
 use super::counted::{Counted, Counts};
@@ -19,8 +21,10 @@ use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
 use crate::providers::anthropic::{self, AnthropicConfig, AnthropicProvider};
 use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
 use crate::providers::deepl::{self, DeepLConfig, DeepLProvider, Glossaries};
+use crate::providers::gemini::batch::GeminiBatch;
 use crate::providers::gemini::{self, GeminiConfig, GeminiProvider};
 use crate::providers::libretranslate::{self, LibreTranslateConfig, LibreTranslateProvider};
+use crate::providers::openai::batch::OpenAiBatch;
 use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
 use crate::providers::prompt::Family;
 use crate::settings::{
@@ -100,6 +104,9 @@ fn config(settings: &Settings) -> SystemConfig {
         timeout: settings.translation.timeout,
         max_batch_size: settings.batching.max_batch_size,
         batch_timeout: settings.batching.batch_timeout,
+        max_job_size: settings.batching.max_job_size,
+        job_timeout: settings.batching.job_timeout,
+        job_poll: settings.batching.job_poll,
         cache_entries: settings.cache.max_entries,
         cache_bytes: settings.cache.max_bytes,
         cache_ttl: settings.cache.ttl,
@@ -234,6 +241,7 @@ fn provider_setup(
         price: it.price,
         order: order(it, settings),
         version: version(it.kind),
+        batch: batch_setup(it, settings)?,
         build: Arc::new(move || {
             let made = adapter(&own, &all, n_arbiters, &glossaries)
                 .expect("the same settings made the same adapter before");
@@ -252,6 +260,40 @@ const fn version(kind: ProviderKind) -> &'static str {
         ProviderKind::LibreTranslate => "libretranslate-1",
         ProviderKind::Apertium => "apertium-1",
     }
+}
+
+/// The batch interface of a provider whose kind has one; also where no new jobs are wanted,
+/// because there may be some under way.
+fn batch_setup(it: &ProviderSettings, settings: &Settings) -> anyhow::Result<Option<BatchSetup>> {
+    let http = HttpConfig {
+        connections: 2,
+        ..http_config(settings)
+    };
+    let model = it.model.as_deref().unwrap_or_default();
+    let (api_key, timeout) = (it.api_key.clone(), settings.translation.timeout);
+    let provider: Rc<dyn BatchProvider> = match it.kind {
+        ProviderKind::OpenAi => {
+            let config = OpenAiConfig {
+                api_key,
+                http,
+                ..OpenAiConfig::new(&it.base_url, model)
+            };
+            Rc::new(OpenAiBatch::new(config, timeout)?)
+        }
+        ProviderKind::Gemini => {
+            let config = GeminiConfig {
+                api_key,
+                http,
+                ..GeminiConfig::new(&it.base_url, model)
+            };
+            Rc::new(GeminiBatch::new(config, timeout)?)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(BatchSetup {
+        provider,
+        takes_new: it.batch,
+    }))
 }
 
 /// The connections that one arbiter may have to one provider: one at least, else not too many.

@@ -83,6 +83,8 @@ pub struct ProviderSettings {
     pub price: (f64, f64),
     /// Who comes first: the lowest.
     pub order: u32,
+    /// Whether texts of low priority without a deadline go by its batch interface.
+    pub batch: bool,
 }
 
 /// What a provider is.
@@ -122,6 +124,11 @@ impl ProviderKind {
             Self::LibreTranslate => "libretranslate",
             Self::Apertium => "apertium",
         }
+    }
+
+    /// Whether it has a batch interface.
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Gemini)
     }
 
     /// Whether it is a language model, which has a name and counts tokens.
@@ -347,6 +354,7 @@ fn read_provider(
         "limits",
         "price",
         "order",
+        "batch",
     ]);
     let base_url = section.required("base_url", "\"https://api.example.org/v1\"", address);
     let model = if kind.is_language_model() {
@@ -381,6 +389,13 @@ fn read_provider(
         price.read("output", 0.0, amount),
     );
     let order = section.read("order", place, whole(0));
+    let batch = section.read("batch", false, flag);
+    if batch && !kind.has_batches() {
+        section.mistake(
+            "batch",
+            "is true, expected false: this kind has no batch interface".to_owned(),
+        );
+    }
     let name = name?;
     Some(ProviderSettings {
         lane: Lane::from(name.as_str()),
@@ -392,6 +407,7 @@ fn read_provider(
         limits,
         price,
         order,
+        batch,
     })
 }
 

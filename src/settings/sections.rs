@@ -117,6 +117,12 @@ pub struct BatchingSettings {
     pub max_batch_size: usize,
     /// How long bulk work waits for company when its lane is short of permits.
     pub batch_timeout: Duration,
+    /// The most texts in one job of a batch interface.
+    pub max_job_size: usize,
+    /// How long texts are gathered for a job that is not full.
+    pub job_timeout: Duration,
+    /// How often a job is looked at.
+    pub job_poll: Duration,
 }
 
 /// `[routing]`: which provider is asked.
@@ -340,7 +346,17 @@ impl TranslationSettings {
 
 impl BatchingSettings {
     pub(super) fn read(top: &Section<'_>) -> Self {
-        let section = top.section("batching", &["max_batch_size", "batch_timeout"]);
+        let section = top.section(
+            "batching",
+            &[
+                "max_batch_size",
+                "batch_timeout",
+                "max_job_size",
+                "job_timeout",
+                "job_poll",
+            ],
+        );
+        let minute = Duration::from_secs(60);
         Self {
             max_batch_size: section.read("max_batch_size", 10, whole(1)) as usize,
             batch_timeout: section.read(
@@ -348,6 +364,9 @@ impl BatchingSettings {
                 50 * MILLISECOND,
                 duration(Duration::ZERO),
             ),
+            max_job_size: section.read("max_job_size", 1_000, whole(1)) as usize,
+            job_timeout: section.read("job_timeout", 5 * minute, duration(Duration::ZERO)),
+            job_poll: section.read("job_poll", minute, duration(100 * MILLISECOND)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One contract per port, passed by its fake and by every adapter.
 
+mod batch;
 mod outlet;
 mod provider;
 mod source;

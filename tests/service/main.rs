@@ -8,6 +8,7 @@ mod falls;
 mod feeds;
 mod harness;
 mod http;
+mod jobs;
 mod litellm;
 mod outlets;
 mod patient;

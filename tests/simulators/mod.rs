@@ -1,6 +1,7 @@
 //! Simulated providers and platforms: they import nothing of our adapters, and count for themselves.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod batch;
 pub mod litellm;
 pub mod mastodon;
 pub mod nginx;

@@ -2,6 +2,7 @@
 
 mod flow;
 mod helpers;
+mod jobs;
 mod journal;
 mod limits;
 mod packing;

@@ -19,6 +19,8 @@ pub(super) struct Book {
     pub(super) in_flight: HashMap<Token, Work>,
     /// Callers who wait.
     pub(super) callers: HashMap<u64, Arc<NowCall>>,
+    /// The jobs that the batcher is at.
+    pub(super) runs: HashSet<Token>,
     pub(super) outbox: Outbox,
 }
 

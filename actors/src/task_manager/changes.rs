@@ -147,7 +147,7 @@ impl TaskManagerActor {
 
     /// Brings a task back that went into the queue shortly before a fall: the restart found it
     /// under way and left it alone, and nobody else knows of it.
-    fn find_stranded(&self, id: TaskId) {
+    pub(super) fn find_stranded(&self, id: TaskId) {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         actix_rt::spawn(async move {
             loop {

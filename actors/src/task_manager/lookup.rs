@@ -196,6 +196,10 @@ impl TaskManagerActor {
         if work.is_abandoned() {
             return;
         }
+        if let Some(route) = self.job_route(&work) {
+            self.gather_for_job(work, route);
+            return;
+        }
         let Some(stray) = self.queue_for(&work) else {
             let failure = work.refusal.clone().unwrap_or_else(|| no_route(&work));
             self.give_up(work, failure);
@@ -277,6 +281,8 @@ impl TaskManagerActor {
             Place::Queued(Some(route), spot) => self.state.strays.get_mut(&route)?.remove(spot),
             Place::Following(number) => self.state.following.remove(&number),
             Place::Delayed(moment, number) => self.state.delayed.remove(&(moment, number)),
+            Place::Gathering(route) => self.remove_gathered(route, id),
+            Place::InJob(token) => self.remove_from_job(token, id),
             Place::InFlight(number) => self.book.lock().in_flight.remove(&number),
         }
     }

@@ -351,7 +351,7 @@ impl TaskManagerActor {
     }
 
     /// Makes a task Queued again, in memory and in the store; a caller's text has no states.
-    fn step_back(&mut self, work: &mut Work, step: Step) -> bool {
+    pub(super) fn step_back(&mut self, work: &mut Work, step: Step) -> bool {
         let Subject::Task(live) = &mut work.subject else {
             let is_refund = matches!(step, Step::Again { refund: true, .. });
             work.attempts = work.attempts.saturating_sub(u32::from(is_refund));

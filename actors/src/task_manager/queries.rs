@@ -51,6 +51,8 @@ impl TaskManagerActor {
             Place::Delayed(moment, number) => {
                 self.state.delayed.get(&(*moment, *number)).and_then(of)
             }
+            Place::Gathering(route) => self.state.jobs.gathered(*route, id).and_then(of),
+            Place::InJob(token) => self.state.jobs.in_job(*token, id).and_then(of),
             Place::InFlight(number) => self.book.lock().in_flight.get(number).and_then(of),
         }
     }
@@ -94,6 +96,9 @@ impl TaskManagerActor {
             kind: FailureKind::Cancelled,
             detail: "cancelled by a person".into(),
         };
+        if self.state.jobs.is_being_planned(id) {
+            return Err(ChangeError::Conflict(State::Processing));
+        }
         if let Some(work) = self.remove_from_place(id) {
             self.give_up(work, failure);
             return Ok(());
@@ -291,7 +296,8 @@ impl Handler<Depth> for TaskManagerActor {
     fn handle(&mut self, _: Depth, _: &mut Context<Self>) -> Self::Result {
         let book = self.book.lock();
         let in_flight = book.in_flight.values();
-        let processing = in_flight.filter(|work| work.task_id().is_some()).count() as u64;
+        let in_calls = in_flight.filter(|work| work.task_id().is_some()).count() as u64;
+        let processing = in_calls + self.state.jobs.n_tasks();
         let rate_limited = self.rate_limited();
         let submitted = self.submitted.get();
         let closed = if self.intake != Intake::Open {

@@ -217,7 +217,7 @@ fn timed_out(timeout: Duration) -> ProviderError {
     }
 }
 
-fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderError> {
+pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderError> {
     let mut items: Vec<Translated> = pack
         .items
         .iter()

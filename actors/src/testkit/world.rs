@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::batch::FakeBatchProvider;
 use super::outlet::FakeOutlet;
 use super::provider::FakeProvider;
 use super::source::FakeSource;
@@ -19,7 +20,7 @@ use crate::domain::{
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
-    Hold, LaneLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+    BatchSetup, Hold, LaneLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
 };
 use crate::system::{self, Handles};
 
@@ -85,6 +86,8 @@ pub struct World {
     pub sources: Vec<(&'static str, FakeSource)>,
     /// What translates, by name, the first choice first, with the limits of its lane.
     pub providers: Vec<(&'static str, FakeProvider, LaneLimits)>,
+    /// The interface for jobs of the first provider, if it has one.
+    pub batch: Option<FakeBatchProvider>,
     /// Where is published, by name, with the language.
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
     /// The figures.
@@ -157,6 +160,7 @@ impl World {
             store: MemoryStore::new(),
             sources: Vec::new(),
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
+            batch: None,
             outlets: Vec::new(),
             config: SystemConfig::default(),
             backfill: None,
@@ -179,7 +183,7 @@ impl World {
                 .iter()
                 .map(|source| self.source(source))
                 .collect(),
-            providers: self.providers.iter().enumerate().map(provider).collect(),
+            providers: self.provider_setups(),
             outlets: self
                 .outlets
                 .iter()
@@ -190,6 +194,18 @@ impl World {
             escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
         };
         system::start(setup)
+    }
+
+    fn provider_setups(&self) -> Vec<ProviderSetup> {
+        let mut providers: Vec<ProviderSetup> =
+            self.providers.iter().enumerate().map(provider).collect();
+        if let (Some(first), Some(batch)) = (providers.first_mut(), &self.batch) {
+            first.batch = Some(BatchSetup {
+                provider: Rc::new(batch.clone()),
+                takes_new: true,
+            });
+        }
+        providers
     }
 
     fn source(&self, (name, source): &(&'static str, FakeSource)) -> SourceSetup {
@@ -226,6 +242,7 @@ fn provider(
         order: u32::try_from(order).unwrap_or(u32::MAX),
         version: "fake-1",
         build: Arc::new(move || Box::new(provider.clone())),
+        batch: None,
     }
 }
 

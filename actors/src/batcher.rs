@@ -1,0 +1,200 @@
+//! Has jobs made by the batch interfaces of providers: creates each once, polls it, brings its end.
+
+mod run;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Recipient, ResponseFuture, Supervised};
+use futures_util::future::{AbortHandle, abortable};
+use log::{info, warn};
+use tokio::sync::Notify;
+
+use crate::domain::{Lane, ProviderName};
+use crate::failpoints;
+use crate::messages::{
+    AbandonJob, Acquire, CloseJob, Insert, JobEnd, Lookup, Operation, Record, RunJob,
+};
+use crate::ports::{
+    BatchProvider, Chance, Clock, ProviderError, StoreError, StoreRemedy, TaskStore, Token,
+};
+
+use run::Run;
+
+/// A provider as the batcher uses it.
+pub struct Callee {
+    /// Its name.
+    pub name: ProviderName,
+    /// Whoever counts us.
+    pub lane: Lane,
+    /// The adapter.
+    pub provider: Rc<dyn BatchProvider>,
+    /// US dollars per million tokens, in and out, as a single call costs them.
+    pub price: (f64, f64),
+    /// Where its exchanges are counted.
+    pub operation: Operation,
+}
+
+/// Whom the batcher knows.
+#[derive(Clone)]
+pub struct Peers {
+    /// Whether a translation is wanted by the cache.
+    pub lookup: Recipient<Lookup>,
+    /// Where translations are told.
+    pub insert: Recipient<Insert>,
+    /// Who grants permits.
+    pub acquire: Recipient<Acquire>,
+    /// Who counts.
+    pub record: Recipient<Record>,
+}
+
+/// What every run needs.
+struct Means {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    store: Rc<dyn TaskStore>,
+    peers: Peers,
+    /// How often a job is looked at.
+    poll: Duration,
+}
+
+/// Has jobs made.
+pub struct BatcherActor {
+    means: Rc<Means>,
+    callees: HashMap<ProviderName, Rc<Callee>>,
+    runs: Runs,
+}
+
+/// The jobs that are under way; dropped with the actor, because whoever comes after it creates
+/// and polls them anew.
+#[derive(Default)]
+struct Runs(HashMap<Token, (AbortHandle, Rc<Notify>)>);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        for (abort, _) in self.0.values() {
+            abort.abort();
+        }
+    }
+}
+
+impl BatcherActor {
+    /// A batcher that can have jobs made by these providers, and looks at each so often.
+    pub fn new(
+        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+        store: Rc<dyn TaskStore>,
+        peers: Peers,
+        callees: Vec<Callee>,
+        poll: Duration,
+    ) -> Self {
+        let callees = callees
+            .into_iter()
+            .map(|callee| (callee.name.clone(), Rc::new(callee)))
+            .collect();
+        let means = Rc::new(Means {
+            clock,
+            chance,
+            store,
+            peers,
+            poll,
+        });
+        Self {
+            means,
+            callees,
+            runs: Runs::default(),
+        }
+    }
+}
+
+impl Actor for BatcherActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        failpoints::hit("batcher.started");
+    }
+}
+
+/// Runs are no part of the actor, so a fall has nothing to rebuild.
+impl Supervised for BatcherActor {}
+
+impl Handler<RunJob> for BatcherActor {
+    type Result = ResponseFuture<Option<JobEnd>>;
+
+    fn handle(&mut self, RunJob(mut order): RunJob, _: &mut Self::Context) -> Self::Result {
+        failpoints::hit("batcher.handler");
+        let token = order.job.token;
+        let Some(callee) = self.callees.get(&order.job.provider).map(Rc::clone) else {
+            let error = ProviderError::Unsupported {
+                detail: format!("`{}` takes no jobs in this system", order.job.provider),
+            };
+            return Box::pin(std::future::ready(Some(JobEnd::NotMade(error))));
+        };
+        self.runs.0.retain(|_, (abort, _)| !abort.is_aborted());
+        if let Some((earlier, _)) = self.runs.0.remove(&token) {
+            // Whoever asked for it has gone, and it may have come as far as creating the job.
+            earlier.abort();
+            order.is_new = false;
+        }
+        let abandoned = Rc::new(Notify::new());
+        let run = Run::new(&self.means, callee, order, Rc::clone(&abandoned));
+        let (run, abort) = abortable(run.end());
+        let over = abort.clone();
+        self.runs.0.insert(token, (abort, abandoned));
+        Box::pin(async move {
+            let end = run.await.ok();
+            // Marks the run as one to be forgotten.
+            over.abort();
+            end
+        })
+    }
+}
+
+impl Handler<AbandonJob> for BatcherActor {
+    type Result = ();
+
+    fn handle(&mut self, AbandonJob(token): AbandonJob, _: &mut Self::Context) {
+        if let Some((_, abandoned)) = self.runs.0.get(&token) {
+            abandoned.notify_one();
+        }
+    }
+}
+
+impl Handler<CloseJob> for BatcherActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, CloseJob(job): CloseJob, _: &mut Self::Context) -> Self::Result {
+        failpoints::hit("batcher.close");
+        let (means, callee) = (Rc::clone(&self.means), self.callees.get(&job.provider));
+        let callee = callee.map(Rc::clone);
+        Box::pin(async move {
+            let jobs = until_written(|| means.store.jobs()).await;
+            let kept = jobs.into_iter().find(|kept| kept.token == job.token);
+            let remote = kept.and_then(|kept| kept.remote);
+            if let (Some(callee), Some(remote)) = (&callee, &remote)
+                && let Err(error) = callee.provider.discard(remote).await
+            {
+                warn!(provider:% = job.provider, job:% = remote, cause:% = error; "a job's files are left behind");
+            }
+            until_written(|| means.store.close_job(job.token)).await;
+            info!(provider:% = job.provider, job = remote.as_deref().unwrap_or(&job.mark); "job closed");
+        })
+    }
+}
+
+/// Asks the store again and again, until it does it.
+async fn until_written<T, F>(mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match ask().await {
+            Ok(done) => return done,
+            Err(error) => {
+                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}

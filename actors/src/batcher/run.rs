@@ -1,0 +1,413 @@
+//! One job on its way from its order to its end.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use futures_util::FutureExt;
+use log::{error, info, warn};
+use tokio::sync::Notify;
+
+use super::{Callee, Means, until_written};
+use crate::domain::{Lane, Tokens, Translation, Usage};
+use crate::failpoints;
+use crate::logic::backoff::Backoff;
+use crate::logic::estimate::Ending;
+use crate::logic::landing::{Flaw, land};
+use crate::logic::quota::Urgency;
+use crate::messages::{
+    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit, Record,
+    TextEnd, Verdict,
+};
+use crate::ports::{
+    Answer, BatchAnswers, BatchCall, BatchProgress, Item, KnownKey, Pack, ProviderError,
+    ProviderRemedy,
+};
+
+/// What a call costs in a job, as a share of what it costs alone.
+const SHARE: f64 = 0.5;
+/// The waits between failures of a provider.
+const FAILURES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
+/// How long a provider may refuse to take a job, until its texts go another way.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// So long after it was planned no job is waited for any more; the longest promise is 48 hours.
+const LONGEST: Duration = Duration::from_secs(72 * 3_600);
+/// How long to wait for a neighbour that fell.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// One job, and what it needs.
+pub(super) struct Run {
+    means: Rc<Means>,
+    callee: Rc<Callee>,
+    order: JobOrder,
+    abandoned: Rc<Notify>,
+    is_abandoned: Cell<bool>,
+}
+
+impl Run {
+    /// A job that ends early when it is `abandoned`.
+    pub(super) fn new(
+        means: &Rc<Means>,
+        callee: Rc<Callee>,
+        order: JobOrder,
+        abandoned: Rc<Notify>,
+    ) -> Self {
+        Self {
+            means: Rc::clone(means),
+            callee,
+            order,
+            abandoned,
+            is_abandoned: Cell::new(false),
+        }
+    }
+
+    /// Finds or creates the job, and brings what came of it.
+    pub(super) async fn end(self) -> JobEnd {
+        let remote = match &self.order.job.remote {
+            Some(remote) => Arc::clone(remote),
+            None => match self.found_or_created().await {
+                Ok(remote) => remote,
+                Err(end) => return end,
+            },
+        };
+        match self.answers(&remote).await {
+            Some(answers) => self.landed(&remote, answers).await,
+            None => JobEnd::Over(Vec::new()),
+        }
+    }
+
+    /// The provider's name for the job; it is created only where it provably does not exist.
+    async fn found_or_created(&self) -> Result<Arc<str>, JobEnd> {
+        let begun = self.means.clock.now();
+        let mut may_exist = !self.order.is_new;
+        let mut failures = 0;
+        loop {
+            let error = if may_exist {
+                // What was sent shortly before may still be on its way.
+                self.rest(self.means.poll).await;
+                match self.find().await {
+                    Ok(Some(remote)) => {
+                        info!(provider:% = self.callee.name, job:% = remote; "job found again");
+                        return Ok(self.noted(remote).await);
+                    }
+                    Ok(None) => {
+                        may_exist = false;
+                        continue;
+                    }
+                    Err(error) => error,
+                }
+            } else if self.is_abandoned.get() {
+                return Err(JobEnd::Over(Vec::new()));
+            } else {
+                match self.create().await {
+                    Ok(remote) => {
+                        let n_calls = self.order.calls.len();
+                        info!(provider:% = self.callee.name, job:% = remote, calls = n_calls; "job created");
+                        return Ok(self.noted(remote).await);
+                    }
+                    Err(error) => error,
+                }
+            };
+            if self.is_too_old() {
+                return Err(JobEnd::Over(Vec::new()));
+            }
+            may_exist |= matches!(error, ProviderError::Transient { .. });
+            let waited = self.means.clock.now().since(begun);
+            if !may_exist && is_refusal(&error, waited) {
+                warn!(provider:% = self.callee.name, cause:% = error; "a job was not taken");
+                return Err(JobEnd::NotMade(error));
+            }
+            failures += 1;
+            self.rest_after(&error, failures).await;
+        }
+    }
+
+    async fn find(&self) -> Result<Option<Arc<str>>, ProviderError> {
+        let job = &self.order.job;
+        self.exchange(self.callee.provider.find(&job.mark, job.planned_at))
+            .await
+    }
+
+    async fn create(&self) -> Result<Arc<str>, ProviderError> {
+        let calls: Vec<BatchCall> = self.order.calls.iter().map(call).collect();
+        let permit = permit(&self.means.peers.acquire, &self.callee.lane).await;
+        let mark = &self.order.job.mark;
+        let created = self
+            .exchange(self.callee.provider.create(mark, &calls))
+            .await;
+        if !matches!(created, Err(ProviderError::Unreachable { .. })) {
+            // The quotas of jobs are their own, so a refusal says nothing of the lane.
+            let tokens = Some(Tokens::default());
+            if let Some(permit) = permit {
+                permit.settle(Verdict::Spent { tokens }, Vec::new());
+            }
+        }
+        created
+    }
+
+    /// Writes the provider's name for the job down.
+    async fn noted(&self, remote: Arc<str>) -> Arc<str> {
+        failpoints::hit("batcher.created");
+        let token = self.order.job.token;
+        until_written(|| self.means.store.note_job(token, Arc::clone(&remote))).await;
+        remote
+    }
+
+    /// What came of the job, once it is over; none when nobody wants it any more.
+    async fn answers(&self, remote: &str) -> Option<BatchAnswers> {
+        let mut failures = 0;
+        loop {
+            self.rest(self.means.chance.jitter(self.means.poll)).await;
+            if self.is_abandoned.get() {
+                return None;
+            }
+            match self.exchange(self.callee.provider.look(remote)).await {
+                Ok(BatchProgress::Over(answers)) => return Some(answers),
+                Ok(BatchProgress::Running) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    self.rest_after(&error, failures).await;
+                }
+            }
+            if self.is_too_old() {
+                return Some(BatchAnswers {
+                    answers: Vec::new(),
+                    why: Some("the job was not over after 72 hours".into()),
+                });
+            }
+        }
+    }
+
+    fn is_too_old(&self) -> bool {
+        let now = self.means.clock.wall();
+        now.since(self.order.job.planned_at) > LONGEST
+    }
+
+    /// Checks what came back as any call's answer is checked, and tells the cache.
+    async fn landed(&self, remote: &str, answers: BatchAnswers) -> JobEnd {
+        let BatchAnswers { answers, why } = answers;
+        let mut by_key: HashMap<Arc<str>, Vec<Result<Answer, ProviderError>>> = HashMap::new();
+        for (key, answer) in answers {
+            by_key.entry(key).or_default().push(answer);
+        }
+        let (mut ends, mut known, mut cost_usd) = (Vec::new(), Vec::new(), 0.0);
+        for call in &*self.order.calls {
+            let mut answers = by_key.remove(&call.key).unwrap_or_default();
+            match (answers.pop(), answers.is_empty()) {
+                (Some(Ok(answer)), true) => {
+                    let took = self.took(&answer);
+                    cost_usd += took.cost_usd;
+                    self.land(call, answer, took, &mut ends, &mut known);
+                }
+                (Some(Err(error)), true) => fail(call, &error.to_string().into(), &mut ends),
+                (Some(_), false) => fail(call, &"its call was answered twice".into(), &mut ends),
+                (None, _) => {
+                    let why = why.clone();
+                    let why = why.unwrap_or_else(|| "no answer came for its call".into());
+                    fail(call, &why, &mut ends);
+                }
+            }
+        }
+        let n_texts = ends.len();
+        info!(provider:% = self.callee.name, job = remote, texts = n_texts, translated = known.len(),
+            why = why.as_deref().unwrap_or("done"); "job over");
+        charge(&self.means.peers.acquire, &self.callee.lane, cost_usd);
+        self.tell_cache(known).await;
+        JobEnd::Over(ends)
+    }
+
+    fn took(&self, answer: &Answer) -> Usage {
+        let usage = answer.usage.unwrap_or_default();
+        let (input, output) = self.callee.price;
+        let alone = (usage.tokens_in as f64 * input + usage.tokens_out as f64 * output) / 1e6;
+        Usage {
+            cost_usd: alone * SHARE,
+            ..usage
+        }
+    }
+
+    fn land(
+        &self,
+        call: &JobCall,
+        answer: Answer,
+        took: Usage,
+        ends: &mut Vec<TextEnd>,
+        known: &mut Vec<(KnownKey, Arc<Translation>)>,
+    ) {
+        let sent: Vec<_> = call
+            .texts
+            .iter()
+            .map(|text| (Arc::clone(&text.id), Arc::clone(&text.text)))
+            .collect();
+        let answered = answer.items.into_iter().map(|item| (item.id, item.text));
+        let ending = if answer.is_truncated {
+            Ending::Cut
+        } else {
+            Ending::Whole
+        };
+        let landed = land(&sent, answered, ending, took);
+        for (text, landed) in call.texts.iter().zip(landed) {
+            let flaw = |flaw: Flaw| Arc::from(flaw.to_string());
+            let translated = landed.text.map_err(flaw).map(|translated| {
+                Arc::new(Translation {
+                    text: translated,
+                    provider: self.callee.name.clone(),
+                    model: Arc::clone(&answer.model),
+                    cached: false,
+                    usage: landed.usage,
+                })
+            });
+            if let Ok(translation) = &translated {
+                known.push((text.known_by, Arc::clone(translation)));
+            }
+            ends.push((text.task, translated));
+        }
+    }
+
+    /// Tells the cache what is new to it; what others are at comes from them.
+    async fn tell_cache(&self, known: Vec<(KnownKey, Arc<Translation>)>) {
+        if known.is_empty() {
+            return;
+        }
+        let keys = known.iter().map(|(key, _)| *key).collect();
+        // A cache that fell over the question learns these texts another time.
+        let found = self.means.peers.lookup.send(Lookup(keys)).await;
+        let found = found.unwrap_or_default();
+        let led = found.into_iter().zip(known);
+        let told: Vec<_> = led
+            .filter_map(|(found, (_, translation))| match found {
+                Found::Lead(leadership) => Some((leadership, Ok(translation))),
+                Found::Known(_) | Found::Wait(_) => None,
+            })
+            .collect();
+        self.means.peers.insert.do_send(Insert(told));
+    }
+
+    /// One exchange with the provider; a panic in it is an error like others.
+    async fn exchange<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let begun = self.means.clock.now();
+        let exchange = async {
+            failpoints::hit("batcher.call");
+            exchange.await
+        };
+        let outcome = AssertUnwindSafe(exchange).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            error!(provider:% = self.callee.name; "a call panicked");
+            Err(ProviderError::Transient {
+                detail: "the call panicked".to_owned(),
+                wait: None,
+            })
+        });
+        self.means.peers.record.do_send(Record {
+            operation: self.callee.operation.clone(),
+            took: self.means.clock.now().since(begun),
+            is_error: outcome.is_err(),
+            task: None,
+        });
+        outcome
+    }
+
+    /// Waits as long as a failure asks for, or as long as so many of them in a row advise.
+    async fn rest_after(&self, error: &ProviderError, failures: u32) {
+        if failures == 1 {
+            warn!(provider:% = self.callee.name, cause:% = error; "a job's provider fails");
+        }
+        let asked = asked_wait(error).unwrap_or_default().min(PATIENCE);
+        let wait = asked.max(FAILURES.after(failures));
+        self.rest(self.means.chance.jitter(wait)).await;
+    }
+
+    /// Waits, but not longer than the job is wanted.
+    async fn rest(&self, wait: Duration) {
+        let abandoned = tokio::time::timeout(wait, self.abandoned.notified());
+        if abandoned.await.is_ok() {
+            self.is_abandoned.set(true);
+        }
+    }
+}
+
+/// Whether a provider that proved to have no job will take none for now.
+fn is_refusal(error: &ProviderError, waited: Duration) -> bool {
+    let is_final = matches!(
+        error.remedy(),
+        ProviderRemedy::ParkForPerson | ProviderRemedy::Split | ProviderRemedy::OtherProvider
+    );
+    let is_far = asked_wait(error).is_some_and(|wait| waited + wait > PATIENCE);
+    is_final || is_far || waited > PATIENCE
+}
+
+const fn asked_wait(error: &ProviderError) -> Option<Duration> {
+    match error.remedy() {
+        ProviderRemedy::Retry(wait) | ProviderRemedy::Park(wait) => wait,
+        _ => None,
+    }
+}
+
+fn call(call: &JobCall) -> BatchCall {
+    let item = |text: &JobText| Item {
+        id: Arc::clone(&text.id),
+        text: Arc::clone(&text.text.skeleton),
+        context: text.context.clone(),
+    };
+    BatchCall {
+        key: Arc::clone(&call.key),
+        pack: Pack {
+            pair: call.pair.clone(),
+            items: call.texts.iter().map(item).collect(),
+            max_tokens: None,
+            guide: None,
+        },
+    }
+}
+
+fn fail(call: &JobCall, why: &Arc<str>, ends: &mut Vec<TextEnd>) {
+    ends.extend(
+        call.texts
+            .iter()
+            .map(|text| (text.task, Err(Arc::clone(why)))),
+    );
+}
+
+/// The next permit of a lane; none when the system has ended.
+async fn permit(acquire: &Recipient<Acquire>, lane: &Lane) -> Option<Permit> {
+    loop {
+        let wanted = Acquire {
+            lane: lane.clone(),
+            urgency: Urgency::Bulk,
+            calls: 1,
+            tokens: Tokens::default(),
+        };
+        let permits = match acquire.send(wanted).await {
+            Ok(Acquired::Now(permits)) => permits,
+            // Closed when the limiter fell: ask again.
+            Ok(Acquired::Later { permits, .. }) => permits.await.unwrap_or_default(),
+            Err(_) if !acquire.connected() => return None,
+            Err(_) => Vec::new(),
+        };
+        match permits.into_iter().next() {
+            Some(permit) => return Some(permit),
+            None => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
+/// Counts what a job cost against its lane's money, as soon as the lane grants anything.
+fn charge(acquire: &Recipient<Acquire>, lane: &Lane, cost_usd: f64) {
+    if cost_usd <= 0.0 {
+        return;
+    }
+    let (acquire, lane) = (acquire.clone(), lane.clone());
+    actix_rt::spawn(async move {
+        if let Some(permit) = permit(&acquire, &lane).await {
+            let tokens = Some(Tokens::default());
+            permit.settle(Verdict::Answered { tokens, cost_usd }, Vec::new());
+        }
+    });
+}

@@ -1,0 +1,74 @@
+//! What the batcher hears.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use crate::domain::{Pair, TaskId, Translation};
+use crate::logic::spans::Protected;
+use crate::ports::{BatchJob, KnownKey, ProviderError, Token};
+
+/// Has a job made; the task manager says it. Answered when nothing more comes of the job, which
+/// may take days; none when the system ends before.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<JobEnd>")]
+pub struct RunJob(pub JobOrder);
+
+/// A job to be made.
+#[derive(Clone, Debug)]
+pub struct JobOrder {
+    /// The job, which the store keeps.
+    pub job: Arc<BatchJob>,
+    /// Whether nobody can have created it before, so that it need not be looked for.
+    pub is_new: bool,
+    /// Its calls.
+    pub calls: Arc<[JobCall]>,
+}
+
+/// One call of a job.
+#[derive(Clone, Debug)]
+pub struct JobCall {
+    /// What its answer is matched by.
+    pub key: Arc<str>,
+    /// From what into what.
+    pub pair: Pair,
+    /// The texts; never empty.
+    pub texts: Vec<JobText>,
+}
+
+/// One text of a job.
+#[derive(Clone, Debug)]
+pub struct JobText {
+    /// What it is matched by inside its call.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub task: TaskId,
+    /// The text with its protected spans.
+    pub text: Arc<Protected>,
+    /// What it belongs to.
+    pub context: Option<Arc<str>>,
+    /// What its translation is known by.
+    pub known_by: KnownKey,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobEnd {
+    /// Nothing more comes of it: each text has its translation, or the reason why it has none.
+    Over(Vec<TextEnd>),
+    /// It was never made, and the provider takes none like it for now.
+    NotMade(ProviderError),
+}
+
+/// What came of one text of a job: its translation, with placeholders, or why there is none.
+pub type TextEnd = (TaskId, Result<Arc<Translation>, Arc<str>>);
+
+/// Nobody wants what a job brings any more; the task manager says it. Its end comes soon.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbandonJob(pub Token);
+
+/// Forgets a job whose texts have ended, here and at the provider; the task manager says it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseJob(pub Arc<BatchJob>);

@@ -1,0 +1,377 @@
+//! Jobs as OpenAI's batch interface takes them: a file of calls, made within 24 hours at half price.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::ports::{
+    Answer, BatchAnswers, BatchBounds, BatchCall, BatchProgress, BatchProvider, ProviderError,
+};
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{OpenAiConfig, OpenAiProvider, classify, request};
+use crate::http::{Method, Response};
+use crate::providers::exchange::{exchange, is_plain};
+use crate::providers::refusal::Refusal;
+use crate::providers::wire::{ErrorBody, excerpt};
+use crate::providers::{BaseUrlError, transient};
+
+/// The route that the calls of a job are made to, whatever the base address.
+const ROUTE: &str = "/v1/chat/completions";
+/// The key under which a job bears our mark.
+const MARK: &str = "babelfeed";
+/// How far clocks may differ when a job is looked for among those of its time.
+const SKEW: Duration = Duration::from_secs(3_600);
+/// The most pages of a list that are read, of a hundred jobs each.
+const MAX_PAGES: usize = 100;
+
+/// The batch interface of a server of chat completions.
+pub struct OpenAiBatch {
+    provider: OpenAiProvider,
+    base_url: String,
+    timeout: Duration,
+}
+
+impl OpenAiBatch {
+    /// An interface that has not called yet; each of its exchanges takes at most `timeout`.
+    ///
+    /// # Errors
+    /// When the base address is none.
+    pub fn new(config: OpenAiConfig, timeout: Duration) -> Result<Self, BaseUrlError> {
+        Ok(Self {
+            base_url: config.base_url.trim().trim_end_matches('/').to_owned(),
+            provider: OpenAiProvider::new(config)?,
+            timeout,
+        })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        route: &str,
+        (kind, body): (&str, Vec<u8>),
+    ) -> Result<Response, ProviderError> {
+        let mut headers = Vec::with_capacity(2);
+        if !body.is_empty() {
+            headers.push(("content-type", kind));
+        }
+        if self.provider.config.api_key.is_some() {
+            headers.push(("authorization", self.provider.authorization.as_str()));
+        }
+        let url = format!("{}{route}", self.base_url);
+        let client = &self.provider.client;
+        exchange(client, (method, &url), &headers, body, self.timeout).await
+    }
+
+    /// Sends, and reads what a success says.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        route: &str,
+        (kind, body): (&str, Vec<u8>),
+    ) -> Result<T, ProviderError> {
+        let response = self.send(method, route, (kind, body)).await?;
+        if !response.is_success() {
+            return Err(self.error_of(&response));
+        }
+        serde_json::from_slice(&response.body).map_err(|_| {
+            let body = excerpt(&String::from_utf8_lossy(&response.body));
+            transient(&format!("an answer that is not what was asked for: {body}"))
+        })
+    }
+
+    fn error_of(&self, response: &Response) -> ProviderError {
+        let error = ErrorBody::parse(&response.body);
+        classify::error_of(self.provider.refusal(response, response.status, error))
+    }
+
+    async fn upload(&self, mark: &str, calls: &[BatchCall]) -> Result<Named, ProviderError> {
+        // The mark is random, so it stands in no text.
+        let boundary = mark;
+        let mut body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+             --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{mark}.jsonl\"\r\n\
+             Content-Type: application/jsonl\r\n\r\n"
+        )
+        .into_bytes();
+        for call in calls {
+            let key = Value::from(&*call.key);
+            body.extend(
+                format!("{{\"custom_id\":{key},\"method\":\"POST\",\"url\":\"{ROUTE}\",\"body\":")
+                    .bytes(),
+            );
+            let shape = self.provider.shape.get();
+            body.extend(request::body(&self.provider.config, shape, &call.pack));
+            body.extend(b"}\n");
+        }
+        body.extend(format!("\r\n--{boundary}--\r\n").bytes());
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        self.ask(Method::POST, "/files", (&kind, body)).await
+    }
+
+    async fn create_job(&self, mark: &str, calls: &[BatchCall]) -> Result<Arc<str>, ProviderError> {
+        let input = self.upload(mark, calls).await?;
+        let order = serde_json::json!({
+            "input_file_id": input.id,
+            "endpoint": ROUTE,
+            "completion_window": "24h",
+            "metadata": {MARK: mark},
+        });
+        let body = ("application/json", order.to_string().into_bytes());
+        let created: Result<Named, _> = self.ask(Method::POST, "/batches", body).await;
+        match created {
+            Ok(job) => Ok(job.id.into()),
+            Err(error) => {
+                if !matches!(error, ProviderError::Transient { .. }) {
+                    // No job will read it; what is left of it harms nobody.
+                    let _ = self.delete_file(&input.id).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn find_job(
+        &self,
+        mark: &str,
+        since: Timestamp,
+    ) -> Result<Option<Arc<str>>, ProviderError> {
+        let oldest = since.as_millis() / 1_000 - SKEW.as_secs().cast_signed();
+        let mut after = String::new();
+        for _ in 0..MAX_PAGES {
+            let route = format!("/batches?limit=100{after}");
+            let page: Page = self.ask(Method::GET, &route, ("", Vec::new())).await?;
+            let mut jobs = page.data.iter();
+            let is_ours = |job: &&Job| job.mark() == Some(mark);
+            if let Some(job) = jobs.find(is_ours) {
+                return Ok(Some(job.id.as_str().into()));
+            }
+            // The newest come first; a page of old jobs alone ends the list.
+            let is_old = page.data.iter().all(|job| job.created_at < oldest);
+            match page.data.last() {
+                Some(last) if page.has_more && !is_old && is_plain(&last.id) => {
+                    after = format!("&after={}", last.id);
+                }
+                _ => return Ok(None),
+            }
+        }
+        Err(transient("a list of jobs without end"))
+    }
+
+    async fn progress(&self, remote: &str) -> Result<BatchProgress, ProviderError> {
+        let Some(job) = self.job(remote).await? else {
+            return Ok(BatchProgress::Over(BatchAnswers {
+                answers: Vec::new(),
+                why: Some("the provider does not know the job any more".into()),
+            }));
+        };
+        if !job.is_over() {
+            return Ok(BatchProgress::Running);
+        }
+        let mut answers = Vec::new();
+        for file in [&job.output_file_id, &job.error_file_id] {
+            if let Some(file) = file.as_deref().filter(|file| is_plain(file)) {
+                self.read_file(file, &mut answers).await?;
+            }
+        }
+        Ok(BatchProgress::Over(BatchAnswers {
+            answers,
+            why: (job.status != "completed").then(|| job.why().into()),
+        }))
+    }
+
+    /// The job; none if the provider does not know it.
+    async fn job(&self, remote: &str) -> Result<Option<Job>, ProviderError> {
+        let route = format!("/batches/{remote}");
+        let response = self.send(Method::GET, &route, ("", Vec::new())).await?;
+        match response.status {
+            404 => Ok(None),
+            _ if !response.is_success() => Err(self.error_of(&response)),
+            _ => serde_json::from_slice(&response.body)
+                .map(Some)
+                .map_err(|_| transient("an answer that is no job")),
+        }
+    }
+
+    async fn read_file(
+        &self,
+        file: &str,
+        answers: &mut Vec<(Arc<str>, Result<Answer, ProviderError>)>,
+    ) -> Result<(), ProviderError> {
+        let route = format!("/files/{file}/content");
+        let response = self.send(Method::GET, &route, ("", Vec::new())).await?;
+        match response.status {
+            // Deleted by somebody: nothing more comes of it.
+            404 => return Ok(()),
+            _ if !response.is_success() => return Err(self.error_of(&response)),
+            _ => {}
+        }
+        let lines = response.body.split(|byte| *byte == b'\n');
+        for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
+            let answer = self.read_line(&line);
+            answers.push((line.custom_id.as_str().into(), answer));
+        }
+        Ok(())
+    }
+
+    fn read_line(&self, line: &Line) -> Result<Answer, ProviderError> {
+        let Some(response) = &line.response else {
+            let error = line.error.as_ref().map(Value::to_string);
+            let error = error.unwrap_or_else(|| "a call without an answer".to_owned());
+            return Err(transient(&excerpt(&error)));
+        };
+        let body = response.body.get().as_bytes();
+        if response.status_code == 200 {
+            let answer = self.provider.read_body(body);
+            return answer
+                .unwrap_or_else(|| Err(transient("an answer that is no chat completion")));
+        }
+        let error = ErrorBody::parse(body);
+        let shape = self.provider.shape.get();
+        if let Some(plainer) = shape.without_what_is_refused(response.status_code, &error) {
+            // The next job leaves the field out.
+            self.provider.shape.set(plainer);
+        }
+        Err(classify::error_of(Refusal {
+            status: response.status_code,
+            body: error,
+            wait: None,
+            secret: self.provider.config.api_key.as_ref(),
+        }))
+    }
+
+    async fn discard_job(&self, remote: &str) -> Result<(), ProviderError> {
+        let Some(job) = self.job(remote).await? else {
+            return Ok(());
+        };
+        if !job.is_over() {
+            let route = format!("/batches/{remote}/cancel");
+            let response = self.send(Method::POST, &route, ("", Vec::new())).await?;
+            // It may have ended meanwhile.
+            if !response.is_success() && !matches!(response.status, 400 | 404 | 409) {
+                return Err(self.error_of(&response));
+            }
+        }
+        let files = [job.input_file_id, job.output_file_id, job.error_file_id];
+        for file in files.iter().flatten() {
+            self.delete_file(file).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_file(&self, file: &str) -> Result<(), ProviderError> {
+        if !is_plain(file) {
+            return Ok(());
+        }
+        let route = format!("/files/{file}");
+        let response = self.send(Method::DELETE, &route, ("", Vec::new())).await?;
+        if response.is_success() || response.status == 404 {
+            return Ok(());
+        }
+        Err(self.error_of(&response))
+    }
+}
+
+impl BatchProvider for OpenAiBatch {
+    /// OpenAI's limit of calls; its 200 MB a file are not used up.
+    fn bounds(&self) -> BatchBounds {
+        BatchBounds {
+            calls: 50_000,
+            bytes: 64 << 20,
+        }
+    }
+
+    fn create<'a>(
+        &'a self,
+        mark: &'a str,
+        calls: &'a [BatchCall],
+    ) -> LocalBoxFuture<'a, Result<Arc<str>, ProviderError>> {
+        Box::pin(self.create_job(mark, calls))
+    }
+
+    fn find<'a>(
+        &'a self,
+        mark: &'a str,
+        since: Timestamp,
+    ) -> LocalBoxFuture<'a, Result<Option<Arc<str>>, ProviderError>> {
+        Box::pin(self.find_job(mark, since))
+    }
+
+    fn look<'a>(
+        &'a self,
+        remote: &'a str,
+    ) -> LocalBoxFuture<'a, Result<BatchProgress, ProviderError>> {
+        Box::pin(self.progress(remote))
+    }
+
+    fn discard<'a>(&'a self, remote: &'a str) -> LocalBoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(self.discard_job(remote))
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Job>,
+    #[serde(default)]
+    has_more: bool,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    id: String,
+    status: String,
+    #[serde(default)]
+    created_at: i64,
+    metadata: Option<Value>,
+    input_file_id: Option<String>,
+    output_file_id: Option<String>,
+    error_file_id: Option<String>,
+    errors: Option<Value>,
+}
+
+impl Job {
+    fn mark(&self) -> Option<&str> {
+        self.metadata.as_ref()?.get(MARK)?.as_str()
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(
+            &*self.status,
+            "completed" | "failed" | "expired" | "cancelled"
+        )
+    }
+
+    /// Why it did not end well.
+    fn why(&self) -> String {
+        let first = self
+            .errors
+            .as_ref()
+            .and_then(|errors| errors.pointer("/data/0/message"));
+        match first.and_then(Value::as_str) {
+            Some(message) => format!("the job {}: {}", self.status, excerpt(message)),
+            None => format!("the job {}", self.status),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    custom_id: String,
+    response: Option<Answered>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    status_code: u16,
+    body: Box<RawValue>,
+}
