@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::domain::{Lane, ProviderName};
 use crate::failpoints;
+use crate::logic::known::Edition;
 use crate::messages::{
     AbandonJob, Acquire, CloseJob, Insert, JobEnd, Lookup, Operation, Record, RunJob,
 };
@@ -58,6 +59,8 @@ struct Means {
     peers: Peers,
     /// How often a job is looked at.
     poll: Duration,
+    /// What translations depend on beside their texts.
+    edition: Edition,
 }
 
 /// Has jobs made.
@@ -87,7 +90,7 @@ impl BatcherActor {
         store: Rc<dyn TaskStore>,
         peers: Peers,
         callees: Vec<Callee>,
-        poll: Duration,
+        (poll, edition): (Duration, Edition),
     ) -> Self {
         let callees = callees
             .into_iter()
@@ -99,6 +102,7 @@ impl BatcherActor {
             store,
             peers,
             poll,
+            edition,
         });
         Self {
             means,

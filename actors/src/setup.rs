@@ -10,6 +10,8 @@ use actix_rt::ArbiterHandle;
 
 use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
 use crate::logic::fit::Limit;
+use crate::logic::glossary::Glossary;
+use crate::logic::known::Quality;
 use crate::ports::{
     BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,
@@ -71,6 +73,8 @@ pub struct ProviderSetup {
     pub max_bytes: Option<usize>,
     /// Whether limits count tokens for this kind, which are then estimated.
     pub counts_tokens: bool,
+    /// How well the kind translates; only language models are asked again with a remark.
+    pub quality: Quality,
     /// US dollars per million tokens, in and out.
     pub price: (f64, f64),
     /// Who comes first: the lowest.
@@ -182,6 +186,8 @@ pub struct SystemConfig {
     pub cache_ttl: Duration,
     /// Outlets that are sent to at once.
     pub publishing_concurrency: usize,
+    /// The terms and the tone wanted.
+    pub glossary: Arc<Glossary>,
 }
 
 impl Default for SystemConfig {
@@ -199,6 +205,7 @@ impl Default for SystemConfig {
             cache_bytes: 64 << 20,
             cache_ttl: Duration::from_secs(168 * 3600),
             publishing_concurrency: 5,
+            glossary: Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use actix_rt::ArbiterHandle;
 use crate::batcher::{self, BatcherActor};
 use crate::cache::{self, CacheActor};
 use crate::domain::{Lane, Language, ProviderName};
+use crate::logic::known::Edition;
 use crate::logic::pack;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
@@ -22,7 +23,9 @@ use crate::monitor::{MonitorActor, Watched};
 use crate::ports::{Chance, Clock, Provider};
 use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
-use crate::setup::{LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup};
+use crate::setup::{
+    LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+};
 use crate::supervision::{self, Actors, Falls, Supervisor};
 use crate::task_manager::{
     self, Batcher, OutletRoute, ProviderRoute, TaskManagerActor, Translators,
@@ -188,7 +191,7 @@ pub fn start(setup: Setup) -> Handles {
             Rc::clone(&store),
             peers,
             providers.iter().filter_map(batch_callee).collect(),
-            config.job_poll,
+            (config.job_poll, edition(&config, &providers)),
         )
     });
 
@@ -222,6 +225,7 @@ pub fn start(setup: Setup) -> Handles {
         batch_timeout: config.batch_timeout,
         max_job_size: config.max_job_size,
         job_timeout: config.job_timeout,
+        edition: edition(&config, &providers),
     };
     let task_manager = supervisor.start("task_manager", |own| {
         let peers = task_manager::Peers {
@@ -416,6 +420,15 @@ fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
     }
 }
 
+/// What translations depend on beside their texts; only the best providers count.
+fn edition(config: &SystemConfig, providers: &[ProviderSetup]) -> Edition {
+    let best = providers.iter().map(|provider| provider.quality).max();
+    let quality = best.unwrap_or_default();
+    let good = providers.iter().filter(|it| it.quality == quality);
+    let versions = good.map(|provider| provider.version);
+    Edition::new(Arc::clone(&config.glossary), versions, quality)
+}
+
 fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
     let mut ordered: Vec<&ProviderSetup> = providers.iter().collect();
     ordered.sort_by_key(|provider| provider.order);
@@ -433,6 +446,7 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
                 .as_ref()
                 .filter(|batch| batch.takes_new)
                 .map(|batch| batch.provider.bounds()),
+            quality: provider.quality,
         })
         .collect()
 }

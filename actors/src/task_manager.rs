@@ -3,6 +3,7 @@
 mod book;
 mod changes;
 mod dispatch;
+mod doubt;
 mod intake;
 mod jobs;
 mod lookup;
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::domain::{Bucket, IdMint, Lane, Moment, Pair, ProviderName, TaskId, Timestamp};
 use crate::failpoints;
 use crate::logic::estimate::{Estimates, Weight};
+use crate::logic::known::{Edition, Quality};
 use crate::logic::lifecycle::Step;
 use crate::logic::pack::Digestion;
 use crate::logic::queue::{Queue, Spot};
@@ -73,6 +75,8 @@ pub struct Config {
     pub max_job_size: usize,
     /// How long texts are gathered for a job that is not full.
     pub job_timeout: Duration,
+    /// What translations depend on beside their texts.
+    pub edition: Edition,
 }
 
 /// A provider as the task manager sees it: values, no actor.
@@ -93,6 +97,8 @@ pub struct ProviderRoute {
     pub max_tokens: Option<u64>,
     /// What one of its jobs may hold; none where it gets no jobs.
     pub jobs: Option<BatchBounds>,
+    /// How well it translates.
+    pub quality: Quality,
 }
 
 /// Whom the task manager knows.
@@ -152,6 +158,7 @@ pub struct TaskManagerActor {
     intake: Intake,
     system: Arc<str>,
     store_service: Arc<str>,
+    glossary_service: Arc<str>,
     submitted: Rc<std::cell::Cell<u64>>,
     /// Whether the store has refused intake for want of room, and not taken any since.
     has_no_room: Rc<std::cell::Cell<bool>>,
@@ -288,6 +295,7 @@ impl TaskManagerActor {
             intake: Intake::Open,
             system: "system".into(),
             store_service: "store".into(),
+            glossary_service: "glossary".into(),
             submitted: Rc::default(),
             has_no_room: Rc::default(),
             learned,

@@ -14,6 +14,7 @@ use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usa
 use crate::failpoints;
 use crate::logic::answers::Broken;
 use crate::logic::estimate::Ending;
+use crate::logic::glossary::{Missed, Wishes};
 use crate::logic::landing::{Flaw, Landed, land};
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
@@ -110,6 +111,7 @@ impl Call {
     async fn run(self, job: Job) -> CallEnd {
         let Job {
             pair,
+            guide,
             items,
             permit,
             timeout,
@@ -120,7 +122,7 @@ impl Call {
             pair,
             items: items.iter().enumerate().map(pack_item).collect(),
             max_tokens,
-            guide: None,
+            guide,
         };
         let begun = self.clock.now();
         let outcome = self.call(&pack, timeout).await;
@@ -181,6 +183,10 @@ impl Call {
             ..usage.unwrap_or_default()
         };
         let landed = land(&sent, answered, ending, took);
+        let wishes = Wishes::of(
+            pack.guide.as_deref(),
+            pack.items.iter().map(|item| &*item.text),
+        );
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
         for (item, Landed { text, usage }) in items.into_iter().zip(landed) {
@@ -198,6 +204,10 @@ impl Call {
                 cached: false,
                 usage,
             });
+            if let Err(missed) = wishes.check(&item.text.skeleton, &translation.text) {
+                ends.push(doubtful(item, &missed, translation));
+                continue;
+            }
             known.push((item.leadership, Ok(Arc::clone(&translation))));
             ends.push(ItemEnd {
                 token: item.token,
@@ -250,6 +260,15 @@ fn broken(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: Some(Err(trouble)),
+        leadership: Some(item.leadership),
+    }
+}
+
+fn doubtful(item: JobItem, missed: &Missed, translation: Arc<Translation>) -> ItemEnd {
+    let why = missed.to_string().into();
+    ItemEnd {
+        token: item.token,
+        result: Some(Err(Trouble::Doubtful { why, translation })),
         leadership: Some(item.leadership),
     }
 }

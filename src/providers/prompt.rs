@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::{Guide, Term};
+use babelfeed_actors::domain::Guide;
+use babelfeed_actors::logic::glossary::relevant;
 use babelfeed_actors::ports::{Item, Pack, Translated};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-
-/// The most terms that go with every call; of more, only those go that stand in its texts.
-const MAX_TERMS: usize = 50;
 
 /// What every family is told; what follows is its own.
 macro_rules! system {
@@ -88,6 +86,7 @@ pub fn question(pack: &Pack) -> String {
         glossary: guide.map_or_else(Vec::new, |guide| terms(guide, pack)),
         forbidden: guide.map_or(&[][..], |guide| &guide.forbidden),
         tone: guide.and_then(|guide| guide.tone.as_deref()),
+        remark: guide.and_then(|guide| guide.remark.as_deref()).map(refusal),
     };
     serde_json::to_string(&question).expect("strings alone always become JSON")
 }
@@ -171,6 +170,8 @@ struct Question<'a> {
     forbidden: &'a [Arc<str>],
     #[serde(skip_serializing_if = "Option::is_none")]
     tone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -201,24 +202,21 @@ fn words<S: Serializer>(words: &[Arc<str>], serializer: S) -> Result<S::Ok, S::E
     serializer.collect_seq(words.iter().map(|word| &**word))
 }
 
-/// The terms that a call needs: all of a short glossary, of a long one those in its texts.
+/// The terms that stand in the texts of a call.
 fn terms<'a>(guide: &'a Guide, pack: &Pack) -> Vec<Wanted<'a>> {
-    let texts: Vec<String> = if guide.terms.len() > MAX_TERMS {
-        pack.items.iter().map(|it| it.text.to_lowercase()).collect()
-    } else {
-        Vec::new()
-    };
-    let is_needed = |term: &&Term| {
-        let source = term.source.to_lowercase();
-        texts.is_empty() || texts.iter().any(|text| text.contains(&source))
-    };
-    let needed = guide.terms.iter().filter(is_needed);
+    let needed = relevant(guide, pack.items.iter().map(|item| &*item.text));
     needed
+        .into_iter()
         .map(|term| Wanted {
             source: &term.source,
             target: &term.target,
         })
         .collect()
+}
+
+/// What is said of a translation that was not taken.
+fn refusal(why: &str) -> String {
+    format!("The last translation of this text was not taken: {why}.")
 }
 
 /// Shows each JSON object of a text to `take`, which tells whether it used it up.
@@ -269,7 +267,7 @@ fn without_thoughts(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use babelfeed_actors::domain::Pair;
+    use babelfeed_actors::domain::{Pair, Term};
     use sha2::{Digest, Sha256};
 
     fn items(text: &str) -> Option<Vec<(String, String)>> {
@@ -359,25 +357,25 @@ mod tests {
     #[test]
     fn a_question_carries_the_guide() {
         let guide = Guide {
-            terms: vec![term("ferry")],
+            terms: vec![term("b")],
             forbidden: vec!["barco".into()],
             tone: Some("formal".into()),
             version: "1".into(),
+            remark: Some("`b` was wanted as `x`".into()),
         };
         assert!(question(&pack(Some(guide))).ends_with(
-            r#""glossary":[{"source":"ferry","target":"x"}],"forbidden":["barco"],"tone":"formal"}"#
+            r#""glossary":[{"source":"b","target":"x"}],"forbidden":["barco"],"tone":"formal","remark":"The last translation of this text was not taken: `b` was wanted as `x`."}"#
         ));
     }
 
     #[test]
-    fn of_a_long_glossary_only_what_stands_in_the_texts_is_sent() {
-        let others = (0..MAX_TERMS).map(|number| term(&format!("term{number}")));
+    fn of_a_glossary_only_what_stands_in_the_texts_is_sent() {
         let guide = Guide {
-            terms: others.chain([term("B")]).collect(),
+            terms: ["ferry", "b", "B"].map(term).into(),
             ..Guide::default()
         };
         assert!(
-            question(&pack(Some(guide))).ends_with(r#""glossary":[{"source":"B","target":"x"}]}"#)
+            question(&pack(Some(guide))).ends_with(r#""glossary":[{"source":"b","target":"x"}]}"#)
         );
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context as _;
+use babelfeed_actors::logic::known::Quality;
 use babelfeed_actors::ports::{BatchProvider, Clock, Outlet, Provider, Source};
 use babelfeed_actors::setup::{
     BatchSetup, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
@@ -111,6 +112,7 @@ fn config(settings: &Settings) -> SystemConfig {
         cache_bytes: settings.cache.max_bytes,
         cache_ttl: settings.cache.ttl,
         publishing_concurrency: settings.publishing.concurrency,
+        glossary: Arc::clone(&settings.translation.glossary),
     }
 }
 
@@ -238,6 +240,7 @@ fn provider_setup(
         max_items,
         max_bytes: None,
         counts_tokens: it.kind.is_language_model(),
+        quality: quality(it.kind),
         price: it.price,
         order: order(it, settings),
         version: version(it.kind),
@@ -296,6 +299,15 @@ fn batch_setup(it: &ProviderSettings, settings: &Settings) -> anyhow::Result<Opt
     }))
 }
 
+/// How well a kind of provider translates.
+const fn quality(kind: ProviderKind) -> Quality {
+    if kind.is_language_model() {
+        Quality::Model
+    } else {
+        Quality::Engine
+    }
+}
+
 /// The connections that one arbiter may have to one provider: one at least, else not too many.
 fn provider_connections(settings: &Settings, n_arbiters: usize) -> usize {
     (settings.translation.connections / n_arbiters.max(1)).max(1)
@@ -330,10 +342,6 @@ pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
             matches!(routing.by, Route::Speed | Route::Share),
         ),
         ("routing.hedge", routing.hedge),
-        (
-            "translation.glossary",
-            settings.translation.glossary.is_some(),
-        ),
         (
             "outlet.hold = \"doubtful\"",
             settings

@@ -127,10 +127,11 @@ async fn try_provider(
     text: &str,
 ) -> anyhow::Result<Finding> {
     let adapter = build::provider(provider, settings)?;
+    let pair = pair(settings);
     let pack = Pack {
         max_tokens: None,
-        guide: None,
-        pair: pair(settings),
+        guide: settings.translation.glossary.guide(&pair).cloned(),
+        pair,
         items: vec![Item {
             id: "1".into(),
             text: text.into(),

@@ -246,6 +246,11 @@ impl<'a> Section<'a> {
         });
     }
 
+    /// Notes what is wrong with something that a key names.
+    pub(super) fn note(&self, mistakes: Vec<Mistake>) {
+        self.reader.mistakes.borrow_mut().extend(mistakes);
+    }
+
     fn value(&self, key: &str) -> Option<&'a Value> {
         self.table?.get(key)
     }

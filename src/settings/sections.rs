@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use babelfeed_actors::logic::glossary::Glossary;
 use config::Value;
 
 use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
-use super::{Mode, is_socket_path};
+use super::{Mode, glossary, is_socket_path};
 use crate::cli::options::GlobalOptions;
 use crate::secret::Secret;
 
@@ -106,8 +108,8 @@ pub struct TranslationSettings {
     pub keep_alive: Duration,
     /// How long a resolved name is believed.
     pub dns_ttl: Duration,
-    /// The words with a fixed translation.
-    pub glossary: Option<PathBuf>,
+    /// The terms and the tone wanted; empty without a file.
+    pub glossary: Arc<Glossary>,
 }
 
 /// `[batching]`: how texts share calls.
@@ -339,7 +341,28 @@ impl TranslationSettings {
             timeout: section.read("timeout", minute, duration(MILLISECOND)),
             keep_alive: section.read("keep_alive", minute, duration(MILLISECOND)),
             dns_ttl: section.read("dns_ttl", 5 * minute, duration(Duration::ZERO)),
-            glossary: section.path_at("glossary"),
+            glossary: read_glossary(&section),
+        }
+    }
+}
+
+/// What the file of the glossary says; whatever is wrong with it is noted with its own lines.
+fn read_glossary(section: &Section<'_>) -> Arc<Glossary> {
+    let Some(path) = section.path_at("glossary") else {
+        return Arc::default();
+    };
+    match glossary::load(&path) {
+        Ok(glossary) => Arc::new(glossary),
+        Err(glossary::LoadError::Unreadable(error)) => {
+            section.mistake(
+                "glossary",
+                format!("cannot read {}: {error}", path.display()),
+            );
+            Arc::default()
+        }
+        Err(glossary::LoadError::Mistaken(mistakes)) => {
+            section.note(mistakes);
+            Arc::default()
         }
     }
 }

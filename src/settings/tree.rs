@@ -389,7 +389,7 @@ fn note_value(
     }
 }
 
-fn line_of(text: &str, at: usize) -> usize {
+pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()
         .iter()
         .take(at)

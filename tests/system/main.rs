@@ -1,9 +1,11 @@
 //! The actor system on fakes, in virtual time, from a seed.
 
 mod flow;
+mod glossary;
 mod helpers;
 mod jobs;
 mod journal;
+mod known;
 mod limits;
 mod packing;
 mod publishing;

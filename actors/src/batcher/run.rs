@@ -13,10 +13,11 @@ use log::{error, info, warn};
 use tokio::sync::Notify;
 
 use super::{Callee, Means, until_written};
-use crate::domain::{Lane, Tokens, Translation, Usage};
+use crate::domain::{Guide, Lane, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::estimate::Ending;
+use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Flaw, land};
 use crate::logic::quota::Urgency;
 use crate::messages::{
@@ -133,7 +134,11 @@ impl Run {
     }
 
     async fn create(&self) -> Result<Arc<str>, ProviderError> {
-        let calls: Vec<BatchCall> = self.order.calls.iter().map(call).collect();
+        let edition = &self.means.edition;
+        let calls = self.order.calls.iter();
+        let calls: Vec<BatchCall> = calls
+            .map(|order| call(order, edition.guide(&order.pair)))
+            .collect();
         let permit = permit(&self.means.peers.acquire, &self.callee.lane).await;
         let mark = &self.order.job.mark;
         let created = self
@@ -250,9 +255,18 @@ impl Run {
             Ending::Whole
         };
         let landed = land(&sent, answered, ending, took);
+        let guide = self.means.edition.guide(&call.pair).map(Arc::as_ref);
+        let wishes = Wishes::of(guide, call.texts.iter().map(|it| &*it.text.skeleton));
         for (text, landed) in call.texts.iter().zip(landed) {
             let flaw = |flaw: Flaw| Arc::from(flaw.to_string());
-            let translated = landed.text.map_err(flaw).map(|translated| {
+            // What is not as it was wished goes on alone, with the reason.
+            let wished = landed.text.map_err(flaw).and_then(|translated| {
+                match wishes.check(&text.text.skeleton, &translated) {
+                    Ok(()) => Ok(translated),
+                    Err(missed) => Err(missed.to_string().into()),
+                }
+            });
+            let translated = wished.map(|translated| {
                 Arc::new(Translation {
                     text: translated,
                     provider: self.callee.name.clone(),
@@ -350,7 +364,7 @@ const fn asked_wait(error: &ProviderError) -> Option<Duration> {
     }
 }
 
-fn call(call: &JobCall) -> BatchCall {
+fn call(call: &JobCall, guide: Option<&Arc<Guide>>) -> BatchCall {
     let item = |text: &JobText| Item {
         id: Arc::clone(&text.id),
         text: Arc::clone(&text.text.skeleton),
@@ -362,7 +376,7 @@ fn call(call: &JobCall) -> BatchCall {
             pair: call.pair.clone(),
             items: call.texts.iter().map(item).collect(),
             max_tokens: None,
-            guide: None,
+            guide: guide.map(Arc::clone),
         },
     }
 }

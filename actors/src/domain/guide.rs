@@ -13,6 +13,8 @@ pub struct Guide {
     pub tone: Option<Arc<str>>,
     /// Differs whenever anything of the above does.
     pub version: Arc<str>,
+    /// What was wrong with the last translation, where a text is asked for again, alone in its call.
+    pub remark: Option<Arc<str>>,
 }
 
 /// A term and how it is translated.

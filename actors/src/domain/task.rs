@@ -175,6 +175,19 @@ impl FailureKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether providers could not do it, in whichever way.
+    pub const fn is_from_providers(self) -> bool {
+        matches!(
+            self,
+            Self::Rejected
+                | Self::Invalid
+                | Self::TooLarge
+                | Self::NoRoute
+                | Self::Attempts
+                | Self::Checks
+        )
+    }
+
     /// Whether the failure is about the text itself, so that the same text fails again.
     pub const fn is_about_the_text(self) -> bool {
         matches!(self, Self::Rejected | Self::Invalid | Self::TooLarge)

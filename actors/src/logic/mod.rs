@@ -4,6 +4,7 @@ pub mod answers;
 pub mod backoff;
 pub mod estimate;
 pub mod fit;
+pub mod glossary;
 pub mod known;
 pub mod landing;
 pub mod lifecycle;

@@ -7,7 +7,7 @@ use actix::Message;
 
 use super::cache::Leadership;
 use super::rate_limiter::Permit;
-use crate::domain::{Failure, Pair, ProviderName, Tokens, Translation};
+use crate::domain::{Failure, Guide, Pair, ProviderName, Tokens, Translation};
 use crate::logic::estimate::Ending;
 use crate::logic::spans::Protected;
 use crate::ports::ProviderError;
@@ -24,6 +24,8 @@ pub struct Job {
     pub provider: ProviderName,
     /// From what into what.
     pub pair: Pair,
+    /// The terms and the tone wanted, where there are any.
+    pub guide: Option<Arc<Guide>>,
     /// The texts; never empty.
     pub items: Vec<JobItem>,
     /// The right to make the call.
@@ -73,12 +75,19 @@ pub struct ItemEnd {
 }
 
 /// What was wrong with one text of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
     /// It did not come back, or not provably: send it in a smaller pack.
     Broken(&'static str),
     /// The answer was cut off before it: it needs more room.
     Cut,
+    /// It is a whole translation, but not as it was wanted.
+    Doubtful {
+        /// What is wrong with it, in words that a language model understands as well.
+        why: Arc<str>,
+        /// The translation, its text with placeholders; nobody was told of it.
+        translation: Arc<Translation>,
+    },
     /// It was refused, alone in its call.
     Refused(Failure),
 }

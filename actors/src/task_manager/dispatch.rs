@@ -437,6 +437,7 @@ impl TaskManagerActor {
             works,
             max_tokens,
         } = filled;
+        let guide = self.guide(&works);
         let awaited = match works[0].bucket.class {
             Class::Interactive => Awaited::BySomebody,
             Class::High | Class::Normal | Class::Low => Awaited::ByNobody,
@@ -457,6 +458,7 @@ impl TaskManagerActor {
         let job = Job {
             provider: self.config.routes[route].name.clone(),
             pair: company.pair,
+            guide,
             items,
             permit,
             timeout: self.config.timeout,

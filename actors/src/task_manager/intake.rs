@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::lookup::RETRY;
-use super::work::{NowCall, Work, key_of};
+use super::work::{NowCall, Work};
 use super::{Intake, TaskManagerActor};
 use crate::domain::{Origin, Pair, Request, Task, Timestamp, Translation};
 use crate::failpoints;
@@ -259,7 +259,11 @@ impl Handler<TranslateNow> for TaskManagerActor {
             .iter()
             .map(|text| Arc::new(protect(text)))
             .collect();
-        let keys: Vec<_> = texts.iter().map(|text| key_of(text, None, &pair)).collect();
+        let edition = &self.config.edition;
+        let keys = texts
+            .iter()
+            .map(|text| edition.key(&text.skeleton, None, &pair));
+        let keys: Vec<_> = keys.collect();
         let asked = keys.clone();
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();

@@ -53,7 +53,8 @@ impl TaskManagerActor {
             }
             let (bucket, position) = stand_of(&record);
             if self.state.windows.admit(&bucket, position) == Room::Yes {
-                works.push(Work::of_task(self.store.token(), record, bucket));
+                let edition = &self.config.edition;
+                works.push(Work::of_task(self.store.token(), record, bucket, edition));
             }
         }
         self.look_up(works);
@@ -235,7 +236,7 @@ impl TaskManagerActor {
     }
 
     /// Which queue work belongs in: none is the common one; no answer means that nobody can.
-    fn queue_for(&self, work: &Work) -> Option<Option<usize>> {
+    pub(super) fn queue_for(&self, work: &Work) -> Option<Option<usize>> {
         let now = self.clock.now();
         let able = |route: usize| {
             let name: &ProviderName = &self.config.routes[route].name;
@@ -399,7 +400,8 @@ impl Handler<Loaded> for TaskManagerActor {
             if !self.state.places.contains_key(&id) && !is_held {
                 let (bucket, _) = stand_of(&record);
                 self.state.windows.hold(&bucket);
-                works.push(Work::of_task(self.store.token(), record, bucket));
+                let edition = &self.config.edition;
+                works.push(Work::of_task(self.store.token(), record, bucket, edition));
             }
         }
         self.look_up(works);

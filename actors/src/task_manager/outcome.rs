@@ -8,6 +8,7 @@ use log::{debug, error, warn};
 
 use super::book::{After, Flight};
 use super::dispatch::{Ended, Sent};
+use super::doubt::Doubt;
 use super::lookup::Made;
 use super::plan::{Planned, plan};
 use super::work::{Subject, Work};
@@ -97,11 +98,18 @@ impl TaskManagerActor {
             };
             work.leadership = leadership;
             match (result, &end.error) {
-                (Some(Ok(translation)), _) => self.complete(work, &translation, Made::ByCall),
+                (Some(Ok(translation)), _) => {
+                    work.doubt = None;
+                    self.complete(work, &translation, Made::ByCall);
+                }
                 (Some(Err(Trouble::Broken(why))), _) => self.broken(work, n_items, why),
                 (Some(Err(Trouble::Cut)), _) => {
                     work.doublings = (work.doublings + 1).min(DOUBLINGS);
                     self.broken(work, n_items, "the answer was cut off before it");
+                }
+                (Some(Err(Trouble::Doubtful { why, translation })), _) => {
+                    let doubt = Doubt::new(why, translation);
+                    self.doubtful(work, route, n_items, doubt);
                 }
                 (Some(Err(Trouble::Refused(failure))), _) => self.refused(work, route, failure),
                 (None, Some(error)) => self.not_made(work, route, n_items, error),
@@ -171,11 +179,13 @@ impl TaskManagerActor {
 
     fn complete_task(&mut self, work: Work, finished: Translation, made: Made) {
         self.displace(&work);
+        let doubt = work.doubt.as_ref().filter(|_| made == Made::ByCall);
+        let doubt = doubt.map(|doubt| Arc::clone(&doubt.why));
         let Subject::Task(live) = work.subject else {
             return;
         };
         let (at, mut record) = (self.clock.wall(), live.record);
-        let passes = made == Made::Known && record.lifecycle.state() != State::Processing;
+        let passes = record.lifecycle.state() != State::Processing;
         let stepped = if passes {
             record.lifecycle.step(Step::Pass, at)
         } else {
@@ -191,7 +201,7 @@ impl TaskManagerActor {
                 &self.config.outlets,
                 limits,
                 &record.task,
-                &finished.text,
+                (&finished.text, doubt.as_ref()),
                 at,
             )
         } else {
@@ -205,6 +215,12 @@ impl TaskManagerActor {
 
     /// A text ends without a translation.
     pub(super) fn give_up(&mut self, mut work: Work, failure: Failure) {
+        if failure.kind.is_from_providers()
+            && let Some(doubt) = work.doubt.take()
+        {
+            self.accept(work, doubt);
+            return;
+        }
         if failure.kind.is_about_the_text()
             && let Some(leadership) = work.leadership.take()
         {
@@ -315,7 +331,7 @@ impl TaskManagerActor {
         }
     }
 
-    fn is_out_of_attempts(&self, work: &Work) -> bool {
+    pub(super) fn is_out_of_attempts(&self, work: &Work) -> bool {
         match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts() >= self.config.max_attempts,
             Subject::Now { .. } => work.attempts >= self.config.max_attempts,

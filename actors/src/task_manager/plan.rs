@@ -33,12 +33,13 @@ impl OutletRoute {
     }
 }
 
-/// The publications of a task's translation, one for each outlet that wants it.
+/// The publications of a task's translation, one for each outlet that wants it; where the
+/// translation comes with a doubt, outlets that want it so hold it.
 pub(super) fn plan(
     routes: &[OutletRoute],
     limits: &OutletLimits,
     task: &Task,
-    text: &str,
+    (text, doubt): (&str, Option<&Arc<str>>),
     at: Timestamp,
 ) -> Vec<Planned> {
     let (source, post) = origin(task);
@@ -60,10 +61,13 @@ pub(super) fn plan(
                 parts,
                 created_at: at,
             };
-            let (state, why) = match (unfit, route.hold) {
-                (Some(why), _) => (PublicationState::Held, Some(why)),
-                (None, Hold::Always) => (PublicationState::Held, Some("held by setting".into())),
-                (None, Hold::Never | Hold::Doubtful) => (PublicationState::Planned, None),
+            let (state, why) = match (unfit, route.hold, doubt) {
+                (Some(why), ..) => (PublicationState::Held, Some(why)),
+                (None, Hold::Always, _) => (PublicationState::Held, Some("held by setting".into())),
+                (None, Hold::Doubtful, Some(doubt)) => {
+                    (PublicationState::Held, Some(Arc::clone(doubt)))
+                }
+                (None, Hold::Never | Hold::Doubtful, _) => (PublicationState::Planned, None),
             };
             (Arc::new(publication), state, why)
         })

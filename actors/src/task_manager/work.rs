@@ -4,19 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::doubt::Doubt;
 use crate::domain::{
     Bucket, Class, Failure, Flow, Pair, Position, ProviderName, TaskId, Timestamp, Translation,
 };
 use crate::logic::estimate::Weight;
-use crate::logic::known::{known_key, normalise};
+use crate::logic::known::Edition;
 use crate::logic::spans::{Protected, protect};
 use crate::messages::{Leadership, NowError};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
 /// The flow of texts that somebody waits for.
 const INTERACTIVE_FLOW: &str = "interactive";
-/// What a translation depends on beside text, context and languages.
-const VERSION: &str = "1";
 
 /// One text on its way.
 #[derive(Debug)]
@@ -46,6 +45,8 @@ pub(super) struct Work {
     /// The providers that refused it, with the reason of the last.
     pub(super) refused_by: Vec<ProviderName>,
     pub(super) refusal: Option<Failure>,
+    /// What it was translated to, not as it was wanted.
+    pub(super) doubt: Option<Doubt>,
     /// Calls made for a caller's text, without those given back; a task's are in its lifecycle.
     pub(super) attempts: u32,
     /// How often an attempt was given back because its lane failed.
@@ -78,13 +79,18 @@ pub(super) struct Live {
 
 impl Work {
     /// The work of a task that waits in the queue.
-    pub(super) fn of_task(number: Token, record: TaskRecord, bucket: Bucket) -> Self {
+    pub(super) fn of_task(
+        number: Token,
+        record: TaskRecord,
+        bucket: Bucket,
+        edition: &Edition,
+    ) -> Self {
         let task = &record.task;
         let request = &task.request;
         let position = Position::new(request.deadline, task.id);
         let text = Arc::new(protect(&request.text));
         let context = request.context.clone();
-        let key = key_of(&text, context.as_deref(), &bucket.pair);
+        let key = edition.key(&text.skeleton, context.as_deref(), &bucket.pair);
         let weight = Weight::of(&text.skeleton, context.as_deref());
         Self {
             number,
@@ -99,6 +105,7 @@ impl Work {
             doublings: 0,
             refused_by: Vec::new(),
             refusal: None,
+            doubt: None,
             attempts: 0,
             refunds: 0,
             subject: Subject::Task(Box::new(Live {
@@ -129,6 +136,7 @@ impl Work {
             doublings: 0,
             refused_by: Vec::new(),
             refusal: None,
+            doubt: None,
             attempts: 0,
             refunds: 0,
             subject: Subject::Now {
@@ -174,17 +182,6 @@ pub(super) fn stand_of(record: &TaskRecord) -> (Bucket, Position) {
         pair: record.task.pair(),
     };
     (bucket, Position::new(request.deadline, record.task.id))
-}
-
-/// The key by which a text's translation is known.
-pub(super) fn key_of(text: &Protected, context: Option<&str>, pair: &Pair) -> KnownKey {
-    known_key(
-        &normalise(&text.skeleton),
-        context,
-        pair.source.as_ref(),
-        &pair.target,
-        VERSION,
-    )
 }
 
 /// A caller who waits for texts; all or nothing.

@@ -17,6 +17,7 @@ use crate::domain::{
     Class, Flow, Language, Moment, Origin, OutletName, REQUESTS, SourceName, State, TaskId,
     Timestamp,
 };
+use crate::logic::known::Quality;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
@@ -90,6 +91,8 @@ pub struct World {
     pub batch: Option<FakeBatchProvider>,
     /// Where is published, by name, with the language.
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
+    /// How well every provider translates.
+    pub quality: Quality,
     /// The figures.
     pub config: SystemConfig,
     /// How many at first sight are taken; none: all.
@@ -162,6 +165,7 @@ impl World {
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
             batch: None,
             outlets: Vec::new(),
+            quality: Quality::Model,
             config: SystemConfig::default(),
             backfill: None,
             hold: Hold::Never,
@@ -171,6 +175,11 @@ impl World {
 
     /// Starts a system in this world.
     pub fn start(&self) -> Handles {
+        self.start_with(self.config.clone())
+    }
+
+    /// Starts a system in this world that goes by other figures.
+    pub fn start_with(&self, config: SystemConfig) -> Handles {
         let escalated = Rc::clone(&self.escalated);
         let setup = Setup {
             clock: Arc::clone(&self.clock),
@@ -190,15 +199,16 @@ impl World {
                 .map(|seat| outlet(seat, self.hold))
                 .collect(),
             arbiters: Vec::new(),
-            config: self.config.clone(),
+            config,
             escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
         };
         system::start(setup)
     }
 
     fn provider_setups(&self) -> Vec<ProviderSetup> {
+        let seats = self.providers.iter().enumerate();
         let mut providers: Vec<ProviderSetup> =
-            self.providers.iter().enumerate().map(provider).collect();
+            seats.map(|seat| provider(seat, self.quality)).collect();
         if let (Some(first), Some(batch)) = (providers.first_mut(), &self.batch) {
             first.batch = Some(BatchSetup {
                 provider: Rc::new(batch.clone()),
@@ -229,6 +239,7 @@ impl World {
 
 fn provider(
     (order, (name, provider, limits)): (usize, &(&'static str, FakeProvider, LaneLimits)),
+    quality: Quality,
 ) -> ProviderSetup {
     let provider = provider.clone();
     ProviderSetup {
@@ -238,6 +249,7 @@ fn provider(
         max_items: None,
         max_bytes: None,
         counts_tokens: limits.tpm.is_some() || limits.tps.is_some(),
+        quality,
         price: (0.0, 0.0),
         order: u32::try_from(order).unwrap_or(u32::MAX),
         version: "fake-1",

@@ -18,6 +18,7 @@ fn guide(version: &str, terms: &[(&str, &str)], tone: Option<&str>) -> Option<Ar
         forbidden: Vec::new(),
         tone: tone.map(Arc::from),
         version: version.into(),
+        remark: None,
     }))
 }
 

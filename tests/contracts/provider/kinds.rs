@@ -57,6 +57,7 @@ async fn a_model_is_told_the_terms_the_forbidden_words_and_the_tone() {
             forbidden: vec!["barcaza".into()],
             tone: Some("like a harbour master".into()),
             version: "1".into(),
+            remark: None,
         };
         let pack = Pack {
             guide: Some(Arc::new(guide)),

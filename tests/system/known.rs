@@ -1,0 +1,188 @@
+//! What is known is not asked again, and what is asked is asked once for all who wait.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Class, Flow, State, Translation};
+use babelfeed_actors::messages::{Cancel, NowError, Submission, TranslateNow};
+use babelfeed_actors::ports::ProviderError;
+use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag};
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::helpers::{ending, hand_in, hand_in_all, pass, settle, texts, translation};
+
+const SAME: &str = "The same text for everybody.";
+
+/// A caller who waits for a text that long.
+async fn ask(handles: &Handles, text: &str, wait: Duration) -> Result<Translation, NowError> {
+    let asked = handles.translate_now.send(TranslateNow {
+        texts: vec![text.into()],
+        source: Some(tag("en")),
+        target: tag("es"),
+        deadline: wait,
+        class: Class::Interactive,
+    });
+    let mut answer = asked.await.expect("heard")?;
+    Ok(answer.remove(0))
+}
+
+fn slow(world: &mut World, latency: Duration) -> FakeProvider {
+    let provider = FakeProvider::with_latency(latency);
+    world.providers[0].1 = provider.clone();
+    provider
+}
+
+/// Submissions of the same text, each of a client of its own.
+fn of_clients(n: usize) -> Vec<Submission> {
+    (0..n)
+        .map(|number| Submission {
+            flow: Flow::from(format!("client {number}").as_str()),
+            ..submission(SAME, "es")
+        })
+        .collect()
+}
+
+#[test]
+fn fifty_equal_texts_of_clients_in_bulk_and_in_haste_are_one_call_and_none_after_a_restart() {
+    let mut life = 0;
+    world::run_lives(
+        1,
+        |world| {
+            slow(world, Duration::from_secs(1));
+        },
+        async |world: &World| {
+            life += 1;
+            let handles = world.start();
+            let bulk = hand_in_all(&handles, of_clients(25));
+            let haste = join_all((0..25).map(|_| ask(&handles, SAME, Duration::from_secs(10))));
+            let (ids, answers) = futures_util::join!(bulk, haste);
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            assert_eq!(finish(&handles, &ids).await, 25);
+            assert_eq!(world.providers[0].1.n_texts(), 1, "life {life}");
+            pass(Duration::from_secs(5)).await;
+            (life == 2).then_some(())
+        },
+    );
+}
+
+#[test]
+fn a_text_that_is_refused_is_refused_for_all_who_wait_by_one_call() {
+    world::run(2, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_secs(1));
+        let detail = "not this one".to_owned();
+        provider.always(Some(ProviderFault::Error(ProviderError::Rejected {
+            detail,
+        })));
+        let handles = world.start();
+
+        let ids = hand_in_all(&handles, of_clients(50)).await;
+
+        assert_eq!(finish(&handles, &ids).await, 0);
+        assert_eq!(ending(&handles, ids[49]).await, "rejected");
+        assert_eq!(provider.n_texts(), 1);
+    });
+}
+
+#[test]
+fn a_failure_of_the_lane_is_not_shared() {
+    world::run(3, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_secs(1));
+        provider.then(ProviderFault::Error(ProviderError::Transient {
+            detail: "not now".to_owned(),
+            wait: None,
+        }));
+        let handles = world.start();
+
+        let ids = hand_in_all(&handles, of_clients(50)).await;
+
+        assert_eq!(finish(&handles, &ids).await, 50);
+        assert_eq!(provider.n_texts(), 2, "the leader tried again, alone");
+    });
+}
+
+#[test]
+fn each_who_waits_keeps_a_deadline_of_its_own() {
+    world::run(4, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_secs(5));
+        world.limit(LaneLimits {
+            concurrency: Some(1),
+            ..LaneLimits::default()
+        });
+        let handles = world.start();
+        hand_in(&handles, texts(1), "fr").await;
+        pass(Duration::from_millis(10)).await;
+        let mut clients = of_clients(3);
+        for (client, seconds) in clients.iter_mut().zip([2, 7, 60]) {
+            client.deadline = Some(Duration::from_secs(seconds));
+        }
+
+        let ids = hand_in_all(&handles, clients).await;
+
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let mut ends = Vec::new();
+        for id in &ids {
+            ends.push(ending(&handles, *id).await);
+        }
+        assert_eq!(ends, ["expired", "expired", "Completed"]);
+        settle(&handles).await;
+        let packs = provider.packs();
+        let n_same = packs.iter().filter(|pack| &*pack.items[0].text == SAME);
+        assert_eq!(n_same.count(), 1);
+    });
+}
+
+#[test]
+fn who_waits_leads_when_the_leader_is_cancelled() {
+    world::run(5, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_secs(5));
+        world.limit(LaneLimits {
+            concurrency: Some(1),
+            ..LaneLimits::default()
+        });
+        let handles = world.start();
+        hand_in(&handles, texts(1), "fr").await;
+        pass(Duration::from_millis(10)).await;
+        let ids = hand_in_all(&handles, of_clients(2)).await;
+        pass(Duration::from_millis(10)).await;
+
+        let cancelled = handles.cancel.send(Cancel(ids[0])).await.expect("heard");
+
+        assert!(cancelled.is_ok(), "{cancelled:?}");
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert!(!translation(&handles, ids[1]).await.cached, "it led");
+        assert_eq!(provider.n_texts(), 2);
+    });
+}
+
+#[test]
+fn who_waits_in_haste_raises_the_leader() {
+    world::run(6, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_secs(1));
+        let handles = world.start();
+        hand_in(&handles, texts(5_000), "es").await;
+        let low = Submission {
+            class: Class::Low,
+            ..submission(SAME, "es")
+        };
+        let ids = hand_in_all(&handles, vec![low]).await;
+        pass(Duration::from_millis(50)).await;
+        let state = find(&handles, ids[0]).await.record.lifecycle.state();
+        assert_ne!(state, State::Completed);
+        let begun = Instant::now();
+
+        let answer = ask(&handles, SAME, Duration::from_secs(10))
+            .await
+            .expect("in time");
+
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(2_100), "{took:?}");
+        assert!(answer.cached, "the call was another's");
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let packs = provider.packs();
+        let sent = packs.iter().flat_map(|pack| &pack.items);
+        assert_eq!(sent.filter(|item| &*item.text == SAME).count(), 1);
+    });
+}
