@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix::{
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::{Timestamp, Translation};
 use crate::failpoints;
+use crate::logic::known::is_due;
 use crate::messages::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Operation, Record,
     Resign,
@@ -32,6 +34,8 @@ use crate::ports::{Clock, Known, KnownKey, StoreError, StoreRemedy, TranslationM
 const ENTRY_BYTES: u64 = 160;
 /// The most who may wait for one flight; who comes later leads a flight of their own.
 const WAITERS: usize = 10_000;
+/// The most translations that are made anew at a time.
+const REFRESHES: usize = 32;
 /// The most changes that wait to be made durable; a translation beyond that is not kept.
 const UNSAVED: usize = 20_000;
 
@@ -57,6 +61,8 @@ pub struct CacheActor {
     evicted: Arc<Mutex<Vec<KnownKey>>>,
     flights: HashMap<KnownKey, VecDeque<Waiter>>,
     unsaved: Rc<RefCell<Unsaved>>,
+    /// What is being made anew while it is still known.
+    refreshing: HashSet<KnownKey>,
     figures: CacheView,
     service: Arc<str>,
 }
@@ -67,6 +73,18 @@ type Waiter = oneshot::Sender<FlightEnd>;
 struct Entry {
     translation: Arc<Translation>,
     at: Timestamp,
+    /// How often it was asked for since it was made, or since it was last asked for anew.
+    asked: Arc<AtomicU32>,
+}
+
+impl Entry {
+    fn new(translation: Arc<Translation>, at: Timestamp) -> Self {
+        Self {
+            translation,
+            at,
+            asked: Arc::default(),
+        }
+    }
 }
 
 /// What is to be made durable; outside the actor, so that a fall does not lose it.
@@ -107,6 +125,7 @@ impl CacheActor {
             evicted,
             flights: HashMap::new(),
             unsaved: Rc::default(),
+            refreshing: HashSet::default(),
             figures: CacheView::default(),
             service: "cache".into(),
         }
@@ -114,9 +133,15 @@ impl CacheActor {
 
     fn find(&mut self, key: KnownKey, now: Timestamp) -> Found {
         if let Some(entry) = self.known.get(&key) {
-            if now.since(entry.at) < self.config.ttl {
+            let age = now.since(entry.at);
+            if age < self.config.ttl {
                 self.figures.hits += 1;
-                return Found::Known(entry.translation);
+                let n_asked = entry.asked.fetch_add(1, Ordering::Relaxed) + 1;
+                return if is_due(age, self.config.ttl, n_asked) {
+                    self.refresh(key, entry)
+                } else {
+                    Found::Known(entry.translation)
+                };
             }
             self.known.invalidate(&key);
             self.forget(key);
@@ -136,12 +161,26 @@ impl CacheActor {
         }
     }
 
+    /// What is known, with the duty to make it anew, unless enough of that is under way.
+    fn refresh(&mut self, key: KnownKey, entry: Entry) -> Found {
+        if self.flights.contains_key(&key) || self.refreshing.len() >= REFRESHES {
+            return Found::Known(entry.translation);
+        }
+        // If it fails, it must be asked for as often again before the next try.
+        entry.asked.store(0, Ordering::Relaxed);
+        self.refreshing.insert(key);
+        self.flights.insert(key, VecDeque::new());
+        self.figures.refreshed += 1;
+        Found::Due(entry.translation, self.leadership(key))
+    }
+
     fn leadership(&self, key: KnownKey) -> Leadership {
         Leadership::new(key, self.own.clone().recipient())
     }
 
     /// Makes the next who waits the leader, or ends the flight.
     fn pass_on(&mut self, key: KnownKey) {
+        self.refreshing.remove(&key);
         while let Some(waiters) = self.flights.get_mut(&key) {
             match waiters.pop_front() {
                 Some(waiter) if waiter.is_closed() => (),
@@ -163,7 +202,7 @@ impl CacheActor {
             translation: Translation::clone(&translation),
             at,
         };
-        self.known.insert(key, Entry { translation, at });
+        self.known.insert(key, Entry::new(translation, at));
         let mut unsaved = self.unsaved.borrow_mut();
         if unsaved.known.len() < UNSAVED {
             unsaved.forgotten.remove(&key);
@@ -229,10 +268,7 @@ impl Actor for CacheActor {
                 Ok(loaded) => {
                     // The oldest first, so that the newest are the last to be evicted.
                     for known in loaded.into_iter().rev() {
-                        let entry = Entry {
-                            translation: Arc::new(known.translation),
-                            at: known.at,
-                        };
+                        let entry = Entry::new(Arc::new(known.translation), known.at);
                         actor.known.insert(known.key, entry);
                     }
                 }
@@ -249,6 +285,7 @@ impl Supervised for CacheActor {
         self.evicted = Arc::default();
         self.known = build(self.config, &self.evicted);
         self.flights.clear();
+        self.refreshing.clear();
         if let Ok(mut unsaved) = self.unsaved.try_borrow_mut() {
             unsaved.is_saving = false;
         }
@@ -286,6 +323,7 @@ impl Handler<Insert> for CacheActor {
         for (leadership, end) in ends {
             let key = leadership.fulfil();
             let waiters = self.flights.remove(&key).unwrap_or_default();
+            self.refreshing.remove(&key);
             match end {
                 Ok(translation) => {
                     for waiter in waiters {

@@ -10,6 +10,7 @@ mod lookup;
 mod outcome;
 mod plan;
 mod queries;
+mod refresh;
 mod stopping;
 mod window;
 mod work;

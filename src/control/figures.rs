@@ -189,6 +189,11 @@ impl Page {
             "Lookups in the cache.",
             by("outcome", lookups),
         );
+        self.counter(
+            "babelfeed_cache_refreshes_total",
+            "Translations that were asked for anew before their time was over.",
+            one(cache.refreshed as f64),
+        );
         self.gauge(
             "babelfeed_cache_entries",
             "Translations known.",

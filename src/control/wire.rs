@@ -396,6 +396,9 @@ pub struct Cache {
     pub misses: u64,
     /// Lookups that joined a call.
     pub joined: u64,
+    /// Translations that were asked for anew before their time was over.
+    #[serde(default)]
+    pub refreshed: u64,
 }
 
 /// The figures since the start.

@@ -1,13 +1,12 @@
 //! A running system with everything around it: started as one, stopped as one.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Lane, Language, Moment, OutletName, PublicationState, SourceName};
+use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState, SourceName};
 use babelfeed_actors::logic::quota::Parked;
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
@@ -22,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::Start;
 use super::build::Prepared;
 use super::prune::prune_every;
-use super::warm::warm;
+use super::warm::WarmUp;
 use super::watchdog::Watchdog;
 use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
 use crate::settings::Settings;
@@ -111,16 +110,8 @@ impl Live {
             Arc::clone(&surroundings.clock),
             settings.store.keep,
         )));
-        if let Some(file) = settings.cache.warm_file.clone() {
-            let handles = handles.clone();
-            let targets: BTreeSet<Language> = settings
-                .outlets
-                .iter()
-                .map(|it| it.language.clone())
-                .collect();
-            background.push(actix_rt::spawn(async move {
-                warm(handles, &file, &targets).await;
-            }));
+        if let Some(warm_up) = WarmUp::of(settings) {
+            background.push(actix_rt::spawn(warm_up.run(handles.translate_now.clone())));
         }
         Ok(Self {
             handles,

@@ -9,6 +9,7 @@ mod feeds;
 mod harness;
 mod http;
 mod jobs;
+mod known;
 mod litellm;
 mod outlets;
 mod patient;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, Flow, State, Translation};
-use babelfeed_actors::messages::{Cancel, NowError, Submission, TranslateNow};
+use babelfeed_actors::messages::{CacheStats, Cancel, NowError, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -184,5 +184,79 @@ fn who_waits_in_haste_raises_the_leader() {
         let packs = provider.packs();
         let sent = packs.iter().flat_map(|pack| &pack.items);
         assert_eq!(sent.filter(|item| &*item.text == SAME).count(), 1);
+    });
+}
+
+/// How often the cache began to refresh something.
+async fn refreshed(handles: &Handles) -> u64 {
+    let stats = handles.cache_stats.send(CacheStats).await.expect("heard");
+    stats.refreshed
+}
+
+/// A world in which a translation is known for 100 seconds.
+fn forgetful(world: &mut World) -> FakeProvider {
+    world.config.cache_ttl = Duration::from_secs(100);
+    slow(world, Duration::from_secs(1))
+}
+
+#[test]
+fn what_is_asked_for_often_is_made_anew_before_its_time_is_over() {
+    world::run(7, async |mut world: World| {
+        let provider = forgetful(&mut world);
+        let handles = world.start();
+        for _ in 0..5 {
+            let ids = hand_in(&handles, [SAME.to_owned()], "es").await;
+            assert_eq!(finish(&handles, &ids).await, 1);
+        }
+        pass(Duration::from_secs(85)).await;
+        let begun = Instant::now();
+
+        let old = ask(&handles, SAME, Duration::from_secs(10))
+            .await
+            .expect("known");
+
+        assert!(old.cached && begun.elapsed() < Duration::from_millis(10));
+        pass(Duration::from_secs(20)).await;
+        assert_eq!(provider.n_calls(), 2);
+        assert_eq!(refreshed(&handles).await, 1);
+        let new = ask(&handles, SAME, Duration::from_secs(10))
+            .await
+            .expect("known");
+        assert!(new.cached, "its time began anew");
+        assert_eq!(provider.n_calls(), 2);
+    });
+}
+
+#[test]
+fn what_is_asked_for_seldom_is_forgotten_when_its_time_is_over() {
+    world::run(8, async |mut world: World| {
+        let provider = forgetful(&mut world);
+        let handles = world.start();
+        for (wait, n_calls) in [(0, 1), (85, 1), (30, 2)] {
+            pass(Duration::from_secs(wait)).await;
+            let answer = ask(&handles, SAME, Duration::from_secs(10)).await;
+            assert!(answer.is_ok(), "{answer:?}");
+            assert_eq!(provider.n_calls(), n_calls, "after {wait} s more");
+        }
+        assert_eq!(refreshed(&handles).await, 0);
+    });
+}
+
+#[test]
+fn no_more_than_a_few_translations_are_made_anew_at_a_time() {
+    world::run(9, async |mut world: World| {
+        let provider = forgetful(&mut world);
+        let handles = world.start();
+        for _ in 0..5 {
+            let ids = hand_in(&handles, texts(100), "es").await;
+            assert_eq!(finish(&handles, &ids).await, 100);
+        }
+        pass(Duration::from_secs(85)).await;
+        provider.always(Some(ProviderFault::Hang));
+
+        let ids = hand_in(&handles, texts(100), "es").await;
+
+        assert_eq!(finish(&handles, &ids).await, 100);
+        assert_eq!(refreshed(&handles).await, 32);
     });
 }

@@ -295,7 +295,7 @@ impl Run {
         let told: Vec<_> = led
             .filter_map(|(found, (_, translation))| match found {
                 Found::Lead(leadership) => Some((leadership, Ok(translation))),
-                Found::Known(_) | Found::Wait(_) => None,
+                Found::Known(_) | Found::Due(..) | Found::Wait(_) => None,
             })
             .collect();
         self.means.peers.insert.do_send(Insert(told));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -80,6 +81,15 @@ impl Edition {
     }
 }
 
+/// How often a translation must be asked for to be made anew before its time is over.
+const OFTEN: u32 = 4;
+
+/// Whether a translation is worth being made anew while it is still known: it is in the last
+/// fifth of its time, and was asked for at least four times since it was made.
+pub fn is_due(age: Duration, ttl: Duration, n_asked: u32) -> bool {
+    n_asked >= OFTEN && age >= ttl / 5 * 4
+}
+
 /// The skeleton without the whitespace that makes no difference to its translation.
 ///
 /// The ends are trimmed, each run of spaces and tabs becomes one space, newlines stay.
@@ -131,6 +141,15 @@ mod tests {
 
     fn language(tag: &str) -> Language {
         tag.parse().expect("a tag")
+    }
+
+    #[test]
+    fn what_is_asked_for_often_is_due_in_the_last_fifth_of_its_time() {
+        let ttl = Duration::from_secs(100);
+        for (age, n_asked, expected) in [(79, 9, false), (80, 3, false), (80, 4, true)] {
+            let age = Duration::from_secs(age);
+            assert_eq!(is_due(age, ttl, n_asked), expected, "{age:?} {n_asked}");
+        }
     }
 
     #[test]

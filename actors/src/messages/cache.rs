@@ -20,6 +20,9 @@ pub struct Lookup(pub Vec<KnownKey>);
 pub enum Found {
     /// A translation, its text with placeholders.
     Known(Arc<Translation>),
+    /// A translation that is asked for often and whose time is nearly over: it serves still, and
+    /// who asked should have it made anew when there is nothing more urgent.
+    Due(Arc<Translation>, Leadership),
     /// Nothing, and nobody is at it: who asked leads, and must make the call.
     Lead(Leadership),
     /// Nothing yet, but somebody is at it: here comes what became of it.
@@ -105,4 +108,6 @@ pub struct CacheView {
     pub misses: u64,
     /// Lookups that joined a flight.
     pub joined: u64,
+    /// Translations that were asked for anew before their time was over.
+    pub refreshed: u64,
 }

@@ -145,7 +145,7 @@ impl TaskManagerActor {
         }
     }
 
-    fn work_of(&mut self, call: &Arc<NowCall>, index: usize) -> Work {
+    pub(super) fn work_of(&mut self, call: &Arc<NowCall>, index: usize) -> Work {
         let id = self.mint.next(self.clock.wall(), self.chance.next());
         Work::of_caller(self.store.token(), call, index, id.task(1))
     }

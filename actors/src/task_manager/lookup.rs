@@ -159,6 +159,10 @@ impl TaskManagerActor {
         }
         match found {
             Found::Known(translation) => self.complete(work, &translation, Made::Known),
+            Found::Due(translation, leadership) => {
+                self.refresh(&work, leadership);
+                self.complete(work, &translation, Made::Known);
+            }
             Found::Lead(leadership) => {
                 work.leadership = Some(leadership);
                 self.enqueue(work);

@@ -214,6 +214,7 @@ impl From<CacheView> for Cache {
             hits: view.hits,
             misses: view.misses,
             joined: view.joined,
+            refreshed: view.refreshed,
         }
     }
 }
