@@ -344,10 +344,11 @@ pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
         ("routing.hedge", routing.hedge),
         (
             "outlet.hold = \"doubtful\"",
-            settings
-                .outlets
-                .iter()
-                .any(|it| it.hold == babelfeed_actors::setup::Hold::Doubtful),
+            settings.translation.glossary.is_empty()
+                && settings
+                    .outlets
+                    .iter()
+                    .any(|it| it.hold == babelfeed_actors::setup::Hold::Doubtful),
         ),
     ]
     .into_iter()
