@@ -25,8 +25,10 @@ use crate::secret::Secret;
 
 /// The most texts that one call takes.
 pub const MAX_ITEMS: Option<usize> = Some(50);
+/// The most bytes of texts that one call takes: the rest of it is for tags, escapes and context.
+pub const MAX_BYTES: Option<usize> = Some(96 << 10);
 /// The most bytes of a whole call.
-pub const MAX_BYTES: usize = 128 << 10;
+const MAX_CALL: usize = 128 << 10;
 /// Names the form in which texts are put to this kind.
 pub const VERSION: &str = "deepl-1";
 
@@ -153,8 +155,8 @@ impl DeepLProvider {
             model_type: "prefer_quality_optimized",
         };
         let body = serde_json::to_vec(&question).expect("texts and flags always become JSON");
-        if body.len() > MAX_BYTES {
-            let detail = format!("{} bytes in one call, at most {MAX_BYTES}", body.len());
+        if body.len() > MAX_CALL {
+            let detail = format!("{} bytes in one call, at most {MAX_CALL}", body.len());
             return Err(ProviderError::TooLarge { detail });
         }
         self.connection.translate(body, deadline).await

@@ -238,7 +238,10 @@ fn provider_setup(
         lane: it.lane.clone(),
         limits: it.limits,
         max_items,
-        max_bytes: None,
+        max_bytes: match it.kind {
+            ProviderKind::DeepL => deepl::MAX_BYTES,
+            _ => None,
+        },
         counts_tokens: it.kind.is_language_model(),
         quality: quality(it.kind),
         price: it.price,
