@@ -382,8 +382,9 @@ fn openai_job(state: &mut State, number: usize) -> Value {
         Ending::Expired => "expired",
         Ending::Cancelled => "cancelled",
     };
-    let outputs =
-        matches!(status, "completed" | "expired").then(|| state.outputs(number, openai_lines));
+    let is_ours = state.jobs[number].mark != "stranger";
+    let outputs = (is_ours && matches!(status, "completed" | "expired"))
+        .then(|| state.outputs(number, openai_lines));
     let job = &state.jobs[number];
     let errors = (status == "failed").then(|| json!({"object": "list", "data": [
         {"code": "invalid_json_line", "message": "This line is not parseable as valid JSON.", "line": 1}]}));
