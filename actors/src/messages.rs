@@ -24,8 +24,8 @@ pub use publisher::{
     RetryPublication, Review,
 };
 pub use rate_limiter::{
-    Acquire, Acquired, Adjust, Adjustment, BindingView, LaneView, Lanes, Permit, Settle, Urgency,
-    Verdict, WindowView,
+    Acquire, Acquired, Adjust, Adjustment, BindingView, LaneView, Lanes, Permit, PermitHome,
+    Settle, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
     Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,

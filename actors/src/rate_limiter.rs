@@ -1,6 +1,11 @@
 //! Grants permits in lanes, exactly when they are due.
 
-use std::collections::{HashMap, VecDeque};
+mod lane;
+mod ledger;
+mod view;
+
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +13,18 @@ use actix::{Actor, Addr, Context, Handler, Supervised};
 use log::{info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Lane, Moment, Timestamp, Tokens, Unit};
+use crate::domain::{Lane, Moment, Tokens};
 use crate::failpoints;
-use crate::logic::quota::{Parked, Quota, Turn, Window, Word};
+use crate::logic::quota::{Now, Parked, Quota, Turn, Word};
 use crate::messages::{
-    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, Settle, UnknownName, Urgency,
-    Verdict, WindowView,
+    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, PermitHome, Settle,
+    UnknownName, Urgency, Verdict,
 };
-use crate::ports::Clock;
+use crate::ports::{Clock, QuotaLedger};
 use crate::setup::LaneLimits;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
-const DAY_MILLIS: i64 = 86_400_000;
+use lane::{LaneState, Waiter};
+use ledger::Ledger;
 
 /// What the rate limiter is born with.
 pub struct Config {
@@ -35,28 +38,10 @@ pub struct Config {
 pub struct RateLimiterActor {
     own: Addr<Self>,
     clock: Arc<dyn Clock>,
-    config: Config,
+    patience: Duration,
     lanes: HashMap<Lane, LaneState>,
+    ledger: Ledger,
     serial: u64,
-}
-
-struct LaneState {
-    quota: Quota,
-    limits: LaneLimits,
-    urgent: VecDeque<Waiter>,
-    bulk: VecDeque<Waiter>,
-    /// When the earliest timer rings.
-    rings_at: Option<Moment>,
-    day: i64,
-    usd_today: f64,
-    month: i64,
-    usd_month: f64,
-}
-
-struct Waiter {
-    calls: usize,
-    tokens: Tokens,
-    permits: oneshot::Sender<Vec<Permit>>,
 }
 
 /// A timer that rings: a lane has something to grant.
@@ -65,24 +50,38 @@ struct Waiter {
 struct Due(Lane);
 
 impl RateLimiterActor {
-    /// A rate limiter in whose lanes nothing is used.
-    pub fn new(own: Addr<Self>, clock: Arc<dyn Clock>, config: Config) -> Self {
-        let lanes = config
-            .lanes
-            .iter()
-            .map(|(lane, limits)| (lane.clone(), LaneState::new(*limits)))
-            .collect();
-        Self {
+    /// A rate limiter in whose lanes nothing is used but what the ledger holds.
+    pub fn new(
+        own: Addr<Self>,
+        clock: Arc<dyn Clock>,
+        ledger: Rc<dyn QuotaLedger>,
+        config: Config,
+    ) -> Self {
+        let mut limiter = Self {
             own,
             clock,
-            config,
-            lanes,
+            patience: config.patience,
+            lanes: HashMap::new(),
+            ledger: Ledger::new(ledger),
             serial: 0,
+        };
+        for (lane, limits) in config.lanes {
+            let state = limiter.new_lane(&lane, &limits);
+            limiter.lanes.insert(lane, state);
         }
+        limiter
     }
 
-    fn permit(&self, lane: &Lane, serial: u64, tokens: Tokens) -> Permit {
-        Permit::new(lane.clone(), serial, tokens, self.own.clone().recipient())
+    fn new_lane(&self, lane: &Lane, limits: &LaneLimits) -> LaneState {
+        let home = PermitHome::new(lane.clone(), self.own.clone().recipient());
+        LaneState::new(Arc::new(home), limits)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            moment: self.clock.now(),
+            wall: self.clock.wall(),
+        }
     }
 
     /// Grants at most so many permits in a lane now.
@@ -90,49 +89,59 @@ impl RateLimiterActor {
         &mut self,
         lane: &Lane,
         calls: usize,
-        granted: Tokens,
+        tokens: Tokens,
         urgency: Urgency,
     ) -> Vec<Permit> {
-        let tokens = granted.total();
-        let now = self.clock.now();
-        let patience = self.config.patience;
+        let now = self.now();
+        let patience = self.patience;
         let Some(state) = self.lanes.get_mut(lane) else {
             return Vec::new();
         };
         let mut room = state.quota.room(calls, tokens, urgency, now);
         if room == 0 && state.quota.in_flight() > 0 {
-            state.quota.write_off(patience, now);
+            state.quota.write_off(patience, now.moment);
             room = state.quota.room(calls, tokens, urgency, now);
         }
         let first = self.serial + 1;
         self.serial += room as u64;
-        for serial in first..first + room as u64 {
+        let serials = first..first + room as u64;
+        let permits = serials.map(|serial| {
             state.quota.grant(serial, tokens, now);
-        }
-        (first..first + room as u64)
-            .map(|serial| self.permit(lane, serial, granted))
-            .collect()
+            Permit::new(Arc::clone(&state.home), serial, tokens)
+        });
+        permits.collect()
     }
 
-    /// Serves who waits in a lane, the urgent first, and sets the timer for the next.
+    /// Serves who waits in a lane, and sets the timer for the next.
     fn serve(&mut self, lane: &Lane) {
-        for urgency in [Urgency::Urgent, Urgency::Bulk] {
-            while let Some((calls, tokens)) = self.next_waiter(lane, urgency) {
-                let permits = self.grant(lane, calls, tokens, urgency);
-                if permits.is_empty() {
-                    break;
-                }
-                let waiter = self
-                    .lanes
-                    .get_mut(lane)
-                    .and_then(|state| state.waiters(urgency).pop_front());
-                if let Some(waiter) = waiter {
-                    // Who does not wait any more drops the permits, and so gives them back.
-                    let _ = waiter.permits.send(permits);
-                }
+        while let Some(order) = self.lanes.get(lane).map(LaneState::order) {
+            if !order
+                .into_iter()
+                .any(|urgency| self.serve_one(lane, urgency))
+            {
+                break;
             }
         }
         self.set_timer(lane);
+    }
+
+    /// Serves the next who waits with that urgency; answers whether anything was granted.
+    fn serve_one(&mut self, lane: &Lane, urgency: Urgency) -> bool {
+        let Some((calls, tokens)) = self.next_waiter(lane, urgency) else {
+            return false;
+        };
+        let permits = self.grant(lane, calls, tokens, urgency);
+        if permits.is_empty() {
+            return false;
+        }
+        if let Some(state) = self.lanes.get_mut(lane) {
+            state.served(urgency);
+            if let Some(waiter) = state.waiters(urgency).pop_front() {
+                // Who does not wait any more drops the permits, and so gives them back.
+                let _ = waiter.permits.send(permits);
+            }
+        }
+        true
     }
 
     fn next_waiter(&mut self, lane: &Lane, urgency: Urgency) -> Option<(usize, Tokens)> {
@@ -144,111 +153,65 @@ impl RateLimiterActor {
     }
 
     fn set_timer(&mut self, lane: &Lane) {
-        let now = self.clock.now();
+        let now = self.now();
+        let patience = self.patience;
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
-        let tokens = match (state.urgent.front(), state.bulk.front()) {
-            (Some(waiter), _) | (None, Some(waiter)) => waiter.tokens.total(),
-            (None, None) => return,
+        let Some(tokens) = state.next_tokens() else {
+            return;
         };
-        let patience = self.config.patience;
+        state.say_binding(tokens, now);
         // Without a window to wait for, the end of a call is waited for; one whose end is lost
         // is written off in the end.
-        let written_off = || {
-            let parked = state.quota.parked().is_some();
-            let oldest = state.quota.oldest().filter(|_| !parked);
+        let written_off = |quota: &Quota| {
+            let oldest = quota.oldest().filter(|_| quota.parked().is_none());
             oldest.map(|at| at.plus(patience).plus(Duration::from_millis(1)))
         };
-        let Some(due) = state.quota.due(tokens).or_else(written_off) else {
+        let due = state.quota.due(tokens, now);
+        let Some(due) = due.or_else(|| written_off(&state.quota)) else {
             return;
         };
         if state
             .rings_at
-            .is_some_and(|rings| rings > now && rings <= due)
+            .is_some_and(|rings| rings > now.moment && rings <= due)
         {
             return;
         }
         state.rings_at = Some(due);
         let (own, lane) = (self.own.clone(), lane.clone());
         actix_rt::spawn(async move {
-            tokio::time::sleep(due.since(now)).await;
+            tokio::time::sleep(due.since(now.moment)).await;
             own.do_send(Due(lane));
         });
     }
 
     /// When it is expected that a waiter at the end of the line is served, if that is known.
     fn expected(&self, lane: &Lane, tokens: Tokens) -> Option<Moment> {
-        self.lanes.get(lane)?.quota.due(tokens.total())
+        self.lanes.get(lane)?.quota.due(tokens, self.now())
     }
-}
 
-impl LaneState {
-    fn new(limits: LaneLimits) -> Self {
-        let windows = [
-            (Unit::Requests, limits.rps, SECOND),
-            (Unit::Requests, limits.rpm, MINUTE),
-            (Unit::Requests, limits.rpd, DAY),
-            (Unit::Tokens, limits.tps, SECOND),
-            (Unit::Tokens, limits.tpm, MINUTE),
-            // Counted apart by some providers; all tokens together are never too few.
-            (Unit::Tokens, limits.itpm, MINUTE),
-            (Unit::Tokens, limits.otpm, MINUTE),
-            (Unit::Tokens, limits.tpd, DAY),
-        ];
-        let windows = windows
-            .into_iter()
-            .filter_map(|(unit, limit, per)| Some(Window::new(unit, limit?, per)))
+    fn draw_for(&mut self, lane: &Lane) {
+        let accounts = self.lanes.get(lane).map(|state| state.quota.accounts());
+        let mut accounts = accounts.into_iter().flatten();
+        if accounts.any(|account| account.wants_ledger()) {
+            self.draw();
+        }
+    }
+
+    /// Serves every lane, since the ledger has brought something.
+    fn ledger_changed(&mut self) {
+        let waited_for: Vec<Lane> = self
+            .lanes
+            .iter()
+            .filter(|(_, state)| state.is_waited_for())
+            .map(|(lane, _)| lane.clone())
             .collect();
-        Self {
-            quota: Quota::new(windows, limits.concurrency),
-            limits,
-            urgent: VecDeque::new(),
-            bulk: VecDeque::new(),
-            rings_at: None,
-            day: 0,
-            usd_today: 0.0,
-            month: 0,
-            usd_month: 0.0,
+        for lane in waited_for {
+            self.serve(&lane);
         }
+        self.draw();
     }
-
-    fn waiters(&mut self, urgency: Urgency) -> &mut VecDeque<Waiter> {
-        match urgency {
-            Urgency::Urgent => &mut self.urgent,
-            Urgency::Bulk => &mut self.bulk,
-        }
-    }
-
-    /// Counts money, and closes the lane until tomorrow when the day's or month's is spent.
-    fn spend(&mut self, usd: f64, wall: Timestamp, now: Moment) -> Turn {
-        let day = wall.as_millis().div_euclid(DAY_MILLIS);
-        let month = month_of(wall);
-        if day != self.day {
-            (self.day, self.usd_today) = (day, 0.0);
-        }
-        if month != self.month {
-            (self.month, self.usd_month) = (month, 0.0);
-        }
-        self.usd_today += usd;
-        self.usd_month += usd;
-        let is_over = |limit: Option<f64>, spent: f64| limit.is_some_and(|limit| spent >= limit);
-        if is_over(self.limits.usd_per_day, self.usd_today)
-            || is_over(self.limits.usd_per_month, self.usd_month)
-        {
-            let tomorrow = Timestamp::from_millis((day + 1) * DAY_MILLIS);
-            return self.quota.spend_no_more(now.plus(tomorrow.since(wall)));
-        }
-        Turn::Same
-    }
-}
-
-/// The month of a time, as a number that differs between months.
-fn month_of(wall: Timestamp) -> i64 {
-    wall.to_string()
-        .get(..7)
-        .and_then(|month| month.replace('-', "").parse().ok())
-        .unwrap_or(0)
 }
 
 impl Actor for RateLimiterActor {
@@ -256,20 +219,24 @@ impl Actor for RateLimiterActor {
 
     fn started(&mut self, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.started");
+        let accounts = self.lanes.values().flat_map(|state| state.quota.accounts());
+        if accounts.into_iter().any(|account| !account.is_loaded()) {
+            self.ledger.load(self.own.clone(), self.clock.wall());
+        }
     }
 }
 
 impl Supervised for RateLimiterActor {
-    /// Waiters are told by their closed channel to ask again; what was used is not known any
-    /// more, so every window counts as used up and fills again at its pace.
+    /// Waiters are told by their closed channel to ask again. What was granted was counted
+    /// before it was handed out, so it still is: the calls under way are spent until they are
+    /// settled or their time is over, and every window stands as it stood.
     fn restarting(&mut self, _: &mut Self::Context) {
-        let now = self.clock.now();
         for state in self.lanes.values_mut() {
             state.urgent.clear();
             state.bulk.clear();
             state.rings_at = None;
-            state.quota.assume_used(now);
         }
+        self.ledger_after_fall();
     }
 }
 
@@ -284,16 +251,20 @@ impl Handler<Acquire> for RateLimiterActor {
             calls,
             tokens,
         } = acquire;
-        let state = self
-            .lanes
-            .entry(lane.clone())
-            .or_insert_with(|| LaneState::new(LaneLimits::default()));
-        let is_first = match urgency {
-            Urgency::Urgent => state.urgent.is_empty(),
-            Urgency::Bulk => state.urgent.is_empty() && state.bulk.is_empty(),
-        };
+        if !self.lanes.contains_key(&lane) {
+            let mut state = self.new_lane(&lane, &LaneLimits::default());
+            for account in state.quota.accounts_mut() {
+                account.load(&[], self.clock.wall());
+            }
+            self.lanes.insert(lane.clone(), state);
+        }
+        let is_first = self.lanes.get(&lane).is_some_and(|state| match urgency {
+            Urgency::Urgent => state.urgent.is_empty() && state.order()[0] == Urgency::Urgent,
+            Urgency::Bulk => !state.is_waited_for(),
+        });
         if is_first {
             let permits = self.grant(&lane, calls, tokens, urgency);
+            self.draw_for(&lane);
             if !permits.is_empty() {
                 return actix::MessageResult(Acquired::Now(permits));
             }
@@ -307,6 +278,7 @@ impl Handler<Acquire> for RateLimiterActor {
             });
         }
         self.serve(&lane);
+        self.draw_for(&lane);
         actix::MessageResult(Acquired::Later {
             until: self.expected(&lane, tokens),
             permits,
@@ -323,6 +295,7 @@ impl Handler<Due> for RateLimiterActor {
         }
         failpoints::hit("rate_limiter.timer");
         self.serve(&lane);
+        self.draw_for(&lane);
     }
 }
 
@@ -331,33 +304,31 @@ impl Handler<Settle> for RateLimiterActor {
 
     fn handle(&mut self, settle: Settle, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.settle");
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let Some(state) = self.lanes.get_mut(&settle.lane) else {
+        let now = self.now();
+        let lane = settle.home.lane();
+        let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
-        let (word, usd) = match settle.verdict {
-            Verdict::Unused => (Word::Unused, 0.0),
-            Verdict::Spent { tokens } => (Word::Spent(tokens.map(Tokens::total)), 0.0),
-            Verdict::Answered { tokens, cost_usd } => {
-                (Word::Answered(tokens.map(Tokens::total)), cost_usd)
+        if !settle.seen.is_empty() {
+            for learned in state.quota.learn(settle.serial, &settle.seen, now) {
+                state.say_learned(learned);
             }
-            Verdict::Bounced { wait } => (Word::Bounced(wait), 0.0),
-            Verdict::Exhausted { wait } => (
-                Word::Bounced(Some(wait.unwrap_or(Duration::from_secs(3600)))),
-                0.0,
-            ),
-            Verdict::Failed { wait } => (Word::Failed(wait), 0.0),
-            Verdict::Person => (Word::Person, 0.0),
+        }
+        let word = match settle.verdict {
+            Verdict::Unused => Word::Unused,
+            Verdict::Spent { tokens } => Word::Spent(tokens),
+            Verdict::Answered { tokens, cost_usd } => Word::Answered(tokens, cost_usd),
+            Verdict::Bounced { wait } => Word::Bounced(wait),
+            Verdict::Exhausted { wait } => Word::Exhausted(wait),
+            Verdict::Failed { wait } => Word::Failed(wait),
+            Verdict::Person => Word::Person,
         };
         let turn = state.quota.settle(settle.serial, word, now);
-        report(&settle.lane, turn, &state.quota, now);
-        if usd > 0.0 {
-            let turn = state.spend(usd, wall, now);
-            report(&settle.lane, turn, &state.quota, now);
+        report(lane, turn, &state.quota, now.moment);
+        if state.is_waited_for() {
+            self.serve(lane);
         }
-        if !state.urgent.is_empty() || !state.bulk.is_empty() {
-            self.serve(&settle.lane);
-        }
+        self.draw_for(lane);
     }
 }
 
@@ -403,64 +374,10 @@ impl Handler<Lanes> for RateLimiterActor {
     type Result = actix::MessageResult<Lanes>;
 
     fn handle(&mut self, _: Lanes, _: &mut Self::Context) -> Self::Result {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let mut views: Vec<LaneView> = self
-            .lanes
-            .iter()
-            .map(|(lane, state)| view(lane, state, now, wall))
-            .collect();
+        let now = self.now();
+        let lanes = self.lanes.values_mut();
+        let mut views: Vec<LaneView> = lanes.map(|state| view::view(state, now)).collect();
         views.sort_by(|a, b| a.name.cmp(&b.name));
         actix::MessageResult(views)
-    }
-}
-
-fn view(lane: &Lane, state: &LaneState, now: Moment, wall: Timestamp) -> LaneView {
-    let by_wall = |moment: Moment| wall.plus(moment.since(now));
-    let mut windows: Vec<WindowView> = state
-        .quota
-        .windows()
-        .iter()
-        .map(|window| WindowView {
-            unit: window.unit().name(),
-            per: match window.per() {
-                SECOND => "second",
-                MINUTE => "minute",
-                _ => "day",
-            },
-            limit: window.limit(),
-            used: window.used(),
-            resets_at: window.free_at().map(by_wall),
-            known_by: "settings",
-        })
-        .collect();
-    if let Some(concurrency) = state.quota.concurrency() {
-        windows.push(WindowView {
-            unit: "calls",
-            per: "at once",
-            limit: concurrency as f64,
-            used: state.quota.in_flight() as f64,
-            resets_at: None,
-            known_by: "settings",
-        });
-    }
-    let parked = state
-        .quota
-        .parked()
-        .filter(|(_, until)| until.is_none_or(|until| until > now));
-    let today = wall.as_millis().div_euclid(DAY_MILLIS);
-    LaneView {
-        name: lane.clone(),
-        windows,
-        waiting: (state.urgent.len() + state.bulk.len()) as u64,
-        in_flight: state.quota.in_flight() as u64,
-        parked_until: parked
-            .map(|(_, until)| until.map_or(Timestamp::from_millis(i64::MAX), by_wall)),
-        why: state.quota.closed().map(Parked::name),
-        usd_today: if state.day == today {
-            state.usd_today
-        } else {
-            0.0
-        },
-        binding: None,
     }
 }

@@ -113,7 +113,7 @@ pub fn start(setup: Setup) -> Handles {
         chance,
         store,
         memory,
-        ledger: _,
+        ledger,
         sources,
         providers,
         outlets,
@@ -150,7 +150,7 @@ pub fn start(setup: Setup) -> Handles {
         patience: config.timeout * 2 + PATIENCE,
     };
     let limiter = supervisor.start("rate_limiter", |own| {
-        RateLimiterActor::new(own, Arc::clone(&clock), limiter_config)
+        RateLimiterActor::new(own, Arc::clone(&clock), ledger, limiter_config)
     });
 
     let cache_config = cache::Config {

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use babelfeed_actors::domain::Timestamp;
-use babelfeed_actors::logic::quota::Parked;
+use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::messages::{LaneView, SourceState};
 use serde_json::json;
 

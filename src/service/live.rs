@@ -7,7 +7,7 @@ use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
 use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState, SourceName};
-use babelfeed_actors::logic::quota::Parked;
+use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
     SourceState, Stop, Watching,

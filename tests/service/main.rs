@@ -14,6 +14,7 @@ mod litellm;
 mod outlets;
 mod patient;
 mod providers;
+mod quotas;
 mod reload;
 mod settings;
 mod stopping;

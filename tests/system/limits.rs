@@ -387,3 +387,105 @@ fn a_deadline_ends_a_task_wherever_it_stands_and_a_late_answer_is_known() {
         }
     });
 }
+
+#[test]
+fn what_was_used_survives_falls_of_the_limiter() {
+    world::run(81, async |mut world: World| {
+        let limits = LaneLimits {
+            rpm: Some(60.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_millis(300), limits);
+        world.config.max_batch_size = 1;
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(450), "es").await;
+        let points = [
+            "rate_limiter.settle",
+            "rate_limiter.timer",
+            "rate_limiter.handler",
+        ];
+        for point in points {
+            pass(Duration::from_secs(61)).await;
+            arm(point, 1);
+        }
+        pass(Duration::from_secs(420 - 3 * 61)).await;
+        let begun = provider.begun();
+        for (at, first) in begun.iter().enumerate() {
+            let window = begun[at..].iter();
+            let inside = window.take_while(|t| **t < *first + Duration::from_secs(60));
+            assert!(inside.count() <= 60);
+        }
+        assert!(begun.len() >= 400, "{}", begun.len());
+        assert_eq!(finish(&handles, &ids).await, 450);
+        let falls = handles.falls.list();
+        let limiter = falls.iter().find(|actor| actor.name == "rate_limiter");
+        assert_eq!(limiter.map(|actor| actor.falls), Some(3));
+    });
+}
+
+#[test]
+fn a_days_quota_survives_crashes() {
+    const DAY: usize = 200;
+    let mut n_lives = 0;
+    let provider = FakeProvider::with_latency(Duration::from_millis(50));
+    let prepare = |world: &mut World| {
+        let limits = LaneLimits {
+            rpd: Some(DAY as f64),
+            ..LaneLimits::default()
+        };
+        world.providers = vec![("fake", provider.clone(), limits)];
+        world.config.max_batch_size = 1;
+    };
+    let live = async |world: &World| {
+        n_lives += 1;
+        let handles = world.start();
+        let new = (0..100).map(|n| format!("Text {n} of life {n_lives}."));
+        hand_in(&handles, new, "es").await;
+        if n_lives <= 4 {
+            pass(Duration::from_millis(200)).await;
+            return None;
+        }
+        pass(Duration::from_secs(600)).await;
+        let lanes = handles.lanes.send(Lanes).await.expect("heard");
+        let binding = lanes[0].binding.clone().expect("a limit");
+        assert_eq!((binding.unit, binding.per), ("requests", "day"));
+        let day = lanes[0].windows.iter().find(|it| it.per == "day");
+        assert_eq!(day.map(|day| day.used), Some(DAY as f64));
+        let n_today = provider.n_calls();
+        pass(Duration::from_secs(86_400)).await;
+        Some(n_today)
+    };
+    let n_today = world::run_lives(82, prepare, live);
+    // Each crash may cost a hundredth, two calls here.
+    assert!((DAY - 4 * 2 - 4..=DAY).contains(&n_today), "{n_today}");
+    assert!(provider.n_calls() > DAY, "the next day brings new quota");
+}
+
+#[test]
+fn a_used_up_quota_parks_its_lane_for_as_long_as_it_takes() {
+    world::run(83, async |mut world: World| {
+        let provider = alone(&mut world, Duration::from_millis(10), LaneLimits::default());
+        let exhausted = |wait| {
+            ProviderFault::Error(ProviderError::QuotaExhausted {
+                wait,
+                detail: "a day".into(),
+            })
+        };
+        provider.then(exhausted(Some(Duration::from_secs(7 * 3_600))));
+        let handles = world.start();
+        let ids = hand_in(&handles, ["One text.".to_owned()], "es").await;
+        pass(Duration::from_secs(6 * 3_600)).await;
+        assert_eq!(provider.n_calls(), 1);
+        let lanes = handles.lanes.send(Lanes).await.expect("heard");
+        assert_eq!(lanes[0].why, Some("its quota is used up"));
+        provider.then(exhausted(None));
+        pass(Duration::from_secs(3_600 + 1_800)).await;
+        assert_eq!(
+            provider.n_calls(),
+            2,
+            "without a hint it is tried each hour"
+        );
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert_eq!(provider.n_calls(), 3);
+    });
+}

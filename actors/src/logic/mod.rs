@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod backoff;
+pub mod breaker;
 pub mod estimate;
 pub mod fit;
 pub mod glossary;

@@ -1,6 +1,7 @@
 //! What the rate limiter hears.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -39,20 +40,43 @@ pub enum Acquired {
 
 /// The right to make one call in a lane; dropped without a word, it counts as never used.
 pub struct Permit {
-    lane: Lane,
     serial: u64,
     tokens: Tokens,
-    settle: Option<Recipient<Settle>>,
+    /// Where it goes back to; none once it has.
+    home: Option<Arc<PermitHome>>,
+}
+
+/// Where the permits of a lane come from and go back to; they share it.
+pub struct PermitHome {
+    lane: Lane,
+    settle: Recipient<Settle>,
+}
+
+impl PermitHome {
+    /// The home of the permits of a lane; `settle` hears of their ends.
+    pub const fn new(lane: Lane, settle: Recipient<Settle>) -> Self {
+        Self { lane, settle }
+    }
+
+    /// The lane.
+    pub const fn lane(&self) -> &Lane {
+        &self.lane
+    }
+}
+
+impl fmt::Debug for PermitHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PermitHome({})", self.lane)
+    }
 }
 
 impl Permit {
-    /// A permit for so many tokens that `settle` hears of when it ends.
-    pub fn new(lane: Lane, serial: u64, tokens: Tokens, settle: Recipient<Settle>) -> Self {
+    /// The permit of that number, for so many tokens.
+    pub const fn new(home: Arc<PermitHome>, serial: u64, tokens: Tokens) -> Self {
         Self {
-            lane,
             serial,
             tokens,
-            settle: Some(settle),
+            home: Some(home),
         }
     }
 
@@ -67,13 +91,14 @@ impl Permit {
     }
 
     fn end(&mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
-        if let Some(settle) = self.settle.take() {
-            settle.do_send(Settle {
-                lane: self.lane.clone(),
+        if let Some(home) = self.home.take() {
+            let settle = Settle {
+                home: Arc::clone(&home),
                 serial: self.serial,
                 verdict,
                 seen,
-            });
+            };
+            home.settle.do_send(settle);
         }
     }
 }
@@ -92,7 +117,10 @@ impl Drop for Permit {
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Permit({}, {})", self.lane, self.serial)
+        match &self.home {
+            Some(home) => write!(f, "Permit({}, {})", home.lane, self.serial),
+            None => write!(f, "Permit({}, settled)", self.serial),
+        }
     }
 }
 
@@ -100,8 +128,8 @@ impl fmt::Debug for Permit {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Settle {
-    /// The lane.
-    pub lane: Lane,
+    /// Where the permit came from.
+    pub home: Arc<PermitHome>,
     /// The permit's number.
     pub serial: u64,
     /// What the call was.

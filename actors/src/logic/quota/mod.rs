@@ -1,0 +1,457 @@
+//! The quota of a lane: what it grants now, when it grants more, what comes back.
+
+mod account;
+mod calendar;
+mod learning;
+mod trial;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+pub use account::{Account, Long};
+pub use calendar::Span;
+pub use learning::Learned;
+pub use window::Window;
+
+use trial::Trial;
+
+use crate::domain::{DayReset, KnownBy, Moment, Timestamp, Tokens, Unit};
+use crate::logic::breaker::Breaker;
+pub use crate::logic::breaker::{Parked, Turn};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// How much a new price of a call counts against those before.
+const NEW_PRICE: f64 = 0.1;
+
+/// Whether work may use what is held back for urgent work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Interactive and high.
+    Urgent,
+    /// All other.
+    Bulk,
+}
+
+/// What a settled call says of its lane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Word {
+    /// Never made: all of it comes back.
+    Unused,
+    /// Made, with so many tokens where known; says nothing about the lane.
+    Spent(Option<Tokens>),
+    /// Answered, with so many tokens where known, for so many US dollars.
+    Answered(Option<Tokens>, f64),
+    /// Refused for a limit that ends after so long, where known.
+    Bounced(Option<Duration>),
+    /// Refused for a long quota that comes back after so long, where known.
+    Exhausted(Option<Duration>),
+    /// Failed; the lane asks to wait so long, where it does.
+    Failed(Option<Duration>),
+    /// A person has to mend something.
+    Person,
+}
+
+/// The limit that holds work back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Binding {
+    /// What it counts.
+    pub unit: Unit,
+    /// Over what time.
+    pub per: &'static str,
+    /// The most of it.
+    pub limit: f64,
+    /// How it is known.
+    pub known_by: KnownBy,
+    /// When the call that waits may begin, where time alone decides it.
+    pub opens: Option<Moment>,
+}
+
+/// Both clocks at one time: the monotonic one for waits, the wall for days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic time.
+    pub moment: Moment,
+    /// Wall time.
+    pub wall: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    at: Now,
+    charge: Charge,
+}
+
+/// What a call counts as.
+#[derive(Clone, Copy, Debug, Default)]
+struct Charge {
+    requests: f64,
+    tokens: Tokens,
+    dollars: f64,
+}
+
+impl Charge {
+    fn of(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::Requests => self.requests,
+            Unit::Tokens => self.tokens.total() as f64,
+            Unit::InputTokens => self.tokens.input as f64,
+            Unit::OutputTokens => self.tokens.output as f64,
+            Unit::Dollars => self.dollars,
+        }
+    }
+}
+
+/// The quota of one lane.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    windows: Vec<Window>,
+    accounts: Vec<Account>,
+    concurrency: Option<usize>,
+    outstanding: HashMap<u64, Outstanding, BuildHasherDefault<SerialHasher>>,
+    breaker: Breaker,
+    trial: Option<Trial>,
+    /// Since when the lane is busy without a minute's pause, and what passed since.
+    run: (Moment, f64),
+    bounced_at: Option<Moment>,
+    /// What a call is expected to cost, in US dollars.
+    price: f64,
+    doubted_at: Moment,
+}
+
+impl Quota {
+    /// The quota of a lane with these limits; where no window counts requests or tokens by the
+    /// minute, they are counted without a limit, so that one that is learned knows what passed.
+    pub fn new(windows: Vec<Window>, accounts: Vec<Account>, concurrency: Option<usize>) -> Self {
+        let mut quota = Self {
+            windows,
+            accounts,
+            concurrency,
+            outstanding: HashMap::default(),
+            breaker: Breaker::default(),
+            trial: None,
+            run: (Moment::default(), 0.0),
+            bounced_at: None,
+            price: 0.0,
+            doubted_at: Moment::default(),
+        };
+        for unit in [Unit::Requests, Unit::Tokens] {
+            if quota.window(unit, MINUTE).is_none() {
+                quota.windows.push(Window::unknown(unit, MINUTE));
+            }
+        }
+        quota
+    }
+
+    /// Its windows; those whose limit is not known have none.
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// Its long quotas.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// Its long quotas, to be brought into step with the ledger.
+    pub fn accounts_mut(&mut self) -> &mut [Account] {
+        &mut self.accounts
+    }
+
+    /// Brings all sums up to date, for whoever looks at them.
+    pub fn look(&mut self, now: Now) {
+        for window in &mut self.windows {
+            window.forget(now.moment);
+        }
+        for account in &mut self.accounts {
+            account.look(now.wall);
+        }
+    }
+
+    /// What was spent today in UTC, in US dollars, as of the last look.
+    pub fn usd_today(&self) -> f64 {
+        let money = self.accounts.iter().find(|it| it.unit() == Unit::Dollars);
+        money.map_or(0.0, |money| {
+            money.used_in(|span| span == Span::Day(DayReset::Utc))
+        })
+    }
+
+    /// The most calls in flight, where there is a limit.
+    pub const fn concurrency(&self) -> Option<usize> {
+        self.concurrency
+    }
+
+    /// Calls in flight.
+    pub fn in_flight(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Why it grants nothing, and until when; no end means until a person acts.
+    pub const fn parked(&self) -> Option<(Parked, Option<Moment>)> {
+        self.breaker.parked()
+    }
+
+    /// Why it is closed, also while a probe is under way; none when it is open.
+    pub fn closed(&self) -> Option<Parked> {
+        let is_spent = |long: &Long| long.limit().is_some_and(|limit| long.used() >= limit);
+        let is_over = |account: &Account| {
+            account.unit() == Unit::Dollars && account.limits().iter().any(is_spent)
+        };
+        let is_broke = || self.accounts.iter().any(is_over);
+        let closed = self.breaker.closed();
+        closed.or_else(|| is_broke().then_some(Parked::Budget))
+    }
+
+    /// Writes off calls that began longer ago than any call can take; they count as made.
+    pub fn write_off(&mut self, patience: Duration, now: Moment) {
+        let breaker = &mut self.breaker;
+        self.outstanding.retain(|serial, call| {
+            let is_under_way = now.since(call.at.moment) <= patience;
+            if !is_under_way {
+                breaker.over(*serial);
+            }
+            is_under_way
+        });
+    }
+
+    /// When the call began that has been in flight the longest.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.outstanding.values().map(|call| call.at.moment).min()
+    }
+
+    /// How many calls of so many tokens may begin now, at most `calls`.
+    pub fn room(&mut self, calls: usize, tokens: Tokens, urgency: Urgency, now: Now) -> usize {
+        let mut room = calls.min(self.breaker.most(now.moment));
+        if let Some(concurrency) = self.concurrency {
+            let open = concurrency.saturating_sub(held_back(concurrency, urgency));
+            room = room.min(open.saturating_sub(self.outstanding.len()));
+        }
+        if room == 0 {
+            return 0;
+        }
+        self.try_higher(now.moment);
+        let charge = self.charge(tokens);
+        let mut is_held_back = false;
+        for window in &mut self.windows {
+            window.forget(now.moment);
+            let fit = window.room(charge.of(window.unit()), now.moment);
+            is_held_back |= fit < 1.0 && window.is_guess();
+            room = whole(fit, room);
+        }
+        for account in &mut self.accounts {
+            room = whole(account.room(charge.of(account.unit()), now.wall), room);
+        }
+        if is_held_back && let Some(trial) = &mut self.trial {
+            trial.held_back(now.moment);
+        }
+        room
+    }
+
+    /// Takes one call of so many tokens; only after [`Quota::room`] said so.
+    pub fn grant(&mut self, serial: u64, tokens: Tokens, now: Now) {
+        let charge = self.charge(tokens);
+        if self.windows.iter().all(|window| window.used() <= 0.0) {
+            self.run = (now.moment, 0.0);
+        }
+        self.outstanding
+            .insert(serial, Outstanding { at: now, charge });
+        self.breaker.begin(serial);
+        for window in &mut self.windows {
+            window.take(charge.of(window.unit()), now.moment);
+        }
+        for account in &mut self.accounts {
+            account.take(charge.of(account.unit()), now.wall);
+        }
+    }
+
+    /// When a call of so many tokens may begin, as far as time alone decides it.
+    pub fn due(&self, tokens: Tokens, now: Now) -> Option<Moment> {
+        if let Some((_, until)) = self.breaker.parked() {
+            return until;
+        }
+        let charge = self.charge(tokens);
+        let windows = self.windows.iter();
+        let windows = windows.filter_map(|it| it.due(charge.of(it.unit()), now.moment));
+        let accounts = self.accounts.iter();
+        let accounts = accounts.filter_map(|it| it.due(charge.of(it.unit())));
+        let accounts = accounts.map(|due| now.moment.plus(due.since(now.wall)));
+        windows.chain(accounts).max()
+    }
+
+    /// The limit that a call of so many tokens waits for, the one that opens last.
+    pub fn binding(&self, tokens: Tokens, now: Now) -> Option<Binding> {
+        let charge = self.charge(tokens);
+        let windows = self.windows.iter().filter_map(|window| {
+            let opens = window.due(charge.of(window.unit()), now.moment)?;
+            Some(Binding {
+                unit: window.unit(),
+                per: per_name(window.per()),
+                limit: window.limit()?,
+                known_by: window.known_by(),
+                opens: Some(opens),
+            })
+        });
+        let accounts = self.accounts.iter().filter_map(|account| {
+            let opens = account.due(charge.of(account.unit()))?;
+            let left = |long: &&Long| long.limit().map_or(f64::INFINITY, |it| it - long.used());
+            let tightest = |a: &&Long, b: &&Long| left(a).total_cmp(&left(b));
+            let long = account.limits().iter().min_by(tightest)?;
+            Some(Binding {
+                unit: account.unit(),
+                per: long.span.name(),
+                limit: long.limit()?,
+                known_by: long.known_by(),
+                opens: Some(now.moment.plus(opens.since(now.wall))),
+            })
+        });
+        windows.chain(accounts).max_by_key(|binding| binding.opens)
+    }
+
+    /// Ends a call that was granted, and says what became of the lane by it.
+    pub fn settle(&mut self, serial: u64, word: Word, now: Now) -> Turn {
+        let Some(call) = self.outstanding.remove(&serial) else {
+            return Turn::Same;
+        };
+        self.correct(&call, word, now);
+        let (began, moment) = (call.at.moment, now.moment);
+        match word {
+            Word::Unused | Word::Spent(_) => {
+                self.breaker.over(serial);
+                Turn::Same
+            }
+            Word::Answered(..) => {
+                self.run.1 += 1.0;
+                if let Some(trial) = &mut self.trial {
+                    trial.passed();
+                }
+                self.breaker.answered(serial)
+            }
+            Word::Bounced(wait) => {
+                if !self.breaker.is_old(began, serial) {
+                    self.bounced(wait, moment);
+                }
+                self.breaker.bounced(serial, began, wait, moment)
+            }
+            Word::Exhausted(wait) => self.breaker.exhausted(wait, moment),
+            Word::Failed(wait) => self.breaker.failed(serial, began, wait, moment),
+            Word::Person => self.breaker.person(moment),
+        }
+    }
+
+    /// Grants nothing until [`Quota::resume`].
+    pub fn pause(&mut self) {
+        self.breaker.pause();
+    }
+
+    /// Grants again, whatever parked it; one call goes first.
+    pub fn resume(&mut self) {
+        self.breaker.resume();
+    }
+
+    fn window(&mut self, unit: Unit, per: Duration) -> Option<&mut Window> {
+        let mut windows = self.windows.iter_mut();
+        windows.find(|window| window.unit() == unit && window.per() == per)
+    }
+
+    fn charge(&self, tokens: Tokens) -> Charge {
+        Charge {
+            requests: 1.0,
+            tokens,
+            dollars: self.price,
+        }
+    }
+
+    /// Counts what a call really was instead of what was reserved for it.
+    fn correct(&mut self, call: &Outstanding, word: Word, now: Now) {
+        let reserved = call.charge;
+        let real = match word {
+            Word::Unused => Charge::default(),
+            Word::Spent(tokens) => Charge {
+                tokens: tokens.unwrap_or(reserved.tokens),
+                ..reserved
+            },
+            Word::Answered(tokens, dollars) => {
+                self.price += NEW_PRICE * (dollars - self.price);
+                Charge {
+                    tokens: tokens.unwrap_or(reserved.tokens),
+                    dollars,
+                    ..reserved
+                }
+            }
+            // Refused and failed calls count where calls are counted, and cost nothing.
+            Word::Bounced(_) | Word::Exhausted(_) | Word::Failed(_) | Word::Person => Charge {
+                dollars: 0.0,
+                ..reserved
+            },
+        };
+        for window in &mut self.windows {
+            let change = real.of(window.unit()) - reserved.of(window.unit());
+            if change != 0.0 {
+                window.correct(change, call.at.moment, now.moment);
+            }
+        }
+        for account in &mut self.accounts {
+            let change = real.of(account.unit()) - reserved.of(account.unit());
+            if change != 0.0 {
+                account.correct(change, call.at.wall, now.wall);
+            }
+        }
+    }
+}
+
+/// How many of so many slots are held back from work that is not urgent: one in ten, at least
+/// one, of two or more.
+pub fn held_back(slots: usize, urgency: Urgency) -> usize {
+    match urgency {
+        Urgency::Bulk if slots >= 2 => (slots / 10).max(1),
+        Urgency::Bulk | Urgency::Urgent => 0,
+    }
+}
+
+/// The name of a window's length.
+pub fn per_name(per: Duration) -> &'static str {
+    match per.as_secs() {
+        0 | 1 => "second",
+        60 => "minute",
+        300 => "5 minutes",
+        900 => "15 minutes",
+        1_800 => "30 minutes",
+        3_600 => "hour",
+        10_800 => "3 hours",
+        86_400 => "day",
+        _ => "window",
+    }
+}
+
+/// The whole calls that fit, at most `most`.
+fn whole(fit: f64, most: usize) -> usize {
+    if fit < most as f64 {
+        fit as usize
+    } else {
+        most
+    }
+}
+
+/// Spreads numbers that follow each other, which is all that the serials of calls need.
+#[derive(Clone, Copy, Debug, Default)]
+struct SerialHasher(u64);
+
+impl Hasher for SerialHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

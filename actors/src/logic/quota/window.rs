@@ -1,0 +1,394 @@
+//! A limit over seconds, minutes or hours: what of it is used, and how much may go now.
+//!
+//! A window counts what was granted over its whole length in slots of 1/200 and remembers each
+//! slot until all of it is past, so no window is ever exceeded wherever it is laid. This is safe
+//! at every provider, whether it refills continuously, by a log or each full minute. A slot more
+//! than the length covers the different times that calls take on their way.
+//!
+//! An idle window may be used up at once. Once it was, what comes back is paced, so that calls
+//! go evenly from then on, and not all at the same time each minute.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::domain::{KnownBy, Moment, Unit};
+
+const SLOTS: u64 = 200;
+/// The least time by which calls may differ on their way.
+const LEAST_MARGIN: u64 = 10_000_000;
+/// Added to every moment, so that what was used before the start has a place.
+const BEFORE: u64 = 40 * 86_400 * 1_000_000_000;
+/// How much of the limit may go at once while it is paced.
+const BURST: f64 = 0.02;
+/// How much faster than the limit the pace is, to make up for pauses; the log still holds.
+const PACE: f64 = 1.03;
+/// In how many parts use that is not ours is spread over the time it was made in.
+const SPREAD: u64 = 20;
+/// How much of a call may have gathered while the log lets nothing go.
+const NEARLY: f64 = 0.99;
+const EPSILON: f64 = 1e-9;
+
+/// A limit over a time below a day.
+#[derive(Clone, Debug)]
+pub struct Window {
+    unit: Unit,
+    per: Duration,
+    /// What a person set.
+    set: Option<f64>,
+    /// What was learned: how much, from what, and from a call that began when.
+    told: Option<(f64, KnownBy, Moment)>,
+    /// The lower of both; infinite where nothing is known.
+    limit: f64,
+    known_by: KnownBy,
+    slots: VecDeque<(u64, f64)>,
+    used: f64,
+    pace: Pace,
+}
+
+/// How evenly a window is used.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    is_on: bool,
+    level: f64,
+    at: u64,
+}
+
+impl Window {
+    /// A window whose limit is not known, in which nothing is used.
+    pub fn unknown(unit: Unit, per: Duration) -> Self {
+        Self {
+            unit,
+            per,
+            set: None,
+            told: None,
+            limit: f64::INFINITY,
+            known_by: KnownBy::Settings,
+            slots: VecDeque::new(),
+            used: 0.0,
+            pace: Pace::default(),
+        }
+    }
+
+    /// A window with a limit that a person set, in which nothing is used.
+    pub fn set(unit: Unit, limit: f64, per: Duration) -> Self {
+        Self {
+            set: Some(limit),
+            limit,
+            ..Self::unknown(unit, per)
+        }
+    }
+
+    /// What it counts.
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Its length.
+    pub const fn per(&self) -> Duration {
+        self.per
+    }
+
+    /// The most of it; none where it is not known.
+    pub fn limit(&self) -> Option<f64> {
+        self.limit.is_finite().then_some(self.limit)
+    }
+
+    /// How the limit is known.
+    pub const fn known_by(&self) -> KnownBy {
+        self.known_by
+    }
+
+    /// What of it is used, as of the last grant or look.
+    pub const fn used(&self) -> f64 {
+        self.used
+    }
+
+    /// When all of it is free again if nothing more is used; none when it is.
+    pub fn free_at(&self) -> Option<Moment> {
+        self.slots
+            .back()
+            .map(|&(slot, _)| moment(self.leaves(slot)))
+    }
+
+    /// Whether the limit is only a guess by what passed.
+    pub fn is_guess(&self) -> bool {
+        self.known_by == KnownBy::Trial && self.limit.is_finite()
+    }
+
+    /// Believes a limit that a call told which began then; answers whether that changed it.
+    ///
+    /// What a person set is believed unless less is told.
+    pub fn tell(&mut self, limit: f64, known_by: KnownBy, began: Moment) -> bool {
+        let is_older = self
+            .told
+            .is_some_and(|(_, by, at)| by == known_by && at > began);
+        if is_older {
+            return false;
+        }
+        let before = (self.limit, self.known_by);
+        self.told = Some((limit, known_by, began));
+        self.decide();
+        (self.limit, self.known_by) != before
+    }
+
+    /// Forgets what was learned from `known_by`, and how it was told.
+    pub fn forget_told(&mut self, known_by: KnownBy) {
+        if self.told.is_some_and(|(_, by, _)| by == known_by) {
+            self.told = None;
+            self.decide();
+        }
+    }
+
+    /// Forgets what was learned from headers or refusals and not told again for so long.
+    pub fn doubt(&mut self, patience: Duration, now: Moment) {
+        if let Some((_, by, at)) = self.told
+            && by != KnownBy::Trial
+            && now.since(at) > patience
+        {
+            self.told = None;
+            self.decide();
+        }
+    }
+
+    fn decide(&mut self) {
+        (self.limit, self.known_by) = match (self.set, self.told) {
+            (Some(set), Some((told, by, _))) if told < set => (told, by),
+            (Some(set), _) => (set, KnownBy::Settings),
+            (None, Some((told, by, _))) => (told, by),
+            (None, None) => (f64::INFINITY, KnownBy::Settings),
+        };
+        self.pace.is_on |= self.is_guess();
+    }
+
+    /// Lets what comes go evenly from now on, until the lane was idle.
+    pub fn even_out(&mut self, now: Moment) {
+        if !self.pace.is_on {
+            self.pace = Pace {
+                is_on: true,
+                level: 0.0,
+                at: ticks(now),
+            };
+        }
+    }
+
+    /// Believes that more is used than is known here: others use the limit too.
+    ///
+    /// What is ours counts from the grant, so it is never less than a provider has seen of us.
+    /// The rest was used evenly, and is free again after `resets_in`.
+    pub fn believe(&mut self, used: f64, resets_in: Option<Duration>, now: Moment) {
+        let others = used - self.used;
+        if !self.limit.is_finite() || others < (self.limit / 100.0).max(1.0) {
+            return;
+        }
+        let whole = nanos(self.per);
+        let horizon = resets_in.map_or(whole, |wait| nanos(wait).min(whole));
+        let begin = ticks(now) - whole;
+        for part in 1..=SPREAD {
+            let slot = (begin + horizon / SPREAD * part) / self.slot_length();
+            self.add_to(slot, others / SPREAD as f64);
+        }
+    }
+
+    /// Believes that no more than this is used, because the provider has just said so.
+    pub fn believe_at_most(&mut self, used: f64) {
+        if self.used > used.max(0.0) {
+            let factor = used.max(0.0) / self.used;
+            for (_, amount) in &mut self.slots {
+                *amount *= factor;
+            }
+            self.used *= factor;
+        }
+    }
+
+    /// Lets go of what is past.
+    pub fn forget(&mut self, now: Moment) {
+        let now = ticks(now);
+        while let Some(&(slot, amount)) = self.slots.front()
+            && self.leaves(slot) <= now
+        {
+            self.slots.pop_front();
+            self.used = if self.slots.is_empty() {
+                0.0
+            } else {
+                self.used - amount
+            };
+        }
+    }
+
+    /// How many times `amount` may be used now; what is larger than the whole window counts as
+    /// the whole of it, since it could never be used otherwise.
+    pub fn room(&mut self, amount: f64, now: Moment) -> f64 {
+        let amount = amount.min(self.limit);
+        if !self.limit.is_finite() || amount <= 0.0 {
+            return f64::INFINITY;
+        }
+        if !self.is_guess() && amount - (self.limit - self.used) > EPSILON {
+            self.slow_down(amount, now);
+            return 0.0;
+        }
+        let by_log = if self.is_guess() {
+            f64::INFINITY
+        } else {
+            ((self.limit - self.used + EPSILON) / amount)
+                .floor()
+                .max(1.0)
+        };
+        if !self.pace.is_on {
+            return by_log;
+        }
+        let level = self.level(ticks(now));
+        if self.is_idle(ticks(now)) && !self.is_guess() {
+            self.pace.is_on = false;
+            return by_log;
+        }
+        let need = amount.min(self.burst());
+        if need - level > EPSILON {
+            return 0.0;
+        }
+        by_log.min(((level - need) / amount).floor().max(0.0) + 1.0)
+    }
+
+    /// When `amount` may be used, if nothing comes back before; none when it may now.
+    pub fn due(&self, amount: f64, now: Moment) -> Option<Moment> {
+        let amount = amount.min(self.limit);
+        if !self.limit.is_finite() || amount <= 0.0 {
+            return None;
+        }
+        let by_log = if self.is_guess() {
+            None
+        } else {
+            self.log_due(amount)
+        };
+        let by_pace = self.pace.is_on.then(|| self.pace_due(amount, ticks(now)));
+        by_log.max(by_pace.flatten()).map(moment)
+    }
+
+    /// Uses so much of it.
+    pub fn take(&mut self, amount: f64, now: Moment) {
+        let slot = ticks(now) / self.slot_length();
+        match self.slots.back_mut() {
+            Some((last, used)) if *last >= slot => *used += amount,
+            _ => self.slots.push_back((slot, amount)),
+        }
+        self.used += amount;
+        self.change_level(-amount, now);
+    }
+
+    /// Corrects what was taken at `at` by `change`, if that still counts.
+    pub fn correct(&mut self, change: f64, at: Moment, now: Moment) {
+        let slot = ticks(at) / self.slot_length();
+        if let Some((_, used)) = self.slots.iter_mut().rev().find(|(kept, _)| *kept <= slot) {
+            let change = change.max(-*used);
+            *used += change;
+            self.used += change;
+            self.change_level(-change, now);
+        }
+    }
+
+    fn add_to(&mut self, slot: u64, amount: f64) {
+        match self.slots.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(place) => self.slots[place].1 += amount,
+            Err(place) => self.slots.insert(place, (slot, amount)),
+        }
+        self.used += amount;
+    }
+
+    fn slow_down(&mut self, amount: f64, now: Moment) {
+        let now = ticks(now);
+        let due = self.log_due(amount).unwrap_or(now).max(now);
+        // While the log lets nothing go, no more gathers than nearly one call, which then goes
+        // as soon as the log lets it; else all that came back would go at once.
+        let nearly_one = NEARLY * amount.min(self.burst());
+        let level = if self.pace.is_on {
+            self.level(due)
+        } else {
+            nearly_one
+        };
+        self.pace.level = level.min(nearly_one);
+        self.pace.is_on = true;
+        self.pace.at = due;
+    }
+
+    /// Whether nobody wanted what could go for a quarter of its length, and half of it is free.
+    fn is_idle(&self, now: u64) -> bool {
+        let filled = (self.burst() / self.pace_rate()) as u64;
+        let unwanted = now.saturating_sub(self.pace.at);
+        unwanted >= filled + nanos(self.per) / 4 && self.used < self.limit / 2.0
+    }
+
+    fn change_level(&mut self, change: f64, now: Moment) {
+        if self.pace.is_on {
+            let now = ticks(now);
+            self.pace.level = (self.level(now) + change).min(self.burst());
+            self.pace.at = self.pace.at.max(now);
+        }
+    }
+
+    fn level(&self, now: u64) -> f64 {
+        let gathered = self.pace_rate() * now.saturating_sub(self.pace.at) as f64;
+        (self.pace.level + gathered).min(self.burst())
+    }
+
+    /// How much comes back each nanosecond.
+    fn pace_rate(&self) -> f64 {
+        let pace = if self.is_guess() { 1.0 } else { PACE };
+        self.limit * pace / nanos(self.per) as f64
+    }
+
+    /// The most that may go at once while it is paced; a call larger than that goes when it is
+    /// all there, and is made up for afterwards.
+    fn burst(&self) -> f64 {
+        let least = if self.unit == Unit::Requests {
+            1.0
+        } else {
+            0.0
+        };
+        (self.limit * BURST).max(least).min(self.limit)
+    }
+
+    fn pace_due(&self, amount: f64, now: u64) -> Option<u64> {
+        let missing = amount.min(self.burst()) - self.level(now);
+        if missing <= EPSILON {
+            return None;
+        }
+        let wait = (missing / self.pace_rate()).ceil().max(1.0);
+        Some(now.max(self.pace.at).saturating_add(wait as u64))
+    }
+
+    fn log_due(&self, amount: f64) -> Option<u64> {
+        let mut missing = amount - (self.limit - self.used);
+        for &(slot, used) in &self.slots {
+            if missing <= EPSILON {
+                break;
+            }
+            missing -= used;
+            if missing <= EPSILON {
+                return Some(self.leaves(slot));
+            }
+        }
+        None
+    }
+
+    fn slot_length(&self) -> u64 {
+        (nanos(self.per) / SLOTS).max(1)
+    }
+
+    fn leaves(&self, slot: u64) -> u64 {
+        let length = self.slot_length();
+        (slot + 1) * length + nanos(self.per) + length.max(LEAST_MARGIN)
+    }
+}
+
+fn ticks(moment: Moment) -> u64 {
+    BEFORE + nanos(moment.since_start())
+}
+
+fn moment(ticks: u64) -> Moment {
+    Moment::from_start(Duration::from_nanos(ticks.saturating_sub(BEFORE)))
+}
+
+fn nanos(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos())
+        .unwrap_or(u64::MAX / 4)
+        .min(u64::MAX / 4)
+}

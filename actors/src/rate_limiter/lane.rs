@@ -1,0 +1,172 @@
+//! A lane as the limiter keeps it: its quota, who waits, and what was said of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::info;
+use tokio::sync::oneshot;
+
+use crate::domain::{DayReset, Moment, Tokens, Unit};
+use crate::logic::quota::{Account, Binding, Learned, Now, Quota, Span, Urgency, Window};
+use crate::messages::{Permit, PermitHome};
+use crate::setup::LaneLimits;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// How many turns all work has after one that was for urgent work alone, where both wait.
+const TURNS: u8 = 4;
+/// How long a lane says nothing more of the limits it waits for.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// One lane.
+pub(super) struct LaneState {
+    pub(super) home: Arc<PermitHome>,
+    pub(super) quota: Quota,
+    pub(super) urgent: VecDeque<Waiter>,
+    pub(super) bulk: VecDeque<Waiter>,
+    /// How many turns the others have before urgent work goes first again.
+    owed: u8,
+    /// When the earliest timer rings.
+    pub(super) rings_at: Option<Moment>,
+    /// The limit of which the log spoke last, and when.
+    said: Option<((Unit, &'static str), Moment)>,
+    /// What was said to be learned, a limit each.
+    learned: Vec<Learned>,
+}
+
+/// Who waits for permits.
+pub(super) struct Waiter {
+    pub(super) calls: usize,
+    pub(super) tokens: Tokens,
+    pub(super) permits: oneshot::Sender<Vec<Permit>>,
+}
+
+impl LaneState {
+    /// A lane in which nothing is used, as far as the ledger does not know more.
+    pub(super) fn new(home: Arc<PermitHome>, limits: &LaneLimits) -> Self {
+        Self {
+            home,
+            quota: quota(limits),
+            urgent: VecDeque::new(),
+            bulk: VecDeque::new(),
+            owed: 0,
+            rings_at: None,
+            said: None,
+            learned: Vec::new(),
+        }
+    }
+
+    /// Who waits with that urgency.
+    pub(super) const fn waiters(&mut self, urgency: Urgency) -> &mut VecDeque<Waiter> {
+        match urgency {
+            Urgency::Urgent => &mut self.urgent,
+            Urgency::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// Who is served first: urgent work when it comes, but not without end.
+    ///
+    /// A permit for all work goes to the best of all by its class, so urgent work loses little
+    /// by that, and what is low still moves.
+    pub(super) fn order(&self) -> [Urgency; 2] {
+        if self.owed > 0 && !self.bulk.is_empty() {
+            [Urgency::Bulk, Urgency::Urgent]
+        } else {
+            [Urgency::Urgent, Urgency::Bulk]
+        }
+    }
+
+    /// Notes who was served.
+    pub(super) fn served(&mut self, urgency: Urgency) {
+        self.owed = match urgency {
+            Urgency::Urgent if self.bulk.is_empty() => 0,
+            Urgency::Urgent => TURNS,
+            Urgency::Bulk => self.owed.saturating_sub(1),
+        };
+    }
+
+    /// Whether anybody waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.urgent.is_empty() || !self.bulk.is_empty()
+    }
+
+    /// The tokens of the call that is served next.
+    pub(super) fn next_tokens(&self) -> Option<Tokens> {
+        let next = self.urgent.front().or_else(|| self.bulk.front());
+        next.map(|waiter| waiter.tokens)
+    }
+
+    /// Says in the log what was learned of a limit, once for each change.
+    pub(super) fn say_learned(&mut self, learned: Learned) {
+        let is_same = |said: &&mut Learned| (said.unit, said.per) == (learned.unit, learned.per);
+        match self.learned.iter_mut().find(is_same) {
+            Some(said) if is_alike(said, &learned) => return,
+            Some(said) => *said = learned,
+            None => self.learned.push(learned),
+        }
+        let (unit, known_by) = (learned.unit.name(), learned.known_by.name());
+        let Learned { per, limit, .. } = learned;
+        info!(lane:% = self.home.lane(), unit, per, limit, known_by; "a limit was learned");
+    }
+
+    /// Says in the log for which limit the lane waits, once for each change.
+    pub(super) fn say_binding(&mut self, tokens: Tokens, now: Now) {
+        if self.quota.parked().is_some() {
+            return;
+        }
+        let Some(binding) = self.quota.binding(tokens, now) else {
+            return;
+        };
+        let Binding { unit, per, .. } = binding;
+        let is_said = |(said, at): ((Unit, &str), Moment)| {
+            said == (unit, per) || now.moment.since(at) < QUIET
+        };
+        if self.said.is_some_and(is_said) {
+            return;
+        }
+        self.said = Some(((unit, per), now.moment));
+        let wait = binding
+            .opens
+            .map_or(Duration::ZERO, |opens| opens.since(now.moment));
+        let (limit, known_by) = (binding.limit, binding.known_by.name());
+        info!(lane:% = self.home.lane(), unit = unit.name(), per, limit, known_by, wait_ms = wait.as_millis();
+            "a lane waits for a limit");
+    }
+}
+
+/// Whether nobody needs to be told of the later one: it says nearly the same of the same limit.
+fn is_alike(said: &Learned, learned: &Learned) -> bool {
+    let change = (said.limit - learned.limit).abs();
+    said.known_by == learned.known_by && change <= said.limit / 100.0
+}
+
+fn quota(limits: &LaneLimits) -> Quota {
+    let windows = [
+        (Unit::Requests, limits.rps, SECOND),
+        (Unit::Requests, limits.rpm, MINUTE),
+        (Unit::Tokens, limits.tps, SECOND),
+        (Unit::Tokens, limits.tpm, MINUTE),
+        (Unit::InputTokens, limits.itpm, MINUTE),
+        (Unit::OutputTokens, limits.otpm, MINUTE),
+    ];
+    let windows = windows
+        .into_iter()
+        .filter_map(|(unit, limit, per)| Some(Window::set(unit, limit?, per)))
+        .collect();
+    let days = [(Unit::Requests, limits.rpd), (Unit::Tokens, limits.tpd)];
+    let days = days.into_iter().filter_map(|(unit, limit)| {
+        let limit = limit?;
+        Some(Account::set(
+            unit,
+            vec![(Span::Day(limits.day), Some(limit))],
+        ))
+    });
+    let money = [
+        (Span::Day(DayReset::Utc), limits.usd_per_day),
+        (Span::Month, limits.usd_per_month),
+    ];
+    let money = Account::set(Unit::Dollars, money.into());
+    let accounts = days.chain([money]).collect();
+    Quota::new(windows, accounts, limits.concurrency)
+}

@@ -1,0 +1,87 @@
+//! What people are shown of a lane.
+
+use super::lane::LaneState;
+use crate::domain::{Moment, Timestamp, Tokens, Unit};
+use crate::logic::quota::{Account, Now, Parked, Window, per_name};
+use crate::messages::{BindingView, LaneView, WindowView};
+
+/// How a lane does.
+pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
+    state.quota.look(now);
+    let tokens = state.next_tokens();
+    let quota = &state.quota;
+    let windows = quota.windows().iter();
+    let mut windows: Vec<WindowView> = windows.filter_map(|it| window(it, now)).collect();
+    windows.extend(quota.accounts().iter().flat_map(account));
+    if let Some(concurrency) = quota.concurrency() {
+        windows.push(WindowView {
+            unit: "calls",
+            per: "at once",
+            limit: concurrency as f64,
+            used: quota.in_flight() as f64,
+            resets_at: None,
+            known_by: "settings",
+        });
+    }
+    let parked = quota
+        .parked()
+        .filter(|(_, until)| until.is_none_or(|until| until > now.moment));
+    let end = |until: Option<Moment>| {
+        until.map_or(Timestamp::from_millis(i64::MAX), |until| {
+            by_wall(until, now)
+        })
+    };
+    let binding = tokens.filter(|_| parked.is_none());
+    LaneView {
+        name: state.home.lane().clone(),
+        windows,
+        waiting: (state.urgent.len() + state.bulk.len()) as u64,
+        in_flight: quota.in_flight() as u64,
+        parked_until: parked.map(|(_, until)| end(until)),
+        why: quota.closed().map(Parked::name),
+        usd_today: quota.usd_today(),
+        binding: binding.and_then(|tokens| binding_view(state, tokens, now)),
+    }
+}
+
+fn by_wall(moment: Moment, now: Now) -> Timestamp {
+    now.wall.plus(moment.since(now.moment))
+}
+
+fn window(window: &Window, now: Now) -> Option<WindowView> {
+    Some(WindowView {
+        unit: window.unit().name(),
+        per: per_name(window.per()),
+        limit: window.limit()?.round(),
+        used: window.used().round(),
+        resets_at: window.free_at().map(|at| by_wall(at, now)),
+        known_by: window.known_by().name(),
+    })
+}
+
+fn account(account: &Account) -> impl Iterator<Item = WindowView> {
+    account.limits().iter().filter_map(|long| {
+        let shown = |amount: f64| match account.unit() {
+            Unit::Dollars => (amount * 10_000.0).round() / 10_000.0,
+            _ => amount.round(),
+        };
+        Some(WindowView {
+            unit: account.unit().name(),
+            per: long.span.name(),
+            limit: shown(long.limit()?),
+            used: shown(long.used()),
+            resets_at: account.free_at(long),
+            known_by: long.known_by().name(),
+        })
+    })
+}
+
+fn binding_view(state: &LaneState, tokens: Tokens, now: Now) -> Option<BindingView> {
+    let binding = state.quota.binding(tokens, now)?;
+    Some(BindingView {
+        unit: binding.unit.name(),
+        per: binding.per,
+        known_by: binding.known_by.name(),
+        opens_at: binding.opens.map(|at| by_wall(at, now)),
+    })
+}
