@@ -76,10 +76,12 @@ fn a_changed_glossary_is_read_by_reload_and_asks_anew() {
     program.write("terms.toml", &glossary("pantalla"));
     program.run(&["reload"]).well();
 
-    until("the changed glossary is used", || {
-        ask(&program);
-        (simulator.n_calls() == 2).then_some(())
+    until("the service is built anew", || {
+        let n_times = program.n_logged("INFO ready socket=");
+        (n_times == 2).then_some(())
     });
+    ask(&program);
+    assert_eq!(simulator.n_calls(), 2);
     assert!(simulator.calls()[1].body.to_string().contains("pantalla"));
     program.write("terms.toml", "[[language]]\ntarget = 1\n");
     let refused = program.run(&["reload"]);
