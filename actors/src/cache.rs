@@ -1,41 +1,41 @@
 //! Keeps translations known and calls in flight, so that nothing is asked twice.
 
+mod reader;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture,
     Supervised, WrapFuture,
 };
-use foldhash::fast::RandomState;
 use foldhash::{HashMap, HashMapExt, HashSet};
 use futures_util::FutureExt;
 use log::warn;
-use moka::notification::RemovalCause;
-use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use crate::domain::{Timestamp, Translation};
 use crate::failpoints;
-use crate::logic::known::is_due;
+use crate::logic::shelf::{Kept, Shelf};
 use crate::messages::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Operation, Record,
-    Resign,
+    Resign, SaveAll,
 };
 use crate::ports::{Clock, Known, KnownKey, StoreError, StoreRemedy, TranslationMemory};
 
-/// What an entry takes beside its text, in bytes.
-const ENTRY_BYTES: u64 = 160;
+pub use reader::KnownReader;
+
 /// The most who may wait for one flight; who comes later leads a flight of their own.
 const WAITERS: usize = 10_000;
 /// The most translations that are made anew at a time.
 const REFRESHES: usize = 32;
+/// How long what is new gathers before it is made durable; a crash may lose as much, and each
+/// text then costs one call more.
+const SAVE_AFTER: Duration = Duration::from_millis(100);
 /// The most changes that wait to be made durable; a translation beyond that is not kept.
 const UNSAVED: usize = 20_000;
 
@@ -57,8 +57,7 @@ pub struct CacheActor {
     memory: Rc<dyn TranslationMemory>,
     record: Recipient<Record>,
     config: Config,
-    known: Cache<KnownKey, Entry, RandomState>,
-    evicted: Arc<Mutex<Vec<KnownKey>>>,
+    shelf: Arc<Shelf>,
     flights: HashMap<KnownKey, VecDeque<Waiter>>,
     unsaved: Rc<RefCell<Unsaved>>,
     /// What is being made anew while it is still known.
@@ -69,30 +68,15 @@ pub struct CacheActor {
 
 type Waiter = oneshot::Sender<FlightEnd>;
 
-#[derive(Clone)]
-struct Entry {
-    translation: Arc<Translation>,
-    at: Timestamp,
-    /// How often it was asked for since it was made, or since it was last asked for anew.
-    asked: Arc<AtomicU32>,
-}
-
-impl Entry {
-    fn new(translation: Arc<Translation>, at: Timestamp) -> Self {
-        Self {
-            translation,
-            at,
-            asked: Arc::default(),
-        }
-    }
-}
-
 /// What is to be made durable; outside the actor, so that a fall does not lose it.
 #[derive(Default)]
 struct Unsaved {
     known: Vec<Known>,
     forgotten: HashSet<KnownKey>,
+    /// Those of `known` that may have been written before.
+    made_anew: HashSet<KnownKey>,
     is_saving: bool,
+    is_save_due: bool,
 }
 
 /// Time to make durable what has gathered.
@@ -113,16 +97,15 @@ impl CacheActor {
         memory: Rc<dyn TranslationMemory>,
         record: Recipient<Record>,
         config: Config,
+        shelf: Arc<Shelf>,
     ) -> Self {
-        let evicted = Arc::default();
         Self {
             own,
             clock,
             memory,
             record,
             config,
-            known: build(config, &evicted),
-            evicted,
+            shelf,
             flights: HashMap::new(),
             unsaved: Rc::default(),
             refreshing: HashSet::default(),
@@ -132,19 +115,11 @@ impl CacheActor {
     }
 
     fn find(&mut self, key: KnownKey, now: Timestamp) -> Found {
-        if let Some(entry) = self.known.get(&key) {
-            let age = now.since(entry.at);
-            if age < self.config.ttl {
-                self.figures.hits += 1;
-                let n_asked = entry.asked.fetch_add(1, Ordering::Relaxed) + 1;
-                return if is_due(age, self.config.ttl, n_asked) {
-                    self.refresh(key, entry)
-                } else {
-                    Found::Known(entry.translation)
-                };
-            }
-            self.known.invalidate(&key);
-            self.forget(key);
+        match self.shelf.take(&key, now) {
+            Kept::Good(translation) => return Found::Known(translation),
+            Kept::Due(translation) => return self.refresh(key, translation),
+            Kept::Old => self.forget(key),
+            Kept::Nothing => (),
         }
         match self.flights.get_mut(&key) {
             Some(waiters) if waiters.len() < WAITERS => {
@@ -162,16 +137,16 @@ impl CacheActor {
     }
 
     /// What is known, with the duty to make it anew, unless enough of that is under way.
-    fn refresh(&mut self, key: KnownKey, entry: Entry) -> Found {
+    fn refresh(&mut self, key: KnownKey, translation: Arc<Translation>) -> Found {
         if self.flights.contains_key(&key) || self.refreshing.len() >= REFRESHES {
-            return Found::Known(entry.translation);
+            return Found::Known(translation);
         }
         // If it fails, it must be asked for as often again before the next try.
-        entry.asked.store(0, Ordering::Relaxed);
+        self.shelf.put_off(&key);
         self.refreshing.insert(key);
         self.flights.insert(key, VecDeque::new());
         self.figures.refreshed += 1;
-        Found::Due(entry.translation, self.leadership(key))
+        Found::Due(translation, self.leadership(key))
     }
 
     fn leadership(&self, key: KnownKey) -> Leadership {
@@ -202,7 +177,7 @@ impl CacheActor {
             translation: Translation::clone(&translation),
             at,
         };
-        self.known.insert(key, Entry::new(translation, at));
+        self.shelf.insert(key, translation, at);
         let mut unsaved = self.unsaved.borrow_mut();
         if unsaved.known.len() < UNSAVED {
             unsaved.forgotten.remove(&key);
@@ -217,41 +192,37 @@ impl CacheActor {
         }
     }
 
-    /// Lets what has gathered be saved after the mail that is waiting now.
+    /// Lets what gathers be saved in a moment, so that what is evicted at once is not written.
     fn save_soon(&self, context: &mut Context<Self>) {
-        if !self.unsaved.borrow().is_saving {
-            context.notify(Save);
+        let mut unsaved = self.unsaved.borrow_mut();
+        if !unsaved.is_saving && !unsaved.is_save_due {
+            unsaved.is_save_due = true;
+            context.notify_later(Save, SAVE_AFTER);
         }
     }
-}
 
-/// A cache bounded by entries and bytes: each entry weighs the larger of its two shares.
-fn build(
-    config: Config,
-    evicted: &Arc<Mutex<Vec<KnownKey>>>,
-) -> Cache<KnownKey, Entry, RandomState> {
-    const WHOLE: f64 = 1_000_000_000.0;
-    let (entries, bytes) = (
-        config.max_entries.max(1) as f64,
-        config.max_bytes.max(1) as f64,
-    );
-    let evicted = Arc::clone(evicted);
-    Cache::builder()
-        .max_capacity(WHOLE as u64)
-        .weigher(move |_, entry: &Entry| {
-            let size = entry.translation.text.len() as u64 + ENTRY_BYTES;
-            let share = (1.0 / entries).max(size as f64 / bytes);
-            (share * WHOLE).ceil().min(f64::from(u32::MAX)) as u32
-        })
-        .eviction_listener(move |key, _, cause| {
-            if cause == RemovalCause::Size
-                && let Ok(mut evicted) = evicted.lock()
-                && evicted.len() < UNSAVED
-            {
-                evicted.push(*key);
+    /// Takes what is to be made durable; none when that is nothing, or some of it is under way.
+    fn gathered(&self) -> Option<(Vec<Known>, Vec<KnownKey>)> {
+        let mut unsaved = self.unsaved.borrow_mut();
+        let evicted = self.shelf.take_evicted().into_iter();
+        let mut evicted: HashSet<KnownKey> =
+            evicted.filter(|key| !self.shelf.contains(key)).collect();
+        // What was never written need not be forgotten; what was made anew was written before.
+        let made_anew = std::mem::take(&mut unsaved.made_anew);
+        unsaved.known.retain(|known| {
+            let is_gone = evicted.contains(&known.key);
+            if is_gone && !made_anew.contains(&known.key) {
+                evicted.remove(&known.key);
             }
-        })
-        .build_with_hasher(RandomState::default())
+            !is_gone
+        });
+        unsaved.forgotten.extend(evicted);
+        if unsaved.is_saving || (unsaved.known.is_empty() && unsaved.forgotten.is_empty()) {
+            return None;
+        }
+        let known = std::mem::take(&mut unsaved.known);
+        Some((known, unsaved.forgotten.drain().collect()))
+    }
 }
 
 impl Actor for CacheActor {
@@ -268,8 +239,11 @@ impl Actor for CacheActor {
                 Ok(loaded) => {
                     // The oldest first, so that the newest are the last to be evicted.
                     for known in loaded.into_iter().rev() {
-                        let entry = Entry::new(Arc::new(known.translation), known.at);
-                        actor.known.insert(known.key, entry);
+                        // After a fall the shelf has what is newer.
+                        if !actor.shelf.contains(&known.key) {
+                            let translation = Arc::new(known.translation);
+                            actor.shelf.insert(known.key, translation, known.at);
+                        }
                     }
                 }
                 Err(error) => warn!(cause:% = error; "known translations were not loaded"),
@@ -280,14 +254,13 @@ impl Actor for CacheActor {
 }
 
 impl Supervised for CacheActor {
-    /// Forgets flights, whose waiters are told so by their closed channels, and loads again.
+    /// Forgets flights, whose waiters are told so by their closed channels; what is known stands
+    /// outside the actor, where its readers find it meanwhile.
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.evicted = Arc::default();
-        self.known = build(self.config, &self.evicted);
         self.flights.clear();
         self.refreshing.clear();
         if let Ok(mut unsaved) = self.unsaved.try_borrow_mut() {
-            unsaved.is_saving = false;
+            (unsaved.is_saving, unsaved.is_save_due) = (false, false);
         }
     }
 }
@@ -323,7 +296,7 @@ impl Handler<Insert> for CacheActor {
         for (leadership, end) in ends {
             let key = leadership.fulfil();
             let waiters = self.flights.remove(&key).unwrap_or_default();
-            self.refreshing.remove(&key);
+            let is_anew = self.refreshing.remove(&key);
             match end {
                 Ok(translation) => {
                     for waiter in waiters {
@@ -331,6 +304,9 @@ impl Handler<Insert> for CacheActor {
                         let _ = waiter.send(FlightEnd::Known(Arc::clone(&translation)));
                     }
                     self.keep(key, translation, at);
+                    if is_anew {
+                        self.unsaved.borrow_mut().made_anew.insert(key);
+                    }
                 }
                 Err(failure) => {
                     for waiter in waiters {
@@ -356,23 +332,11 @@ impl Handler<Save> for CacheActor {
 
     fn handle(&mut self, _: Save, _: &mut Self::Context) {
         failpoints::hit("cache.timer");
-        let evicted = match self.evicted.lock() {
-            Ok(mut evicted) => std::mem::take(&mut *evicted),
-            Err(_) => Vec::new(),
-        };
-        let mut unsaved = self.unsaved.borrow_mut();
-        for key in evicted {
-            if !self.known.contains_key(&key) {
-                unsaved.forgotten.insert(key);
-            }
-        }
-        if unsaved.is_saving || (unsaved.known.is_empty() && unsaved.forgotten.is_empty()) {
+        self.unsaved.borrow_mut().is_save_due = false;
+        let Some((known, forgotten)) = self.gathered() else {
             return;
-        }
-        unsaved.is_saving = true;
-        let known = std::mem::take(&mut unsaved.known);
-        let forgotten = unsaved.forgotten.drain().collect();
-        drop(unsaved);
+        };
+        self.unsaved.borrow_mut().is_saving = true;
         let (own, memory) = (self.own.clone(), Rc::clone(&self.memory));
         actix_rt::spawn(async move {
             let saving = async {
@@ -408,9 +372,10 @@ impl Handler<Saved> for CacheActor {
         let own = self.own.clone();
         if wait.is_zero() {
             unsaved.borrow_mut().is_saving = false;
-            let unsaved = unsaved.borrow();
-            if !unsaved.known.is_empty() || !unsaved.forgotten.is_empty() {
-                context.notify(Save);
+            let is_done =
+                unsaved.borrow().known.is_empty() && unsaved.borrow().forgotten.is_empty();
+            if !is_done {
+                self.save_soon(context);
             }
             return;
         }
@@ -422,14 +387,29 @@ impl Handler<Saved> for CacheActor {
     }
 }
 
+impl Handler<SaveAll> for CacheActor {
+    type Result = ResponseFuture<Result<(), StoreError>>;
+
+    fn handle(&mut self, _: SaveAll, _: &mut Self::Context) -> Self::Result {
+        let memory = Rc::clone(&self.memory);
+        match self.gathered() {
+            Some((known, forgotten)) => {
+                Box::pin(async move { memory.save(known, forgotten).await })
+            }
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+}
+
 impl Handler<Clear> for CacheActor {
     type Result = ResponseFuture<Result<(), StoreError>>;
 
     fn handle(&mut self, _: Clear, _: &mut Self::Context) -> Self::Result {
-        self.known.invalidate_all();
+        self.shelf.clear();
         let mut unsaved = self.unsaved.borrow_mut();
         unsaved.known.clear();
         unsaved.forgotten.clear();
+        unsaved.made_anew.clear();
         let memory = Rc::clone(&self.memory);
         Box::pin(async move { memory.clear().await })
     }
@@ -439,15 +419,11 @@ impl Handler<CacheStats> for CacheActor {
     type Result = actix::MessageResult<CacheStats>;
 
     fn handle(&mut self, _: CacheStats, _: &mut Self::Context) -> Self::Result {
-        self.known.run_pending_tasks();
-        let bytes = self
-            .known
-            .iter()
-            .map(|(_, entry)| entry.translation.text.len() as u64 + ENTRY_BYTES)
-            .sum();
+        let (entries, bytes) = self.shelf.size();
         actix::MessageResult(CacheView {
-            entries: self.known.entry_count(),
+            entries,
             bytes,
+            hits: self.shelf.hits(),
             ..self.figures
         })
     }

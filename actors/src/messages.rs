@@ -12,7 +12,7 @@ mod translator;
 
 pub use batcher::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob, TextEnd};
 pub use cache::{
-    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign,
+    CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign, SaveAll,
 };
 pub use events::{Event, Events};
 pub use metrics::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};

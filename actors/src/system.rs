@@ -2,21 +2,23 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix::Recipient;
 use actix_rt::ArbiterHandle;
 
 use crate::batcher::{self, BatcherActor};
-use crate::cache::{self, CacheActor};
+use crate::cache::{self, CacheActor, KnownReader};
 use crate::domain::{Lane, Language, ProviderName};
 use crate::logic::known::Edition;
 use crate::logic::pack;
+use crate::logic::shelf::Shelf;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
     Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
-    Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication, Review, Stop,
-    Submit, Translate, TranslateNow, Watching,
+    Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication, Review,
+    SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
 };
 use crate::metrics::MetricsActor;
 use crate::monitor::{MonitorActor, Watched};
@@ -64,6 +66,10 @@ pub struct Handles {
     pub depth: Recipient<Depth>,
     /// Forgets translations.
     pub clear: Recipient<Clear>,
+    /// Makes durable what is known.
+    pub save_known: Recipient<SaveAll>,
+    /// Reads what is known.
+    pub known: KnownReader,
     /// Tells how the cache does.
     pub cache_stats: Recipient<CacheStats>,
     /// Changes lanes.
@@ -158,6 +164,14 @@ pub fn start(setup: Setup) -> Handles {
         max_bytes: config.cache_bytes,
         ttl: config.cache_ttl,
     };
+    let shelf = Shelf::new(config.cache_entries, config.cache_bytes, config.cache_ttl);
+    let (shelf, intake_is_open) = (Arc::new(shelf), Arc::new(AtomicBool::new(true)));
+    let known = KnownReader::new(
+        Arc::clone(&shelf),
+        edition(&config, &providers),
+        Arc::clone(&clock),
+        Arc::clone(&intake_is_open),
+    );
     let cache = supervisor.start("cache", |own| {
         CacheActor::new(
             own,
@@ -165,6 +179,7 @@ pub fn start(setup: Setup) -> Handles {
             memory,
             record.clone(),
             cache_config,
+            shelf,
         )
     });
 
@@ -226,6 +241,7 @@ pub fn start(setup: Setup) -> Handles {
         max_job_size: config.max_job_size,
         job_timeout: config.job_timeout,
         edition: edition(&config, &providers),
+        intake_is_open,
     };
     let task_manager = supervisor.start("task_manager", |own| {
         let peers = task_manager::Peers {
@@ -280,6 +296,8 @@ pub fn start(setup: Setup) -> Handles {
         stop: task_manager.clone().recipient(),
         depth: task_manager.recipient(),
         clear: cache.clone().recipient(),
+        save_known: cache.clone().recipient(),
+        known,
         cache_stats: cache.recipient(),
         adjust: limiter.clone().recipient(),
         lanes: limiter.recipient(),

@@ -18,6 +18,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{
@@ -78,6 +79,8 @@ pub struct Config {
     pub job_timeout: Duration,
     /// What translations depend on beside their texts.
     pub edition: Edition,
+    /// Whether new work is taken, for those who answer without asking.
+    pub intake_is_open: Arc<AtomicBool>,
 }
 
 /// A provider as the task manager sees it: values, no actor.
@@ -302,6 +305,12 @@ impl TaskManagerActor {
             learned,
             state: State::default(),
         }
+    }
+
+    fn set_intake(&mut self, intake: Intake) {
+        self.intake = intake;
+        let is_open = intake == Intake::Open;
+        self.config.intake_is_open.store(is_open, Ordering::Relaxed);
     }
 
     /// Counts something that was done by the system itself.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
-use babelfeed_actors::domain::{Class, Translation};
+use babelfeed_actors::domain::{Class, Pair, Translation};
 use babelfeed_actors::messages::TranslateNow;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -48,20 +48,31 @@ pub(super) async fn translate(
         .deadline_ms
         .map_or(DEADLINE, |ms| Duration::from_millis(ms.get()))
         .min(MAX_DEADLINE);
-    let message = TranslateNow {
-        texts,
+    let pair = Pair {
         source: body.source.map(|tag| tag.0),
         target: body.target.0,
+    };
+    if let Some(translations) = face.control.handles.known.read(&texts, &pair) {
+        return Ok(answer(&translations));
+    }
+    let message = TranslateNow {
+        texts,
+        source: pair.source,
+        target: pair.target,
         deadline,
         class: Class::Interactive,
     };
-    let answer = face.control.handles.translate_now.send(message);
-    let translations = timeout(deadline + GRACE, answer)
+    let asking = face.control.handles.translate_now.send(message);
+    let translations = timeout(deadline + GRACE, asking)
         .await
         .map_err(|_| Problem::late("not all texts were translated in time"))???;
-    Ok(HttpResponse::Ok()
+    Ok(answer(&translations))
+}
+
+fn answer(translations: &[Translation]) -> HttpResponse {
+    HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
-        .body(written(&translations)))
+        .body(written(translations))
 }
 
 /// The texts, if all of them can be handed over.

@@ -10,7 +10,7 @@ use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState, Sourc
 use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
-    SourceState, Stop, Watching,
+    SaveAll, SourceState, Stop, Watching,
 };
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
@@ -188,6 +188,8 @@ impl Live {
         if !matches!(stopped, Ok(Ok(()))) {
             warn!("not stopped in time, the rest is recovered at the next start");
         }
+        // What is not written now costs a call after the next start, nothing more.
+        let _ = timeout(GRACE, self.handles.save_known.send(SaveAll)).await;
         if timeout(drain.min(GRACE), self.sent(store)).await.is_err() {
             warn!("publications are still on their way, the next start looks what came of them");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PollNow, Stop};
+use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PollNow, SaveAll, Stop};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -107,6 +107,8 @@ pub(super) async fn work(
             if !matches!(timeout(drain + GRACE, stop).await, Ok(Ok(()))) {
                 warn!("not stopped in time, the rest is recovered at the next start");
             }
+            // What is not written now costs a call at the next time, nothing more.
+            let _ = timeout(GRACE, handles.save_known.send(SaveAll)).await;
             Report::gather(&handles, store, settings, &counts, before.failed, began).await
         }
         Err(error) => Err(error),

@@ -5,8 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Context, Handler, MessageResult};
+use babelfeed_actors::cache::KnownReader;
+use babelfeed_actors::logic::known::Edition;
+use babelfeed_actors::logic::shelf::Shelf;
 use babelfeed_actors::messages::*;
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::supervision::Falls;
@@ -53,6 +57,7 @@ answers! {
     Stop => STOPS.set(STOPS.get() + 1),
     Depth => Ok(Backlog::default()),
     Clear => Ok(()),
+    SaveAll => Ok(()),
     CacheStats => CacheView::default(),
     Adjust => Ok(()),
     Lanes => Vec::new(),
@@ -72,6 +77,16 @@ answers! {
     Follow => (),
 }
 
+/// A reader that never finds anything, because it is closed.
+fn nothing_known() -> KnownReader {
+    KnownReader::new(
+        Arc::new(Shelf::new(1, 1, Duration::ZERO)),
+        Edition::default(),
+        Arc::new(world::SystemClock::start()),
+        Arc::default(),
+    )
+}
+
 fn start_idle(_: Setup) -> Handles {
     STARTS.set(STARTS.get() + 1);
     let idle = Idle.start();
@@ -88,6 +103,8 @@ fn start_idle(_: Setup) -> Handles {
         stop: idle.clone().recipient(),
         depth: idle.clone().recipient(),
         clear: idle.clone().recipient(),
+        save_known: idle.clone().recipient(),
+        known: nothing_known(),
         cache_stats: idle.clone().recipient(),
         adjust: idle.clone().recipient(),
         lanes: idle.clone().recipient(),

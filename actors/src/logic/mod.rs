@@ -12,4 +12,5 @@ pub mod lifecycle;
 pub mod pack;
 pub mod queue;
 pub mod quota;
+pub mod shelf;
 pub mod spans;

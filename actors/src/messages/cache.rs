@@ -85,6 +85,12 @@ pub struct Resign(pub KnownKey);
 #[rtype(result = "()")]
 pub struct Insert(pub Vec<(Leadership, Result<Arc<Translation>, Failure>)>);
 
+/// Makes durable what is known and not yet written. Answered when it is, but for what is being
+/// written already.
+#[derive(Message)]
+#[rtype(result = "Result<(), crate::ports::StoreError>")]
+pub struct SaveAll;
+
 /// Forgets everything known; flights go on. Answered when it is durable.
 #[derive(Message)]
 #[rtype(result = "Result<(), crate::ports::StoreError>")]

@@ -321,7 +321,7 @@ impl Handler<Drain> for TaskManagerActor {
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
         if self.intake == Intake::Open {
-            self.intake = Intake::Draining;
+            self.set_intake(Intake::Draining);
         }
     }
 }
@@ -331,7 +331,7 @@ impl Handler<OpenIntake> for TaskManagerActor {
 
     fn handle(&mut self, _: OpenIntake, _: &mut Context<Self>) {
         if self.intake == Intake::Draining {
-            self.intake = Intake::Open;
+            self.set_intake(Intake::Open);
         }
     }
 }

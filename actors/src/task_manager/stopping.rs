@@ -44,7 +44,7 @@ impl Handler<Stop> for TaskManagerActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Stop(wait): Stop, context: &mut Context<Self>) -> Self::Result {
-        self.intake = Intake::Stopping;
+        self.set_intake(Intake::Stopping);
         let (sender, stopped) = oneshot::channel();
         self.state.stoppers.push(sender);
         context.notify_later(TimeIsUp, wait.max(Duration::from_millis(1)));

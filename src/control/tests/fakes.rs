@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use babelfeed_actors::cache::KnownReader;
 use babelfeed_actors::domain::{
     Class, IdMint, Lane, Moment, Origin, Publication, PublicationState, Request, RequestId, State,
     Task, TaskId, Timestamp, Translation, Usage,
 };
+use babelfeed_actors::logic::known::Edition;
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
+use babelfeed_actors::logic::shelf::Shelf;
 use babelfeed_actors::messages::*;
 use babelfeed_actors::ports::{
     Admitted, Clock, Ended, Outcome, PublicationRecord, StoreError, TaskRecord,
@@ -273,6 +276,7 @@ hears!(Depth, |memory, _depth| Ok(Backlog {
         .then_some(babelfeed_actors::messages::Closed::Draining),
     ..Backlog::default()
 }));
+hears!(SaveAll, |_memory, _save| Ok(()));
 hears!(Clear, |memory, _clear| {
     memory.orders.push("clear".into());
     Ok(())
@@ -468,6 +472,16 @@ pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
     }
 }
 
+/// A reader that never finds anything, because it is closed.
+fn nothing_known() -> KnownReader {
+    KnownReader::new(
+        Arc::new(Shelf::new(1, 1, Duration::ZERO)),
+        Edition::default(),
+        Arc::new(Still),
+        Arc::default(),
+    )
+}
+
 fn handles(fake: actix::Addr<Fake>, events: Events) -> Handles {
     fn heard<M>(fake: &actix::Addr<Fake>) -> actix::Recipient<M>
     where
@@ -490,6 +504,8 @@ fn handles(fake: actix::Addr<Fake>, events: Events) -> Handles {
         stop: heard(&fake),
         depth: heard(&fake),
         clear: heard(&fake),
+        save_known: heard(&fake),
+        known: nothing_known(),
         cache_stats: heard(&fake),
         adjust: heard(&fake),
         lanes: heard(&fake),
