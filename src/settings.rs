@@ -17,7 +17,7 @@ pub use items::{
 pub use mistakes::{Mistake, Mistakes};
 pub use sections::{
     BatchingSettings, CacheKind, CacheSettings, ChecksSettings, HttpSettings, LogFormat,
-    PublishingSettings, Route, RoutingSettings, ServiceSettings, StoreKind, StoreSettings,
+    PublishingSettings, RoutingSettings, ServiceSettings, StoreKind, StoreSettings,
     TranslationSettings,
 };
 pub use units::parse_duration;

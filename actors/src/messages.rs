@@ -31,4 +31,4 @@ pub use task_manager::{
     Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,
     NowError, OpenIntake, Retry, Stop, Submission, Submit, SubmitError, TaskView, TranslateNow,
 };
-pub use translator::{CallEnd, ItemEnd, Job, JobItem, Translate, Trouble};
+pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Translate, Trouble};

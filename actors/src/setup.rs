@@ -12,6 +12,7 @@ use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceNa
 use crate::logic::fit::Limit;
 use crate::logic::glossary::Glossary;
 use crate::logic::known::Quality;
+use crate::logic::routing::{By, Pairs};
 use crate::ports::{
     BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,
@@ -77,6 +78,10 @@ pub struct ProviderSetup {
     pub quality: Quality,
     /// US dollars per million tokens, in and out.
     pub price: (f64, f64),
+    /// Its part of the texts where shares decide; 0: only when nobody else can.
+    pub share: f64,
+    /// The pairs of languages that it is asked for; none: all.
+    pub pairs: Option<Vec<Pairs>>,
     /// Who comes first: the lowest.
     pub order: u32,
     /// Names the words and the form in which texts are put to it: what was translated under
@@ -162,6 +167,10 @@ pub enum Hold {
 /// The figures that the system goes by.
 #[derive(Clone, Debug)]
 pub struct SystemConfig {
+    /// By what the provider is chosen that is asked first.
+    pub by: By,
+    /// Whether slow calls are made a second time elsewhere, from surplus quota.
+    pub hedge: bool,
     /// Calls in flight, all lanes together; none: as many as the lanes allow.
     pub concurrency: Option<usize>,
     /// Calls made for one task before it fails.
@@ -193,6 +202,8 @@ pub struct SystemConfig {
 impl Default for SystemConfig {
     fn default() -> Self {
         Self {
+            by: By::Order,
+            hedge: false,
             concurrency: Some(10),
             max_attempts: 5,
             timeout: Duration::from_secs(60),

@@ -30,7 +30,7 @@ use crate::setup::{
 };
 use crate::supervision::{self, Actors, Falls, Supervisor};
 use crate::task_manager::{
-    self, Batcher, OutletRoute, ProviderRoute, TaskManagerActor, Translators,
+    self, Batcher, Hedge, OutletRoute, ProviderRoute, TaskManagerActor, Translators,
 };
 use crate::translator::{Callee, TranslatorActor};
 
@@ -233,6 +233,12 @@ pub fn start(setup: Setup) -> Handles {
         routes: routes(&providers),
         outlets: outlets.iter().map(outlet_route).collect(),
         limits,
+        by: config.by,
+        hedging: if config.hedge {
+            Hedge::FromSurplus
+        } else {
+            Hedge::Never
+        },
         concurrency: config.concurrency,
         max_attempts: config.max_attempts,
         timeout: config.timeout,
@@ -465,6 +471,9 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
                 .filter(|batch| batch.takes_new)
                 .map(|batch| batch.provider.bounds()),
             quality: provider.quality,
+            share: provider.share,
+            price: provider.price,
+            pairs: provider.pairs.clone(),
         })
         .collect()
 }

@@ -2,8 +2,10 @@
 
 mod book;
 mod changes;
+mod choice;
 mod dispatch;
 mod doubt;
+mod hedge;
 mod intake;
 mod jobs;
 mod lookup;
@@ -24,18 +26,20 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
 };
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
 use crate::domain::{Bucket, IdMint, Lane, Moment, Pair, ProviderName, TaskId, Timestamp};
 use crate::failpoints;
 use crate::logic::estimate::{Estimates, Weight};
+use crate::logic::hedge::Hedging;
 use crate::logic::known::{Edition, Quality};
 use crate::logic::lifecycle::Step;
 use crate::logic::pack::Digestion;
 use crate::logic::queue::{Queue, Spot};
 use crate::logic::quota::Urgency;
+use crate::logic::routing::{By, Calls, Pairs, Routes, Routing};
 use crate::messages::{
     AbandonJob, Acquire, CloseJob, Events, Insert, Lookup, Operation, Publish, Record, RunJob,
     Translate,
@@ -59,6 +63,10 @@ const POISON: u8 = 3;
 pub struct Config {
     /// What translates, the first choice first.
     pub routes: Vec<ProviderRoute>,
+    /// By what the first choice is made.
+    pub by: By,
+    /// Whether slow calls are made a second time elsewhere.
+    pub hedging: Hedge,
     /// Where is published.
     pub outlets: Vec<OutletRoute>,
     /// The outlets' limits, which the publisher keeps.
@@ -83,6 +91,16 @@ pub struct Config {
     pub intake_is_open: Arc<AtomicBool>,
 }
 
+/// Whether slow calls are made a second time elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hedge {
+    /// Never.
+    #[default]
+    Never,
+    /// Where another provider has quota to spare.
+    FromSurplus,
+}
+
 /// A provider as the task manager sees it: values, no actor.
 #[derive(Clone, Debug)]
 pub struct ProviderRoute {
@@ -103,6 +121,12 @@ pub struct ProviderRoute {
     pub jobs: Option<BatchBounds>,
     /// How well it translates.
     pub quality: Quality,
+    /// Its part of the texts where shares decide.
+    pub share: f64,
+    /// US dollars per million tokens, in and out.
+    pub price: (f64, f64),
+    /// The pairs of languages that it is asked for; none: all.
+    pub pairs: Option<Vec<Pairs>>,
 }
 
 /// Whom the task manager knows.
@@ -157,6 +181,11 @@ pub struct TaskManagerActor {
     book: Shared<Book>,
     lost: Shared<Vec<Token>>,
     slots: Slots,
+    /// What was measured of the providers; it outlives a fall.
+    routing: Routing,
+    hedging: Hedging,
+    /// The number of the latest call.
+    n_calls: u64,
     /// How often the actor was started; what was begun before a fall tells by it.
     epoch: u64,
     intake: Intake,
@@ -195,8 +224,8 @@ enum Intake {
 struct State {
     /// Work for whichever provider comes first.
     queue: Queue<Work>,
-    /// Work that only one provider may still do, by the provider's index.
-    strays: HashMap<usize, Queue<Work>>,
+    /// Work that only some providers may still do.
+    strays: HashMap<Routes, Queue<Work>>,
     windows: Windows,
     /// Where each task in memory stands.
     places: BTreeMap<TaskId, Place>,
@@ -210,6 +239,8 @@ struct State {
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     routes: HashMap<usize, RouteState>,
     jobs: Jobs,
+    /// The calls under way, where there is more than one provider.
+    under_way: Calls<hedge::OnCall>,
     /// When the next timer rings.
     rings_at: Option<Moment>,
     is_flush_due: bool,
@@ -224,8 +255,8 @@ struct State {
 /// What is known of a provider while it works.
 #[derive(Default)]
 struct RouteState {
-    /// The urgencies for which permits were asked for that have not come.
-    asking: HashSet<Urgency>,
+    /// What was asked of its lane, for urgent work and for all.
+    asks: [Ask; 2],
     /// Until when the lane is expected to grant nothing.
     waiting_until: Option<Moment>,
     /// The pairs that it does not translate, and until when that is believed.
@@ -234,6 +265,12 @@ struct RouteState {
     failures: u32,
     /// A text that did not fit into the permit that it got.
     unfit: Option<Unfit>,
+    /// Slow calls of others that were made here a second time.
+    hedges: u64,
+    /// Whether its credential or credit was refused last.
+    needs_person: bool,
+    /// Whether it was said that it hangs.
+    is_told_hanging: bool,
 }
 
 /// What a text weighs that needs a larger permit than the one that it got.
@@ -253,13 +290,35 @@ impl Unfit {
     }
 }
 
+/// What became of the last request for permits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ask {
+    /// It is over.
+    #[default]
+    Done,
+    /// The lane has not answered yet.
+    Sent,
+    /// The lane grants nothing now, and names the moment where it is known.
+    Waiting(Option<Moment>),
+}
+
+impl RouteState {
+    const fn ask(&self, urgency: Urgency) -> Ask {
+        self.asks[urgency as usize]
+    }
+
+    const fn set_ask(&mut self, urgency: Urgency, ask: Ask) {
+        self.asks[urgency as usize] = ask;
+    }
+}
+
 /// Where a task in memory stands.
 #[derive(Clone, Debug)]
 enum Place {
     /// It is being looked up in the cache.
     Asking,
-    /// In the queue; with a provider's index among its strays.
-    Queued(Option<usize>, Spot),
+    /// In the queue; among the strays of these providers, if so.
+    Queued(Option<Routes>, Spot),
     /// It waits for a flight.
     Following(Token),
     /// It waits out a backoff.
@@ -284,6 +343,9 @@ impl TaskManagerActor {
     ) -> Self {
         let slots = Slots::new(config.concurrency);
         let learned = config.routes.iter().map(|_| Learned::default()).collect();
+        let weights = config.routes.iter().map(|it| (it.share, it.price));
+        let routing = Routing::new(config.by, weights);
+        let hedging = Hedging::new(config.routes.len());
         Self {
             own,
             clock,
@@ -295,6 +357,9 @@ impl TaskManagerActor {
             book: Shared::default(),
             lost: Shared::default(),
             slots,
+            routing,
+            hedging,
+            n_calls: 0,
             epoch: 0,
             intake: Intake::Open,
             system: "system".into(),
@@ -378,7 +443,7 @@ impl TaskManagerActor {
             }
         }
         for number in lost {
-            let work = self.book.lock().in_flight.remove(&number);
+            let work = self.book.lock().take_last(number);
             if let Some(work) = work {
                 self.take_back(work);
             }
@@ -470,6 +535,7 @@ impl Handler<Ring> for TaskManagerActor {
         self.release_delayed();
         self.expire();
         self.plan_due_jobs();
+        self.look_at_calls();
         self.dispatch(context);
         self.flush_soon(context);
         self.set_timer();
@@ -483,15 +549,21 @@ impl TaskManagerActor {
         let delayed = self.state.delayed.keys().next().map(|(moment, _)| *moment);
         let deadline = self.state.deadlines.first();
         let deadline = deadline.map(|(due, _)| now.plus(due.since(wall)));
+        let call = self.state.under_way.next_look();
         let job = self.state.jobs.next_due();
-        let Some(next) = delayed.into_iter().chain(deadline).chain(job).min() else {
-            return;
-        };
+        let moments = [delayed, deadline, call, job];
+        if let Some(next) = moments.into_iter().flatten().min() {
+            self.ring_by(next);
+        }
+    }
+
+    /// Lets the timer ring at that moment, unless it rings before.
+    fn ring_by(&mut self, next: Moment) {
         if self.state.rings_at.is_some_and(|rings| rings <= next) {
             return;
         }
         self.state.rings_at = Some(next);
-        self.ring_after(next.since(now));
+        self.ring_after(next.since(self.clock.now()));
     }
 
     fn ring_after(&self, wait: Duration) {

@@ -208,11 +208,13 @@ impl Call {
                 ends.push(doubtful(item, &missed, translation));
                 continue;
             }
-            known.push((item.leadership, Ok(Arc::clone(&translation))));
+            if let Some(leadership) = item.duty.take() {
+                known.push((leadership, Ok(Arc::clone(&translation))));
+            }
             ends.push(ItemEnd {
                 token: item.token,
                 result: Some(Ok(translation)),
-                leadership: None,
+                duty: None,
             });
         }
         if !known.is_empty() {
@@ -260,7 +262,7 @@ fn broken(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: Some(Err(trouble)),
-        leadership: Some(item.leadership),
+        duty: Some(item.duty),
     }
 }
 
@@ -269,7 +271,7 @@ fn doubtful(item: JobItem, missed: &Missed, translation: Arc<Translation>) -> It
     ItemEnd {
         token: item.token,
         result: Some(Err(Trouble::Doubtful { why, translation })),
-        leadership: Some(item.leadership),
+        duty: Some(item.duty),
     }
 }
 
@@ -308,7 +310,7 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
         .map(|item| ItemEnd {
             token: item.token,
             result: None,
-            leadership: Some(item.leadership),
+            duty: Some(item.duty),
         })
         .collect();
     CallEnd {

@@ -189,6 +189,7 @@ impl From<NowError> for Problem {
         match error {
             NowError::Expired => Self::late(detail),
             NowError::Busy => Self::unavailable(detail, Duration::from_secs(1)),
+            NowError::Closed { wait } => Self::unavailable(detail, wait),
             NowError::Refused { index, failure } => Self {
                 refused: Some(Box::new((index, failure))),
                 ..Self::impossible(detail)

@@ -11,7 +11,7 @@ use babelfeed_actors::ports::{BatchProvider, Clock, Outlet, Provider, Source};
 use babelfeed_actors::setup::{
     BatchSetup, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
 };
-use log::warn;
+use log::{info, warn};
 
 use super::counted::{Counted, Counts};
 use super::world::SystemChance;
@@ -29,8 +29,8 @@ use crate::providers::openai::batch::OpenAiBatch;
 use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
 use crate::providers::prompt::Family;
 use crate::settings::{
-    FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Route, Settings,
-    SourceKind, SourceSettings, Visibility,
+    FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
+    SourceSettings, Visibility,
 };
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
@@ -57,6 +57,7 @@ pub(super) fn prepare(
     escalate: Rc<dyn Fn(&'static str)>,
 ) -> anyhow::Result<Prepared> {
     warn_of_idle(settings);
+    tell_of_shared_lanes(settings);
     let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
     let sources = settings.sources.iter().map(source_setup);
@@ -100,6 +101,8 @@ pub(super) fn n_cores() -> usize {
 
 fn config(settings: &Settings) -> SystemConfig {
     SystemConfig {
+        by: settings.routing.by,
+        hedge: settings.routing.hedge,
         concurrency: settings.translation.concurrency,
         max_attempts: settings.translation.max_attempts,
         timeout: settings.translation.timeout,
@@ -245,7 +248,9 @@ fn provider_setup(
         counts_tokens: it.kind.is_language_model(),
         quality: quality(it.kind),
         price: it.price,
-        order: order(it, settings),
+        order: it.order,
+        share: it.share,
+        pairs: it.pairs.clone(),
         version: version(it.kind),
         batch: batch_setup(it, settings)?,
         build: Arc::new(move || {
@@ -316,16 +321,15 @@ fn provider_connections(settings: &Settings, n_arbiters: usize) -> usize {
     (settings.translation.connections / n_arbiters.max(1)).max(1)
 }
 
-/// Who comes first: by the settings' own order, or the cheapest.
-fn order(it: &ProviderSettings, settings: &Settings) -> u32 {
-    let cost = |it: &ProviderSettings| it.price.0 + it.price.1;
-    match settings.routing.by {
-        Route::Price => {
-            let others = settings.providers.iter();
-            let cheaper = others.filter(|other| cost(other) < cost(it)).count();
-            u32::try_from(cheaper).unwrap_or(u32::MAX)
+/// Says in the log which providers are counted together, because they are one account and model.
+fn tell_of_shared_lanes(settings: &Settings) {
+    for provider in &settings.providers {
+        if provider.lane.as_str() != provider.name.as_str() {
+            info!(
+                provider:% = provider.name, lane:% = provider.lane;
+                "a provider shares the limits of a lane"
+            );
         }
-        Route::Order | Route::Speed | Route::Share => it.order,
     }
 }
 
@@ -338,22 +342,14 @@ pub(super) fn warn_of_idle(settings: &Settings) {
 
 /// What is written in the settings and makes no difference in this build.
 pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
-    let routing = &settings.routing;
-    [
-        (
-            "routing.by",
-            matches!(routing.by, Route::Speed | Route::Share),
-        ),
-        ("routing.hedge", routing.hedge),
-        (
-            "outlet.hold = \"doubtful\"",
-            settings.translation.glossary.is_empty()
-                && settings
-                    .outlets
-                    .iter()
-                    .any(|it| it.hold == babelfeed_actors::setup::Hold::Doubtful),
-        ),
-    ]
+    [(
+        "outlet.hold = \"doubtful\"",
+        settings.translation.glossary.is_empty()
+            && settings
+                .outlets
+                .iter()
+                .any(|it| it.hold == babelfeed_actors::setup::Hold::Doubtful),
+    )]
     .into_iter()
     .filter_map(|(key, is_idle)| is_idle.then_some(key))
     .collect()
@@ -443,22 +439,12 @@ mod tests {
         Settings::load(&options).expect("valid")
     }
 
-    fn orders(settings: &Settings) -> Vec<u32> {
-        let providers = settings.providers.iter();
-        providers.map(|it| order(it, settings)).collect()
-    }
-
-    #[test]
-    fn the_cheapest_provider_comes_first_where_the_price_decides() {
-        assert_eq!(orders(&settings("")), [1, 2, 3]);
-        assert_eq!(orders(&settings("[routing]\nby = \"price\"\n")), [2, 0, 1]);
-    }
-
     #[test]
     fn what_makes_no_difference_is_named() {
         assert_eq!(idle(&settings("")), Vec::<&str>::new());
-        let text = "[routing]\nby = \"speed\"\nhedge = true\n";
-        assert_eq!(idle(&settings(text)), ["routing.by", "routing.hedge"]);
+        let text = "[[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\n\
+                    language = \"es\"\nhold = \"doubtful\"\n";
+        assert_eq!(idle(&settings(text)), ["outlet.hold = \"doubtful\""]);
     }
 
     #[test]

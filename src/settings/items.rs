@@ -8,6 +8,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{
     DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
 };
+use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
 use babelfeed_actors::setup::{Hold, LaneLimits};
 use config::{Value, ValueKind};
 
@@ -85,6 +86,10 @@ pub struct ProviderSettings {
     pub order: u32,
     /// Whether texts of low priority without a deadline go by its batch interface.
     pub batch: bool,
+    /// Its part of the texts where shares decide.
+    pub share: f64,
+    /// The pairs of languages that it is asked for; none: all.
+    pub pairs: Option<Vec<Pairs>>,
 }
 
 /// What a provider is.
@@ -328,13 +333,48 @@ pub(super) fn read_providers(top: &Section<'_>) -> Vec<ProviderSettings> {
                     && other.api_key == provider.api_key
                     && other.model == provider.model
             };
-            if let Some(lane) = providers.iter().find(shares).map(|it| it.lane.clone()) {
-                provider.lane = lane;
+            if let Some(first) = providers.iter_mut().find(|it| shares(&&**it)) {
+                provider.lane = first.lane.clone();
+                share_limits(section, first, &mut provider);
             }
             providers.push(provider);
         }
+        if index == MOST_ROUTES {
+            let most = format!("is one too many, expected at most {MOST_ROUTES} providers");
+            section.mistake("name", most);
+        }
     }
     providers
+}
+
+/// Gives two providers of one account and model the limits that one of them names: it is counted
+/// once, so there cannot be two.
+fn share_limits(
+    section: &Section<'_>,
+    first: &mut ProviderSettings,
+    second: &mut ProviderSettings,
+) {
+    let names_any = |limits: LaneLimits| {
+        let none = LaneLimits {
+            day: limits.day,
+            ..LaneLimits::default()
+        };
+        limits != none
+    };
+    if names_any(second.limits) && names_any(first.limits) && second.limits != first.limits {
+        section.mistake(
+            "limits",
+            format!(
+                "differ from those of `{}`, which has the same address, credential and model, \
+                 expected them in one place",
+                first.name
+            ),
+        );
+    }
+    if !names_any(first.limits) {
+        first.limits = second.limits;
+    }
+    second.limits = first.limits;
 }
 
 fn read_provider(
@@ -355,6 +395,8 @@ fn read_provider(
         "price",
         "order",
         "batch",
+        "share",
+        "pairs",
     ]);
     let base_url = section.required("base_url", "\"https://api.example.org/v1\"", address);
     let model = if kind.is_language_model() {
@@ -396,6 +438,8 @@ fn read_provider(
             "is true, expected false: this kind has no batch interface".to_owned(),
         );
     }
+    let share = section.read("share", 1.0, amount);
+    let pairs = section.optional("pairs", pairs);
     let name = name?;
     Some(ProviderSettings {
         lane: Lane::from(name.as_str()),
@@ -408,7 +452,21 @@ fn read_provider(
         price,
         order,
         batch,
+        share,
+        pairs,
     })
+}
+
+/// Pairs of languages, at least one.
+fn pairs(value: &Value) -> Result<Vec<Pairs>, String> {
+    let written = texts(value)?;
+    if written.is_empty() {
+        return Err("is empty, expected pairs of languages like \"en-es\"".to_owned());
+    }
+    let pairs = written.iter().map(|pairs| pairs.parse::<Pairs>());
+    pairs
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
 }
 
 const DAYS: [(&str, DayReset); 3] = [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::logic::glossary::Glossary;
+use babelfeed_actors::logic::routing::By;
 use config::Value;
 
 use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
@@ -131,23 +132,9 @@ pub struct BatchingSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutingSettings {
     /// Which first.
-    pub by: Route,
+    pub by: By,
     /// Whether a slow call is made a second time elsewhere.
     pub hedge: bool,
-}
-
-/// Which provider is asked first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Route {
-    /// The one of the lowest `order`.
-    #[default]
-    Order,
-    /// The cheapest.
-    Price,
-    /// The fastest.
-    Speed,
-    /// Each in its turn.
-    Share,
 }
 
 /// `[checks]`: what a translation must pass.
@@ -398,13 +385,13 @@ impl RoutingSettings {
     pub(super) fn read(top: &Section<'_>) -> Self {
         let section = top.section("routing", &["by", "hedge"]);
         let routes = [
-            ("order", Route::Order),
-            ("price", Route::Price),
-            ("speed", Route::Speed),
-            ("share", Route::Share),
+            ("order", By::Order),
+            ("price", By::Price),
+            ("speed", By::Speed),
+            ("share", By::Share),
         ];
         Self {
-            by: section.read("by", Route::Order, choice(&routes)),
+            by: section.read("by", By::Order, choice(&routes)),
             hedge: section.read("hedge", false, flag),
         }
     }

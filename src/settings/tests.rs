@@ -447,6 +447,47 @@ fn providers_of_one_address_credential_and_model_share_a_lane() {
 }
 
 #[test]
+fn providers_of_one_lane_have_one_set_of_limits() {
+    let provider = |name: &str, limits: &str| {
+        format!(
+            "[[provider]]\nname = \"{name}\"\nkind = \"libretranslate\"\n\
+             base_url = \"https://b.example\"\n{limits}\n"
+        )
+    };
+    let (ten, twenty) = ("limits = { rpm = 10 }", "limits = { rpm = 20 }");
+    for (first, second) in [("", ten), (ten, ""), (ten, ten)] {
+        let text = [provider("a", first), provider("b", second)].concat();
+        let settings = read(&text, &[], &[]).expect("valid");
+        for provider in &settings.providers {
+            assert_eq!(provider.limits.rpm, Some(10.0), "{first} {second}");
+        }
+    }
+    let text = [provider("a", ten), provider("b", twenty)].concat();
+    let found = mistakes(&text, &[], &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("differ from those of `a`"), "{found:?}");
+}
+
+#[test]
+fn a_provider_can_be_asked_for_some_pairs_and_have_a_share() {
+    let provider = |more: &str| {
+        format!(
+            "[[provider]]\nname = \"a\"\nkind = \"libretranslate\"\n\
+             base_url = \"https://b.example\"\n{more}\n"
+        )
+    };
+    let text = provider("share = 2.5\npairs = [\"en-es\", \"*-ca\"]");
+    let settings = read(&text, &[], &[]).expect("valid");
+    let first = &settings.providers[0];
+    assert!((first.share - 2.5).abs() < f64::EPSILON);
+    let pairs = first.pairs.as_deref().expect("pairs");
+    assert_eq!(format!("{} {}", pairs[0], pairs[1]), "en>es *>ca");
+    for more in ["pairs = []", "pairs = [\"english\"]", "share = -1"] {
+        assert_eq!(mistakes(&provider(more), &[], &[]).len(), 1, "{more}");
+    }
+}
+
+#[test]
 fn control_over_tcp_needs_a_token() {
     let listen = "[http]\nlisten = \"127.0.0.1:8080\"\n";
     assert_eq!(mistakes(listen, &[], &[]).len(), 1);

@@ -10,6 +10,7 @@ mod limits;
 mod packing;
 mod publishing;
 mod recovery;
+mod routing;
 mod store_trouble;
 mod supervision;
 mod watching;

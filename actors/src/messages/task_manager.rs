@@ -101,6 +101,12 @@ pub enum NowError {
         /// Why.
         failure: Failure,
     },
+    /// Every lane that could do it is closed beyond the deadline.
+    #[error("no provider takes calls before the deadline, expected one again later")]
+    Closed {
+        /// For how long.
+        wait: Duration,
+    },
     /// The service drains, or too many wait already.
     #[error("nothing new is taken now, expected room again soon")]
     Busy,

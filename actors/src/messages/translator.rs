@@ -1,6 +1,6 @@
 //! What the translators hear.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Message;
@@ -46,7 +46,46 @@ pub struct JobItem {
     /// What it belongs to.
     pub context: Option<Arc<str>>,
     /// The duty to tell the cache what came of it; comes back inside [`ItemEnd`] if unfulfilled.
-    pub leadership: Leadership,
+    pub duty: Duty,
+}
+
+/// The duty to tell the cache what came of a text, which two calls for it may have.
+#[derive(Debug)]
+pub enum Duty {
+    /// One call has it.
+    Alone(Leadership),
+    /// Two may have it, and it is taken once.
+    Shared(Arc<Mutex<Option<Leadership>>>),
+}
+
+impl Duty {
+    /// The same duty, for one call that can be doubled.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        match self {
+            Self::Alone(leadership) => Self::Shared(Arc::new(Mutex::new(Some(leadership)))),
+            Self::Shared(_) => self,
+        }
+    }
+
+    /// The duty for a second call; none where one call has it alone.
+    pub fn twin(&self) -> Option<Self> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Shared(leadership) => Some(Self::Shared(Arc::clone(leadership))),
+        }
+    }
+
+    /// Takes it upon oneself; none when the other call has done so.
+    pub fn take(self) -> Option<Leadership> {
+        match self {
+            Self::Alone(leadership) => Some(leadership),
+            Self::Shared(leadership) => leadership
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        }
+    }
 }
 
 /// How a call ended.
@@ -71,7 +110,7 @@ pub struct ItemEnd {
     /// whole brought nothing.
     pub result: Option<Result<Arc<Translation>, Trouble>>,
     /// The duty to the cache, where it is not yet fulfilled.
-    pub leadership: Option<Leadership>,
+    pub duty: Option<Duty>,
 }
 
 /// What was wrong with one text of an answer.

@@ -1,6 +1,6 @@
 //! What outlives a fall of the task manager: what is in flight, and what is to be written.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use foldhash::{HashMap, HashSet};
@@ -17,6 +17,8 @@ use crate::ports::{PublicationRecord, TaskChange, TaskRecord, Token};
 pub(super) struct Book {
     /// The texts in calls, by their numbers.
     pub(super) in_flight: HashMap<Token, Work>,
+    /// Those of them that are in two calls.
+    pub(super) twins: HashSet<Token>,
     /// Callers who wait.
     pub(super) callers: HashMap<u64, Arc<NowCall>>,
     /// The jobs that the batcher is at.
@@ -39,6 +41,22 @@ pub(super) struct Outbox {
     pub(super) planned: Vec<PublicationRecord>,
     /// Whether the store refuses to write, so that nothing new may begin.
     pub(super) is_stuck: bool,
+}
+
+impl Book {
+    /// Takes out a text that has landed, or is wanted no more.
+    pub(super) fn take(&mut self, number: Token) -> Option<Work> {
+        self.twins.remove(&number);
+        self.in_flight.remove(&number)
+    }
+
+    /// Takes out a text that one of its calls did not bring, if that was its only call.
+    pub(super) fn take_last(&mut self, number: Token) -> Option<Work> {
+        if self.twins.remove(&number) {
+            return None;
+        }
+        self.in_flight.remove(&number)
+    }
 }
 
 impl Outbox {
@@ -92,6 +110,7 @@ pub(super) fn planned(publications: &[Planned]) -> impl Iterator<Item = Publicat
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     used: Arc<AtomicUsize>,
+    lent: Arc<AtomicUsize>,
     limit: Option<usize>,
 }
 
@@ -100,6 +119,7 @@ impl Slots {
     pub(super) fn new(limit: Option<usize>) -> Self {
         Self {
             used: Arc::default(),
+            lent: Arc::default(),
             limit,
         }
     }
@@ -116,18 +136,64 @@ impl Slots {
 
     /// Takes a slot, which comes back when the guard is dropped.
     pub(super) fn take(&self) -> Slot {
+        self.slot(None)
+    }
+
+    /// Takes a slot that can be lent while its call is under way.
+    pub(super) fn take_for_lending(&self) -> (Slot, Loan) {
+        let loan = Loan {
+            is_lent: Arc::default(),
+            lent: Arc::clone(&self.lent),
+        };
+        (self.slot(Some(loan.clone())), loan)
+    }
+
+    /// Whether the slot of one more call can be lent.
+    pub(super) fn can_lend(&self) -> bool {
+        let lent = self.lent.load(Ordering::Relaxed);
+        self.limit.is_none_or(|limit| lent < limit)
+    }
+
+    fn slot(&self, loan: Option<Loan>) -> Slot {
         self.used.fetch_add(1, Ordering::Relaxed);
-        Slot(Arc::clone(&self.used))
+        Slot {
+            used: Arc::clone(&self.used),
+            loan,
+        }
+    }
+
+    /// Lends the slot of a call that is far too late to other calls, as long as no more are lent
+    /// than there are in all.
+    pub(super) fn lend(&self, loan: &Loan) {
+        if self.can_lend() && !loan.is_lent.swap(true, Ordering::Relaxed) {
+            self.lent.fetch_add(1, Ordering::Relaxed);
+            self.used.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// A slot in use.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<AtomicUsize>);
+pub(super) struct Slot {
+    used: Arc<AtomicUsize>,
+    loan: Option<Loan>,
+}
+
+/// Whether a slot is lent.
+#[derive(Clone, Debug)]
+pub(super) struct Loan {
+    is_lent: Arc<AtomicBool>,
+    lent: Arc<AtomicUsize>,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let loan = self.loan.as_ref();
+        let count = match loan.filter(|loan| loan.is_lent.load(Ordering::Relaxed)) {
+            Some(loan) => &loan.lent,
+            None => &self.used,
+        };
+        count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -183,10 +249,18 @@ impl Flight {
         }
     }
 
-    /// Takes a text out of the flight, and out of the book.
+    /// Takes a text out of the flight that it brought, and out of the book; none where it is not
+    /// there any more.
     pub(super) fn land(&mut self, number: Token) -> Option<Work> {
         self.numbers.retain(|kept| *kept != number);
-        self.book.lock().in_flight.remove(&number)
+        self.book.lock().take(number)
+    }
+
+    /// Takes a text out of the flight that it did not bring, and out of the book; none also while
+    /// another call may bring it.
+    pub(super) fn lose(&mut self, number: Token) -> Option<Work> {
+        self.numbers.retain(|kept| *kept != number);
+        self.book.lock().take_last(number)
     }
 }
 

@@ -7,8 +7,9 @@ use log::error;
 
 use super::book::Flight;
 use super::changes::tell;
+use super::choice::Made;
 use super::work::{Subject, Work};
-use super::{Intake, Place, TaskManagerActor, Translators, Unfit};
+use super::{Ask, Intake, Place, TaskManagerActor, Translators, Unfit};
 use crate::domain::{Class, Moment, Pair, State, Tokens};
 use crate::failpoints;
 use crate::logic::estimate::{Rate, Weight};
@@ -16,7 +17,8 @@ use crate::logic::lifecycle::Step;
 use crate::logic::pack::{Bounds, Filling, texts_within};
 use crate::logic::queue::{Company, CompanyNumber, Crowd, Queue, Spot};
 use crate::logic::quota::{Urgency, held_back};
-use crate::messages::{Acquire, Acquired, CallEnd, Job, JobItem, Permit, Translate};
+use crate::logic::routing::Routes;
+use crate::messages::{Acquire, Acquired, CallEnd, Duty, Job, JobItem, Permit, Translate};
 
 use super::lookup::RETRY;
 
@@ -27,22 +29,22 @@ const SHOWN_WAITING: usize = 100;
 
 /// Whether somebody waits for a call with an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
+pub(super) enum Awaited {
     BySomebody,
     ByNobody,
 }
 
 /// In which of a provider's queues something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    /// Among what only this provider may still do.
-    Strays,
+pub(super) enum Line {
+    /// Among what only these providers may still do.
+    Strays(Routes),
     /// Among what any provider may do.
     Common,
 }
 
 /// The numbers of one company among a provider's strays and in the common queue.
-type CompanyNumbers = (Option<CompanyNumber>, Option<CompanyNumber>);
+type CompanyNumbers = (Option<(Routes, CompanyNumber)>, Option<CompanyNumber>);
 
 /// What a permit is used for.
 #[derive(Debug)]
@@ -77,6 +79,7 @@ struct Granted {
 struct NotYet {
     epoch: u64,
     route: usize,
+    urgency: Urgency,
     until: Option<Moment>,
 }
 
@@ -92,6 +95,7 @@ pub(super) struct Ended {
     pub(super) route: usize,
     /// Which of the far translators; none for the near one.
     pub(super) translator: Option<usize>,
+    pub(super) made: Made,
     pub(super) flight: Flight,
     pub(super) sent: Sent,
     /// How; none when the translator fell over it.
@@ -123,11 +127,11 @@ impl TaskManagerActor {
     fn ask(&mut self, route: usize, urgency: Urgency) {
         let slots = self.free_slots(urgency);
         let state = self.state.routes.get(&route);
-        let is_asking = state.is_some_and(|state| state.asking.contains(&urgency));
+        let is_asking = state.is_some_and(|state| state.ask(urgency) != Ask::Done);
         if slots == 0 || is_asking {
             return;
         }
-        let Some((line, head)) = self.next_turn(route, |class| fits(class, urgency)) else {
+        let Some(((line, head), most)) = self.wanted_turn(route, urgency) else {
             return;
         };
         let is_short = state.is_some_and(|state| state.waiting_until.is_some());
@@ -136,7 +140,7 @@ impl TaskManagerActor {
         if urgency == Urgency::Bulk
             && is_short
             && crowd.n_texts < pack
-            && self.waits_for_company(route, line, head)
+            && self.waits_for_company(line, head)
         {
             return;
         }
@@ -147,27 +151,29 @@ impl TaskManagerActor {
         let acquire = Acquire {
             lane: self.config.routes[route].lane.clone(),
             urgency,
-            calls: calls.clamp(1, slots.min(PERMITS)),
+            calls: calls.clamp(1, slots.min(PERMITS).min(most)),
             tokens,
         };
         let state = self.state.routes.entry(route).or_default();
-        state.asking.insert(urgency);
+        state.set_ask(urgency, Ask::Sent);
         state.unfit = state.unfit.map(|unfit| Unfit::AskedFor(unfit.weight()));
         self.acquire(route, acquire);
     }
 
     /// How much waits that may go with the work at a place.
     fn crowd(&self, route: usize, line: Line, head: Spot) -> Crowd {
-        let Some(company) = self.queue(route, line).company(head) else {
+        let Some(company) = self.queue(line).company(head) else {
             return Crowd::default();
         };
-        let (common, strays) = (&self.state.queue, self.state.strays.get(&route));
-        let here = common.crowd(company);
-        let there = strays.map_or_else(Crowd::default, |strays| strays.crowd(company));
-        Crowd {
-            n_texts: here.n_texts + there.n_texts,
-            weight: here.weight + there.weight,
-        }
+        let strays = self.strays_of(route).map(|(_, strays)| strays);
+        let queues = strays.chain(std::iter::once(&self.state.queue));
+        queues.fold(Crowd::default(), |sum, queue| {
+            let crowd = queue.crowd(company);
+            Crowd {
+                n_texts: sum.n_texts + crowd.n_texts,
+                weight: sum.weight + crowd.weight,
+            }
+        })
     }
 
     /// The tokens of the call that the work whose turn it is would be in: those of as many texts
@@ -180,7 +186,7 @@ impl TaskManagerActor {
         n_expected: usize,
     ) -> Tokens {
         let provider = &self.config.routes[route];
-        let queue = self.queue(route, line);
+        let queue = self.queue(line);
         let Some(company) = queue.company(head).filter(|_| provider.counts_tokens) else {
             return Tokens::default();
         };
@@ -205,7 +211,7 @@ impl TaskManagerActor {
         }
     }
 
-    fn rate(&self, route: usize, pair: &Pair) -> Rate {
+    pub(super) fn rate(&self, route: usize, pair: &Pair) -> Rate {
         self.learned[route].estimates.rate(pair)
     }
 
@@ -219,6 +225,7 @@ impl TaskManagerActor {
                     own.do_send(NotYet {
                         epoch,
                         route,
+                        urgency,
                         until,
                     });
                     // Closed when the limiter fell: ask again.
@@ -239,9 +246,9 @@ impl TaskManagerActor {
     }
 
     /// Whether bulk work of a short lane still waits for company; sets the timer if so.
-    fn waits_for_company(&mut self, route: usize, line: Line, head: Spot) -> bool {
+    fn waits_for_company(&mut self, line: Line, head: Spot) -> bool {
         let wait = self.config.batch_timeout;
-        let since = match self.queue(route, line).get(head).map(|work| &work.subject) {
+        let since = match self.queue(line).get(head).map(|work| &work.subject) {
             Some(Subject::Task(live)) => live.record.lifecycle.since(),
             Some(Subject::Now { .. }) | None => return false,
         };
@@ -258,7 +265,7 @@ impl TaskManagerActor {
         true
     }
 
-    fn free_slots(&self, urgency: Urgency) -> usize {
+    pub(super) fn free_slots(&self, urgency: Urgency) -> usize {
         match self.slots.limit() {
             None => usize::MAX,
             Some(limit) => limit
@@ -276,90 +283,95 @@ impl TaskManagerActor {
             .max(1)
     }
 
-    fn pack_size(&self, route: usize) -> usize {
+    pub(super) fn pack_size(&self, route: usize) -> usize {
         let wanted = self.wanted_size(route);
         self.learned[route].digestion.size(wanted)
     }
 
     /// How many texts wait that this provider may do, or a little more.
-    fn waiting(&self, route: usize) -> usize {
-        let strays = self.state.strays.get(&route).map_or(0, Queue::len);
-        strays + self.state.queue.len()
+    pub(super) fn waiting(&self, route: usize) -> usize {
+        let strays = self.strays_of(route).map(|(_, strays)| strays.len());
+        strays.sum::<usize>() + self.state.queue.len()
     }
 
-    /// Whose turn it is at this provider: its strays first.
-    fn next_turn(
+    /// The queues of the work that this provider and some others may still do.
+    fn strays_of(&self, route: usize) -> impl Iterator<Item = (Routes, &Queue<Work>)> {
+        let strays = self.state.strays.iter();
+        strays
+            .filter(move |(among, _)| among.contains(route))
+            .map(|(among, queue)| (*among, queue))
+    }
+
+    /// Whose turn it is at this provider, its strays first, among the pairs for which `pairs`
+    /// holds; it is told who else may do the work.
+    pub(super) fn next_turn(
         &self,
         route: usize,
         classes: impl Fn(Class) -> bool + Copy,
+        pairs: impl Fn(Routes, &Pair) -> bool,
     ) -> Option<(Line, Spot)> {
-        let strays = self.state.strays.get(&route);
-        let stray = strays.and_then(|strays| strays.next(classes, |_| true));
-        if let Some(spot) = stray {
-            return Some((Line::Strays, spot));
-        }
-        let unsupported = self
-            .state
-            .routes
-            .get(&route)
-            .map(|state| &state.unsupported);
-        let spot = match unsupported.filter(|pairs| !pairs.is_empty()) {
-            None => self.state.queue.next(classes, |_| true),
-            Some(pairs) => {
-                let now = self.clock.now();
-                let serves = |pair: &Pair| pairs.get(pair).is_none_or(|until| *until <= now);
-                self.state.queue.next(classes, serves)
-            }
-        };
-        spot.map(|spot| (Line::Common, spot))
+        let stray = self.strays_of(route).find_map(|(among, strays)| {
+            let spot = strays.next(classes, |pair| pairs(among, pair))?;
+            Some((Line::Strays(among), spot))
+        });
+        let all = Routes::first(self.config.routes.len());
+        stray.or_else(|| {
+            let spot = self.state.queue.next(classes, |pair| pairs(all, pair))?;
+            Some((Line::Common, spot))
+        })
     }
 
     /// The numbers of a company among the strays and in the common queue.
     fn numbers(&self, route: usize, company: &Company) -> CompanyNumbers {
-        let strays = self.state.strays.get(&route);
-        (
-            strays.and_then(|strays| strays.company_number(company)),
-            self.state.queue.company_number(company),
-        )
+        let stray = self
+            .strays_of(route)
+            .find_map(|(among, strays)| Some((among, strays.company_number(company)?)));
+        (stray, self.state.queue.company_number(company))
     }
 
     /// Whose turn it is in a company.
-    fn next_alike(&self, route: usize, numbers: CompanyNumbers) -> Option<(Line, Spot)> {
-        let (strays, common) = numbers;
-        let stray = strays.and_then(|number| {
-            let strays = self.state.strays.get(&route)?;
-            strays.next_alike(|_| true, number)
+    fn next_alike(&self, numbers: CompanyNumbers) -> Option<(Line, Spot)> {
+        let (stray, common) = numbers;
+        let stray = stray.and_then(|(among, number)| {
+            let strays = self.state.strays.get(&among)?;
+            let spot = strays.next_alike(|_| true, number)?;
+            Some((Line::Strays(among), spot))
         });
-        if let Some(spot) = stray {
-            return Some((Line::Strays, spot));
+        stray.or_else(|| {
+            let spot = self.state.queue.next_alike(|_| true, common?)?;
+            Some((Line::Common, spot))
+        })
+    }
+
+    fn queue(&self, line: Line) -> &Queue<Work> {
+        match line {
+            Line::Strays(among) => self.state.strays.get(&among).unwrap_or(&self.state.queue),
+            Line::Common => &self.state.queue,
         }
-        let spot = self.state.queue.next_alike(|_| true, common?)?;
-        Some((Line::Common, spot))
     }
 
-    fn queue(&self, route: usize, line: Line) -> &Queue<Work> {
-        let strays = self.state.strays.get(&route);
-        strays
-            .filter(|_| line == Line::Strays)
-            .unwrap_or(&self.state.queue)
-    }
-
-    fn queue_mut(&mut self, route: usize, line: Line) -> &mut Queue<Work> {
-        let strays = self.state.strays.get_mut(&route);
-        strays
-            .filter(|_| line == Line::Strays)
-            .unwrap_or(&mut self.state.queue)
+    fn queue_mut(&mut self, line: Line) -> &mut Queue<Work> {
+        let super::State { queue, strays, .. } = &mut self.state;
+        match line {
+            Line::Strays(among) => strays.get_mut(&among).unwrap_or(queue),
+            Line::Common => queue,
+        }
     }
 
     /// Takes the work whose turn it is; nobody pays for what nobody wants any more.
-    fn take(&mut self, route: usize, line: Line, spot: Spot) -> Option<Work> {
-        let queue = self.queue_mut(route, line);
+    fn take(&mut self, line: Line, spot: Spot) -> Option<Work> {
+        let queue = self.queue_mut(line);
         let is_wanted = queue.get(spot).is_some_and(|work| !work.is_abandoned());
         let work = if is_wanted {
             queue.take(spot)
         } else {
             queue.remove(spot)
         }?;
+        if let Line::Strays(among) = line
+            && self.queue(line).is_empty()
+        {
+            self.state.strays.remove(&among);
+        }
         self.state.leaders.remove(&work.key);
         is_wanted.then_some(work)
     }
@@ -370,8 +382,9 @@ impl TaskManagerActor {
     /// Work that came first meanwhile and needs more than that is asked for anew, once.
     fn fill(&mut self, route: usize, urgency: Urgency, granted: Tokens) -> Option<Filled> {
         let (company, first) = loop {
-            let (line, spot) = self.next_turn(route, |class| fits(class, urgency))?;
-            let queue = self.queue(route, line);
+            let serves = |_, pair: &Pair| self.serves(route, pair);
+            let (line, spot) = self.next_turn(route, |class| fits(class, urgency), serves)?;
+            let queue = self.queue(line);
             let company = queue.company(spot)?.clone();
             let mut filling = self.filling(route, &company, granted);
             let work = queue.get(spot)?;
@@ -382,7 +395,7 @@ impl TaskManagerActor {
                 state.unfit = Some(Unfit::Noted(weight));
                 return None;
             }
-            if let Some(work) = self.take(route, line, spot) {
+            if let Some(work) = self.take(line, spot) {
                 filling.add(weight, bytes);
                 break (company, (work, filling));
             }
@@ -394,16 +407,16 @@ impl TaskManagerActor {
         let mut works = vec![work];
         let numbers = self.numbers(route, &company);
         while !filling.is_full()
-            && let Some((line, spot)) = self.next_alike(route, numbers)
+            && let Some((line, spot)) = self.next_alike(numbers)
         {
-            let Some(work) = self.queue(route, line).get(spot) else {
+            let Some(work) = self.queue(line).get(spot) else {
                 break;
             };
             let (weight, bytes) = (work.weight(), work.text.skeleton.len());
             if !work.is_abandoned() && !filling.takes(weight, bytes) {
                 break;
             }
-            if let Some(work) = self.take(route, line, spot) {
+            if let Some(work) = self.take(line, spot) {
                 filling.add(weight, bytes);
                 works.push(work);
             }
@@ -464,8 +477,9 @@ impl TaskManagerActor {
             timeout: self.config.timeout,
             max_tokens,
         };
-        let flight = Flight::new(numbers, &self.book, &self.lost, self.slots.take());
-        self.send(route, awaited, job, flight, sent);
+        let (slot, made) = self.begin_call(route, awaited, &job, &sent);
+        let flight = Flight::new(numbers, &self.book, &self.lost, slot);
+        self.send(route, awaited, job, flight, (sent, made));
     }
 
     /// Puts work into the book as being in a call.
@@ -486,17 +500,25 @@ impl TaskManagerActor {
             }
             Subject::Now { .. } => work.attempts += 1,
         }
+        let duty = Duty::Alone(leadership);
         let item = JobItem {
             token: number,
             text: work.text.clone(),
             context: work.context.clone(),
-            leadership,
+            duty: if self.hedges() { duty.shared() } else { duty },
         };
         self.book.lock().in_flight.insert(number, work);
         Some(item)
     }
 
-    fn send(&mut self, route: usize, awaited: Awaited, job: Job, flight: Flight, sent: Sent) {
+    pub(super) fn send(
+        &mut self,
+        route: usize,
+        awaited: Awaited,
+        job: Job,
+        flight: Flight,
+        (sent, made): (Sent, Made),
+    ) {
         let Translators { near, far } = &self.peers.translators;
         let load = |translator: &usize| self.state.calls.get(translator).copied().unwrap_or(0);
         let idlest = (0..far.len()).min_by_key(load);
@@ -514,6 +536,7 @@ impl TaskManagerActor {
             own.do_send(Ended {
                 route,
                 translator,
+                made,
                 flight,
                 sent,
                 end,
@@ -548,7 +571,7 @@ impl TaskManagerActor {
 }
 
 /// Whether work of a class is asked for with that urgency.
-const fn fits(class: Class, urgency: Urgency) -> bool {
+pub(super) const fn fits(class: Class, urgency: Urgency) -> bool {
     match urgency {
         Urgency::Urgent => class.is_urgent(),
         Urgency::Bulk => true,
@@ -571,12 +594,22 @@ impl Handler<NotYet> for TaskManagerActor {
         if not_yet.epoch != self.epoch {
             return;
         }
-        let until = not_yet.until;
-        let state = self.state.routes.entry(not_yet.route).or_default();
+        let NotYet {
+            route,
+            urgency,
+            until,
+            ..
+        } = not_yet;
+        let state = self.state.routes.entry(route).or_default();
         state.waiting_until = Some(until.unwrap_or_else(|| self.clock.now()));
-        self.show_waiting(until);
-        // Another provider may have room.
-        self.dispatch(context);
+        state.set_ask(urgency, Ask::Waiting(until));
+        self.refuse_hopeless(urgency);
+        if self.takes_over(route, urgency) {
+            // Another provider may have room.
+            self.dispatch(context);
+        } else {
+            self.show_waiting(until);
+        }
     }
 }
 
@@ -597,7 +630,7 @@ impl Handler<Granted> for TaskManagerActor {
         } = granted;
         let now = self.clock.now();
         let state = self.state.routes.entry(route).or_default();
-        state.asking.remove(&urgency);
+        state.set_ask(urgency, Ask::Done);
         if state.waiting_until.is_some_and(|until| until <= now) {
             state.waiting_until = None;
         }
@@ -607,7 +640,7 @@ impl Handler<Granted> for TaskManagerActor {
         let mut n_called = 0;
         let n_permits = permits.len();
         for permit in permits {
-            if self.free_slots(urgency) > 0 {
+            if self.free_slots(urgency) > 0 && self.may_call(route, urgency) {
                 let before = self.slots.used();
                 self.call(route, urgency, permit);
                 n_called += self.slots.used() - before;

@@ -67,13 +67,13 @@ impl TaskManagerActor {
         // An engine makes the same of the same text, whatever it is told.
         let asks_again = is_first && quality == Quality::Model;
         if !asks_again {
-            work.refused_by.push(name);
+            work.refused_by = work.refused_by.with(route);
             work.refusal = Some(Failure {
                 kind: FailureKind::Checks,
                 detail: Arc::clone(&doubt.why),
             });
         }
-        if self.queue_for(&work).is_none() {
+        if self.queue_for(&mut work).is_none() {
             self.accept(work, doubt);
             return;
         }

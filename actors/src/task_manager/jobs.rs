@@ -127,11 +127,9 @@ impl TaskManagerActor {
         let is_over = |until: Option<&Moment>| until.is_none_or(|until| *until <= now);
         let mut routes = self.config.routes.iter().enumerate();
         let found = routes.find(|(route, provider)| {
-            let state = self.state.routes.get(route);
-            let refusal = state.and_then(|state| state.unsupported.get(&work.bucket.pair));
             provider.jobs.is_some()
-                && !work.refused_by.contains(&provider.name)
-                && is_over(refusal)
+                && !work.refused_by.contains(*route)
+                && self.serves(*route, &work.bucket.pair)
                 && is_over(self.state.jobs.closed.get(route))
         });
         found.map(|(route, _)| route)

@@ -197,15 +197,15 @@ impl TaskManagerActor {
     }
 
     /// Puts work into the queue of who may still do it; without such a provider it fails.
-    pub(super) fn enqueue(&mut self, work: Work) {
-        if work.is_abandoned() {
+    pub(super) fn enqueue(&mut self, mut work: Work) {
+        if work.is_abandoned() || self.refuses_hopeless(&work) {
             return;
         }
         if let Some(route) = self.job_route(&work) {
             self.gather_for_job(work, route);
             return;
         }
-        let Some(stray) = self.queue_for(&work) else {
+        let Some(stray) = self.queue_for(&mut work) else {
             let failure = work.refusal.clone().unwrap_or_else(|| no_route(&work));
             self.give_up(work, failure);
             return;
@@ -216,7 +216,7 @@ impl TaskManagerActor {
         let (most, position, weight) = (work.pack_limit, work.position, work.weight());
         let queue = match stray {
             None => &mut self.state.queue,
-            Some(route) => self.state.strays.entry(route).or_default(),
+            Some(among) => self.state.strays.entry(among).or_default(),
         };
         let spot = queue.insert(&bucket, most, position, weight, work);
         if let Some(id) = id {
@@ -229,33 +229,18 @@ impl TaskManagerActor {
 
     /// Finds new places for the work of a pair that this provider turned out not to translate.
     pub(super) fn send_elsewhere(&mut self, route: usize, pair: &Pair) {
-        let mut works = take_pair(&mut self.state.queue, pair);
-        if let Some(strays) = self.state.strays.get_mut(&route) {
-            works.append(&mut take_pair(strays, pair));
+        let is_of_pair = |other: &Pair, _: &Work| other == pair;
+        let mut works = take_where(&mut self.state.queue, is_of_pair);
+        for (among, strays) in &mut self.state.strays {
+            if among.contains(route) {
+                works.append(&mut take_where(strays, is_of_pair));
+            }
         }
+        self.state.strays.retain(|_, strays| !strays.is_empty());
         for work in works {
             self.state.leaders.remove(&work.key);
             self.enqueue(work);
         }
-    }
-
-    /// Which queue work belongs in: none is the common one; no answer means that nobody can.
-    pub(super) fn queue_for(&self, work: &Work) -> Option<Option<usize>> {
-        let now = self.clock.now();
-        let able = |route: usize| {
-            let name: &ProviderName = &self.config.routes[route].name;
-            let refuses = self.state.routes.get(&route).is_some_and(|state| {
-                let until = state.unsupported.get(&work.bucket.pair);
-                until.is_some_and(|until| *until > now)
-            });
-            !refuses && !work.refused_by.contains(name)
-        };
-        if self.config.routes.is_empty() {
-            // Nobody translates at all: the work waits for settings that name somebody.
-            return Some(None);
-        }
-        let first = (0..self.config.routes.len()).find(|route| able(*route))?;
-        Some((!work.refused_by.is_empty()).then_some(first))
     }
 
     fn note_deadline(&mut self, work: &Work) {
@@ -283,20 +268,23 @@ impl TaskManagerActor {
                 self.state.leaders.remove(&work.key);
                 Some(work)
             }
-            Place::Queued(Some(route), spot) => self.state.strays.get_mut(&route)?.remove(spot),
+            Place::Queued(Some(among), spot) => self.state.strays.get_mut(&among)?.remove(spot),
             Place::Following(number) => self.state.following.remove(&number),
             Place::Delayed(moment, number) => self.state.delayed.remove(&(moment, number)),
             Place::Gathering(route) => self.remove_gathered(route, id),
             Place::InJob(token) => self.remove_from_job(token, id),
-            Place::InFlight(number) => self.book.lock().in_flight.remove(&number),
+            Place::InFlight(number) => self.book.lock().take(number),
         }
     }
 }
 
-/// Takes all work of a pair out of a queue.
-fn take_pair(queue: &mut Queue<Work>, pair: &Pair) -> Vec<Work> {
-    let alike = queue.iter().filter(|(_, other, _)| *other == pair);
-    let spots: Vec<Spot> = alike.map(|(spot, ..)| spot).collect();
+/// Takes all work for which something holds out of a queue.
+pub(super) fn take_where(
+    queue: &mut Queue<Work>,
+    holds: impl Fn(&Pair, &Work) -> bool,
+) -> Vec<Work> {
+    let chosen = queue.iter().filter(|(_, pair, work)| holds(pair, work));
+    let spots: Vec<Spot> = chosen.map(|(spot, ..)| spot).collect();
     let spots = spots.into_iter();
     spots.filter_map(|spot| queue.remove(spot)).collect()
 }

@@ -17,7 +17,7 @@ use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::lifecycle::Step;
-use crate::messages::{CallEnd, Insert, ItemEnd, NowError, Trouble};
+use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
 
 /// How long it is believed that a provider does not translate a pair.
@@ -28,8 +28,8 @@ const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::fro
 const LANE_FAILS: u32 = 3;
 /// An answer that was cut off gets at most so many times twice the room.
 const DOUBLINGS: u8 = 6;
-/// The most attempts that a task is given back for its lane's sake.
-const REFUNDS: u32 = 1_000;
+/// After each so many attempts given back for its lane's sake a task waits twice as long.
+const REFUNDS: u32 = 100;
 
 impl Handler<Ended> for TaskManagerActor {
     type Result = ();
@@ -39,10 +39,12 @@ impl Handler<Ended> for TaskManagerActor {
         let Ended {
             route,
             translator,
+            made,
             mut flight,
             sent,
             end,
         } = ended;
+        self.end_call(route, &made, end.as_ref());
         if let Some(calls) = translator.and_then(|far| self.state.calls.get_mut(&far)) {
             *calls = calls.saturating_sub(1);
         }
@@ -90,22 +92,28 @@ impl TaskManagerActor {
             let ItemEnd {
                 token,
                 result,
-                leadership,
+                duty,
             } = item;
-            let Some(mut work) = flight.land(token) else {
-                // Cancelled or expired meanwhile; the cache has what came of it.
+            let landed = match &result {
+                Some(Ok(_)) => flight.land(token),
+                Some(Err(_)) | None => flight.lose(token),
+            };
+            let Some(mut work) = landed else {
+                // Cancelled or expired meanwhile, and the cache has what came of it; or another
+                // call has brought it, or still may.
                 continue;
             };
-            work.leadership = leadership;
+            work.leadership = duty.and_then(Duty::take);
             match (result, &end.error) {
                 (Some(Ok(translation)), _) => {
                     work.doubt = None;
+                    self.note_usage(route, &work, &translation);
                     self.complete(work, &translation, Made::ByCall);
                 }
-                (Some(Err(Trouble::Broken(why))), _) => self.broken(work, n_items, why),
+                (Some(Err(Trouble::Broken(why))), _) => self.broken(work, route, n_items, why),
                 (Some(Err(Trouble::Cut)), _) => {
                     work.doublings = (work.doublings + 1).min(DOUBLINGS);
-                    self.broken(work, n_items, "the answer was cut off before it");
+                    self.broken(work, route, n_items, "the answer was cut off before it");
                 }
                 (Some(Err(Trouble::Doubtful { why, translation })), _) => {
                     let doubt = Doubt::new(why, translation);
@@ -113,7 +121,7 @@ impl TaskManagerActor {
                 }
                 (Some(Err(Trouble::Refused(failure))), _) => self.refused(work, route, failure),
                 (None, Some(error)) => self.not_made(work, route, n_items, error),
-                (None, None) => self.broken(work, n_items, "the call brought nothing"),
+                (None, None) => self.broken(work, route, n_items, "the call brought nothing"),
             }
         }
     }
@@ -121,7 +129,7 @@ impl TaskManagerActor {
     /// The translator fell over the call: it may or may not have been made.
     fn land_lost(&mut self, flight: &mut Flight) {
         for number in flight.numbers.clone() {
-            if let Some(work) = flight.land(number) {
+            if let Some(work) = flight.lose(number) {
                 self.take_back(work);
             }
         }
@@ -135,7 +143,11 @@ impl TaskManagerActor {
                 ProviderRemedy::Retry(_) | ProviderRemedy::Park(_) | ProviderRemedy::ParkForPerson
             )
         });
+        let was_failing = state.failures >= LANE_FAILS;
         state.failures = if is_lane { state.failures + 1 } else { 0 };
+        state.needs_person =
+            error.is_some_and(|error| matches!(error.remedy(), ProviderRemedy::ParkForPerson));
+        let is_back = was_failing && !is_lane;
         let tells = match error.map(ProviderError::remedy) {
             Some(ProviderRemedy::ParkForPerson) => state.failures == 1,
             _ => state.failures == LANE_FAILS,
@@ -144,6 +156,9 @@ impl TaskManagerActor {
             // Why, once in a row; that the lane closes and opens is told where that is decided.
             let provider = &self.config.routes[route].name;
             warn!(provider:% = provider, cause:% = error; "a provider fails");
+        }
+        if is_back {
+            self.release_blameless();
         }
     }
 
@@ -241,16 +256,19 @@ impl TaskManagerActor {
     }
 
     /// A text did not come back, or not provably: it goes on in a smaller pack.
-    fn broken(&mut self, mut work: Work, n_items: usize, why: &'static str) {
+    fn broken(&mut self, mut work: Work, route: usize, n_items: usize, why: &'static str) {
         debug!(number = work.number, why = why; "a text came back broken");
         work.pack_limit = (n_items / 2).max(1);
         let is_alone = n_items == 1;
+        if is_alone {
+            work.fail_at(route);
+        }
         if is_alone && self.is_out_of_attempts(&work) {
             let failure = Failure {
                 kind: FailureKind::Checks,
                 detail: why.into(),
             };
-            self.give_up(work, failure);
+            self.give_up_or_try_another(work, failure);
             return;
         }
         // Broken company is no fault of the text's; alone it counts.
@@ -264,13 +282,44 @@ impl TaskManagerActor {
     /// A text was refused, alone in its call: another provider may do it.
     fn refused(&mut self, mut work: Work, route: usize, failure: Failure) {
         let why = format!("{}: {}", self.config.routes[route].name, failure.detail);
-        work.refused_by.push(self.config.routes[route].name.clone());
+        work.refused_by = work.refused_by.with(route);
         work.refusal = Some(failure);
         let step = Step::Again {
             why: why.into(),
             refund: true,
         };
         self.go_again(work, step);
+    }
+
+    /// Ends a text that is out of attempts, unless there is a provider that never had it.
+    fn give_up_or_try_another(&mut self, mut work: Work, failure: Failure) {
+        let failed_by = work.refused_by.and(work.tried);
+        if !self.has_another_than(&work, failed_by) {
+            self.give_up(work, failure);
+            return;
+        }
+        work.refused_by = failed_by;
+        let step = Step::Again {
+            why: Arc::clone(&failure.detail),
+            refund: true,
+        };
+        work.refusal = Some(failure);
+        self.go_again(work, step);
+    }
+
+    /// Puts work into the queue at once that waits because its lane failed, now that it works.
+    fn release_blameless(&mut self) {
+        let is_blameless = |work: &Work| work.refunds > 0;
+        let waiting = self.state.delayed.iter();
+        let chosen: Vec<_> = waiting
+            .filter(|(_, work)| is_blameless(work))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in chosen {
+            if let Some(work) = self.state.delayed.remove(&key) {
+                self.enqueue(work);
+            }
+        }
     }
 
     /// The call as a whole brought nothing.
@@ -287,17 +336,23 @@ impl TaskManagerActor {
                 self.go_again(work, Step::Again { why, refund: true });
             }
             ProviderRemedy::Retry(_) => {
-                let refund = state.failures >= LANE_FAILS && work.refunds < REFUNDS;
-                work.refunds += u32::from(refund);
+                let refund = state.failures >= LANE_FAILS;
+                work.refunds = work.refunds.saturating_add(u32::from(refund));
+                work.fail_at(route);
                 if !refund && self.is_out_of_attempts(&work) {
                     let failure = Failure {
                         kind: FailureKind::Attempts,
                         detail: why,
                     };
-                    self.give_up(work, failure);
+                    self.give_up_or_try_another(work, failure);
                     return;
                 }
-                self.go_again_later(work, Step::Again { why, refund });
+                let step = Step::Again { why, refund };
+                if self.has_another(&work) {
+                    self.go_again(work, step);
+                } else {
+                    self.go_again_later(work, step);
+                }
             }
             ProviderRemedy::Split => {
                 work.pack_limit = (n_items / 2).max(1);
@@ -359,7 +414,9 @@ impl TaskManagerActor {
             Subject::Task(live) => live.record.lifecycle.attempts(),
             Subject::Now { .. } => work.attempts,
         };
-        let wait = self.chance.jitter(ATTEMPTS.after(attempts.max(1)));
+        // What its lane fails again and again makes room for other work at each probe.
+        let failed = attempts.max(1).saturating_add(work.refunds / REFUNDS);
+        let wait = self.chance.jitter(ATTEMPTS.after(failed));
         let moment = self.clock.now().plus(wait);
         self.place(&work, Place::Delayed(moment, work.number));
         self.state.delayed.insert((moment, work.number), work);

@@ -45,7 +45,10 @@ impl TaskManagerActor {
             Subject::Now { .. } => None,
         };
         match self.state.places.get(&id)? {
-            Place::Asking | Place::Queued(Some(_), ..) => None,
+            Place::Asking => None,
+            Place::Queued(Some(among), spot) => {
+                self.state.strays.get(among)?.get(*spot).and_then(of)
+            }
             Place::Queued(None, spot) => self.state.queue.get(*spot).and_then(of),
             Place::Following(number) => self.state.following.get(number).and_then(of),
             Place::Delayed(moment, number) => {

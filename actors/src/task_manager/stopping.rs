@@ -62,7 +62,7 @@ impl Handler<TimeIsUp> for TaskManagerActor {
     fn handle(&mut self, _: TimeIsUp, context: &mut Context<Self>) {
         let in_flight: Vec<Token> = self.book.lock().in_flight.keys().copied().collect();
         for number in in_flight {
-            let work = self.book.lock().in_flight.remove(&number);
+            let work = self.book.lock().take(number);
             if let Some(work) = work {
                 self.hand_back(work);
             }

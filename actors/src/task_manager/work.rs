@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::doubt::Doubt;
-use crate::domain::{
-    Bucket, Class, Failure, Flow, Pair, Position, ProviderName, TaskId, Timestamp, Translation,
-};
+use crate::domain::{Bucket, Class, Failure, Flow, Pair, Position, TaskId, Timestamp, Translation};
 use crate::logic::estimate::Weight;
 use crate::logic::known::Edition;
+use crate::logic::routing::Routes;
 use crate::logic::spans::{Protected, protect};
 use crate::messages::{Leadership, NowError};
 use crate::ports::{KnownKey, TaskRecord, Token};
@@ -43,8 +42,12 @@ pub(super) struct Work {
     /// How often its answer was cut off, so that it needs twice the room each time.
     pub(super) doublings: u8,
     /// The providers that refused it, with the reason of the last.
-    pub(super) refused_by: Vec<ProviderName>,
+    pub(super) refused_by: Routes,
     pub(super) refusal: Option<Failure>,
+    /// The providers that failed it, and come after all others.
+    pub(super) avoids: Routes,
+    /// The providers that have failed it at any time.
+    pub(super) tried: Routes,
     /// What it was translated to, not as it was wanted.
     pub(super) doubt: Option<Doubt>,
     /// Calls made for a caller's text, without those given back; a task's are in its lifecycle.
@@ -103,8 +106,10 @@ impl Work {
             pack_limit: usize::MAX,
             weight,
             doublings: 0,
-            refused_by: Vec::new(),
+            refused_by: Routes::default(),
             refusal: None,
+            avoids: Routes::default(),
+            tried: Routes::default(),
             doubt: None,
             attempts: 0,
             refunds: 0,
@@ -134,8 +139,10 @@ impl Work {
             pack_limit: usize::MAX,
             weight,
             doublings: 0,
-            refused_by: Vec::new(),
+            refused_by: Routes::default(),
             refusal: None,
+            avoids: Routes::default(),
+            tried: Routes::default(),
             doubt: None,
             attempts: 0,
             refunds: 0,
@@ -144,6 +151,12 @@ impl Work {
                 index,
             },
         }
+    }
+
+    /// Notes that a provider failed it, so that others come first.
+    pub(super) const fn fail_at(&mut self, route: usize) {
+        self.avoids = self.avoids.with(route);
+        self.tried = self.tried.with(route);
     }
 
     /// What it weighs in its next call, room for its answer included.

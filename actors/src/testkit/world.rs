@@ -18,6 +18,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::logic::known::Quality;
+use crate::logic::routing::Pairs;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
@@ -89,6 +90,11 @@ pub struct World {
     pub providers: Vec<(&'static str, FakeProvider, LaneLimits)>,
     /// The interface for jobs of the first provider, if it has one.
     pub batch: Option<FakeBatchProvider>,
+    /// The parts of the texts that providers get where shares decide, in their order; 1 for who
+    /// is not named.
+    pub shares: Vec<f64>,
+    /// The pairs that providers are asked for, in their order; all for who is not named.
+    pub pairs: Vec<Option<Vec<Pairs>>>,
     /// Where is published, by name, with the language.
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
     /// How well every provider translates.
@@ -164,6 +170,8 @@ impl World {
             sources: Vec::new(),
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
             batch: None,
+            shares: Vec::new(),
+            pairs: Vec::new(),
             outlets: Vec::new(),
             quality: Quality::Model,
             config: SystemConfig::default(),
@@ -206,9 +214,12 @@ impl World {
     }
 
     fn provider_setups(&self) -> Vec<ProviderSetup> {
-        let seats = self.providers.iter().enumerate();
-        let mut providers: Vec<ProviderSetup> =
-            seats.map(|seat| provider(seat, self.quality)).collect();
+        let mut providers: Vec<ProviderSetup> = self
+            .providers
+            .iter()
+            .enumerate()
+            .map(|place| self.provider(place))
+            .collect();
         if let (Some(first), Some(batch)) = (providers.first_mut(), &self.batch) {
             first.batch = Some(BatchSetup {
                 provider: Rc::new(batch.clone()),
@@ -229,32 +240,34 @@ impl World {
         }
     }
 
+    fn provider(
+        &self,
+        (place, (name, provider, limits)): (usize, &(&'static str, FakeProvider, LaneLimits)),
+    ) -> ProviderSetup {
+        let provider = provider.clone();
+        ProviderSetup {
+            name: (*name).into(),
+            lane: (*name).into(),
+            limits: *limits,
+            max_items: None,
+            max_bytes: None,
+            counts_tokens: limits.tpm.is_some() || limits.tps.is_some(),
+            quality: self.quality,
+            price: (0.0, 0.0),
+            share: self.shares.get(place).copied().unwrap_or(1.0),
+            pairs: self.pairs.get(place).cloned().flatten(),
+            order: u32::try_from(place).unwrap_or(u32::MAX),
+            version: "fake-1",
+            build: Arc::new(move || Box::new(provider.clone())),
+            batch: None,
+        }
+    }
+
     /// Sets the limits of every provider's lane.
     pub fn limit(&mut self, limits: LaneLimits) {
         for (.., lane) in &mut self.providers {
             *lane = limits;
         }
-    }
-}
-
-fn provider(
-    (order, (name, provider, limits)): (usize, &(&'static str, FakeProvider, LaneLimits)),
-    quality: Quality,
-) -> ProviderSetup {
-    let provider = provider.clone();
-    ProviderSetup {
-        name: (*name).into(),
-        lane: (*name).into(),
-        limits: *limits,
-        max_items: None,
-        max_bytes: None,
-        counts_tokens: limits.tpm.is_some() || limits.tps.is_some(),
-        quality,
-        price: (0.0, 0.0),
-        order: u32::try_from(order).unwrap_or(u32::MAX),
-        version: "fake-1",
-        build: Arc::new(move || Box::new(provider.clone())),
-        batch: None,
     }
 }
 
