@@ -29,6 +29,7 @@ pub use rate_limiter::{
 };
 pub use task_manager::{
     Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,
-    NowError, OpenIntake, Retry, Stop, Submission, Submit, SubmitError, TaskView, TranslateNow,
+    NowError, OpenIntake, ProviderView, Providers, Retry, Stop, Submission, Submit, SubmitError,
+    TaskView, TranslateNow,
 };
 pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Translate, Trouble};

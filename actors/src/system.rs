@@ -17,8 +17,8 @@ use crate::logic::shelf::Shelf;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
     Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
-    Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication, Review,
-    SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
+    Providers, Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication,
+    Review, SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
 };
 use crate::metrics::MetricsActor;
 use crate::monitor::{MonitorActor, Watched};
@@ -64,6 +64,8 @@ pub struct Handles {
     pub stop: Recipient<Stop>,
     /// Tells how much there is to do.
     pub depth: Recipient<Depth>,
+    /// Tells how the providers do.
+    pub providers: Recipient<Providers>,
     /// Forgets translations.
     pub clear: Recipient<Clear>,
     /// Makes durable what is known.
@@ -300,7 +302,8 @@ pub fn start(setup: Setup) -> Handles {
         drain: task_manager.clone().recipient(),
         open_intake: task_manager.clone().recipient(),
         stop: task_manager.clone().recipient(),
-        depth: task_manager.recipient(),
+        depth: task_manager.clone().recipient(),
+        providers: task_manager.recipient(),
         clear: cache.clone().recipient(),
         save_known: cache.clone().recipient(),
         known,

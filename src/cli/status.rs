@@ -4,7 +4,7 @@ use super::client::Client;
 use super::ids::{Kind, kind};
 use super::options::{Exit, ExitError};
 use super::say;
-use crate::control::wire::{Lane, Outlet, Publication, Request, Source, Status, Task};
+use crate::control::wire::{Lane, Outlet, Provider, Publication, Request, Source, Status, Task};
 
 /// One task or request.
 pub(super) fn one(client: &Client, id: &str, json: bool) -> anyhow::Result<Exit> {
@@ -125,6 +125,7 @@ pub(super) fn service_lines(status: &Status) -> Vec<String> {
     ));
     lines.extend(status.sources.iter().map(source_line));
     lines.extend(status.lanes.iter().map(lane_line));
+    lines.extend(status.providers.iter().map(provider_line));
     lines.extend(status.outlets.iter().map(outlet_line));
     let fallen = status.actors.iter().filter(|actor| actor.falls > 0);
     lines.extend(fallen.map(|actor| {
@@ -174,6 +175,24 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         }
     }
     line.push_str(&because(&lane.why));
+    line
+}
+
+fn provider_line(provider: &Provider) -> String {
+    let share = provider.share * 100.0;
+    let mut line = format!(
+        "provider {}: {} calls ({share:.0} %), {} texts",
+        provider.name, provider.calls, provider.texts
+    );
+    if let (Some(median), Some(p99)) = (provider.p50_ms, provider.p99_ms) {
+        line.push_str(&format!(", {median:.0} ms (median), {p99:.0} ms (p99)"));
+    }
+    if provider.hedges > 0 {
+        line.push_str(&format!(", {} second calls", provider.hedges));
+    }
+    if provider.hangs {
+        line.push_str(", hangs");
+    }
     line
 }
 

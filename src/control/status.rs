@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use babelfeed_actors::messages::{
-    Backlog, CacheStats, CacheView, Depth, LaneView, Lanes, OutletView, Outlets, SourceView,
-    Watching,
+    Backlog, CacheStats, CacheView, Depth, LaneView, Lanes, OutletView, Outlets, ProviderView,
+    Providers, SourceView, Watching,
 };
 
 use super::app::{Answer, ask};
@@ -15,6 +15,7 @@ use super::wire;
 pub(super) struct Views {
     pub(super) sources: Vec<SourceView>,
     pub(super) lanes: Vec<LaneView>,
+    pub(super) providers: Vec<ProviderView>,
     pub(super) outlets: Vec<OutletView>,
     pub(super) backlog: Backlog,
     pub(super) cache: CacheView,
@@ -23,9 +24,10 @@ pub(super) struct Views {
 /// Asks all actors at once.
 pub(super) async fn views(face: &Face) -> Result<Views, Problem> {
     let handles = &face.control.handles;
-    let (sources, lanes, outlets, backlog, cache) = tokio::try_join!(
+    let (sources, lanes, providers, outlets, backlog, cache) = tokio::try_join!(
         ask(&handles.watching, Watching),
         ask(&handles.lanes, Lanes),
+        ask(&handles.providers, Providers),
         ask(&handles.outlets, Outlets),
         ask(&handles.depth, Depth),
         ask(&handles.cache_stats, CacheStats),
@@ -33,6 +35,7 @@ pub(super) async fn views(face: &Face) -> Result<Views, Problem> {
     Ok(Views {
         sources,
         lanes,
+        providers,
         outlets,
         backlog: backlog?,
         cache,
@@ -59,6 +62,7 @@ pub(super) async fn status(face: web::Data<Face>) -> Answer {
         },
         sources: views.sources.iter().map(wire::Source::from).collect(),
         lanes: views.lanes.iter().map(wire::Lane::from).collect(),
+        providers: views.providers.iter().map(wire::Provider::from).collect(),
         outlets: views.outlets.iter().map(wire::Outlet::from).collect(),
         queue: queue(&views.backlog),
         publications: wire::OpenPublications {

@@ -234,6 +234,9 @@ pub struct Status {
     pub sources: Vec<Source>,
     /// What is counted by whom.
     pub lanes: Vec<Lane>,
+    /// What translates, in the order in which it is asked where order decides.
+    #[serde(default)]
+    pub providers: Vec<Provider>,
     /// Where is published.
     pub outlets: Vec<Outlet>,
     /// Tasks that are not final, by state.
@@ -266,6 +269,27 @@ pub struct Source {
     pub seen: u64,
     /// Posts of these that were new.
     pub new: u64,
+}
+
+/// A provider as it does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Calls made.
+    pub calls: u64,
+    /// Texts in them.
+    pub texts: u64,
+    /// Its part of all calls, from 0 to 1.
+    pub share: f64,
+    /// What half of its latest answered calls did not exceed, in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// What 99 of 100 of them did not exceed.
+    pub p99_ms: Option<f64>,
+    /// Slow calls of others that were made here a second time.
+    pub hedges: u64,
+    /// Whether it gives no sign of life.
+    pub hangs: bool,
 }
 
 /// A lane as it does.

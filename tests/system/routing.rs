@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, DayReset, TaskId};
 use babelfeed_actors::logic::routing::By;
-use babelfeed_actors::messages::{NowError, TranslateNow};
+use babelfeed_actors::messages::{NowError, Providers, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -388,11 +388,20 @@ fn a_second_call_for_the_slowest_halves_the_tail_for_three_in_a_hundred_more() {
             world.config.concurrency = Some(50);
             let handles = world.start();
             let p99 = tail(&handles, N).await;
-            (p99, first.n_calls() + second.n_calls())
+            let views = handles.providers.send(Providers).await.expect("heard");
+            let n_counted = views.iter().map(|view| view.figures.calls).sum::<u64>();
+            let n_calls = first.n_calls() + second.n_calls();
+            assert_eq!(n_counted, n_calls as u64);
+            assert_eq!(views[1].hedges, second.n_calls() as u64);
+            (p99, n_calls)
         })
     };
     let (alone, n_alone) = run(false);
     let (hedged, n_hedged) = run(true);
+    println!(
+        "p99 {alone:?} alone, {hedged:?} with {} more calls",
+        n_hedged - N
+    );
     assert_eq!(n_alone, N);
     assert!(n_hedged as f64 <= N as f64 * 1.03, "{n_hedged}");
     assert!(hedged * 2 <= alone, "{hedged:?} of {alone:?}");

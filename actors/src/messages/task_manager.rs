@@ -6,8 +6,10 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::{
-    Class, Failure, Flow, Language, Origin, RequestId, SourceName, State, TaskId, Translation,
+    Class, Failure, Flow, Language, Origin, ProviderName, RequestId, SourceName, State, TaskId,
+    Translation,
 };
+use crate::logic::routing::Figures;
 use crate::ports::{Admitted, Cursor, PublicationRecord, StoreError, TaskRecord};
 
 /// Hands texts in; the monitor and control say it. Answered, in order, when all is durable.
@@ -191,6 +193,24 @@ pub struct OpenIntake;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop(pub Duration);
+
+/// Asks how the providers do, in the order in which they come where order decides.
+#[derive(Message)]
+#[rtype(result = "Vec<ProviderView>")]
+pub struct Providers;
+
+/// How a provider does, as far as the choice among providers goes by it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderView {
+    /// Its name.
+    pub name: ProviderName,
+    /// Calls made and texts in them, and how long answers take.
+    pub figures: Figures,
+    /// Slow calls of others that were made here a second time.
+    pub hedges: u64,
+    /// Whether it gives no sign of life beyond what is usual for it.
+    pub hangs: bool,
+}
 
 /// Asks how much there is to do.
 #[derive(Message)]

@@ -13,8 +13,8 @@ use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, TaskId};
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::messages::{
-    Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, List, Listed, Retry,
-    TaskView,
+    Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, List, Listed, ProviderView,
+    Providers, Retry, TaskView,
 };
 use crate::ports::{StoreError, TaskRecord, TaskStore};
 
@@ -290,6 +290,21 @@ impl Handler<Order> for TaskManagerActor {
             let _ = reply.send(recorded);
         });
         self.flush_soon(context);
+    }
+}
+
+impl Handler<Providers> for TaskManagerActor {
+    type Result = actix::MessageResult<Providers>;
+
+    fn handle(&mut self, _: Providers, _: &mut Context<Self>) -> Self::Result {
+        let routes = self.config.routes.iter().enumerate();
+        let views = routes.map(|(route, provider)| ProviderView {
+            name: provider.name.clone(),
+            figures: self.routing.figures(route),
+            hedges: self.state.routes.get(&route).map_or(0, |it| it.hedges),
+            hangs: self.state.under_way.hangs(route),
+        });
+        actix::MessageResult(views.collect())
     }
 }
 

@@ -13,6 +13,7 @@ use babelfeed_actors::domain::{
 };
 use babelfeed_actors::logic::known::Edition;
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
+use babelfeed_actors::logic::routing::Figures;
 use babelfeed_actors::logic::shelf::Shelf;
 use babelfeed_actors::messages::*;
 use babelfeed_actors::ports::{
@@ -332,6 +333,18 @@ hears!(PollNow, |memory, poll| memory.name(
     "news",
     shown(poll.0)
 ));
+hears!(Providers, |_memory, _providers| vec![ProviderView {
+    name: "groq".into(),
+    figures: Figures {
+        calls: 3,
+        texts: 20,
+        share: 0.75,
+        median: Some(Duration::from_millis(120)),
+        p99: None,
+    },
+    hedges: 1,
+    hangs: false,
+}]);
 hears!(Lanes, |_memory, _lanes| vec![LaneView {
     name: Lane::from("groq"),
     windows: vec![WindowView {
@@ -509,6 +522,7 @@ fn handles(fake: actix::Addr<Fake>, events: Events) -> Handles {
         cache_stats: heard(&fake),
         adjust: heard(&fake),
         lanes: heard(&fake),
+        providers: heard(&fake),
         outlets: heard(&fake),
         pause_outlet: heard(&fake),
         resume_outlet: heard(&fake),

@@ -103,6 +103,8 @@ async fn status_and_figures_have_their_fixed_names() {
     assert_eq!(status["uptime_s"], 60.0);
     assert_eq!(status["sources"][0]["lag_s"], 1.5);
     assert_eq!(status["lanes"][0]["windows"][0]["known_by"], "settings");
+    assert_eq!(status["providers"][0]["share"], 0.75);
+    assert_eq!(status["providers"][0]["p50_ms"], 120.0);
     assert_eq!(status["queue"]["Queued"], 3);
     assert_eq!(status["queue"]["RateLimited"], 0);
     assert_eq!(status["cache"]["entries"], 5);

@@ -1,16 +1,18 @@
 //! Makes what goes over the socket from nouns and views.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use babelfeed_actors::domain::{PublicationState, State, Timestamp};
 use babelfeed_actors::messages::{
-    BindingView, CacheView, Event, LaneView, OutletView, SourceView, TaskView, WindowView,
+    BindingView, CacheView, Event, LaneView, OutletView, ProviderView, SourceView, TaskView,
+    WindowView,
 };
 use babelfeed_actors::ports::{Ended, PublicationRecord};
 
 use super::{
-    Binding, Cache, Entry, Happened, Lane, Outlet, Part, Publication, Request, Source, Task,
-    TaskError, TaskResult, Window,
+    Binding, Cache, Entry, Happened, Lane, Outlet, Part, Provider, Publication, Request, Source,
+    Task, TaskError, TaskResult, Window,
 };
 
 /// A time as people write it; what lies past the calendar is its end.
@@ -147,6 +149,23 @@ impl From<&SourceView> for Source {
             error: view.error.clone(),
             seen: view.seen,
             new: view.new,
+        }
+    }
+}
+
+impl From<&ProviderView> for Provider {
+    fn from(view: &ProviderView) -> Self {
+        let figures = &view.figures;
+        let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
+        Self {
+            name: text(&view.name),
+            calls: figures.calls,
+            texts: figures.texts,
+            share: figures.share,
+            p50_ms: millis(figures.median),
+            p99_ms: millis(figures.p99),
+            hedges: view.hedges,
+            hangs: view.hangs,
         }
     }
 }
