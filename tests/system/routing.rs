@@ -398,10 +398,6 @@ fn a_second_call_for_the_slowest_halves_the_tail_for_three_in_a_hundred_more() {
     };
     let (alone, n_alone) = run(false);
     let (hedged, n_hedged) = run(true);
-    println!(
-        "p99 {alone:?} alone, {hedged:?} with {} more calls",
-        n_hedged - N
-    );
     assert_eq!(n_alone, N);
     assert!(n_hedged as f64 <= N as f64 * 1.03, "{n_hedged}");
     assert!(hedged * 2 <= alone, "{hedged:?} of {alone:?}");
