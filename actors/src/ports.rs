@@ -14,7 +14,9 @@ pub use batch::{
 };
 pub use chance::{Chance, Clock};
 pub use ledger::{QuotaEntry, QuotaLedger};
-pub use outlet::{Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
+pub use outlet::{
+    Abilities, Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack,
+};
 pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
 pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy};
 pub use store::{

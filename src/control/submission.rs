@@ -76,6 +76,7 @@ impl SubmitBody {
             publish: self.publish,
             context: self.context.map(|context| context.0),
             url: None,
+            attached: None,
             deadline: self.deadline_ms.map(|ms| Duration::from_millis(ms.get())),
         })
     }

@@ -32,6 +32,8 @@ fn publication(number: u64, parts: &[&str]) -> Arc<Publication> {
         language: "es".parse().expect("a tag"),
         url: Some("https://example.org/a?b=1&c=2".into()),
         parts: parts.iter().map(|text| Part::new(*text)).collect(),
+        attached: None,
+        thread: None,
         created_at: at,
     })
 }

@@ -97,17 +97,7 @@ fn posts_that_were_not_taken_are_found_again() {
 fn a_post_that_returns_is_taken_once() {
     world::run(53, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);
-        let post = |id: &str| Post {
-            source: "news".into(),
-            id: id.into(),
-            text: format!("Post number {id}."),
-            language: None,
-            url: None,
-            media: Vec::new(),
-            warning: None,
-            parent: None,
-            created_at: None,
-        };
+        let post = |id: &str| Post::new("news".into(), id, format!("Post number {id}."));
         for id in ["1", "2", "1"] {
             source.show_post(post(id));
         }

@@ -1,5 +1,6 @@
 //! The nouns of babelfeed: what is watched, asked for, worked on and published.
 
+mod attached;
 mod guide;
 mod identity;
 mod language;
@@ -12,14 +13,15 @@ mod request;
 mod task;
 mod time;
 
+pub use attached::{Attached, SEPARATOR, body};
 pub use guide::{Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
 pub use limits::{DayReset, KnownBy, SeenLimit, Tokens, Unit};
 pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
 pub use order::{Bucket, Position};
-pub use post::{Media, Post};
-pub use publication::{Part, Publication, PublicationState, REQUESTS};
+pub use post::{Audience, Media, Poll, Post, Relation};
+pub use publication::{Part, Publication, PublicationState, REQUESTS, Thread};
 pub use request::{Origin, Request};
 pub use task::{Failure, FailureKind, State, Task, Translation, Usage};
 pub use time::{Moment, Timestamp};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Language, OutletName, PublicationId, Timestamp};
+use super::{Attached, Language, OutletName, PublicationId, Timestamp};
 
 /// The name that stands for the requests of clients where a source's name is asked for.
 pub const REQUESTS: &str = "requests";
@@ -25,8 +25,21 @@ pub struct Publication {
     pub url: Option<Arc<str>>,
     /// What is published, in order; never empty.
     pub parts: Vec<Part>,
+    /// What hangs on the text, in the language of the parts; it goes with the first of them.
+    pub attached: Option<Arc<Attached>>,
+    /// What it answers at the outlet, once that is known.
+    pub thread: Option<Thread>,
     /// When it was planned; the time it bears outside.
     pub created_at: Timestamp,
+}
+
+/// What a publication answers: ids that its outlet gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// What the thread begins with.
+    pub root: Arc<str>,
+    /// What stands right before.
+    pub parent: Arc<str>,
 }
 
 /// One piece of a publication: a post of its own at the outlet.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Class, Flow, Language, RequestId, SourceName, Timestamp};
+use super::{Attached, Class, Flow, Language, RequestId, SourceName, Timestamp};
 
 /// One text to be translated, from a post or from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub struct Request {
     pub id: RequestId,
     /// Where it comes from.
     pub origin: Origin,
-    /// The text, as it came.
+    /// The text, as it came; behind it the words of what is attached, joined by
+    /// [`Attached::join`].
     pub text: Arc<str>,
     /// The text's language, where it is known.
     pub source: Option<Language>,
@@ -23,6 +24,8 @@ pub struct Request {
     pub context: Option<Arc<str>>,
     /// Where people read the original.
     pub url: Option<Arc<str>>,
+    /// What hangs on the text, in its own language.
+    pub attached: Option<Arc<Attached>>,
     /// When it was accepted, by wall clock.
     pub accepted_at: Timestamp,
     /// By when it must be Completed; else its tasks fail as `expired`.

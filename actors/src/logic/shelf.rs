@@ -125,8 +125,8 @@ impl Shelf {
         self.known.invalidate_all();
     }
 
-    /// The keys that were evicted for want of room since the last time; the oldest
-    /// [`EVICTIONS`] of them.
+    /// The keys that were evicted for want of room since the last time; of very many
+    /// only the oldest.
     pub fn take_evicted(&self) -> Vec<Key> {
         std::mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::{
-    Class, Failure, Flow, Language, Origin, ProviderName, RequestId, SourceName, State, TaskId,
-    Translation,
+    Attached, Class, Failure, Flow, Language, Origin, ProviderName, RequestId, SourceName, State,
+    TaskId, Translation,
 };
 use crate::logic::routing::Figures;
 use crate::ports::{Admitted, Cursor, PublicationRecord, StoreError, TaskRecord};
@@ -45,6 +45,8 @@ pub struct Submission {
     pub context: Option<Arc<str>>,
     /// Where people read the original.
     pub url: Option<Arc<str>>,
+    /// What hangs on the text, whose words stand behind it, joined by [`Attached::join`].
+    pub attached: Option<Arc<Attached>>,
     /// By when it must be Completed, counted from acceptance.
     pub deadline: Option<Duration>,
 }

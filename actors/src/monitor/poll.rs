@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use log::{error, warn};
 
 use super::Watched;
-use crate::domain::{Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
+use crate::domain::{Attached, Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
 use crate::failpoints;
 use crate::messages::{Submission, Submit};
 use crate::ports::{Clock, Cursor, Outcome, Polled, SourceError, TaskStore};
@@ -229,19 +229,25 @@ impl Poll {
     }
 
     fn submission(&self, post: Post) -> Submission {
+        let attached = Attached::of(&post);
+        let text = match &attached {
+            Some(attached) => attached.join(&post.text),
+            None => post.text,
+        };
         Submission {
             flow: Flow::from(post.source.as_str()),
             origin: Origin::Post {
                 source: post.source,
                 post: post.id.into(),
             },
-            text: post.text.into(),
+            text: text.into(),
             source: post.language,
             targets: self.watched.targets.clone(),
             class: Class::Normal,
             publish: true,
             context: None,
             url: post.url.map(Into::into),
+            attached: attached.map(Arc::new),
             deadline: None,
         }
     }

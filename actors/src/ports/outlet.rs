@@ -47,8 +47,24 @@ pub enum ReadBack {
     Absent,
 }
 
+/// What an outlet can do beside publishing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether what is out can be changed in place.
+    pub edits: bool,
+    /// Whether what is out can be taken back.
+    pub deletes: bool,
+    /// Whether a part can answer what is out.
+    pub replies: bool,
+}
+
 /// Something that publishes.
 pub trait Outlet {
+    /// What it can do beside publishing.
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
     /// The most parts that one call of `publish` takes; they are of different publications.
     fn batch(&self) -> usize;
 
@@ -86,6 +102,35 @@ pub trait Outlet {
         &'a self,
         part: &'a Frozen,
     ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>>;
+
+    /// Puts a frozen part in the place of one that is out; doing it twice does it once.
+    ///
+    /// # Errors
+    /// When it is not proved to be changed; [`OutletError::Rejected`] where it cannot be.
+    fn edit<'a>(
+        &'a self,
+        _part: &'a Frozen,
+        _published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<Published, OutletError>> {
+        Box::pin(std::future::ready(Err(unable("change"))))
+    }
+
+    /// Takes back what is out; what is gone already counts as taken back.
+    ///
+    /// # Errors
+    /// When it is not proved to be gone; [`OutletError::Rejected`] where it cannot be.
+    fn delete<'a>(
+        &'a self,
+        _published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
+        Box::pin(std::future::ready(Err(unable("delete"))))
+    }
+}
+
+fn unable(what: &str) -> OutletError {
+    OutletError::Rejected {
+        detail: format!("this kind of outlet cannot {what} what is out"),
+    }
 }
 
 /// Why a part is not proved to be out.

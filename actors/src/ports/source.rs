@@ -15,6 +15,8 @@ pub struct Cursor(pub Vec<u8>);
 pub struct Polled {
     /// Posts, the oldest first; some may have been shown before.
     pub posts: Vec<Post>,
+    /// The ids of posts that the source showed before, and that were deleted there.
+    pub gone: Vec<String>,
     /// Where the next poll goes on, once these posts were taken; none leaves it where it was.
     pub cursor: Option<Cursor>,
     /// Whether more can be had at once.

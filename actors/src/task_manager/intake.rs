@@ -119,6 +119,7 @@ impl TaskManagerActor {
             class: submission.class,
             context: submission.context,
             url: submission.url,
+            attached: submission.attached,
             accepted_at: at,
             deadline: submission.deadline.map(|deadline| at.plus(deadline)),
         };

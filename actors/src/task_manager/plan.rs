@@ -43,6 +43,13 @@ pub(super) fn plan(
     at: Timestamp,
 ) -> Vec<Planned> {
     let (source, post) = origin(task);
+    let (text, attached) = match &task.request.attached {
+        None => (text, None),
+        Some(attached) => {
+            let (text, attached) = attached.split(text);
+            (text, Some(Arc::new(attached)))
+        }
+    };
     let wanting = routes
         .iter()
         .filter(|route| route.language == task.target && route.takes(&source));
@@ -59,6 +66,8 @@ pub(super) fn plan(
                 language: task.target.clone(),
                 url: task.request.url.clone(),
                 parts,
+                attached: attached.clone(),
+                thread: None,
                 created_at: at,
             };
             let (state, why) = match (unfit, route.hold, doubt) {

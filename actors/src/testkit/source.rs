@@ -29,6 +29,7 @@ pub enum SourceFault {
 #[derive(Debug, Default)]
 struct Stage {
     posts: Vec<Post>,
+    gone: Vec<String>,
     faults: VecDeque<SourceFault>,
     delay: Duration,
     rest: Option<Duration>,
@@ -48,22 +49,17 @@ impl FakeSource {
     /// Shows one more post with that text, whose id is its number from 1.
     pub fn show(&self, text: impl Into<String>) {
         let id = (self.stage().posts.len() + 1).to_string();
-        self.show_post(Post {
-            source: self.name.clone(),
-            id,
-            text: text.into(),
-            language: None,
-            url: None,
-            media: Vec::new(),
-            warning: None,
-            parent: None,
-            created_at: None,
-        });
+        self.show_post(Post::new(self.name.clone(), id, text));
     }
 
     /// Shows one more post.
     pub fn show_post(&self, post: Post) {
         self.stage().posts.push(post);
+    }
+
+    /// Says at the next poll that a post was deleted.
+    pub fn lose_post(&self, id: impl Into<String>) {
+        self.stage().gone.push(id.into());
     }
 
     /// Makes a coming poll fail; several wait their turn.
@@ -108,6 +104,7 @@ impl FakeSource {
         Ok(Polled {
             posts: stage.posts[start..end].to_vec(),
             cursor: Some(Cursor((end as u64).to_be_bytes().to_vec())),
+            gone: std::mem::take(&mut stage.gone),
             has_more: end < stage.posts.len(),
             rest: stage.rest,
             warnings: std::mem::take(&mut stage.warnings),

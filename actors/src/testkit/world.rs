@@ -306,6 +306,7 @@ pub fn submission(text: &str, target: &str) -> Submission {
         publish: false,
         context: None,
         url: None,
+        attached: None,
         deadline: None,
     }
 }

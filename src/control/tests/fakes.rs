@@ -103,6 +103,7 @@ impl Memory {
             class: submission.class,
             context: None,
             url: None,
+            attached: None,
             accepted_at: Timestamp::from_millis(0),
             deadline: None,
         });
@@ -190,6 +191,8 @@ pub(super) fn publication(task: TaskId, state: PublicationState) -> PublicationR
             language: "es".parse().expect("a tag"),
             url: None,
             parts: vec![babelfeed_actors::domain::Part::new("hola")],
+            attached: None,
+            thread: None,
             created_at: Timestamp::from_millis(0),
         }),
         state,

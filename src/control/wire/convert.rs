@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{PublicationState, State, Timestamp};
+use babelfeed_actors::domain::{PublicationState, State, Timestamp, body};
 use babelfeed_actors::messages::{
     BindingView, CacheView, Event, LaneView, OutletView, ProviderView, SourceView, TaskView,
     WindowView,
@@ -25,6 +25,14 @@ fn text(value: impl Display) -> String {
     value.to_string()
 }
 
+/// The text alone, where the words of what hangs on it stand behind it.
+fn unattached<'a>(request: &babelfeed_actors::domain::Request, text: &'a str) -> &'a str {
+    match request.attached {
+        Some(_) => body(text),
+        None => text,
+    }
+}
+
 impl Request {
     /// The request that these tasks belong to; none without tasks.
     pub(in crate::control) fn of(views: &[TaskView]) -> Option<Self> {
@@ -37,7 +45,7 @@ impl Request {
         Some(Self {
             id: text(request.id),
             key,
-            text: text(&request.text),
+            text: text(unattached(request, &request.text)),
             source: request.source.as_ref().map(text),
             tasks: views.iter().map(Task::from).collect(),
         })
@@ -49,7 +57,14 @@ impl From<&TaskView> for Task {
         let record = &view.record;
         let (result, error) = match &record.ended {
             None => (None, None),
-            Some(Ended::Completed(translation)) => (Some(TaskResult::from(translation)), None),
+            Some(Ended::Completed(translation)) => {
+                let words = unattached(&record.task.request, &translation.text);
+                let result = TaskResult {
+                    text: text(words),
+                    ..TaskResult::from(translation)
+                };
+                (Some(result), None)
+            }
             Some(Ended::Failed(failure)) => (None, Some(TaskError::from(failure))),
         };
         Self {

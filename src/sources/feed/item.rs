@@ -41,15 +41,11 @@ pub(super) fn post(entry: Entry, whole: &Whole) -> Result<Post, String> {
         return Err(id);
     }
     Ok(Post {
-        source: whole.name.clone(),
-        id,
-        text,
         language: language(entry.language.as_deref(), whole),
         url,
         media: media(entry),
-        warning: None,
-        parent: None,
         created_at,
+        ..Post::new(whole.name.clone(), id, text)
     })
 }
 

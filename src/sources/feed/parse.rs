@@ -51,6 +51,7 @@ pub(super) fn parse(
     Ok(Polled {
         posts: oldest_first(posts),
         cursor: Some(document.seen.to_cursor()),
+        gone: Vec::new(),
         has_more: false,
         rest: ttl.max(document.rest),
         warnings,

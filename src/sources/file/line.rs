@@ -115,15 +115,8 @@ fn read_json(config: &FileConfig, line: &str, own_id: String) -> Read {
 
 fn post(config: &FileConfig, id: String, text: String) -> Post {
     Post {
-        source: config.name.clone(),
-        id,
-        text,
         language: config.language.clone(),
-        url: None,
-        media: Vec::new(),
-        warning: None,
-        parent: None,
-        created_at: None,
+        ..Post::new(config.name.clone(), id, text)
     }
 }
 

@@ -1,10 +1,12 @@
 //! How requests, histories, endings and publications stand in a row.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use babelfeed_actors::domain::{
-    Failure, FailureKind, Origin, OutletName, Part, ProviderName, Publication, PublicationId,
-    PublicationState, Request, RequestId, SourceName, State, Timestamp, Translation, Unit, Usage,
+    Attached, Failure, FailureKind, Media, Origin, OutletName, Part, Poll, ProviderName,
+    Publication, PublicationId, PublicationState, Request, RequestId, SourceName, State, Thread,
+    Timestamp, Translation, Unit, Usage,
 };
 use babelfeed_actors::logic::lifecycle::{Entry, Lifecycle};
 use babelfeed_actors::ports::{Bucket, Ended, Fate, PublicationRecord, Token};
@@ -23,6 +25,13 @@ const WHY_TEXT: u8 = 2;
 const FROM_POST: u8 = 0;
 const FROM_CLIENT: u8 = 1;
 const FROM_CLIENT_WITH_KEY: u8 = 2;
+
+/// The bit of a request's first byte that says that its translations are published.
+const PUBLISHES: u8 = 1;
+/// The bit of a request's first byte that says that something hangs on its text.
+const HAS_ATTACHED: u8 = 2;
+/// Stands where the number of a frozen part would, before what only some publications have.
+const MORE: u64 = u32::MAX as u64;
 
 const COMPLETED: u8 = 0;
 const COMPLETED_FROM_CACHE: u8 = 1;
@@ -98,7 +107,8 @@ pub(super) fn count(count: usize) -> i64 {
 
 /// Writes what a request's bucket does not say; the source of a post by its number.
 pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, source: i64) {
-    out.push(publishes);
+    let attached = request.attached.as_deref();
+    out.push(publishes | attached.map_or(0, |_| HAS_ATTACHED));
     match &request.origin {
         Origin::Post { post, .. } => {
             out.push(FROM_POST);
@@ -121,6 +131,9 @@ pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, s
     }
     put_optional(out, request.context.as_deref());
     put_optional(out, request.url.as_deref());
+    if let Some(attached) = attached {
+        put_attached(out, attached);
+    }
     out.extend_from_slice(request.text.as_bytes());
 }
 
@@ -132,7 +145,7 @@ pub(super) fn request_of(
     names: &mut Names<'_>,
 ) -> Result<(Arc<Request>, bool), Fault> {
     let mut bytes = Bytes::new(body);
-    let publishes = bytes.byte()? != 0;
+    let flags = bytes.byte()?;
     let origin = match bytes.byte()? {
         FROM_POST => Origin::Post {
             source: SourceName::from(&*names.text(bytes.small()?)?),
@@ -157,11 +170,15 @@ pub(super) fn request_of(
         class: bucket.class,
         context: bytes.optional()?,
         url: bytes.optional()?,
+        attached: match flags & HAS_ATTACHED {
+            0 => None,
+            _ => Some(Arc::new(attached_of(&mut bytes)?)),
+        },
         text: bytes.rest()?,
         accepted_at,
         deadline,
     };
-    Ok((Arc::new(request), publishes))
+    Ok((Arc::new(request), flags & PUBLISHES != 0))
 }
 
 /// Writes attempts and history: an entry that nothing marks takes four bytes or fewer.
@@ -283,6 +300,7 @@ pub(super) fn put_publication(
     put_number(out, u64::from(record.attempts));
     put_signed(out, record.at.as_millis());
     put_optional(out, record.why.as_deref());
+    put_more(out, publication);
     if let Some(fate) = &record.frozen {
         put_number(out, fate.part as u64);
         put_bytes(out, &fate.bytes);
@@ -312,7 +330,7 @@ pub(super) fn publication_of(
     names: &mut Names<'_>,
 ) -> Result<PublicationRecord, Fault> {
     let mut bytes = Bytes::new(body);
-    let publication = Publication {
+    let mut publication = Publication {
         id: columns.id,
         outlet: OutletName::from(&*names.text(columns.outlet)?),
         source: names.text(bytes.small()?)?,
@@ -321,15 +339,21 @@ pub(super) fn publication_of(
         url: bytes.optional()?,
         created_at: Timestamp::from_millis(bytes.signed()?),
         parts: parts_of(&mut bytes)?,
+        attached: None,
+        thread: None,
     };
+    let attempts = bytes.small()?;
+    let at = Timestamp::from_millis(bytes.signed()?);
+    let why = bytes.optional()?;
+    let frozen = more_of(&mut bytes, &mut publication)?;
     Ok(PublicationRecord {
         publication: Arc::new(publication),
         state: publication_state_of(columns.state)?,
         token: columns.token,
-        attempts: bytes.small()?,
-        at: Timestamp::from_millis(bytes.signed()?),
-        why: bytes.optional()?,
-        frozen: fate_of(&mut bytes)?,
+        attempts,
+        at,
+        why,
+        frozen,
     })
 }
 
@@ -346,17 +370,112 @@ fn parts_of(bytes: &mut Bytes<'_>) -> Result<Vec<Part>, Fault> {
     Ok(parts)
 }
 
-fn fate_of(bytes: &mut Bytes<'_>) -> Result<Option<Fate>, Fault> {
+/// Writes what only some publications have; nothing for the others.
+fn put_more(out: &mut Vec<u8>, publication: &Publication) {
+    if publication.attached.is_none() && publication.thread.is_none() {
+        return;
+    }
+    put_number(out, MORE);
+    match publication.attached.as_deref() {
+        Some(attached) => {
+            out.push(1);
+            put_attached(out, attached);
+        }
+        None => out.push(0),
+    }
+    let thread = publication.thread.as_ref();
+    put_optional(out, thread.map(|thread| &*thread.root));
+    put_optional(out, thread.map(|thread| &*thread.parent));
+}
+
+/// Reads what only some publications have, and the fate of a frozen part.
+fn more_of(bytes: &mut Bytes<'_>, publication: &mut Publication) -> Result<Option<Fate>, Fault> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Fate {
-        part: bytes.small()?,
+    let part = bytes.number()?;
+    if part != MORE {
+        return fate_of(bytes, part).map(Some);
+    }
+    if bytes.byte()? != 0 {
+        publication.attached = Some(Arc::new(attached_of(bytes)?));
+    }
+    let (root, parent) = (bytes.optional()?, bytes.optional()?);
+    publication.thread = root
+        .zip(parent)
+        .map(|(root, parent)| Thread { root, parent });
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let part = bytes.number()?;
+    fate_of(bytes, part).map(Some)
+}
+
+/// Writes what hangs on a text.
+fn put_attached(out: &mut Vec<u8>, attached: &Attached) {
+    out.push(u8::from(attached.is_sensitive));
+    put_optional(out, attached.warning.as_deref());
+    put_optional(out, attached.parent.as_deref());
+    put_optional(out, attached.quoted.as_deref());
+    put_number(out, attached.media.len() as u64);
+    for media in &attached.media {
+        put_bytes(out, media.url.as_bytes());
+        put_optional(out, media.mime.as_deref());
+        put_optional(out, media.alt.as_deref());
+    }
+    let Some(poll) = &attached.poll else {
+        out.push(0);
+        return;
+    };
+    out.push(1 + u8::from(poll.is_multiple));
+    put_number(out, poll.lasts.map_or(0, |lasts| lasts.as_secs().max(1)));
+    put_number(out, poll.options.len() as u64);
+    for option in &poll.options {
+        put_bytes(out, option.as_bytes());
+    }
+}
+
+/// Reads what hangs on a text.
+fn attached_of(bytes: &mut Bytes<'_>) -> Result<Attached, Fault> {
+    let mut attached = Attached {
+        is_sensitive: bytes.byte()? != 0,
+        warning: bytes.optional()?,
+        parent: bytes.optional()?,
+        quoted: bytes.optional()?,
+        ..Attached::default()
+    };
+    let owned = |text: Option<Arc<str>>| text.map(|text| String::from(&*text));
+    for _ in 0..bytes.small::<usize>()? {
+        attached.media.push(Media {
+            url: String::from(&*bytes.text()?),
+            mime: owned(bytes.optional()?),
+            alt: owned(bytes.optional()?),
+        });
+    }
+    let kind = bytes.byte()?;
+    if kind > 0 {
+        let lasts = Some(bytes.number()?).filter(|&seconds| seconds > 0);
+        let mut options = Vec::new();
+        for _ in 0..bytes.small::<usize>()? {
+            options.push(String::from(&*bytes.text()?));
+        }
+        attached.poll = Some(Poll {
+            options,
+            is_multiple: kind > 1,
+            lasts: lasts.map(Duration::from_secs),
+        });
+    }
+    Ok(attached)
+}
+
+fn fate_of(bytes: &mut Bytes<'_>, part: u64) -> Result<Fate, Fault> {
+    Ok(Fate {
+        part: usize::try_from(part).map_err(|_| Fault::Damaged("the number of a part"))?,
         bytes: bytes.bytes()?.into(),
         key: bytes.text()?,
         mark: bytes.number()?,
         at: Timestamp::from_millis(bytes.signed()?),
-    }))
+    })
 }
 
 /// The number of a state in a history, where also those stand that no row is ever in.

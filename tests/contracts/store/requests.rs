@@ -1,10 +1,11 @@
 //! What the contract of the store hands in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use babelfeed_actors::domain::{
-    Class, FailureKind, IdMint, Language, Origin, Part, ProviderName, Publication, Request, State,
-    TaskId, Timestamp, Translation, Usage,
+    Attached, Class, FailureKind, IdMint, Language, Media, Origin, Part, Poll, ProviderName,
+    Publication, Request, State, TaskId, Thread, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
@@ -36,6 +37,7 @@ pub(super) fn request(mint: &mut IdMint, key: Option<&str>, targets: &[&str]) ->
         class: Class::Normal,
         context: None,
         url: None,
+        attached: None,
         accepted_at: at(0),
         deadline: None,
     };
@@ -44,6 +46,27 @@ pub(super) fn request(mint: &mut IdMint, key: Option<&str>, targets: &[&str]) ->
         targets: targets.iter().map(|tag| language(tag)).collect(),
         publish: false,
         fingerprint: [1; 16],
+    }
+}
+
+/// All that can hang on a text.
+fn attached() -> Attached {
+    let media = |alt: Option<&str>| Media {
+        url: "https://example.org/boat.png".to_owned(),
+        mime: alt.map(|_| "image/png".to_owned()),
+        alt: alt.map(str::to_owned),
+    };
+    Attached {
+        warning: Some("Loud".into()),
+        is_sensitive: true,
+        media: vec![media(Some("A boat")), media(None)],
+        poll: Some(Poll {
+            options: vec!["Yes".to_owned(), "No".to_owned()],
+            is_multiple: true,
+            lasts: Some(Duration::from_secs(86_400)),
+        }),
+        parent: Some("https://example.org/0".into()),
+        quoted: Some("https://example.org/q".into()),
     }
 }
 
@@ -56,6 +79,7 @@ pub(super) fn post(mint: &mut IdMint, post: &str, targets: &[&str]) -> NewReques
         post: post.into(),
     };
     request.flow = "news".into();
+    request.attached = Some(Arc::new(attached()));
     new.publish = true;
     new
 }
@@ -143,6 +167,11 @@ pub(super) fn publication(id: TaskId, number: u8, outlet: &str) -> Arc<Publicati
         language: language("es"),
         url: Some("https://example.org/1".into()),
         parts: vec![Part::new("Buenos"), Part::new("días")],
+        attached: number.is_multiple_of(2).then(|| Arc::new(attached())),
+        thread: number.is_multiple_of(2).then(|| Thread {
+            root: "1".into(),
+            parent: "2".into(),
+        }),
         created_at: at(5),
     })
 }

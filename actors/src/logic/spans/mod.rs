@@ -58,6 +58,8 @@ pub enum SpanKind {
     Email,
     /// What looks like one of our own placeholders.
     Placeholder,
+    /// What stands between a text and the words that hang on it.
+    Separator,
 }
 
 impl SpanKind {
@@ -71,6 +73,7 @@ impl SpanKind {
             Self::Emoji => "emoji",
             Self::Email => "email",
             Self::Placeholder => "placeholder",
+            Self::Separator => "separator",
         }
     }
 }
@@ -80,6 +83,8 @@ impl SpanKind {
 pub struct BrokenSpans {
     /// Those that did not come back.
     pub missing: Vec<usize>,
+    /// Those that came back in another order, though their order matters.
+    pub misplaced: Vec<usize>,
     /// Those that came back more than once.
     pub doubled: Vec<usize>,
     /// Some of those that were never sent.
@@ -143,7 +148,8 @@ impl Protected {
     /// Whitespace inside a placeholder's brackets is forgiven, since its number is still told.
     ///
     /// # Errors
-    /// When a placeholder is missing, came twice, or was never sent.
+    /// When a placeholder is missing, came twice, or was never sent, or when separators came back
+    /// in another order.
     pub fn restore(&self, translated: &str) -> Result<String, BrokenSpans> {
         let translated = translated.trim();
         let mut returned = vec![false; self.spans.len()];
@@ -151,12 +157,18 @@ impl Protected {
         let mut text = String::with_capacity(self.original.len() + translated.len());
         text.push_str(&self.original[..self.before]);
         let mut copied = 0;
+        let mut separator = None;
         for (found, number) in placeholder::all(translated) {
             text.push_str(&translated[copied..found.start]);
             copied = found.end;
             match returned.get_mut(number) {
                 Some(is_back @ false) => {
                     *is_back = true;
+                    if self.spans[number].kind == SpanKind::Separator
+                        && separator.replace(number) > Some(number)
+                    {
+                        broken.misplaced.push(number);
+                    }
                     text.push_str(&self.spans[number].text);
                 }
                 Some(true) => broken.note_doubled(number),
@@ -193,6 +205,7 @@ impl fmt::Display for BrokenSpans {
         f.write_str("every placeholder was wanted once")?;
         for (numbers, fault) in [
             (&self.missing, "missing"),
+            (&self.misplaced, "in another order"),
             (&self.doubled, "more than once"),
             (&self.unknown, "never sent"),
         ] {

@@ -1,5 +1,7 @@
 //! Finds the spans of a text in one pass over its bytes.
 
+use crate::domain::SEPARATOR;
+
 use super::{SpanKind, address, emoji, placeholder};
 
 /// Where a span stands.
@@ -31,6 +33,9 @@ const LETTER: u8 = 2;
 /// The first byte of a character beyond ASCII.
 const LEADING: u8 = 4;
 
+/// The byte that separates a text from the words that hang on it.
+const SEPARATOR_BYTE: u8 = SEPARATOR as u8;
+
 /// What each byte may mean; most mean nothing and are passed over.
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
@@ -39,7 +44,7 @@ const CLASSES: [u8; 256] = {
         classes[byte] = match byte as u8 {
             b'h' | b'H' => LETTER | TRIGGER,
             b'a'..=b'z' | b'A'..=b'Z' => LETTER,
-            b'@' | b'#' | b':' => TRIGGER,
+            b'@' | b'#' | b':' | SEPARATOR_BYTE => TRIGGER,
             0xc2 | 0xe2 | 0xe3 | 0xef | 0xf0 => LEADING | TRIGGER,
             0xc3..=0xf4 => LEADING,
             _ => 0,
@@ -92,6 +97,7 @@ impl<'a> Scan<'a> {
             b'#' => {
                 address::hashtag_end(text, at, at + 1).map(|end| found(SpanKind::Hashtag, at, end))
             }
+            SEPARATOR_BYTE => Some(found(SpanKind::Separator, at, at + 1)),
             b':' => address::custom_emoji_end(text, self.floor, at)
                 .map(|end| found(SpanKind::CustomEmoji, at, end)),
             0xef if bytes[at..].starts_with("＃".as_bytes()) => {
