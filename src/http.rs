@@ -2,10 +2,11 @@
 
 mod client;
 mod connect;
+pub mod download;
 pub mod hints;
 
 pub use awc::http::{Method, Uri};
-pub use client::HttpClient;
+pub use client::{HttpClient, Incoming};
 
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +28,19 @@ pub struct HttpConfig {
     pub user_agent: String,
     /// The most redirects that a GET or HEAD follows; 0 hands a redirect to the caller.
     pub redirects: u8,
+    /// Where it may connect to, redirects included.
+    pub reach: Reach,
+}
+
+/// Which addresses a client connects to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Any.
+    #[default]
+    Anywhere,
+    /// Those of the public internet: none of this machine, and none of a private network. It is
+    /// the resolved address that counts, so a name that points inside leads nowhere.
+    Public,
 }
 
 impl Default for HttpConfig {
@@ -38,6 +52,7 @@ impl Default for HttpConfig {
             connect_timeout: Duration::from_secs(10),
             user_agent: concat!("babelfeed/", env!("CARGO_PKG_VERSION")).to_owned(),
             redirects: 0,
+            reach: Reach::Anywhere,
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct MonitorActor {
 struct Schedule {
     /// The timer that counts; others are late.
     timer: u64,
+    /// Waits for that time; ended when another takes its place.
+    waiting: Option<Waiting>,
     is_paused: bool,
     has_ended: bool,
     failures: u32,
@@ -74,6 +76,15 @@ struct Schedule {
     seen: u64,
     new: u64,
     waiters: Vec<oneshot::Sender<()>>,
+}
+
+/// What waits for a source's time, until it is dropped.
+struct Waiting(tokio::task::JoinHandle<()>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A source's time has come.
@@ -118,6 +129,19 @@ impl MonitorActor {
 
     /// Sets the timer of a source; an earlier timer counts no more.
     fn set_timer(&mut self, source: &SourceName, wait: Duration) {
+        self.wake_after(source, tokio::time::sleep(wait));
+    }
+
+    /// The same, but the source is polled earlier if it has news.
+    fn set_timer_or_news(&mut self, watched: &Watched, wait: Duration) {
+        let source = Rc::clone(&watched.source);
+        self.wake_after(&watched.name, async move {
+            // A time limit is all there is to it: what the source says is asked by the poll.
+            let _ = tokio::time::timeout(wait, source.news()).await;
+        });
+    }
+
+    fn wake_after(&mut self, source: &SourceName, waiting: impl Future<Output = ()> + 'static) {
         let Some(schedule) = self.state.get_mut(source) else {
             return;
         };
@@ -128,10 +152,10 @@ impl MonitorActor {
             timer: schedule.timer,
         };
         let own = self.own.clone();
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
+        schedule.waiting = Some(Waiting(actix_rt::spawn(async move {
+            waiting.await;
             own.do_send(due);
-        });
+        })));
     }
 
     /// Polls a source, unless it is being polled.
@@ -319,7 +343,7 @@ impl Handler<Ended> for MonitorActor {
             // Who has left needs no answer.
             let _ = waiter.send(());
         }
-        let wait = match result {
+        match result {
             Ok(rest) => {
                 if schedule.error.take().is_some() {
                     info!(source:% = source; "a source answers again");
@@ -328,12 +352,13 @@ impl Handler<Ended> for MonitorActor {
                 schedule.last_poll = Some(wall);
                 let rest = rest.filter(|_| watched.respects_hints).unwrap_or_default();
                 let every = watched.every.max(rest.min(LONGEST_REST));
-                Some(self.spread(every))
+                self.set_timer_or_news(&watched, self.spread(every));
             }
-            Err(error) => self.note_failure(&watched, &error),
-        };
-        if let Some(wait) = wait {
-            self.set_timer(&source, wait);
+            Err(error) => {
+                if let Some(wait) = self.note_failure(&watched, &error) {
+                    self.set_timer(&source, wait);
+                }
+            }
         }
     }
 }

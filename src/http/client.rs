@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::HttpMessage;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -14,7 +15,7 @@ use actix_web::web::Bytes;
 use awc::ClientResponse as Head;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::{Method, Uri, Version};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::CachedConnector;
@@ -26,8 +27,9 @@ trait Body: Stream<Item = Result<Bytes, PayloadError>> {}
 impl<S: Stream<Item = Result<Bytes, PayloadError>>> Body for S {}
 
 /// The headers that may go with a redirect to another origin: none that bears a secret.
-const HARMLESS_HEADERS: [&str; 5] = [
+const HARMLESS_HEADERS: [&str; 6] = [
     "accept",
+    "accept-encoding",
     "accept-language",
     "if-modified-since",
     "if-none-match",
@@ -70,10 +72,14 @@ impl HttpClient {
     /// # Errors
     /// When no whole answer arrived; any status is an answer.
     pub async fn call(&self, call: Call<'_>) -> Result<Response, HttpError> {
-        let _in_flight = InFlight::enter(&self.pool);
+        let _in_flight = InFlight::enter(Rc::clone(&self.pool));
         // A call without a body cannot tell when it leaves, so it counts as sent from the start.
         let sent = Rc::new(Cell::new(call.body.is_empty()));
-        match timeout(call.timeout, self.follow(&call, &sent)).await {
+        let answer = async {
+            let (head, url) = self.follow(&call, &sent).await?;
+            read(head, url, &call).await
+        };
+        match timeout(call.timeout, answer).await {
             Ok(answer) => answer,
             Err(_) if sent.get() => Err(HttpError::TimedOut {
                 detail: format!("no whole answer within {:?}", call.timeout),
@@ -84,12 +90,40 @@ impl HttpClient {
         }
     }
 
-    async fn follow(&self, call: &Call<'_>, sent: &Rc<Cell<bool>>) -> Result<Response, HttpError> {
+    /// Makes one call whose answer has no end, or none soon: its body is read piece by piece.
+    ///
+    /// The call's timeout counts until the answer's head is there; its `max_body` does not count.
+    ///
+    /// # Errors
+    /// When no answer arrived, or one whose body cannot be read.
+    pub async fn open(&self, call: Call<'_>) -> Result<Incoming, HttpError> {
+        let in_flight = InFlight::enter(Rc::clone(&self.pool));
+        let sent = Rc::new(Cell::new(true));
+        let answer = timeout(call.timeout, self.follow(&call, &sent)).await;
+        let (mut head, _) = answer.map_err(|_| HttpError::TimedOut {
+            detail: format!("no answer within {:?}", call.timeout),
+        })??;
+        if is_unreadable(&head, &call.method) {
+            return Err(endless());
+        }
+        let payload = head.take_payload();
+        Ok(Incoming {
+            status: head.status().as_u16(),
+            body: Box::pin(payload),
+            _in_flight: in_flight,
+        })
+    }
+
+    async fn follow(
+        &self,
+        call: &Call<'_>,
+        sent: &Rc<Cell<bool>>,
+    ) -> Result<(Head<impl Body + use<>>, Uri), HttpError> {
         let mut url = call.url.clone();
         for hop in 0_u8.. {
             let head = self.send(call, &url, sent).await?;
             let Some(next) = self.redirection(call, &url, &head)? else {
-                return read(head, url, call).await;
+                return Ok((head, url));
             };
             if hop >= self.pool.config.redirects {
                 break;
@@ -213,19 +247,43 @@ async fn close_when_idle(pool: std::rc::Weak<Pool>, keep_alive: Duration) {
     }
 }
 
-struct InFlight<'a>(&'a Pool);
+struct InFlight(Rc<Pool>);
 
-impl<'a> InFlight<'a> {
-    fn enter(pool: &'a Pool) -> Self {
+impl InFlight {
+    fn enter(pool: Rc<Pool>) -> Self {
         pool.in_flight.set(pool.in_flight.get() + 1);
         Self(pool)
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
         self.0.last_used.set(Instant::now());
+    }
+}
+
+/// An answer whose body is read piece by piece.
+pub struct Incoming {
+    /// The status code.
+    pub status: u16,
+    body: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
+    _in_flight: InFlight,
+}
+
+impl Incoming {
+    /// The next piece, as it comes; none at the end.
+    ///
+    /// # Errors
+    /// When the connection breaks, or nothing comes for so long.
+    pub async fn next(&mut self, wait: Duration) -> Result<Option<Bytes>, HttpError> {
+        let piece = timeout(wait, self.body.next()).await;
+        let piece = piece.map_err(|_| HttpError::TimedOut {
+            detail: format!("nothing more within {wait:?}"),
+        })?;
+        piece.transpose().map_err(|error| HttpError::Broken {
+            detail: plain(&error.to_string()),
+        })
     }
 }
 
@@ -254,9 +312,7 @@ impl MessageBody for WatchedBody {
 
 async fn read(mut head: Head<impl Body>, url: Uri, call: &Call<'_>) -> Result<Response, HttpError> {
     if is_unreadable(&head, &call.method) {
-        return Err(HttpError::Broken {
-            detail: "the answer does not say where its body ends".to_owned(),
-        });
+        return Err(endless());
     }
     let promised = promised_length(&head, &call.method);
     let body = head
@@ -282,6 +338,12 @@ async fn read(mut head: Head<impl Body>, url: Uri, call: &Call<'_>) -> Result<Re
         url,
         head: head.map_body(|_, _| Payload::None),
     })
+}
+
+fn endless() -> HttpError {
+    HttpError::Broken {
+        detail: "the answer does not say where its body ends".to_owned(),
+    }
 }
 
 /// Whether the body ends where the connection does, which awc takes for no body at all.

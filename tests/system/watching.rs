@@ -214,3 +214,50 @@ fn an_order_to_poll_is_answered_when_the_posts_are_taken() {
         assert_eq!(source.n_polls(), 1, "the poll under way was waited for");
     });
 }
+
+#[test]
+fn a_source_with_news_is_polled_before_its_time() {
+    world::run(58, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        let handles = world.start();
+        poll(&handles).await;
+        let n_polls = source.n_polls();
+        show(&source, 0..1);
+        source.tell_news();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(source.n_polls(), n_polls + 1);
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
+    });
+}
+
+#[test]
+fn news_wake_neither_a_paused_source_nor_one_that_fails() {
+    world::run(59, async |mut world: World| {
+        let (source, _) = watched(&mut world, None);
+        let handles = world.start();
+        poll(&handles).await;
+        handles
+            .pause_source
+            .send(PauseSource(None))
+            .await
+            .expect("heard")
+            .expect("known");
+        let n_polls = source.n_polls();
+        source.tell_news();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(source.n_polls(), n_polls, "it is paused");
+        source.fail_next(unreachable());
+        handles
+            .resume_source
+            .send(ResumeSource(None))
+            .await
+            .expect("heard")
+            .expect("known");
+        pass(Duration::from_millis(100)).await;
+        assert_eq!(source.n_polls(), n_polls + 1, "it was resumed, and failed");
+        source.tell_news();
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(source.n_polls(), n_polls + 1, "it rests");
+    });
+}

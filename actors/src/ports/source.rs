@@ -40,6 +40,15 @@ pub trait Source {
         cursor: Option<&'a Cursor>,
         room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>>;
+
+    /// Waits until a poll is worth making before its time, because a stream showed something or
+    /// may have missed something; never, where there is no stream.
+    ///
+    /// What happened while nobody waited is not forgotten. Dropped before its end, it changes
+    /// nothing.
+    fn news(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Why a source could not be read.

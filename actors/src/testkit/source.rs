@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::Notify;
 
 use crate::domain::{Post, SourceName};
 use crate::ports::{Cursor, Polled, Source, SourceError};
@@ -15,6 +16,7 @@ use crate::ports::{Cursor, Polled, Source, SourceError};
 pub struct FakeSource {
     name: SourceName,
     stage: Arc<Mutex<Stage>>,
+    news: Arc<Notify>,
 }
 
 /// What a poll does instead of answering.
@@ -43,7 +45,13 @@ impl FakeSource {
         Self {
             name: name.into(),
             stage: Arc::default(),
+            news: Arc::default(),
         }
+    }
+
+    /// Tells whoever waits that there is something to poll for.
+    pub fn tell_news(&self) {
+        self.news.notify_one();
     }
 
     /// Shows one more post with that text, whose id is its number from 1.
@@ -130,6 +138,10 @@ impl Source for FakeSource {
             self.answer(cursor, room)
         }
         .boxed_local()
+    }
+
+    fn news(&self) -> LocalBoxFuture<'_, ()> {
+        self.news.notified().boxed_local()
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 use super::*;
+use crate::http::Reach;
 
 /// Serves one connection after another with `answer`, and tells where.
 fn serve(answer: impl Fn(&mut TcpStream, String) + Send + 'static) -> String {
@@ -322,4 +323,51 @@ fn https_never_becomes_http() {
     assert!(is_downgrade(&uri("https://a/"), &uri("http://a/")));
     assert!(!is_downgrade(&uri("https://a/"), &uri("https://b/")));
     assert!(!is_downgrade(&uri("http://a/"), &uri("http://b/")));
+}
+
+#[actix_rt::test]
+async fn an_answer_without_end_is_read_piece_by_piece() {
+    let url = serve(|stream, _| {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(b"5\r\none\n\n\r\n");
+        // The rest never comes.
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let call = Call {
+        method: Method::GET,
+        url: &url.parse().expect("an address"),
+        headers: &[],
+        body: Bytes::new(),
+        timeout: Duration::from_secs(5),
+        max_body: 0,
+    };
+    let mut incoming = client(0).open(call).await.expect("an answer");
+    assert_eq!(incoming.status, 200);
+    let piece = incoming.next(Duration::from_secs(5)).await;
+    assert_eq!(piece, Ok(Some(Bytes::from_static(b"one\n\n"))));
+    let nothing = incoming.next(Duration::from_millis(50)).await;
+    assert!(matches!(nothing, Err(HttpError::TimedOut { .. })));
+}
+
+#[actix_rt::test]
+async fn a_client_of_the_public_internet_reaches_nothing_on_this_machine() {
+    let url = serve(|stream, _| say(stream, "200 OK", "secret"));
+    let client = HttpClient::new(&HttpConfig {
+        reach: Reach::Public,
+        ..HttpConfig::default()
+    });
+    let port = url.rsplit(':').next().expect("a port");
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let error = get(&client, &format!("http://{host}:{port}/")).await;
+        let error = error.expect_err("is not reached");
+        assert!(
+            matches!(
+                error,
+                HttpError::NotSent { .. } | HttpError::TimedOut { .. }
+            ),
+            "{error}"
+        );
+        assert!(error.to_string().contains("public internet"), "{error}");
+    }
 }
