@@ -7,6 +7,11 @@ apertium_packages=(
   apertium-eng-spa apertium-eng-cat apertium-en-gl apertium-eo-en
 )
 apertium_targets=(spa cat glg epo)
+# The pairs of the sample feeds in twelve languages, which only the tests read.
+apertium_test_packages=(
+  apertium-spa-cat apertium-fr-es apertium-fra-cat apertium-es-pt apertium-spa-ita apertium-es-gl apertium-oc-es
+  apertium-swe-dan apertium-dan-nor apertium-rus-ukr
+)
 apertium_pid=
 
 # Starts the server, to be ended by `stop_apertium`, and sets apertium_url. Its log and its port file go to folder $1.

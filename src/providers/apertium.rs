@@ -1,5 +1,6 @@
 //! Apertium's HTTP server APy: rule-based, one text a call, few pairs of languages.
 
+mod letters;
 mod pairs;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use self::letters::Letters;
 use self::pairs::Pairs;
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
@@ -50,12 +52,12 @@ impl ApertiumConfig {
 
 /// An APy server.
 ///
-/// Placeholders travel as they are. Seen on APy of Debian 12 with eng-spa, spa-eng, eng-cat and
-/// spa-cat: in 480 sentences with one to five of them at the start, in the middle, at the end,
-/// side by side and next to punctuation, `⟦0⟧` came back each time, in its place and in order,
-/// with its white space. So did `[0]`, `__0__` and made-up words; `<x id="0"/>` never did from
-/// Spanish (its `id` is translated), addresses broke into Catalan, and private-use characters
-/// let words change places around them.
+/// Placeholders travel as single ideographs, which are unknown words to every pair there is.
+/// Seen on APy of Debian 12 with 23 pairs of fifteen languages: of 608 sentences with one to five
+/// placeholders anywhere, all came back with each ideograph once. `⟦0⟧` broke in 7 of 454 (Danish
+/// writes a full stop inside at the end of a sentence, Esperanto a word), `{{0}}` in 3 of 608,
+/// made-up words in 25 of 454 (their letters are translated), and tags, private-use characters
+/// and circled numbers came twice into Esperanto, 10 of 456 and 14 of 608 times.
 pub struct ApertiumProvider {
     client: HttpClient,
     translate_url: Uri,
@@ -144,13 +146,20 @@ impl ApertiumProvider {
         langpair: &str,
         deadline: Deadline,
     ) -> Result<String, ProviderError> {
+        let letters = Letters::of(text);
         let mut translation = String::with_capacity(text.len() * 5 / 4);
         for line in text.split_inclusive('\n') {
             let core = line.trim();
             let start = line.len() - line.trim_start().len();
             translation.push_str(&line[..start]);
             if core.chars().any(char::is_alphabetic) {
-                translation.push_str(&self.translate_line(core, langpair, deadline).await?);
+                let written = letters.map(|letters| letters.write(core));
+                let line = written.as_deref().unwrap_or(core);
+                let line = self.translate_line(line, langpair, deadline).await?;
+                match letters {
+                    Some(letters) => translation.push_str(&letters.read(&line)),
+                    None => translation.push_str(&line),
+                }
             } else {
                 translation.push_str(core);
             }

@@ -269,7 +269,7 @@ const fn version(kind: ProviderKind) -> &'static str {
         ProviderKind::Anthropic => Family::Anthropic.version(),
         ProviderKind::DeepL => deepl::VERSION,
         ProviderKind::LibreTranslate => "libretranslate-1",
-        ProviderKind::Apertium => "apertium-1",
+        ProviderKind::Apertium => "apertium-2",
     }
 }
 

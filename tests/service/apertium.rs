@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::harness::{Program, until};
 
 /// A server of Apertium that this test ends and begins as it likes.
-struct Apertium {
+pub struct Apertium {
     folder: TempDir,
     process: Child,
 }
@@ -89,7 +89,7 @@ fn spawn(folder: &TempDir) -> Child {
 }
 
 /// The server that the tests were given, or one of this test's own.
-fn shared() -> (String, Option<Apertium>) {
+pub fn shared() -> (String, Option<Apertium>) {
     match std::env::var("BABELFEED_TEST_APERTIUM") {
         Ok(url) => (url, None),
         Err(_) => {

@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod jobs;
 mod known;
+mod languages;
 mod litellm;
 mod outlets;
 mod patient;
