@@ -5,24 +5,32 @@
 //! an ambiguous answer the account's own statuses are read, unless the key still protects.
 
 mod answer;
+mod attach;
+mod language;
+mod media;
 mod reconcile;
 mod server;
 mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::web::Bytes;
 use anyhow::Context;
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
+use babelfeed_actors::ports::{
+    Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
+};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use crate::http::download::{DownloadConfig, Downloader};
 use crate::http::{Call, HttpClient, HttpConfig, HttpError, Method, Response, Uri};
 use crate::secret::Secret;
+use media::Uploads;
 use server::Server;
 pub use wire::Visibility;
 
@@ -40,7 +48,7 @@ const MAX_KNOWN: usize = 1000;
 pub struct MastodonConfig {
     /// The server, like `https://mastodon.example`.
     pub base_url: Uri,
-    /// The account's token, with the scopes `write:statuses` and `read`.
+    /// The account's token, with the scopes `write:statuses`, `write:media` and `read`.
     pub token: Secret,
     /// The account that the token must belong to, like `@ana` or `ana@mastodon.example`; none
     /// leaves it to the token.
@@ -51,6 +59,8 @@ pub struct MastodonConfig {
     pub http: HttpConfig,
     /// How long one call may take.
     pub timeout: Duration,
+    /// How media are downloaded before they are attached.
+    pub download: DownloadConfig,
 }
 
 /// An outlet that posts to an account; bound to its arbiter, like the client it holds.
@@ -59,8 +69,14 @@ pub struct MastodonOutlet {
     statuses: Uri,
     authorization: Secret,
     client: HttpClient,
-    server: Cell<Option<Server>>,
-    account: RefCell<Option<Arc<str>>>,
+    /// For what changes something: it keeps no connection, because one that the server closed
+    /// meanwhile would leave open whether something was published.
+    poster: HttpClient,
+    downloader: Downloader,
+    server: RefCell<Option<Rc<Server>>>,
+    account: RefCell<Option<Rc<wire::Account>>>,
+    /// What was handed in lately.
+    uploads: Uploads,
     /// What was published lately: (status, key).
     known: RefCell<VecDeque<(Arc<str>, Arc<str>)>>,
 }
@@ -72,10 +88,14 @@ impl MastodonOutlet {
     /// When the base address cannot be one.
     pub fn new(config: MastodonConfig) -> anyhow::Result<Self> {
         // A redirected POST would become a GET, so none is followed.
-        let client = HttpClient::new(&HttpConfig {
+        let http = HttpConfig {
             redirects: 0,
             ..config.http.clone()
-        });
+        };
+        let fleeting = HttpConfig {
+            keep_alive: Duration::ZERO,
+            ..http.clone()
+        };
         Ok(Self {
             statuses: address(&config.base_url, "/api/v1/statuses").with_context(|| {
                 format!(
@@ -84,9 +104,12 @@ impl MastodonOutlet {
                 )
             })?,
             authorization: Secret::new(&format!("Bearer {}", config.token.expose())),
-            client,
-            server: Cell::new(None),
+            client: HttpClient::new(&http),
+            poster: HttpClient::new(&fleeting),
+            downloader: Downloader::new(&config.download),
+            server: RefCell::new(None),
             account: RefCell::new(None),
+            uploads: Uploads::default(),
             known: RefCell::new(VecDeque::new()),
             config,
         })
@@ -107,17 +130,62 @@ impl MastodonOutlet {
             timeout: self.config.timeout,
             max_body: MAX_BODY,
         };
-        let answer = self.client.call(call).await;
-        let published = answer::of_post(answer, &self.config.token)?;
-        self.remember(&published.id, &part.key);
-        Ok(published)
+        let answer = self.poster.call(call).await;
+        match answer::of_post(answer, &self.config.token) {
+            Ok(published) => {
+                self.remember(&published.id, &part.key);
+                Ok(published)
+            }
+            Err(refusal @ OutletError::Rejected { .. }) => {
+                let status = wire::thawed(part)?;
+                Err(media::judge(self, part, &status, refusal).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
+        let status = wire::thawed(part)?;
+        let attributes = media::attributes(part, &status.media_ids);
+        let change = wire::ChangedStatus::to(status, attributes);
+        let body = serde_json::to_vec(&change).map_err(|error| OutletError::Rejected {
+            detail: format!("the change cannot be written as JSON: {error}"),
+        })?;
+        let response = self.alter(Method::PUT, published, body.into()).await?;
+        answer::of_change(&response, &self.config.token)
+    }
+
+    async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
+        let response = self.alter(Method::DELETE, published, Bytes::new()).await?;
+        answer::of_delete(&response, &self.config.token)
+    }
+
+    /// Changes or deletes a status. Doing it twice does it once, so a failure leaves it undone.
+    async fn alter(
+        &self,
+        method: Method,
+        published: &Published,
+        body: Bytes,
+    ) -> Result<Response, OutletError> {
+        let url = self.address(&format!("/api/v1/statuses/{}", published.id))?;
+        let headers = [
+            ("authorization", self.authorization.expose()),
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+        ];
+        let call = Call {
+            method,
+            url: &url,
+            headers: &headers,
+            body,
+            timeout: self.config.timeout,
+            max_body: MAX_BODY,
+        };
+        self.poster.call(call).await.map_err(unreachable)
     }
 
     async fn get(&self, path: &str) -> Result<Response, OutletError> {
-        let url =
-            address(&self.config.base_url, path).map_err(|error| OutletError::Unreachable {
-                detail: format!("`{path}` is no path: {error}"),
-            })?;
+        let url = self.address(path)?;
         let headers = [
             ("authorization", self.authorization.expose()),
             ("accept", "application/json"),
@@ -130,28 +198,34 @@ impl MastodonOutlet {
             timeout: self.config.timeout,
             max_body: MAX_BODY,
         };
-        self.client
-            .call(call)
-            .await
-            .map_err(|error: HttpError| OutletError::Unreachable {
-                detail: error.to_string(),
-            })
+        match self.client.call(call.clone()).await {
+            // The server may have closed a connection that was kept.
+            Err(HttpError::Broken { .. }) => self.client.call(call).await.map_err(unreachable),
+            answer => answer.map_err(unreachable),
+        }
+    }
+
+    fn address(&self, path: &str) -> Result<Uri, OutletError> {
+        address(&self.config.base_url, path).map_err(|error| OutletError::Unreachable {
+            detail: format!("`{path}` is no path: {error}"),
+        })
     }
 
     /// What the server is, asked at most once a day.
-    async fn server(&self) -> Result<Server, OutletError> {
-        if let Some(server) = self.server.get().filter(Server::is_fresh) {
+    async fn server(&self) -> Result<Rc<Server>, OutletError> {
+        let known = self.server.borrow().clone();
+        if let Some(server) = known.filter(|server| server.is_fresh()) {
             return Ok(server);
         }
-        let server = Server::ask(self).await?;
-        self.server.set(Some(server));
+        let server = Rc::new(Server::ask(self).await?);
+        *self.server.borrow_mut() = Some(Rc::clone(&server));
         Ok(server)
     }
 
-    /// The account's id, asked once.
-    async fn account(&self) -> Result<Arc<str>, OutletError> {
-        if let Some(id) = self.account.borrow().clone() {
-            return Ok(id);
+    /// The account, asked once.
+    async fn account(&self) -> Result<Rc<wire::Account>, OutletError> {
+        if let Some(account) = self.account.borrow().clone() {
+            return Ok(account);
         }
         let response = self.get("/api/v1/accounts/verify_credentials").await?;
         let account: wire::Account = answer::of_get(&response, &self.config.token)?;
@@ -165,9 +239,21 @@ impl MastodonOutlet {
                 ),
             });
         }
-        let id: Arc<str> = account.id.into();
-        *self.account.borrow_mut() = Some(id.clone());
-        Ok(id)
+        let account = Rc::new(account);
+        *self.account.borrow_mut() = Some(Rc::clone(&account));
+        Ok(account)
+    }
+
+    /// The id of a status of this account, by the address where people read it; none if it is
+    /// another's.
+    async fn own_status(&self, url: &str) -> Result<Option<String>, OutletError> {
+        let account = self.account().await?;
+        let Ok(own) = address(&self.config.base_url, &format!("/@{}/", account.acct)) else {
+            return Ok(None);
+        };
+        let id = url.strip_prefix(&own.to_string());
+        let is_id = |id: &&str| !id.is_empty() && id.chars().all(|it| it.is_ascii_alphanumeric());
+        Ok(id.filter(is_id).map(str::to_owned))
     }
 
     async fn look_for(&self, part: &Frozen) -> Result<ReadBack, OutletError> {
@@ -200,6 +286,14 @@ impl MastodonOutlet {
 }
 
 impl Outlet for MastodonOutlet {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            edits: true,
+            deletes: true,
+            replies: true,
+        }
+    }
+
     fn batch(&self) -> usize {
         1
     }
@@ -223,12 +317,16 @@ impl Outlet for MastodonOutlet {
         &self,
         dispatches: Vec<Dispatch>,
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
-        let mark = now();
         async move {
-            dispatches
-                .into_iter()
-                .map(|dispatch| wire::freeze(dispatch, self.config.visibility, mark))
-                .collect()
+            let mut frozen = Vec::with_capacity(dispatches.len());
+            for dispatch in dispatches {
+                let hung = attach::hang(self, &dispatch).await?;
+                // Nothing is posted before now, however long media took.
+                let mark = now();
+                let visibility = self.config.visibility;
+                frozen.push(wire::freeze(dispatch, hung, visibility, mark)?);
+            }
+            Ok(frozen)
         }
         .boxed_local()
     }
@@ -252,6 +350,27 @@ impl Outlet for MastodonOutlet {
         part: &'a Frozen,
     ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
         self.look_for(part).boxed_local()
+    }
+
+    fn edit<'a>(
+        &'a self,
+        part: &'a Frozen,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<Published, OutletError>> {
+        self.change(part, published).boxed_local()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
+        self.take_back(published).boxed_local()
+    }
+}
+
+fn unreachable(error: HttpError) -> OutletError {
+    OutletError::Unreachable {
+        detail: error.to_string(),
     }
 }
 

@@ -15,7 +15,8 @@ use log::{info, warn};
 
 use super::counted::{Counted, Counts};
 use super::world::SystemChance;
-use crate::http::{HttpConfig, Uri};
+use crate::http::download::DownloadConfig;
+use crate::http::{HttpConfig, Reach, Uri};
 use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
 use crate::outlets::file::FileOutlet;
 use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
@@ -380,8 +381,23 @@ pub(super) fn outlet(
             visibility: visibility.map(visible),
             http: http_config(settings),
             timeout: settings.translation.timeout,
+            download: download_config(settings),
         })?),
     })
+}
+
+/// How media are downloaded, whatever outlet they are for.
+fn download_config(settings: &Settings) -> DownloadConfig {
+    let reach = match settings.publishing.media_from_private {
+        true => Reach::Anywhere,
+        false => Reach::Public,
+    };
+    DownloadConfig {
+        http: http_config(settings),
+        reach,
+        max_bytes: settings.publishing.max_media,
+        ..DownloadConfig::default()
+    }
 }
 
 fn visible(visibility: Visibility) -> mastodon::Visibility {

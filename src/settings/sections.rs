@@ -155,6 +155,10 @@ pub struct ChecksSettings {
 pub struct PublishingSettings {
     /// Outlets that are sent to at once.
     pub concurrency: usize,
+    /// The most bytes of a medium that is downloaded to be attached.
+    pub max_media: usize,
+    /// Whether media may come from this machine and from private networks.
+    pub media_from_private: bool,
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -411,9 +415,14 @@ impl ChecksSettings {
 
 impl PublishingSettings {
     pub(super) fn read(top: &Section<'_>) -> Self {
-        let section = top.section("publishing", &["concurrency"]);
+        let section = top.section(
+            "publishing",
+            &["concurrency", "max_media", "media_from_private"],
+        );
         Self {
             concurrency: section.read("concurrency", 5, whole(1)) as usize,
+            max_media: section.read("max_media", 16 << 20, size) as usize,
+            media_from_private: section.read("media_from_private", false, flag),
         }
     }
 }

@@ -84,6 +84,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.batching.max_batch_size, 10);
     assert_eq!(settings.batching.batch_timeout, Duration::from_millis(50));
     assert_eq!(settings.publishing.concurrency, 5);
+    assert_eq!(settings.publishing.max_media, 16 << 20);
+    assert!(!settings.publishing.media_from_private);
     assert_eq!(three(&settings), (Some(10), 100, 10_000));
 }
 

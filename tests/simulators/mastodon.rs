@@ -1,20 +1,31 @@
 //! A simulated server that speaks Mastodon's API, with the habits of several, and many faults.
 
+mod media;
+mod pages;
+mod text;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::server::{Answer, Reply, Request, Server};
+pub use media::{Handling, Medium};
 
 /// The token that is accepted.
 pub const TOKEN: &str = "token-of-the-account";
 /// The only account's id.
 pub const ACCOUNT: &str = "109000000000000001";
+/// The only account's name.
+pub const NAME: &str = "bot";
+/// The id of somebody else.
+pub const OTHER: &str = "109000000000000002";
 /// How long Mastodon keeps a key.
 const KEY_LIFE: Duration = Duration::from_secs(3600);
+/// Where everything is, as the server says.
+const HOME: &str = "https://simulated.example";
 
 /// What the server does with idempotency keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +54,26 @@ pub enum Fault {
 }
 
 /// A status that stands on the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Posted {
     pub id: String,
     pub text: String,
     pub language: Option<String>,
     pub visibility: Option<String>,
     pub in_reply_to_id: Option<String>,
+    /// Whom it answers.
+    pub in_reply_to_account_id: Option<String>,
     pub key: Option<String>,
-    at: SystemTime,
+    pub warning: Option<String>,
+    pub is_sensitive: bool,
+    /// Ids of its media.
+    pub media: Vec<String>,
+    pub poll: Option<Value>,
+    pub quoted: Option<String>,
+    /// The status that it shows again.
+    pub reblog: Option<Value>,
+    pub n_edits: u32,
+    at: Option<SystemTime>,
 }
 
 /// A running server.
@@ -64,28 +86,32 @@ struct Node {
     keys: Keys,
     has_v2: bool,
     max_characters: usize,
+    /// The version of Mastodon's own API.
+    api_version: u32,
     /// How far its clock is ahead of the world's, in seconds.
     lead: i64,
+    /// Whether it shows itself to those without an account only.
+    is_closed: bool,
+    /// Whether it looks at ids that pages should begin or end at.
+    has_pages: bool,
+    /// The account was suspended.
+    is_suspended: bool,
+    /// So many more requests are answered, and the limit is renewed after so many seconds.
+    budget: Option<(usize, i64)>,
+    n_posted: u64,
     statuses: Vec<Posted>,
+    media: Vec<Medium>,
+    handlings: VecDeque<Handling>,
     kept: HashMap<String, (String, SystemTime)>,
     faults: VecDeque<Fault>,
     read_faults: VecDeque<Fault>,
+    streams: Vec<mpsc::Sender<String>>,
     requests: Vec<Request>,
 }
 
 impl Mastodon {
     pub fn start(keys: Keys) -> Self {
-        let node = Arc::new(Mutex::new(Node {
-            keys,
-            has_v2: true,
-            max_characters: 500,
-            lead: 0,
-            statuses: Vec::new(),
-            kept: HashMap::new(),
-            faults: VecDeque::new(),
-            read_faults: VecDeque::new(),
-            requests: Vec::new(),
-        }));
+        let node = Arc::new(Mutex::new(Node::new(keys)));
         let served = node.clone();
         let server = Server::start(move |request| {
             let mut node = served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +134,11 @@ impl Mastodon {
         self.node().read_faults.push_back(fault);
     }
 
+    /// Says what happens to a coming upload; several wait their turn.
+    pub fn handle_next(&self, handling: Handling) {
+        self.node().handlings.push_back(handling);
+    }
+
     /// Sets the clock ahead, or behind.
     pub fn set_lead(&self, seconds: i64) {
         self.node().lead = seconds;
@@ -118,8 +149,38 @@ impl Mastodon {
         self.node().has_v2 = false;
     }
 
+    /// Shows itself only to those who have an account.
+    pub fn close(&self) {
+        self.node().is_closed = true;
+    }
+
+    /// Shows all of an account whatever page is asked for, like snac2.
+    pub fn forget_pages(&self) {
+        self.node().has_pages = false;
+    }
+
+    /// Suspends the account.
+    pub fn suspend(&self) {
+        self.node().is_suspended = true;
+    }
+
+    /// Answers so many more requests, and no more until so many seconds have passed.
+    pub fn set_budget(&self, n_requests: usize, seconds: i64) {
+        self.node().budget = Some((n_requests, seconds));
+    }
+
+    /// Ends the limit of requests.
+    pub fn renew_budget(&self) {
+        self.node().budget = None;
+    }
+
     pub fn set_max_characters(&self, max: usize) {
         self.node().max_characters = max;
+    }
+
+    /// Sets the version of Mastodon's own API; statuses can be quoted from 7 on.
+    pub fn set_api_version(&self, version: u32) {
+        self.node().api_version = version;
     }
 
     /// Forgets all keys, as an hour would make it.
@@ -127,14 +188,60 @@ impl Mastodon {
         self.node().kept.clear();
     }
 
-    /// Posts as another client of the same account.
-    pub fn post_elsewhere(&self, text: &str) {
-        self.node().store(text, None, None, None, None);
+    /// Forgets all media that are not attached, as a day would make it.
+    pub fn forget_media(&self) {
+        self.node().media.retain(|medium| medium.is_attached);
+    }
+
+    /// Posts as another client of the same account; returns the id.
+    pub fn post_elsewhere(&self, text: &str) -> String {
+        self.write(Posted {
+            text: text.into(),
+            ..Posted::default()
+        })
+    }
+
+    /// Posts anything as another client of the same account; returns the id.
+    pub fn write(&self, status: Posted) -> String {
+        self.node().store(status)
+    }
+
+    /// Has another client of the account hand a medium in; returns the id.
+    pub fn hand_in(&self, mime: &str, description: &str) -> String {
+        let mut node = self.node();
+        node.store_medium(mime, description, Handling::Ready)
+    }
+
+    /// Changes a status as another client of the same account.
+    pub fn rewrite(&self, id: &str, text: &str) {
+        self.node().rewrite(id, text);
+    }
+
+    /// Deletes a status as another client of the same account.
+    pub fn remove(&self, id: &str) {
+        self.node().remove(id);
+    }
+
+    /// Closes all streams.
+    pub fn drop_streams(&self) {
+        self.node().streams.clear();
+    }
+
+    /// How many streams are read.
+    pub fn n_streams(&self) -> usize {
+        let mut node = self.node();
+        node.say(":thump\n\n");
+        node.streams.len()
     }
 
     /// Every status that stands, in its order.
     pub fn statuses(&self) -> Vec<Posted> {
         self.node().statuses.clone()
+    }
+
+    /// Every medium, in its order.
+    pub fn media(&self) -> Vec<Medium> {
+        self.node().media.clone()
     }
 
     /// How often a text stands.
@@ -154,14 +261,60 @@ impl Mastodon {
 }
 
 impl Node {
+    fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            has_v2: true,
+            max_characters: 500,
+            api_version: 6,
+            lead: 0,
+            is_closed: false,
+            has_pages: true,
+            is_suspended: false,
+            budget: None,
+            n_posted: 0,
+            statuses: Vec::new(),
+            media: Vec::new(),
+            handlings: VecDeque::new(),
+            kept: HashMap::new(),
+            faults: VecDeque::new(),
+            read_faults: VecDeque::new(),
+            streams: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
     fn serve(&mut self, request: Request) -> Reply {
         self.requests.push(request.clone());
-        let route = (request.method.as_str(), request.path.as_str());
-        let reply = match route {
-            ("GET", "/api/v2/instance") if self.has_v2 => self.instance().into(),
-            ("GET", "/api/v1/instance") => self.instance().into(),
-            _ if !is_authorized(&request) => failure(401, "The access token is invalid").into(),
-            ("POST", "/api/v1/statuses") => self.post(&request),
+        let reply = match self.beyond_budget() {
+            Some(refusal) => refusal.into(),
+            None => self.route(&request),
+        };
+        self.with_date(reply)
+    }
+
+    fn route(&mut self, request: &Request) -> Reply {
+        let access = Access::of(request);
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        match (method, path) {
+            ("GET", "/api/v2/instance") if self.has_v2 => return self.instance().into(),
+            ("GET", "/api/v1/instance") => return self.instance().into(),
+            _ => {}
+        }
+        let is_readable = method == "GET" && access == Access::Nobody && is_public(path);
+        if self.is_closed && is_readable {
+            return failure(401, "This API requires an authenticated user").into();
+        }
+        if access != Access::Account && !is_readable {
+            return failure(401, "The access token is invalid").into();
+        }
+        if self.is_suspended && access == Access::Account {
+            return failure(403, "Your login is currently disabled").into();
+        }
+        match (method, path) {
+            ("POST", "/api/v1/statuses") => self.post(request),
+            ("POST", "/api/v2/media") => self.take_medium(request),
+            ("GET", "/api/v1/streaming/user") => self.stream(),
             ("GET", path) => match self.read_faults.pop_front() {
                 Some(Fault::Answer(status, headers, body)) => Answer {
                     status,
@@ -170,19 +323,44 @@ impl Node {
                 }
                 .into(),
                 Some(_) => Reply::Hangup,
-                None => self.read(path, &request).into(),
+                None => self.read(path, request, access).into(),
+            },
+            ("PUT", path) => match path.strip_prefix("/api/v1/statuses/") {
+                Some(id) => self.change(id, request).into(),
+                None => failure(404, "Record not found").into(),
+            },
+            ("DELETE", path) => match path.strip_prefix("/api/v1/statuses/") {
+                Some(id) => self.delete(id).into(),
+                None => failure(404, "Record not found").into(),
             },
             _ => failure(404, "Record not found").into(),
-        };
-        self.with_date(reply)
+        }
     }
 
-    fn read(&self, path: &str, request: &Request) -> Answer {
+    fn read(&mut self, path: &str, request: &Request, access: Access) -> Answer {
         if path == "/api/v1/accounts/verify_credentials" {
-            return found(&json!({"id": ACCOUNT, "username": "bot", "acct": "bot"}));
+            return found(&account());
+        }
+        if path == "/api/v1/accounts/lookup" {
+            let acct = request.query.get("acct").map(String::as_str);
+            return match acct {
+                _ if self.is_suspended => failure(410, "Gone"),
+                Some(NAME) => found(&account()),
+                _ => failure(404, "Record not found"),
+            };
         }
         if path == format!("/api/v1/accounts/{ACCOUNT}/statuses") {
-            return self.page(request);
+            return self.page(request, access);
+        }
+        if let Some(id) = path.strip_prefix("/api/v1/statuses/") {
+            let status = self.statuses.iter().find(|it| it.id == id);
+            return match status.filter(|it| is_visible(it, access)) {
+                Some(status) => found(&self.shown(status)),
+                None => failure(404, "Record not found"),
+            };
+        }
+        if let Some(id) = path.strip_prefix("/api/v1/media/") {
+            return self.look_at_medium(id);
         }
         failure(404, "Record not found")
     }
@@ -217,9 +395,6 @@ impl Node {
     }
 
     fn create(&mut self, request: &Request) -> Answer {
-        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-            return failure(400, "Bad Request");
-        };
         let key = request.headers.get("idempotency-key").cloned();
         if let Some(id) = key.as_ref().and_then(|key| self.kept_id(key)) {
             return match self.statuses.iter().find(|status| status.id == id) {
@@ -227,27 +402,120 @@ impl Node {
                 None => failure(404, "Record not found"),
             };
         }
+        let mut status = match self.draft(request, None) {
+            Ok(status) => status,
+            Err(refusal) => return refusal,
+        };
+        status.key = key;
+        let id = self.store(status);
+        let status = self.statuses.iter().find(|it| it.id == id);
+        found(&self.shown(status.expect("was stored")))
+    }
+
+    /// The status that a request describes, if it is one that may stand; `own` is the id of the
+    /// status that it changes.
+    fn draft(&mut self, request: &Request, own: Option<&str>) -> Result<Posted, Answer> {
+        let body = serde_json::from_slice::<Value>(&request.body)
+            .map_err(|_| failure(400, "Bad Request"))?;
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let text = field("status").unwrap_or_default();
-        if text.trim().is_empty() {
-            return failure(422, "Validation failed: Text can't be blank");
+        let warning = field("spoiler_text").filter(|it| !it.is_empty());
+        let media = strings(&body["media_ids"]);
+        if text.trim().is_empty() && media.is_empty() {
+            return Err(failure(422, "Validation failed: Text can't be blank"));
         }
-        if length(&text) > self.max_characters {
+        let measured = text::length(&text) + warning.as_deref().map_or(0, text::length);
+        if measured > self.max_characters {
             let max = self.max_characters;
             let text = format!("Validation failed: Text character limit of {max} exceeded");
-            return failure(422, &text);
+            return Err(failure(422, &text));
         }
         let parent = field("in_reply_to_id");
-        let has_parent = |id: &String| self.statuses.iter().any(|status| status.id == *id);
-        if parent.as_ref().is_some_and(|id| !has_parent(id)) {
-            return failure(
+        let stands = |id: &String| self.statuses.iter().any(|status| status.id == *id);
+        if parent.as_ref().is_some_and(|id| !stands(id)) {
+            return Err(failure(
                 404,
                 "The post you are trying to reply to does not appear to exist.",
-            );
+            ));
         }
-        self.store(&text, field("language"), field("visibility"), parent, key);
-        let status = self.statuses.last().expect("was stored");
-        found(&self.shown(status))
+        let quoted = field("quoted_status_id").filter(|_| self.api_version >= 7);
+        if quoted.as_ref().is_some_and(|id| !stands(id)) {
+            return Err(failure(404, "Record not found"));
+        }
+        let poll = body.get("poll").filter(|poll| !poll.is_null()).cloned();
+        if let Some(refusal) = poll.as_ref().and_then(poll_refusal) {
+            return Err(refusal);
+        }
+        if poll.is_some() && !media.is_empty() {
+            return Err(failure(
+                422,
+                "Validation failed: Cannot attach media to a poll",
+            ));
+        }
+        self.attach(&media, own)?;
+        Ok(Posted {
+            text,
+            warning,
+            media,
+            poll,
+            quoted,
+            language: field("language"),
+            visibility: field("visibility"),
+            in_reply_to_account_id: parent.as_ref().map(|_| ACCOUNT.to_owned()),
+            in_reply_to_id: parent,
+            is_sensitive: body["sensitive"].as_bool().unwrap_or_default(),
+            ..Posted::default()
+        })
+    }
+
+    fn change(&mut self, id: &str, request: &Request) -> Answer {
+        if self.statuses.iter().all(|it| it.id != id) {
+            return failure(404, "Record not found");
+        }
+        let draft = match self.draft(request, Some(id)) {
+            Ok(draft) => draft,
+            Err(refusal) => return refusal,
+        };
+        let Some(status) = self.statuses.iter_mut().find(|it| it.id == id) else {
+            return failure(404, "Record not found");
+        };
+        let is_changed = (&status.text, &status.warning, &status.media)
+            != (&draft.text, &draft.warning, &draft.media);
+        status.text = draft.text;
+        status.warning = draft.warning;
+        status.media = draft.media;
+        status.language = draft.language;
+        status.is_sensitive = draft.is_sensitive;
+        status.n_edits += u32::from(is_changed);
+        let status = status.clone();
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.describe(&body["media_attributes"]);
+        found(&self.shown(&status))
+    }
+
+    fn delete(&mut self, id: &str) -> Answer {
+        let Some(status) = self.statuses.iter().find(|it| it.id == id) else {
+            return failure(404, "Record not found");
+        };
+        let answer = found(&self.shown(status));
+        self.remove(id);
+        answer
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.statuses.retain(|status| status.id != id);
+        self.say(&format!("event: delete\ndata: {id}\n\n"));
+    }
+
+    fn rewrite(&mut self, id: &str, text: &str) {
+        let Some(status) = self.statuses.iter_mut().find(|it| it.id == id) else {
+            return;
+        };
+        status.text = text.to_owned();
+        status.n_edits += 1;
+        let status = status.clone();
+        let status = self.shown(&status);
+        self.say(&format!("event: status.update\ndata: {status}\n\n"));
     }
 
     fn kept_id(&self, key: &str) -> Option<String> {
@@ -256,67 +524,75 @@ impl Node {
         (self.keys == Keys::Kept && age < KEY_LIFE).then(|| id.clone())
     }
 
-    fn store(
-        &mut self,
-        text: &str,
-        language: Option<String>,
-        visibility: Option<String>,
-        in_reply_to_id: Option<String>,
-        key: Option<String>,
-    ) {
-        let id = (112_000_000_000_000_000_u64 + self.statuses.len() as u64).to_string();
+    fn store(&mut self, status: Posted) -> String {
+        let id = (112_000_000_000_000_000_u64 + self.n_posted).to_string();
+        self.n_posted += 1;
         let at = SystemTime::now();
-        if let Some(key) = &key {
+        if let Some(key) = &status.key {
             self.kept.insert(key.clone(), (id.clone(), at));
         }
-        self.statuses.push(Posted {
-            id,
-            text: text.into(),
-            language,
-            visibility,
-            in_reply_to_id,
-            key,
-            at,
-        });
+        let status = Posted {
+            id: id.clone(),
+            at: Some(at),
+            ..status
+        };
+        let shown = self.shown(&status);
+        self.statuses.push(status);
+        self.say(&format!("event: update\ndata: {shown}\n\n"));
+        id
     }
 
-    /// A page, the newest first: below `max_id`, or just above `min_id`.
-    fn page(&self, request: &Request) -> Answer {
-        let limit = request.query.get("limit").and_then(|it| it.parse().ok());
-        let limit = limit.unwrap_or(20_usize).min(40);
-        let mut below: Vec<&Posted> = self
-            .statuses
-            .iter()
-            .filter(|it| request.query.get("max_id").is_none_or(|max| it.id < *max))
-            .filter(|it| request.query.get("min_id").is_none_or(|min| it.id > *min))
-            .collect();
-        if request.query.contains_key("min_id") {
-            below.truncate(limit);
-        }
-        let page: Vec<Value> = below
-            .into_iter()
-            .rev()
-            .take(limit)
-            .map(|status| self.shown(status))
-            .collect();
-        found(&Value::Array(page))
+    fn stream(&mut self) -> Reply {
+        let (sender, pieces) = mpsc::channel();
+        // The first piece tells a client that the stream is there.
+        let _ = sender.send(":)\n".to_owned());
+        self.streams.push(sender);
+        let head = Answer::new(200, "text/event-stream", "");
+        Reply::Pieces(head, Arc::new(Mutex::new(pieces)))
+    }
+
+    /// Says something in every stream.
+    fn say(&mut self, piece: &str) {
+        self.streams
+            .retain(|stream| stream.send(piece.to_owned()).is_ok());
     }
 
     fn shown(&self, status: &Posted) -> Value {
+        let at = |at: SystemTime| {
+            let time = self.time(at);
+            time.to_rfc3339_opts(SecondsFormat::Millis, true)
+        };
+        let posted_at = status.at.unwrap_or_else(SystemTime::now);
+        let edited_at = posted_at + Duration::from_secs(u64::from(status.n_edits));
+        let content = match status.reblog {
+            Some(_) => String::new(),
+            None => text::html(&status.text),
+        };
+        let quote = status.quoted.as_ref().map(|id| {
+            json!({"state": "accepted", "quoted_status": {
+                "id": id,
+                "url": format!("{HOME}/@{NAME}/{id}"),
+            }})
+        });
         json!({
             "id": status.id,
-            "created_at": self.time(status.at).to_rfc3339_opts(SecondsFormat::Millis, true),
+            "created_at": at(posted_at),
+            "edited_at": (status.n_edits > 0).then(|| at(edited_at)),
             "in_reply_to_id": status.in_reply_to_id,
-            "sensitive": false,
-            "spoiler_text": "",
+            "in_reply_to_account_id": status.in_reply_to_account_id,
+            "sensitive": status.is_sensitive,
+            "spoiler_text": status.warning.as_deref().unwrap_or_default(),
             "visibility": status.visibility.as_deref().unwrap_or("public"),
             "language": status.language,
-            "uri": format!("{}/users/bot/statuses/{}", "https://simulated.example", status.id),
-            "url": format!("{}/@bot/{}", "https://simulated.example", status.id),
-            "content": html(&status.text),
-            "account": {"id": ACCOUNT},
-            "media_attachments": [],
-            "reblog": null,
+            "uri": format!("{HOME}/users/{NAME}/statuses/{}", status.id),
+            "url": format!("{HOME}/@{NAME}/{}", status.id),
+            "content": content,
+            "account": account(),
+            "media_attachments": self.shown_media(&status.media),
+            "mentions": text::mentions(&status.text),
+            "poll": status.poll.as_ref().map(|poll| shown_poll(poll, &at(posted_at + Duration::from_secs(86_400)))),
+            "quote": quote,
+            "reblog": status.reblog,
         })
     }
 
@@ -329,12 +605,45 @@ impl Node {
             "domain": "simulated.example",
             "version": version,
             "source_url": source,
-            "configuration": {"statuses": {
-                "max_characters": self.max_characters,
-                "max_media_attachments": 4,
-                "characters_reserved_per_url": 23,
-            }},
+            "api_versions": {"mastodon": self.api_version},
+            "configuration": {
+                "statuses": {
+                    "max_characters": self.max_characters,
+                    "max_media_attachments": media::MAX_MEDIA,
+                    "characters_reserved_per_url": 23,
+                },
+                "media_attachments": {
+                    "supported_mime_types": media::TYPES,
+                    "image_size_limit": media::MAX_IMAGE,
+                    "video_size_limit": media::MAX_VIDEO,
+                    "description_limit": media::MAX_DESCRIPTION,
+                },
+                "polls": {
+                    "max_options": MAX_OPTIONS,
+                    "max_characters_per_option": MAX_OPTION,
+                    "min_expiration": 300,
+                    "max_expiration": 2_629_746,
+                },
+            },
         }))
+    }
+
+    /// The refusal of a request too many.
+    fn beyond_budget(&mut self) -> Option<Answer> {
+        let (left, seconds) = self.budget.as_mut()?;
+        let reset = DateTime::<Utc>::from(SystemTime::now())
+            + chrono::Duration::seconds(self.lead + *seconds);
+        if *left > 0 {
+            *left -= 1;
+            return None;
+        }
+        let reset = reset.to_rfc3339_opts(SecondsFormat::Micros, true);
+        Some(
+            failure(429, "Too many requests")
+                .with("X-RateLimit-Limit", "300")
+                .with("X-RateLimit-Remaining", "0")
+                .with("X-RateLimit-Reset", reset),
+        )
     }
 
     fn time(&self, at: SystemTime) -> DateTime<Utc> {
@@ -351,8 +660,78 @@ impl Node {
     }
 }
 
-fn is_authorized(request: &Request) -> bool {
-    request.headers.get("authorization") == Some(&format!("Bearer {TOKEN}"))
+const MAX_OPTIONS: usize = 4;
+const MAX_OPTION: usize = 50;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// The account.
+    Account,
+    /// Somebody without a token.
+    Nobody,
+    /// Somebody with a token that is none.
+    Stranger,
+}
+
+impl Access {
+    fn of(request: &Request) -> Self {
+        match request.headers.get("authorization") {
+            None => Self::Nobody,
+            Some(token) if *token == format!("Bearer {TOKEN}") => Self::Account,
+            Some(_) => Self::Stranger,
+        }
+    }
+}
+
+/// Whether a route can be read without an account.
+fn is_public(path: &str) -> bool {
+    let is_account = path.starts_with("/api/v1/accounts/") && !path.ends_with("verify_credentials");
+    is_account || path.starts_with("/api/v1/statuses/")
+}
+
+fn is_visible(status: &Posted, access: Access) -> bool {
+    let visibility = status.visibility.as_deref();
+    access == Access::Account || matches!(visibility, None | Some("public" | "unlisted"))
+}
+
+fn account() -> Value {
+    json!({
+        "id": ACCOUNT,
+        "username": NAME,
+        "acct": NAME,
+        "url": format!("{HOME}/@{NAME}"),
+    })
+}
+
+fn poll_refusal(poll: &Value) -> Option<Answer> {
+    let options = strings(&poll["options"]);
+    let is_long = |option: &String| option.chars().count() > MAX_OPTION;
+    if options.len() < 2 || options.len() > MAX_OPTIONS || options.iter().any(is_long) {
+        return Some(failure(422, "Validation failed: Choices are wrong"));
+    }
+    let lasts = poll["expires_in"].as_u64().unwrap_or_default();
+    (!(300..=2_629_746).contains(&lasts))
+        .then(|| failure(422, "Validation failed: Expiration is wrong"))
+}
+
+fn shown_poll(poll: &Value, expires_at: &str) -> Value {
+    let options = strings(&poll["options"]);
+    let options = options
+        .iter()
+        .map(|title| json!({"title": title, "votes_count": 0}));
+    json!({
+        "id": "7",
+        "expires_at": expires_at,
+        "multiple": poll["multiple"].as_bool().unwrap_or_default(),
+        "options": options.collect::<Vec<_>>(),
+    })
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    let texts = list.iter().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
 }
 
 fn found(body: &Value) -> Answer {
@@ -365,72 +744,4 @@ fn failure(status: u16, text: &str) -> Answer {
         "application/json; charset=utf-8",
         json!({"error": text}).to_string(),
     )
-}
-
-/// The length by the server's own rule: an address counts as 23, `@user@host` as `@user`.
-///
-/// Clusters are approximated: joiners, marks and variation selectors count nothing.
-fn length(text: &str) -> usize {
-    text.split_inclusive(char::is_whitespace)
-        .map(|word| {
-            let bare = word.trim_end();
-            let space = word.chars().count() - bare.chars().count();
-            if bare.starts_with("http://") || bare.starts_with("https://") {
-                return 23 + space;
-            }
-            match bare.strip_prefix('@').and_then(|it| it.split_once('@')) {
-                Some((user, _)) => 1 + user.chars().count() + space,
-                None => bare.chars().filter(|char| !joins(*char)).count() + space,
-            }
-        })
-        .sum()
-}
-
-fn joins(char: char) -> bool {
-    matches!(char, '\u{200d}' | '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}')
-}
-
-/// The text as such servers show it: paragraphs, breaks, addresses cut into spans, mentions.
-fn html(text: &str) -> String {
-    let paragraphs = text.split("\n\n").filter(|part| !part.trim().is_empty());
-    paragraphs
-        .map(|paragraph| {
-            let lines: Vec<String> = paragraph.lines().map(line).collect();
-            format!("<p>{}</p>", lines.join("<br />"))
-        })
-        .collect()
-}
-
-fn line(line: &str) -> String {
-    let words: Vec<String> = line.split(' ').map(word).collect();
-    words.join(" ")
-}
-
-fn word(word: &str) -> String {
-    let escaped = word
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;");
-    if let Some(rest) = escaped.strip_prefix("https://") {
-        let cut = rest.char_indices().nth(30).map_or(rest.len(), |(at, _)| at);
-        let (shown, hidden) = rest.split_at(cut);
-        let class = if hidden.is_empty() { "" } else { "ellipsis" };
-        return format!(
-            "<a href=\"{escaped}\" target=\"_blank\" rel=\"nofollow noopener\"><span class=\"invisible\">https://</span><span class=\"{class}\">{shown}</span><span class=\"invisible\">{hidden}</span></a>"
-        );
-    }
-    if let Some((user, rest)) = escaped.strip_prefix('@').and_then(|it| it.split_once('@')) {
-        let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || "-.".contains(char)));
-        let (host, rest) = rest.split_at(end.unwrap_or(rest.len()));
-        return format!(
-            "<span class=\"h-card\"><a href=\"https://{host}/@{user}\" class=\"u-url mention\">@<span>{user}</span></a></span>{rest}"
-        );
-    }
-    if let Some(tag) = escaped.strip_prefix('#').filter(|tag| !tag.is_empty()) {
-        return format!(
-            "<a href=\"https://simulated.example/tags/{tag}\" class=\"mention hashtag\" rel=\"tag\">#<span>{tag}</span></a>"
-        );
-    }
-    escaped
 }

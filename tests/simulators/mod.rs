@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod batch;
+pub mod files;
 pub mod litellm;
 pub mod mastodon;
 pub mod nginx;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -30,7 +30,12 @@ pub enum Reply {
     Trickle(Answer, Duration),
     /// It promises the whole body, sends half of it, and closes.
     Half(Answer),
+    /// It sends the head, then each piece when it comes, and closes when there can be no more.
+    Pieces(Answer, Pieces),
 }
+
+/// Pieces of a body that come one after another.
+pub type Pieces = Arc<Mutex<mpsc::Receiver<String>>>;
 
 /// An answer.
 #[derive(Clone, Debug, Default)]
@@ -127,6 +132,14 @@ fn converse(stream: TcpStream, serve: &dyn Fn(Request) -> Reply) -> io::Result<(
                 writer.write_all(&answer.body[..answer.body.len() / 2])?;
                 break;
             }
+            Reply::Pieces(answer, pieces) => {
+                writer.write_all(&head_of_pieces(&answer))?;
+                let pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+                for piece in pieces.iter() {
+                    write!(writer, "{:x}\r\n{piece}\r\n", piece.len())?;
+                }
+                break;
+            }
         }
     }
     writer.shutdown(Shutdown::Both)
@@ -165,6 +178,15 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>
         headers,
         body,
     }))
+}
+
+fn head_of_pieces(answer: &Answer) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} Simulated\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("Transfer-Encoding: chunked\r\n\r\n");
+    head.into_bytes()
 }
 
 fn head(answer: &Answer) -> Vec<u8> {

@@ -64,6 +64,27 @@ pub(super) fn of_get<T: DeserializeOwned>(
     }
 }
 
+/// What the answer to a change means; made twice, it is made once.
+pub(super) fn of_change(response: &Response, token: &Secret) -> Result<Published, OutletError> {
+    match response.status {
+        400 | 404 | 410 | 413 | 422 => Err(OutletError::Rejected {
+            detail: detail(response, token),
+        }),
+        _ => of_get::<Status>(response, token).map(published),
+    }
+}
+
+/// What the answer to a deletion means; what is gone already is deleted.
+pub(super) fn of_delete(response: &Response, token: &Secret) -> Result<(), OutletError> {
+    match response.status {
+        200..=299 | 404 | 410 => Ok(()),
+        400 | 422 => Err(OutletError::Rejected {
+            detail: detail(response, token),
+        }),
+        _ => of_get::<serde::de::IgnoredAny>(response, token).map(drop),
+    }
+}
+
 /// The proof that a status is.
 pub(super) fn published(status: Status) -> Published {
     Published {
@@ -87,7 +108,8 @@ fn until_reset(response: &Response) -> Option<Duration> {
     Some(wait + MARGIN)
 }
 
-fn detail(response: &Response, token: &Secret) -> String {
+/// What a response says, without the token.
+pub(super) fn detail(response: &Response, token: &Secret) -> String {
     let said = match serde_json::from_slice::<Refusal>(&response.body) {
         Ok(refusal) => refusal.error,
         Err(_) => String::from_utf8_lossy(&response.body).trim().to_owned(),

@@ -7,12 +7,14 @@ use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Frozen, OutletError, Published};
 
 use super::wire::{NewStatus, Status};
-use super::{MastodonOutlet, answer};
+use super::{MastodonOutlet, answer, wire};
 use crate::html::{Links, to_text};
 use crate::http::{Response, hints};
 
-/// The most pages of statuses that are read; a page holds forty.
+/// The most pages of statuses that are read.
 const MAX_PAGES: usize = 25;
+/// The statuses of a page.
+const PAGE: usize = 40;
 /// How much earlier than its freezing a status may seem to be, in milliseconds.
 const SLACK: i64 = 5_000;
 /// The same where the server does not show its clock.
@@ -26,16 +28,14 @@ pub(super) async fn find(
     outlet: &MastodonOutlet,
     part: &Frozen,
 ) -> Result<Option<Published>, OutletError> {
-    let wanted: NewStatus =
-        serde_json::from_slice(&part.bytes).map_err(|error| OutletError::Ambiguous {
-            detail: format!("the frozen part cannot be read: {error}"),
-        })?;
-    let account = outlet.account().await?;
+    let wanted = wire::thawed(part)?;
+    let account = &outlet.account().await?.id;
     let mut seen = HashSet::new();
     let mut before = String::new();
     for _ in 0..MAX_PAGES {
-        let path =
-            format!("/api/v1/accounts/{account}/statuses?limit=40&exclude_reblogs=true{before}");
+        let path = format!(
+            "/api/v1/accounts/{account}/statuses?limit={PAGE}&exclude_reblogs=true{before}"
+        );
         let response = outlet.get(&path).await?;
         let page: Vec<Status> = answer::of_get(&response, &outlet.config.token)?;
         let since = since(part, clock_lead(&response));
@@ -46,6 +46,7 @@ pub(super) async fn find(
             .iter()
             .any(|status| Timestamp::parse(&status.created_at).is_some_and(|at| at < since));
         before = format!("&max_id={}", oldest.id);
+        let is_short = page.len() < PAGE;
         let mut has_news = false;
         for status in page {
             let is_later = Timestamp::parse(&status.created_at).is_none_or(|at| at >= since);
@@ -57,6 +58,11 @@ pub(super) async fn find(
             has_news |= seen.insert(status.id);
         }
         if has_reached_mark {
+            return Ok(None);
+        }
+        if !has_news && is_short {
+            // The same again and less than a page: it is all there is, on a server that has no
+            // pages of an account.
             return Ok(None);
         }
         if !has_news {
@@ -86,8 +92,15 @@ fn clock_lead(response: &Response) -> Option<i64> {
 }
 
 fn is_same(status: &Status, wanted: &NewStatus) -> bool {
-    status.in_reply_to_id == wanted.in_reply_to_id
-        && normal(&to_text(&status.content, Links::Shown)) == normal(&wanted.status)
+    let warning = wanted.spoiler_text.as_deref().unwrap_or_default();
+    let text = normal(&wanted.status);
+    let is_text = |shown: &String| normal(shown) == text;
+    // A server may post on its own what answers a status that is gone.
+    let is_reply = |id: &String| wanted.in_reply_to_id.as_ref() == Some(id);
+    status.in_reply_to_id.as_ref().is_none_or(is_reply)
+        && normal(&to_text(&status.spoiler_text, Links::Shown)) == normal(warning)
+        && (is_text(&to_text(&status.content, Links::Shown))
+            || status.text.as_ref().is_some_and(is_text))
 }
 
 /// A text without what servers change in it: white space, schemes, the hosts of mentions.

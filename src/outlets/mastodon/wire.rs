@@ -3,6 +3,9 @@
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
 use serde::{Deserialize, Serialize};
 
+use super::attach::Hung;
+use super::language;
+
 /// Who sees a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,7 +21,7 @@ pub enum Visibility {
 }
 
 /// A status as it is sent.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct NewStatus {
     pub(super) status: String,
     pub(super) language: String,
@@ -26,6 +29,62 @@ pub(super) struct NewStatus {
     pub(super) visibility: Option<Visibility>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) in_reply_to_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spoiler_text: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) sensitive: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) media_ids: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) poll: Option<NewPoll>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) quoted_status_id: Option<String>,
+}
+
+/// A poll as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NewPoll {
+    pub(super) options: Vec<String>,
+    /// In seconds.
+    pub(super) expires_in: u64,
+    pub(super) multiple: bool,
+}
+
+/// What a status is changed to. What it answers and quotes, and who sees it, stays.
+#[derive(Debug, Serialize)]
+pub(super) struct ChangedStatus {
+    status: String,
+    language: String,
+    /// Sent empty as well: a warning can also be taken away.
+    spoiler_text: String,
+    sensitive: bool,
+    media_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_attributes: Vec<MediaAttributes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<NewPoll>,
+}
+
+/// What a medium is changed to.
+#[derive(Debug, Serialize)]
+pub(super) struct MediaAttributes {
+    pub(super) id: String,
+    pub(super) description: String,
+}
+
+impl ChangedStatus {
+    /// The change to that status, with these descriptions of its media.
+    pub(super) fn to(new: NewStatus, media_attributes: Vec<MediaAttributes>) -> Self {
+        Self {
+            status: new.status,
+            language: new.language,
+            spoiler_text: new.spoiler_text.unwrap_or_default(),
+            sensitive: new.sensitive,
+            media_ids: new.media_ids,
+            media_attributes,
+            poll: new.poll,
+        }
+    }
 }
 
 /// A status as it is answered.
@@ -38,11 +97,22 @@ pub(super) struct Status {
     pub(super) created_at: String,
     #[serde(default)]
     pub(super) content: String,
+    /// As it was written, where the server shows that.
+    #[serde(default)]
+    pub(super) text: Option<String>,
+    #[serde(default)]
+    pub(super) spoiler_text: String,
     pub(super) in_reply_to_id: Option<String>,
 }
 
-/// An account.
+/// A medium that was handed in.
 #[derive(Debug, Deserialize)]
+pub(super) struct Medium {
+    pub(super) id: String,
+}
+
+/// An account.
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Account {
     pub(super) id: String,
     /// Its name on its own server.
@@ -59,8 +129,16 @@ pub(super) struct Instance {
     pub(super) source_url: String,
     #[serde(default)]
     pub(super) configuration: Configuration,
+    #[serde(default)]
+    pub(super) api_versions: ApiVersions,
     /// Where servers of before the configuration told it.
     pub(super) max_toot_chars: Option<usize>,
+}
+
+/// Which versions of which APIs a server speaks.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ApiVersions {
+    pub(super) mastodon: Option<u32>,
 }
 
 /// What a server is set to.
@@ -68,6 +146,10 @@ pub(super) struct Instance {
 pub(super) struct Configuration {
     #[serde(default)]
     pub(super) statuses: Statuses,
+    #[serde(default)]
+    pub(super) media_attachments: MediaAttachments,
+    #[serde(default)]
+    pub(super) polls: Polls,
 }
 
 /// The limits of a status.
@@ -75,6 +157,25 @@ pub(super) struct Configuration {
 pub(super) struct Statuses {
     pub(super) max_characters: Option<usize>,
     pub(super) characters_reserved_per_url: Option<usize>,
+    pub(super) max_media_attachments: Option<usize>,
+}
+
+/// The limits of what is attached.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct MediaAttachments {
+    pub(super) image_size_limit: Option<usize>,
+    pub(super) video_size_limit: Option<usize>,
+    pub(super) description_limit: Option<usize>,
+    pub(super) supported_mime_types: Option<Vec<String>>,
+}
+
+/// The limits of a poll.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Polls {
+    pub(super) max_options: Option<usize>,
+    pub(super) max_characters_per_option: Option<usize>,
+    pub(super) min_expiration: Option<u64>,
+    pub(super) max_expiration: Option<u64>,
 }
 
 /// A refusal.
@@ -83,24 +184,28 @@ pub(super) struct Refusal {
     pub(super) error: String,
 }
 
-/// The exact body of a part.
+/// The exact body of a part, with what hangs on it.
 pub(super) fn freeze(
     dispatch: Dispatch,
+    hung: Hung,
     visibility: Option<Visibility>,
     mark: u64,
 ) -> Result<Frozen, OutletError> {
     let publication = &dispatch.publication;
-    let rejected = |detail: String| OutletError::Rejected { detail };
     let part = publication
         .parts
         .get(dispatch.part)
         .ok_or_else(|| rejected(format!("there is no part {}", dispatch.part)))?;
     let status = NewStatus {
-        status: part.text.to_string(),
-        // Mastodon takes ISO 639 codes, and replaces what it does not know by the account's own.
-        language: publication.language.primary().to_owned(),
+        status: format!("{}{}", part.text, hung.appendix),
+        language: language::code(&publication.language),
         visibility,
         in_reply_to_id: parent(&dispatch)?,
+        sensitive: hung.is_sensitive,
+        spoiler_text: hung.warning,
+        media_ids: hung.media,
+        poll: hung.poll,
+        quoted_status_id: hung.quoted,
     };
     let bytes = serde_json::to_vec(&status)
         .map_err(|error| rejected(format!("the status cannot be written as JSON: {error}")))?;
@@ -112,14 +217,23 @@ pub(super) fn freeze(
     })
 }
 
-/// The status that a later part answers.
+/// The status that a frozen part is.
+pub(super) fn thawed(part: &Frozen) -> Result<NewStatus, OutletError> {
+    serde_json::from_slice(&part.bytes)
+        .map_err(|error| rejected(format!("the frozen part cannot be read: {error}")))
+}
+
+/// The status that a part answers: the part before it, or what its publication answers.
 fn parent(dispatch: &Dispatch) -> Result<Option<String>, OutletError> {
     let Some(before) = dispatch.part.checked_sub(1) else {
-        return Ok(None);
+        let thread = dispatch.publication.thread.as_ref();
+        return Ok(thread.map(|thread| thread.parent.to_string()));
     };
     let id = dispatch.publication.parts[before].id.as_deref();
     id.map(|id| Some(id.to_owned()))
-        .ok_or_else(|| OutletError::Rejected {
-            detail: format!("part {} has no id to answer to", before + 1),
-        })
+        .ok_or_else(|| rejected(format!("part {} has no id to answer to", before + 1)))
+}
+
+fn rejected(detail: String) -> OutletError {
+    OutletError::Rejected { detail }
 }

@@ -1,9 +1,13 @@
 //! What a Mastodon outlet does when servers behave as servers do.
 
+mod attached;
+mod changes;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed::http::HttpConfig;
+use babelfeed::http::download::DownloadConfig;
+use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet, Visibility};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::Publication;
@@ -48,6 +52,10 @@ impl Account {
 }
 
 fn outlet(server: &Mastodon, token: &str) -> MastodonOutlet {
+    outlet_with(server, token, Reach::Anywhere)
+}
+
+fn outlet_with(server: &Mastodon, token: &str, reach: Reach) -> MastodonOutlet {
     MastodonOutlet::new(MastodonConfig {
         base_url: server.base_url().parse().expect("an address"),
         token: Secret::new(token),
@@ -55,6 +63,11 @@ fn outlet(server: &Mastodon, token: &str) -> MastodonOutlet {
         visibility: Some(Visibility::Unlisted),
         http: HttpConfig::default(),
         timeout: Duration::from_secs(5),
+        download: DownloadConfig {
+            reach,
+            timeout: Duration::from_secs(5),
+            ..DownloadConfig::default()
+        },
     })
     .expect("a base address")
 }
@@ -284,4 +297,28 @@ async fn a_text_beyond_the_limit_is_rejected() {
     let error = account.publish(&part).await.expect_err("too long");
     assert!(matches!(error, OutletError::Rejected { .. }));
     assert!(error.to_string().contains("character limit of 500"));
+}
+
+#[actix_rt::test]
+async fn an_instance_with_eleven_thousand_characters_takes_a_text_of_that_length() {
+    let account = Account::new(Keys::Kept);
+    account.server.set_max_characters(11_000);
+    let expected = Limit::Mastodon {
+        max: 11_000,
+        url: 23,
+    };
+    assert_eq!(account.outlet.limit().await, Ok(expected));
+    let (one, part) = account.freeze(1, &"hola ".repeat(2_200)).await;
+    account.publish(&part).await.expect("publishes");
+    assert_eq!(account.n_standing(&one), 1);
+}
+
+#[actix_rt::test]
+async fn what_never_arrived_is_absent_also_where_an_account_has_no_pages() {
+    let account = Account::new(Keys::Ignored);
+    account.server.forget_pages();
+    let (_, part) = account.freeze(1, "hola").await;
+    account.server.post_elsewhere("otro");
+    let fate = account.outlet.read_back(&part).await;
+    assert_eq!(fate, Ok(ReadBack::Absent));
 }

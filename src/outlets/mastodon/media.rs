@@ -1,0 +1,454 @@
+//! Hands the media of a publication in, each once, before it is published.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::{Media, Publication, PublicationId};
+use babelfeed_actors::ports::{Frozen, OutletError};
+use log::warn;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use super::answer;
+use super::server::MediaLimits;
+use super::wire::{MediaAttributes, Medium, NewStatus};
+use super::{MAX_BODY, MastodonOutlet};
+use crate::http::download::{DownloadError, Downloaded};
+use crate::http::{Call, Method, Response};
+
+/// The most uploads that are remembered, so that what is frozen anew is not handed in anew.
+const MAX_KNOWN: usize = 256;
+/// How long servers keep what was handed in and is not attached to anything, at the least.
+const KEPT: Duration = Duration::from_secs(6 * 3600);
+/// How old an upload is that a server may have forgotten.
+const OLD: Duration = Duration::from_secs(3600);
+/// The first wait for a medium that is being processed; the next ones double.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// How long one freezing waits for it in all; the outlet then rests, and looks again.
+const PATIENCE: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_secs(15);
+/// How long a medium may be processed before it is given up.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long handing one in may take at the least, whatever other calls may.
+const UPLOAD: Duration = Duration::from_secs(120);
+/// The wait before a download or an upload is tried a second time, and no more.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What became of the media of a publication.
+#[derive(Debug, Default)]
+pub(super) struct Attachments {
+    /// The ids of those that are attached.
+    pub(super) ids: Vec<String>,
+    /// The addresses of the others.
+    pub(super) links: Vec<String>,
+}
+
+/// What was handed in lately.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    known: RefCell<VecDeque<Upload>>,
+}
+
+#[derive(Clone, Debug)]
+struct Upload {
+    publication: PublicationId,
+    index: usize,
+    url: String,
+    state: State,
+    at: Instant,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The server has not finished with it.
+    Processing(Handed),
+    /// It can be attached.
+    Ready(Handed),
+    /// It cannot be had, or the server does not take it.
+    Refused,
+}
+
+#[derive(Clone, Debug)]
+struct Handed {
+    id: String,
+    group: Group,
+}
+
+/// What may stand beside what: four pictures, or one film or sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Picture,
+    Alone,
+}
+
+/// Media that are not attached at all.
+pub(super) fn links(media: &[Media]) -> Attachments {
+    Attachments {
+        ids: Vec::new(),
+        links: media.iter().map(|medium| medium.url.clone()).collect(),
+    }
+}
+
+/// Hands in as many media as the server takes; the others become links.
+///
+/// # Errors
+/// When the server cannot take anything now.
+pub(super) async fn attach(
+    outlet: &MastodonOutlet,
+    publication: &Publication,
+    media: &[Media],
+    limits: &MediaLimits,
+) -> Result<Attachments, OutletError> {
+    let mut attachments = Attachments::default();
+    let mut is_full = limits.max == 0;
+    for (index, medium) in media.iter().enumerate() {
+        let is_first = attachments.ids.is_empty();
+        let handed = match is_full {
+            true => None,
+            false => hand_in_once(outlet, publication.id, index, medium, limits).await?,
+        };
+        match handed {
+            Some(handed) if handed.group == Group::Picture || is_first => {
+                is_full = handed.group == Group::Alone || attachments.ids.len() + 1 >= limits.max;
+                attachments.ids.push(handed.id);
+            }
+            _ => attachments.links.push(medium.url.clone()),
+        }
+    }
+    Ok(attachments)
+}
+
+/// Hands a medium in, unless that was done, and waits until the server has finished with it;
+/// none where it cannot be attached.
+async fn hand_in_once(
+    outlet: &MastodonOutlet,
+    publication: PublicationId,
+    index: usize,
+    medium: &Media,
+    limits: &MediaLimits,
+) -> Result<Option<Handed>, OutletError> {
+    let uploads = &outlet.uploads;
+    let mut upload = match uploads.find(publication, index, &medium.url) {
+        Some(upload) => upload,
+        None => Upload {
+            publication,
+            index,
+            url: medium.url.clone(),
+            state: hand_in(outlet, publication, medium, limits).await?,
+            at: Instant::now(),
+        },
+    };
+    uploads.note(upload.clone());
+    if let State::Processing(handed) = upload.state.clone() {
+        upload.state = processed(outlet, &upload, handed).await?;
+        uploads.note(upload.clone());
+    }
+    Ok(match upload.state {
+        State::Ready(handed) => Some(handed),
+        State::Processing(_) | State::Refused => None,
+    })
+}
+
+async fn hand_in(
+    outlet: &MastodonOutlet,
+    publication: PublicationId,
+    medium: &Media,
+    limits: &MediaLimits,
+) -> Result<State, OutletError> {
+    let refused = |cause: &str| {
+        warn!(publication:% = publication, url = medium.url.as_str(), cause = cause; "a medium cannot be attached, and becomes a link");
+        Ok(State::Refused)
+    };
+    let file = match download(outlet, &medium.url, limits.max_file()).await {
+        Ok(file) => file,
+        Err(error) => return refused(&error.to_string()),
+    };
+    if !limits.takes(&file.mime) {
+        return refused(&format!("the server does not take `{}`", file.mime));
+    }
+    if file.bytes.len() > limits.max_bytes(&file.mime) {
+        return refused("it is larger than the server takes");
+    }
+    let alt = medium.alt.as_deref().unwrap_or_default();
+    let body = Multipart::new(&file, &description(alt, limits.description));
+    let mut response = upload(outlet, &body).await?;
+    if response.status == 500 {
+        // What the server says when it stumbles over one file, but also over anything else.
+        sleep(AGAIN).await;
+        response = upload(outlet, &body).await?;
+    }
+    let group = match file.mime.starts_with("image/") {
+        true => Group::Picture,
+        false => Group::Alone,
+    };
+    match response.status {
+        400 | 413 | 415 | 422 | 500 => refused(&answer::detail(&response, &outlet.config.token)),
+        status => {
+            let Medium { id } = answer::of_get(&response, &outlet.config.token)?;
+            let handed = Handed { id, group };
+            Ok(match status {
+                202 => State::Processing(handed),
+                _ => State::Ready(handed),
+            })
+        }
+    }
+}
+
+async fn download(
+    outlet: &MastodonOutlet,
+    url: &str,
+    max_bytes: usize,
+) -> Result<Downloaded, DownloadError> {
+    match outlet.downloader.fetch(url, max_bytes).await {
+        Err(DownloadError::Unreachable { .. }) => {
+            sleep(AGAIN).await;
+            outlet.downloader.fetch(url, max_bytes).await
+        }
+        result => result,
+    }
+}
+
+/// Handing in what is not published twice does no harm, so any failure leaves it undone.
+async fn upload(outlet: &MastodonOutlet, body: &Multipart) -> Result<Response, OutletError> {
+    let url = outlet.address("/api/v2/media")?;
+    let headers = [
+        ("authorization", outlet.authorization.expose()),
+        ("content-type", body.kind.as_str()),
+        ("accept", "application/json"),
+    ];
+    let call = Call {
+        method: Method::POST,
+        url: &url,
+        headers: &headers,
+        body: body.bytes.clone(),
+        timeout: outlet.config.timeout.max(UPLOAD),
+        max_body: MAX_BODY,
+    };
+    let answer = outlet.poster.call(call).await;
+    answer.map_err(|error| OutletError::Unreachable {
+        detail: error.to_string(),
+    })
+}
+
+/// Waits until the server has finished with a medium, and says what came of it.
+async fn processed(
+    outlet: &MastodonOutlet,
+    upload: &Upload,
+    handed: Handed,
+) -> Result<State, OutletError> {
+    let begun = Instant::now();
+    let mut wait = FIRST_LOOK;
+    loop {
+        let response = outlet.get(&format!("/api/v1/media/{}", handed.id)).await?;
+        match response.status {
+            206 => {}
+            404 => {
+                outlet.uploads.forget(&handed.id);
+                return Err(OutletError::Unreachable {
+                    detail: "the server has lost a medium that was handed in".to_owned(),
+                });
+            }
+            422 => {
+                let cause = answer::detail(&response, &outlet.config.token);
+                warn!(publication:% = upload.publication, url = upload.url.as_str(), cause = cause.as_str(); "a medium cannot be attached, and becomes a link");
+                return Ok(State::Refused);
+            }
+            _ => {
+                let Medium { .. } = answer::of_get(&response, &outlet.config.token)?;
+                return Ok(State::Ready(handed));
+            }
+        }
+        if upload.at.elapsed() > LONGEST {
+            warn!(publication:% = upload.publication, url = upload.url.as_str(), cause = "the server does not finish with it"; "a medium cannot be attached, and becomes a link");
+            return Ok(State::Refused);
+        }
+        if begun.elapsed() + wait > PATIENCE {
+            return Err(still_processing(REST));
+        }
+        sleep(wait).await;
+        wait *= 2;
+    }
+}
+
+/// What a refusal of a status means whose media may not be ready, or not be there any more: then
+/// it is not final.
+pub(super) async fn judge(
+    outlet: &MastodonOutlet,
+    part: &Frozen,
+    status: &NewStatus,
+    refusal: OutletError,
+) -> OutletError {
+    for id in &status.media_ids {
+        let looked = outlet.get(&format!("/api/v1/media/{id}")).await;
+        match looked.map(|response| response.status) {
+            Ok(206) => {
+                outlet.uploads.reopen(part.dispatch.publication.id);
+                return still_processing(FIRST_LOOK * 8);
+            }
+            Ok(404) if outlet.uploads.forget_old(id) => {
+                return OutletError::Unreachable {
+                    detail: "the server has lost a medium that was handed in".to_owned(),
+                };
+            }
+            _ => {}
+        }
+    }
+    refusal
+}
+
+/// The descriptions that the media of a changed publication have now, by their ids.
+pub(super) fn attributes(part: &Frozen, ids: &[String]) -> Vec<MediaAttributes> {
+    let attached = part.dispatch.publication.attached.as_deref();
+    let media = attached.map_or(&[][..], |attached| &attached.media);
+    // Only where each medium has its id is it known which one belongs to which.
+    if media.len() != ids.len() {
+        return Vec::new();
+    }
+    let of = |(medium, id): (&Media, &String)| MediaAttributes {
+        id: id.clone(),
+        description: medium.alt.clone().unwrap_or_default(),
+    };
+    media.iter().zip(ids).map(of).collect()
+}
+
+fn still_processing(wait: Duration) -> OutletError {
+    OutletError::Busy {
+        wait: Some(wait),
+        detail: "the server has not finished with a medium".to_owned(),
+    }
+}
+
+/// A description within the limit.
+fn description(alt: &str, max: usize) -> String {
+    if alt.chars().count() <= max {
+        return alt.to_owned();
+    }
+    let kept: String = alt.chars().take(max.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+impl Uploads {
+    fn find(&self, publication: PublicationId, index: usize, url: &str) -> Option<Upload> {
+        let known = self.known.borrow();
+        let mut matching = known
+            .iter()
+            .filter(|it| it.publication == publication && it.index == index && it.url == url);
+        matching.next().filter(|it| it.at.elapsed() < KEPT).cloned()
+    }
+
+    fn note(&self, upload: Upload) {
+        let mut known = self.known.borrow_mut();
+        known.retain(|it| (it.publication, it.index) != (upload.publication, upload.index));
+        if known.len() >= MAX_KNOWN {
+            known.pop_front();
+        }
+        known.push_back(upload);
+    }
+
+    fn forget(&self, id: &str) {
+        self.known.borrow_mut().retain(|it| it.id() != Some(id));
+    }
+
+    /// Forgets an upload that is so old that the server may have done so too.
+    fn forget_old(&self, id: &str) -> bool {
+        let is_fresh = |it: &Upload| it.id() == Some(id) && it.at.elapsed() < OLD;
+        if self.known.borrow().iter().any(is_fresh) {
+            return false;
+        }
+        self.forget(id);
+        true
+    }
+
+    /// Looks again whether the media of a publication are ready.
+    fn reopen(&self, publication: PublicationId) {
+        let mut known = self.known.borrow_mut();
+        for upload in known.iter_mut().filter(|it| it.publication == publication) {
+            if let State::Ready(handed) = &upload.state {
+                upload.state = State::Processing(handed.clone());
+            }
+        }
+    }
+}
+
+impl Upload {
+    fn id(&self) -> Option<&str> {
+        match &self.state {
+            State::Processing(handed) | State::Ready(handed) => Some(&handed.id),
+            State::Refused => None,
+        }
+    }
+}
+
+/// A form with a file and its description (RFC 7578).
+struct Multipart {
+    kind: String,
+    bytes: Bytes,
+}
+
+impl Multipart {
+    fn new(file: &Downloaded, description: &str) -> Self {
+        // A hash of the file does not stand in the file.
+        let hash = Sha256::digest(&file.bytes);
+        let boundary: String = hash[..16].iter().map(|it| format!("{it:02x}")).collect();
+        let mut bytes = Vec::with_capacity(file.bytes.len() + description.len() + 512);
+        let name = file_name(&file.mime);
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: {}\r\n\r\n",
+            file.mime
+        );
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(&file.bytes);
+        if !description.is_empty() {
+            let field = format!(
+                "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\n\
+                 {description}"
+            );
+            bytes.extend_from_slice(field.as_bytes());
+        }
+        bytes.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        Self {
+            kind: format!("multipart/form-data; boundary={boundary}"),
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// A name for a file of that type: servers look at its ending as well.
+fn file_name(mime: &str) -> String {
+    let ending = match mime {
+        "image/jpeg" => "jpg",
+        "audio/mpeg" => "mp3",
+        "video/quicktime" => "mov",
+        other => other.rsplit('/').next().unwrap_or("bin"),
+    };
+    format!("medium.{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_cut_where_the_server_would_refuse_it() {
+        assert_eq!(description("gato", 4), "gato");
+        assert_eq!(description("gatos", 4), "gat…");
+    }
+
+    #[test]
+    fn a_file_and_its_description_are_parts_of_one_form() {
+        let file = Downloaded {
+            bytes: Bytes::from_static(b"\x89PNG"),
+            mime: "image/png".into(),
+        };
+        let form = Multipart::new(&file, "un gato");
+        let boundary = form.kind.rsplit('=').next().expect("a boundary");
+        let text = String::from_utf8_lossy(&form.bytes);
+        assert_eq!(text.matches(&format!("--{boundary}")).count(), 3);
+        assert!(text.contains("filename=\"medium.png\""));
+        assert!(text.contains("name=\"description\"\r\n\r\nun gato\r\n"));
+        assert!(text.ends_with("--\r\n"));
+    }
+}
