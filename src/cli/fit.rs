@@ -12,10 +12,6 @@ use super::input::{Input, Line};
 use super::options::Exit;
 use super::{complain, say, say_json};
 
-/// The most that a post measures on Mastodon unless its server says otherwise, and what each
-/// link counts as (<https://docs.joinmastodon.org/user/posting/>).
-const MASTODON: (usize, usize) = (500, 23);
-
 /// What `fit` is told.
 #[derive(Args, Debug)]
 pub(super) struct FitOptions {
@@ -35,7 +31,11 @@ pub(super) struct FitOptions {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Network {
+    X,
     Mastodon,
+    Bluesky,
+    Telegram,
+    Discord,
 }
 
 /// How a text measures.
@@ -75,12 +75,14 @@ pub(super) fn fit(options: &FitOptions, json: bool) -> anyhow::Result<Exit> {
 
 impl Network {
     fn limit(self, max: Option<u32>) -> Limit {
-        match self {
-            Self::Mastodon => Limit::Mastodon {
-                max: max.map_or(MASTODON.0, |max| max as usize),
-                url: MASTODON.1,
-            },
-        }
+        let usual = match self {
+            Self::X => Limit::X,
+            Self::Mastodon => Limit::MASTODON,
+            Self::Bluesky => Limit::BLUESKY,
+            Self::Telegram => Limit::TELEGRAM,
+            Self::Discord => Limit::DISCORD,
+        };
+        max.map_or(usual, |max| usual.with_max(max as usize))
     }
 }
 
@@ -145,5 +147,20 @@ mod tests {
         let fitted = fitted(&"one two three four five".into(), limit).expect("parts");
         assert!(!fitted.fits && fitted.parts.len() > 1);
         assert!(fitted.parts.iter().all(|part| limit.fits(part)));
+    }
+
+    #[test]
+    fn each_network_counts_by_its_own_rules() {
+        let text: Arc<str> = "see example.org/a 日本 👨‍👩‍👧‍👦".into();
+        for (network, length, max) in [
+            (Network::X, 34, 280),
+            (Network::Mastodon, 22, 500),
+            (Network::Bluesky, 22, 300),
+            (Network::Telegram, 32, 4_096),
+            (Network::Discord, 28, 2_000),
+        ] {
+            let fitted = fitted(&text, network.limit(None)).expect("a text that fits");
+            assert_eq!((fitted.length, fitted.max), (length, max), "{network:?}");
+        }
     }
 }

@@ -16,3 +16,4 @@ pub mod quota;
 pub mod routing;
 pub mod shelf;
 pub mod spans;
+pub mod x_text;

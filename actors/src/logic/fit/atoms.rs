@@ -1,9 +1,12 @@
 //! The pieces of a text that no part may split, with what each of them measures.
 
 use std::iter::Peekable;
+use std::ops::Range;
+use std::vec::IntoIter;
 
-use super::Limit;
+use super::{Limit, display};
 use crate::logic::spans::{Found, Scan, SpanKind, cluster_end};
+use crate::logic::x_text;
 
 /// What a piece measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,27 +46,99 @@ pub(super) struct Atom {
     pub(super) is_space: bool,
 }
 
+/// An atom with all spans that it touches.
+struct Covered {
+    end: usize,
+    /// The grapheme clusters that it counts as.
+    clusters: usize,
+    /// How many of its bytes are not shown.
+    unseen: usize,
+}
+
 /// The atoms of a text, in order and without gaps.
 pub(super) struct Atoms<'a> {
     text: &'a str,
     limit: Limit,
     spans: Peekable<Scan<'a>>,
+    /// What X makes links of.
+    urls: Peekable<IntoIter<Range<usize>>>,
     at: usize,
 }
 
 impl<'a> Atoms<'a> {
     pub(super) fn new(text: &'a str, limit: Limit) -> Self {
+        let urls = match limit {
+            Limit::X { .. } => x_text::urls(text),
+            _ => Vec::new(),
+        };
         Self {
             text,
             limit,
-            spans: Scan::new(text).peekable(),
+            spans: Scan::through_code(text).peekable(),
+            urls: urls.into_iter().peekable(),
             at: 0,
         }
     }
 
-    /// The end of the atom that begins with this cluster, and how many graphemes it counts.
-    fn extended(&mut self, mut end: usize) -> (usize, usize) {
-        let mut count = 1;
+    /// The end of the atom that begins with this cluster, and what it measures.
+    fn measured(&mut self, start: usize, end: usize) -> (usize, Weight) {
+        match self.limit {
+            Limit::X { .. } => self.weighed(start, end),
+            Limit::Mastodon { .. } | Limit::Bluesky { .. } | Limit::Unbounded => {
+                self.counted_clusters(start, end)
+            }
+            Limit::Telegram { .. } => self.summed(start, end, char::len_utf16),
+            Limit::Discord { .. } | Limit::Characters { .. } => self.summed(start, end, |_| 1),
+        }
+    }
+
+    /// As X counts: links alike, all else by its code points.
+    fn weighed(&mut self, start: usize, mut end: usize) -> (usize, Weight) {
+        let mut units = 0;
+        let mut counted = start;
+        loop {
+            let before = end;
+            end = self.covered(end).end;
+            while let Some(url) = self.urls.next_if(|url| url.start < end) {
+                units += x_text::weigh(&self.text[counted..url.start]) + x_text::URL_WEIGHT;
+                counted = url.end;
+                while end < url.end {
+                    end = cluster_end(self.text, end);
+                }
+            }
+            if end == before {
+                break;
+            }
+        }
+        units += x_text::weigh(&self.text[counted..end]);
+        let bytes = end - start;
+        (end, Weight { units, bytes })
+    }
+
+    /// As the sum of what each code point counts.
+    fn summed(&mut self, start: usize, end: usize, count: fn(char) -> usize) -> (usize, Weight) {
+        let end = self.covered(end).end;
+        let piece = &self.text[start..end];
+        let weight = Weight {
+            units: piece.chars().map(count).sum(),
+            bytes: piece.len(),
+        };
+        (end, weight)
+    }
+
+    /// In grapheme clusters, with what Mastodon and Bluesky show otherwise than it is written.
+    fn counted_clusters(&mut self, start: usize, end: usize) -> (usize, Weight) {
+        let covered = self.covered(end);
+        let weight = Weight {
+            units: covered.clusters,
+            bytes: covered.end - start - covered.unseen,
+        };
+        (covered.end, weight)
+    }
+
+    /// What the spans that it touches make of an atom.
+    fn covered(&mut self, mut end: usize) -> Covered {
+        let (mut clusters, mut unseen) = (1, 0);
         while let Some(found) = self.spans.next_if(|found| found.start < end) {
             if !is_whole(found.kind) {
                 continue;
@@ -73,19 +148,43 @@ impl<'a> Atoms<'a> {
                 end = cluster_end(self.text, end);
                 covered += 1;
             }
-            count += self.counted(&found, covered) - 1;
+            let (counted, hidden) = self.counted(&found, covered);
+            clusters += counted - 1;
+            unseen += hidden;
         }
-        (end, count)
+        Covered {
+            end,
+            clusters,
+            unseen,
+        }
     }
 
-    /// What a span of so many grapheme clusters counts as; never 0.
-    ///
+    /// What a span of so many grapheme clusters counts as, never 0, and how many of its bytes are
+    /// not shown.
+    fn counted(&self, found: &Found, covered: usize) -> (usize, usize) {
+        match self.limit {
+            Limit::Mastodon { url, .. } => (self.counted_by_mastodon(found, covered, url), 0),
+            Limit::Bluesky { graphemes, bytes } => {
+                let span = &self.text[found.start..found.end];
+                let shown = display::shown(
+                    span,
+                    found.kind,
+                    Weight {
+                        units: graphemes,
+                        bytes,
+                    },
+                );
+                let unseen = span.len() - shown.len();
+                let hidden = graphemes_of(span) - graphemes_of(&shown);
+                (covered.saturating_sub(hidden).max(1), unseen)
+            }
+            _ => (covered, 0),
+        }
+    }
+
     /// Mastodon counts a URL that it will link with a fixed length, and a mention without its
     /// host (`StatusLengthValidator#countable_text`).
-    fn counted(&self, found: &Found, covered: usize) -> usize {
-        let Limit::Mastodon { url, .. } = self.limit else {
-            return covered;
-        };
+    fn counted_by_mastodon(&self, found: &Found, covered: usize, url: usize) -> usize {
         let span = &self.text[found.start..found.end];
         let before = self.text[..found.start].chars().next_back();
         match found.kind {
@@ -98,7 +197,7 @@ impl<'a> Atoms<'a> {
                 let host = span.rfind('@').filter(|&at| at > 0 && is_linked);
                 covered
                     - host
-                        .map_or(0, |host| graphemes(&span[host..]))
+                        .map_or(0, |host| graphemes_of(&span[host..]))
                         .min(covered - 1)
             }
             _ => covered,
@@ -114,25 +213,20 @@ impl Iterator for Atoms<'_> {
         if start == self.text.len() {
             return None;
         }
-        let (end, graphemes) = self.extended(cluster_end(self.text, start));
+        let (end, weight) = self.measured(start, cluster_end(self.text, start));
         self.at = end;
         let piece = &self.text[start..end];
-        let units = match self.limit {
-            Limit::Utf16 { .. } => piece.chars().map(char::len_utf16).sum(),
-            _ => graphemes,
-        };
-        let bytes = end - start;
         Some(Atom {
             start,
             end,
-            weight: Weight { units, bytes },
+            weight,
             is_space: piece.chars().all(char::is_whitespace),
         })
     }
 }
 
 /// How many grapheme clusters a text has.
-pub(super) fn graphemes(text: &str) -> usize {
+pub(super) fn graphemes_of(text: &str) -> usize {
     let mut at = 0;
     let mut count = 0;
     while at < text.len() {
@@ -144,16 +238,19 @@ pub(super) fn graphemes(text: &str) -> usize {
 
 /// Whether such a span stays whole as more than its grapheme clusters.
 const fn is_whole(kind: SpanKind) -> bool {
-    !matches!(kind, SpanKind::Emoji | SpanKind::Placeholder)
+    !matches!(
+        kind,
+        SpanKind::Emoji | SpanKind::Placeholder | SpanKind::Code | SpanKind::Separator
+    )
 }
 
-/// Whether Mastodon links the URL: its host has a dot and ends in a name of letters.
+/// Whether Mastodon links the URL: its host has a dot and ends in a name that exists.
 fn is_linked(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or_default();
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
     host.rsplit_once('.').is_some_and(|(name, top)| {
-        let is_name = top.starts_with("xn--") || top.chars().all(char::is_alphabetic);
-        !name.is_empty() && top.chars().count() >= 2 && is_name && !host.contains('@')
+        let is_name = top.starts_with("xn--") || x_text::is_top_level(top);
+        !name.is_empty() && is_name && !host.contains('@')
     })
 }
 

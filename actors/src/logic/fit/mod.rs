@@ -2,17 +2,27 @@
 
 mod atoms;
 mod breaks;
+mod display;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
+use crate::logic::x_text;
 use atoms::{Atom, Atoms, Weight};
 use breaks::Breaks;
+pub use display::{Displayed, Facet, FacetKind, display};
 
 /// The most that one part may measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Anything fits.
     Unbounded,
+    /// Weights as X counts them: a code point 1 or 2, a link 23, an emoji 2.
+    X {
+        /// The most that they sum up to.
+        max: usize,
+    },
     /// Grapheme clusters as Mastodon counts them.
     Mastodon {
         /// The most that warning and text measure together.
@@ -28,8 +38,18 @@ pub enum Limit {
         bytes: usize,
     },
     /// Code units of UTF-16, as Telegram counts.
-    Utf16 {
+    Telegram {
         /// The most code units.
+        max: usize,
+    },
+    /// Code points, as Discord counts.
+    Discord {
+        /// The most code points.
+        max: usize,
+    },
+    /// Code points, where nobody knows better.
+    Characters {
+        /// The most code points.
         max: usize,
     },
 }
@@ -50,6 +70,22 @@ pub struct TooLong {
 const PIECE_SHOWN: usize = 40;
 
 impl Limit {
+    /// A post on X.
+    pub const X: Self = Self::X { max: 280 };
+    /// A post on a Mastodon server that says nothing else.
+    pub const MASTODON: Self = Self::Mastodon { max: 500, url: 23 };
+    /// A post on Bluesky.
+    pub const BLUESKY: Self = Self::Bluesky {
+        graphemes: 300,
+        bytes: 3_000,
+    };
+    /// A message on Telegram.
+    pub const TELEGRAM: Self = Self::Telegram { max: 4_096 };
+    /// What stands below media on Telegram.
+    pub const TELEGRAM_CAPTION: Self = Self::Telegram { max: 1_024 };
+    /// A message on Discord.
+    pub const DISCORD: Self = Self::Discord { max: 2_000 };
+
     /// What the text measures, in the unit that is shown to people.
     pub fn measure(&self, text: &str) -> usize {
         self.weigh(text).units
@@ -57,15 +93,41 @@ impl Limit {
 
     /// Whether the text is within the limit.
     pub fn fits(&self, text: &str) -> bool {
-        *self == Self::Unbounded || self.weigh(text).is_within(self.max_weight())
+        *self == Self::Unbounded
+            || self.takes(text) && self.weigh(text).is_within(self.max_weight())
+    }
+
+    /// Whether the text holds nothing that is refused at any length.
+    fn takes(&self, text: &str) -> bool {
+        !matches!(self, Self::X { .. }) || text.chars().all(x_text::is_allowed)
     }
 
     /// The most that a part may measure; none where anything fits.
     pub const fn max(&self) -> Option<usize> {
         match *self {
             Self::Unbounded => None,
-            Self::Mastodon { max, .. } | Self::Utf16 { max } => Some(max),
+            Self::X { max }
+            | Self::Mastodon { max, .. }
+            | Self::Telegram { max }
+            | Self::Discord { max }
+            | Self::Characters { max } => Some(max),
             Self::Bluesky { graphemes, .. } => Some(graphemes),
+        }
+    }
+
+    /// The same counting with another maximum.
+    pub const fn with_max(self, max: usize) -> Self {
+        match self {
+            Self::Unbounded => self,
+            Self::X { .. } => Self::X { max },
+            Self::Mastodon { url, .. } => Self::Mastodon { max, url },
+            Self::Bluesky { bytes, .. } => Self::Bluesky {
+                graphemes: max,
+                bytes,
+            },
+            Self::Telegram { .. } => Self::Telegram { max },
+            Self::Discord { .. } => Self::Discord { max },
+            Self::Characters { .. } => Self::Characters { max },
         }
     }
 
@@ -76,7 +138,7 @@ impl Limit {
     pub fn beside(self, warning: &str) -> Self {
         match self {
             Self::Mastodon { max, url } => {
-                let used = atoms::graphemes(warning);
+                let used = atoms::graphemes_of(warning);
                 let max = max.saturating_sub(used);
                 Self::Mastodon { max, url }
             }
@@ -85,6 +147,20 @@ impl Limit {
     }
 
     fn weigh(&self, text: &str) -> Weight {
+        match self {
+            Self::X { .. } => {
+                let units = x_text::length(text);
+                let bytes = text.len();
+                return Weight { units, bytes };
+            }
+            Self::Bluesky { .. } => {
+                let shown = display(text, *self).text;
+                let units = atoms::graphemes_of(&shown);
+                let bytes = shown.len();
+                return Weight { units, bytes };
+            }
+            _ => {}
+        }
         Atoms::new(text, *self)
             .map(|atom| atom.weight)
             .fold(Weight::default(), Weight::plus)
@@ -93,7 +169,11 @@ impl Limit {
     const fn max_weight(&self) -> Weight {
         let (units, bytes) = match *self {
             Self::Unbounded => (usize::MAX, usize::MAX),
-            Self::Mastodon { max, .. } | Self::Utf16 { max } => (max, usize::MAX),
+            Self::X { max }
+            | Self::Mastodon { max, .. }
+            | Self::Telegram { max }
+            | Self::Discord { max }
+            | Self::Characters { max } => (max, usize::MAX),
             Self::Bluesky { graphemes, bytes } => (graphemes, bytes),
         };
         Weight { units, bytes }
@@ -107,9 +187,12 @@ impl Limit {
 /// grapheme cluster. No URL, mention, hashtag, custom emoji or e-mail address is ever split.
 /// Parts are trimmed; only whitespace is lost between them.
 ///
+/// Characters that the network refuses anywhere are left out.
+///
 /// # Errors
 /// When something that cannot be split is longer than the limit.
 pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
+    let text = &*taken(text, limit);
     let text = text.trim();
     if limit.fits(text) {
         return Ok(vec![text.to_owned()]);
@@ -117,7 +200,8 @@ pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
     let max = limit.max_weight();
     let atoms: Vec<Atom> = Atoms::new(text, limit).collect();
     if let Some(atom) = atoms.iter().find(|atom| !atom.weight.is_within(max)) {
-        return Err(too_long(text, atom, max));
+        let piece = &text[atom.start..atom.end];
+        return Err(too_long(piece, atom.weight, max));
     }
     let breaks = Breaks::new(text, &atoms);
     let mut parts = Vec::new();
@@ -130,10 +214,31 @@ pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
         } else {
             breaks.best(first, reach.half, reach.end)
         };
-        let end = atoms.get(next).map_or(text.len(), |atom| atom.start);
-        parts.push(text[atoms[first].start..end].trim().to_owned());
+        let part = |next: usize| {
+            let end = atoms.get(next).map_or(text.len(), |atom| atom.start);
+            text[atoms[first].start..end].trim()
+        };
+        // What stood beside a link decides whether it is one, so a part alone may measure more.
+        while next > first + 1 && !limit.fits(part(next)) {
+            next = breaks.best(first, first, next - 1);
+        }
+        if !limit.fits(part(next)) {
+            return Err(too_long(part(next), limit.weigh(part(next)), max));
+        }
+        parts.push(part(next).to_owned());
     }
     Ok(parts)
+}
+
+/// The text without what its network refuses.
+fn taken(text: &str, limit: Limit) -> Cow<'_, str> {
+    if limit.takes(text) {
+        return Cow::Borrowed(text);
+    }
+    let allowed = text
+        .chars()
+        .filter(|&character| x_text::is_allowed(character));
+    Cow::Owned(allowed.collect())
 }
 
 /// How far a part can go.
@@ -161,13 +266,12 @@ fn reach(atoms: &[Atom], first: usize, max: Weight) -> Reach {
     Reach { half: end, end }
 }
 
-fn too_long(text: &str, atom: &Atom, max: Weight) -> TooLong {
-    let (length, max) = if atom.weight.units > max.units {
-        (atom.weight.units, max.units)
+fn too_long(piece: &str, weight: Weight, max: Weight) -> TooLong {
+    let (length, max) = if weight.units > max.units {
+        (weight.units, max.units)
     } else {
-        (atom.weight.bytes, max.bytes)
+        (weight.bytes, max.bytes)
     };
-    let piece = &text[atom.start..atom.end];
     TooLong {
         piece: piece.chars().take(PIECE_SHOWN).collect(),
         length,

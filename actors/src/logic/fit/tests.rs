@@ -45,8 +45,62 @@ fn the_other_networks_count_in_their_units() {
     assert!(!bluesky.fits(&family.repeat(121)), "3,025 bytes");
     assert!(bluesky.fits(&family.repeat(120)), "3,000 bytes");
     assert!(!bluesky.fits(&"a".repeat(301)));
-    assert_eq!(Limit::Utf16 { max: 4096 }.measure("aé日👋"), 5);
+    assert_eq!(Limit::TELEGRAM.measure("aé日👋"), 5);
+    assert_eq!(Limit::DISCORD.measure("aé日👋"), 4);
+    assert_eq!(Limit::X.measure("aé日👋 e.co"), 30);
     assert!(Limit::Unbounded.fits(&"a".repeat(9_999)));
+}
+
+#[test]
+fn x_refuses_three_characters_and_they_are_left_out() {
+    assert!(!Limit::X.fits("a\u{feff}b"));
+    assert_eq!(fit("a\u{feff}b", Limit::X), Ok(vec!["ab".to_owned()]));
+    assert!(Limit::MASTODON.fits("a\u{feff}b"));
+}
+
+#[test]
+fn bluesky_is_told_where_links_mentions_and_tags_stand() {
+    let text = "Привет @ada.bsky.social, https://e.co/a e.co #тег @ada";
+    let displayed = display(text, Limit::BLUESKY);
+    assert_eq!(displayed.text, text);
+    let facets: Vec<(&str, FacetKind)> = displayed
+        .facets
+        .into_iter()
+        .map(|facet| (&text[facet.range], facet.kind))
+        .collect();
+    assert_eq!(
+        facets,
+        [
+            (
+                "@ada.bsky.social",
+                FacetKind::Mention("ada.bsky.social".to_owned())
+            ),
+            (
+                "https://e.co/a",
+                FacetKind::Link("https://e.co/a".to_owned())
+            ),
+            ("e.co", FacetKind::Link("https://e.co".to_owned())),
+            ("#тег", FacetKind::Tag("тег".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn a_link_that_is_longer_than_a_post_is_shown_by_its_beginning() {
+    let url = format!("https://e.co/{}", "a".repeat(400));
+    let text = format!("See {url}.");
+    let displayed = display(&text, Limit::BLUESKY);
+    assert_eq!(displayed.text, format!("See e.co/{}….", "a".repeat(35)));
+    assert_eq!(
+        &displayed.text[displayed.facets[0].range.clone()],
+        format!("e.co/{}…", "a".repeat(35))
+    );
+    assert_eq!(displayed.facets[0].kind, FacetKind::Link(url));
+    assert_eq!(
+        Limit::BLUESKY.measure(&text),
+        displayed.text.chars().count()
+    );
+    assert_eq!(fit(&text, Limit::BLUESKY), Ok(vec![text]));
 }
 
 #[test]
@@ -92,7 +146,7 @@ fn a_url_moves_on_whole() {
 
 #[test]
 fn what_cannot_be_split_is_refused_by_name() {
-    let error = fit("see #abcdefghijk now", Limit::Utf16 { max: 8 }).expect_err("too long");
+    let error = fit("see #abcdefghijk now", Limit::Telegram { max: 8 }).expect_err("too long");
     assert_eq!(
         error.to_string(),
         "`#abcdefghijk` cannot be split and measures 12, wanted at most 8"
@@ -111,14 +165,16 @@ fn any_limit() -> impl Strategy<Value = Limit> {
         (0_usize..60, 0_usize..40).prop_map(|(max, url)| Limit::Mastodon { max, url }),
         (1_usize..60, 4_usize..90)
             .prop_map(|(graphemes, bytes)| Limit::Bluesky { graphemes, bytes }),
-        (1_usize..60).prop_map(|max| Limit::Utf16 { max }),
+        (1_usize..60).prop_map(|max| Limit::Telegram { max }),
+        (1_usize..60).prop_map(|max| Limit::X { max }),
+        (1_usize..60).prop_map(|max| Limit::Discord { max }),
     ]
 }
 
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![
-            "https://e.co/a_(b).", "http://x.y", "http://localhost", "https://", "://", "@ada", "@ada@e.social", "@a@",
+            "https://e.co/a_(b).", "e.co", ".com", "end.So ", "http://xn--", "$TSLA", "`a b`", "http://x.y", "http://localhost", "https://", "://", "@ada", "@ada@e.social", "@a@",
             "#tag", "#日本", "#", ":ab:", ":", "a@e.co", "x", "word ", "Two words. ", "End! ", "Dr. Who said: “no.” ",
             "今日は晴れ。", "日本、", "สวัสดีชาวโลก", "हिन्दी ", "שלום ", "مرحبا، ", "👨‍👩‍👧‍👦", "🇺🇦", "🇺", "1️⃣", "e\u{301}",
             "\u{301}", "\u{200d}", "\u{600}", "\u{fe0f}", " ", "\n", "\n\n", "\r\n", "\u{a0}", "\u{2029}", "(", ")", "-", "/", "=",
@@ -126,7 +182,8 @@ fn hostile() -> impl Strategy<Value = String> {
         1 => any::<char>().prop_map(String::from),
         1 => "\\PC{0,6}",
     ];
-    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    let text = prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat());
+    text.prop_map(|text| text.chars().filter(|&c| x_text::is_allowed(c)).collect())
 }
 
 fn without_spaces(text: &str) -> String {
@@ -175,7 +232,7 @@ proptest! {
         let mut clusters: Vec<usize> = text.grapheme_indices(true).map(|(start, _)| start).collect();
         clusters.push(text.len());
         let ends = ends(&text, &parts);
-        for span in Scan::new(&text) {
+        for span in Scan::through_code(&text) {
             let is_inside = ends.iter().any(|&end| end > span.start && end < span.end);
             let may_be_split = span.kind == SpanKind::Placeholder;
             prop_assert!(may_be_split || !is_inside, "{:?} in {:?}", span, parts);
@@ -184,6 +241,20 @@ proptest! {
             let is_trimmed = text[*end..].starts_with(char::is_whitespace);
             prop_assert!(is_trimmed || clusters.contains(end), "{:?}", parts);
         }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_counted(text in hostile(), graphemes in 1_usize..60, bytes in 9_usize..90) {
+        let limit = Limit::Bluesky { graphemes, bytes };
+        let displayed = display(&text, limit);
+        prop_assert_eq!(limit.measure(&text), displayed.text.graphemes(true).count());
+        let mut end = 0;
+        for facet in &displayed.facets {
+            prop_assert!(end <= facet.range.start && facet.range.start < facet.range.end);
+            end = facet.range.end;
+            prop_assert!(displayed.text.get(facet.range.clone()).is_some());
+        }
+        prop_assert!(end <= displayed.text.len());
     }
 
     #[test]

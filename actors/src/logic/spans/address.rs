@@ -16,16 +16,22 @@ pub(super) fn url_end(text: &str, start: usize) -> Option<usize> {
     if !text[host..].starts_with(|first: char| first.is_alphanumeric() || first == '[') {
         return None;
     }
+    let end = rest_end(text, host);
+    (end > host).then_some(end)
+}
+
+/// Where the rest of a web address ends that goes on at `from`.
+pub(super) fn rest_end(text: &str, from: usize) -> usize {
     let mut open = [0_i32; 2];
-    let mut end = host;
-    for (offset, character) in text[host..].char_indices() {
+    let mut end = from;
+    for (offset, character) in text[from..].char_indices() {
         if !is_in_url(character) {
             break;
         }
         count_bracket(character, &mut open, 1);
-        end = host + offset + character.len_utf8();
+        end = from + offset + character.len_utf8();
     }
-    while let Some(last) = text[host..end].chars().next_back() {
+    while let Some(last) = text[from..end].chars().next_back() {
         let is_outside = match last {
             ')' => open[0] < 0,
             ']' => open[1] < 0,
@@ -37,7 +43,7 @@ pub(super) fn url_end(text: &str, start: usize) -> Option<usize> {
         count_bracket(last, &mut open, -1);
         end -= last.len_utf8();
     }
-    (end > host).then_some(end)
+    end
 }
 
 /// Counts a bracket in, or out again: more closed than opened is below zero.

@@ -1,6 +1,8 @@
 //! What no translation may touch, set aside as `⟦0⟧`, `⟦1⟧`, … and put back afterwards.
 
 mod address;
+mod code;
+mod domain;
 mod emoji;
 mod placeholder;
 mod scan;
@@ -46,16 +48,22 @@ pub struct Span {
 pub enum SpanKind {
     /// A web address with its scheme.
     Url,
+    /// A web address without its scheme: `host.tld`, `host.tld/path`.
+    Domain,
     /// `@user`, `@user@host.tld`, `@handle.bsky.social`.
     Mention,
     /// `#word`.
     Hashtag,
+    /// `$WORD`.
+    Cashtag,
     /// `:name:`.
     CustomEmoji,
     /// One emoji, whatever it is composed of.
     Emoji,
     /// `name@host.tld`.
     Email,
+    /// Code between backticks, in a line or a block.
+    Code,
     /// What looks like one of our own placeholders.
     Placeholder,
     /// What stands between a text and the words that hang on it.
@@ -67,11 +75,14 @@ impl SpanKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Url => "url",
+            Self::Domain => "domain",
             Self::Mention => "mention",
             Self::Hashtag => "hashtag",
+            Self::Cashtag => "cashtag",
             Self::CustomEmoji => "custom_emoji",
             Self::Emoji => "emoji",
             Self::Email => "email",
+            Self::Code => "code",
             Self::Placeholder => "placeholder",
             Self::Separator => "separator",
         }

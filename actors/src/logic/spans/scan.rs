@@ -2,7 +2,8 @@
 
 use crate::domain::SEPARATOR;
 
-use super::{SpanKind, address, emoji, placeholder};
+use super::{SpanKind, address, code, domain, emoji, placeholder};
+use crate::logic::x_text;
 
 /// Where a span stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub(in crate::logic) struct Scan<'a> {
     floor: usize,
     /// The first letter outside the spans so far.
     first_letter: Option<usize>,
+    /// Whether code is a span, or is looked through like any other text.
+    code: Code,
+}
+
+/// What code is to a scan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Span,
+    Text,
 }
 
 /// A byte that a span may begin with, or tells that one began before.
@@ -44,7 +54,7 @@ const CLASSES: [u8; 256] = {
         classes[byte] = match byte as u8 {
             b'h' | b'H' => LETTER | TRIGGER,
             b'a'..=b'z' | b'A'..=b'Z' => LETTER,
-            b'@' | b'#' | b':' | SEPARATOR_BYTE => TRIGGER,
+            b'@' | b'#' | b':' | b'.' | b'$' | b'`' | SEPARATOR_BYTE => TRIGGER,
             0xc2 | 0xe2 | 0xe3 | 0xef | 0xf0 => LEADING | TRIGGER,
             0xc3..=0xf4 => LEADING,
             _ => 0,
@@ -61,6 +71,15 @@ impl<'a> Scan<'a> {
             at: 0,
             floor: 0,
             first_letter: None,
+            code: Code::Span,
+        }
+    }
+
+    /// What networks see: they make links also of what stands in code.
+    pub(in crate::logic) const fn through_code(text: &'a str) -> Self {
+        Self {
+            code: Code::Text,
+            ..Self::new(text)
         }
     }
 
@@ -96,6 +115,12 @@ impl<'a> Scan<'a> {
                 }),
             b'#' => {
                 address::hashtag_end(text, at, at + 1).map(|end| found(SpanKind::Hashtag, at, end))
+            }
+            b'.' => domain::range(text, self.floor, at)
+                .map(|range| found(SpanKind::Domain, range.start, range.end)),
+            b'$' => x_text::cashtag_end(text, at).map(|end| found(SpanKind::Cashtag, at, end)),
+            b'`' if self.code == Code::Span => {
+                code::end(text, at).map(|end| found(SpanKind::Code, at, end))
             }
             SEPARATOR_BYTE => Some(found(SpanKind::Separator, at, at + 1)),
             b':' => address::custom_emoji_end(text, self.floor, at)

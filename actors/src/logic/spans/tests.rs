@@ -49,6 +49,44 @@ fn web_addresses_end_where_the_sentence_goes_on() {
 }
 
 #[test]
+fn a_domain_without_a_scheme_ends_in_a_name_that_exists() {
+    assert_spans(
+        "see example.com, (e.co.uk/a_(b)?c=d). 详见example.com。README.md MLB.tv EXAMPLE.COM e.co:80/x",
+        &[
+            "domain example.com",
+            "domain e.co.uk/a_(b)?c=d",
+            "domain example.com",
+            "domain README.md",
+            "domain MLB.tv",
+            "domain EXAMPLE.COM",
+            "domain e.co:80/x",
+        ],
+    );
+    assert_spans(
+        "node.js file.txt 1.2.3.4 Dr.Who end.So 3.am e.g. a..com -.com",
+        &[],
+    );
+}
+
+#[test]
+fn cashtags_stand_free() {
+    assert_spans("$TSLA, $BRK.B $5 a$b", &["cashtag $TSLA", "cashtag $BRK.B"]);
+}
+
+#[test]
+fn code_stays_whole() {
+    assert_spans(
+        "run `cargo add #x`, ``a ` b`` or\n```\nlet a = @b;\n\n```",
+        &[
+            "code `cargo add #x`",
+            "code ``a ` b``",
+            "code ```\nlet a = @b;\n\n```",
+        ],
+    );
+    assert_spans("it`s a\nb ` ` ```", &[]);
+}
+
+#[test]
 fn mentions_take_their_host_with_them() {
     assert_spans(
         "@ada, .@ada@e.social. (@ada.bsky.social) 感谢@ada_1",
@@ -89,7 +127,7 @@ fn hashtags_need_a_letter_and_a_free_place() {
             "hashtag #été",
         ],
     );
-    assert_spans("C# a#b #12 #_ ## e.co/#top &#x27;", &[]);
+    assert_spans("C# a#b #12 #_ ## e.co/#top &#x27;", &["domain e.co/#top"]);
     assert_spans("#e\u{301}te\u{301}", &["hashtag #e\u{301}te\u{301}"]);
 }
 
