@@ -201,7 +201,7 @@ impl CacheActor {
         }
     }
 
-    /// Takes what is to be made durable; none when that is nothing, or some of it is under way.
+    /// Takes what is to be made durable; none when that is nothing.
     fn gathered(&self) -> Option<(Vec<Known>, Vec<KnownKey>)> {
         let mut unsaved = self.unsaved.borrow_mut();
         let evicted = self.shelf.take_evicted().into_iter();
@@ -217,7 +217,7 @@ impl CacheActor {
             !is_gone
         });
         unsaved.forgotten.extend(evicted);
-        if unsaved.is_saving || (unsaved.known.is_empty() && unsaved.forgotten.is_empty()) {
+        if unsaved.known.is_empty() && unsaved.forgotten.is_empty() {
             return None;
         }
         let known = std::mem::take(&mut unsaved.known);
@@ -333,6 +333,9 @@ impl Handler<Save> for CacheActor {
     fn handle(&mut self, _: Save, _: &mut Self::Context) {
         failpoints::hit("cache.timer");
         self.unsaved.borrow_mut().is_save_due = false;
+        if self.unsaved.borrow().is_saving {
+            return;
+        }
         let Some((known, forgotten)) = self.gathered() else {
             return;
         };

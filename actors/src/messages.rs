@@ -25,7 +25,7 @@ pub use publisher::{
 };
 pub use rate_limiter::{
     Acquire, Acquired, Adjust, Adjustment, BindingView, LaneView, Lanes, Permit, PermitHome,
-    Settle, Urgency, Verdict, WindowView,
+    Quotas, Settle, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
     Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,

@@ -17,7 +17,7 @@ use crate::domain::{Lane, Moment, Tokens};
 use crate::failpoints;
 use crate::logic::quota::{Now, Parked, Quota, Turn, Word};
 use crate::messages::{
-    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, PermitHome, Settle,
+    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, PermitHome, Quotas, Settle,
     UnknownName, Urgency, Verdict,
 };
 use crate::ports::{Clock, QuotaLedger};
@@ -30,6 +30,8 @@ use ledger::Ledger;
 pub struct Config {
     /// Every lane with its limits.
     pub lanes: Vec<(Lane, LaneLimits)>,
+    /// What was used and learned in lanes before.
+    pub earlier: Vec<(Lane, Quota)>,
     /// After so long a call is over, whatever became of its permit.
     pub patience: Duration,
 }
@@ -50,7 +52,7 @@ pub struct RateLimiterActor {
 struct Due(Lane);
 
 impl RateLimiterActor {
-    /// A rate limiter in whose lanes nothing is used but what the ledger holds.
+    /// A rate limiter in whose lanes nothing is used but what was before and what the ledger holds.
     pub fn new(
         own: Addr<Self>,
         clock: Arc<dyn Clock>,
@@ -65,8 +67,12 @@ impl RateLimiterActor {
             ledger: Ledger::new(ledger),
             serial: 0,
         };
+        let mut earlier: HashMap<Lane, Quota> = config.earlier.into_iter().collect();
         for (lane, limits) in config.lanes {
-            let state = limiter.new_lane(&lane, &limits);
+            let mut state = limiter.new_lane(&lane, &limits);
+            if let Some(earlier) = earlier.remove(&lane) {
+                state.quota.follow(earlier);
+            }
             limiter.lanes.insert(lane, state);
         }
         limiter
@@ -379,5 +385,15 @@ impl Handler<Lanes> for RateLimiterActor {
         let mut views: Vec<LaneView> = lanes.map(|state| view::view(state, now)).collect();
         views.sort_by(|a, b| a.name.cmp(&b.name));
         actix::MessageResult(views)
+    }
+}
+
+impl Handler<Quotas> for RateLimiterActor {
+    type Result = actix::MessageResult<Quotas>;
+
+    fn handle(&mut self, _: Quotas, _: &mut Self::Context) -> Self::Result {
+        let lanes = self.lanes.iter();
+        let quotas = lanes.map(|(lane, state)| (lane.clone(), state.quota.clone()));
+        actix::MessageResult(quotas.collect())
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceNa
 use crate::logic::fit::Limit;
 use crate::logic::glossary::Glossary;
 use crate::logic::known::Quality;
+use crate::logic::quota::Quota;
 use crate::logic::routing::{By, Pairs};
 use crate::ports::{
     BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
@@ -30,6 +31,8 @@ pub struct Setup {
     pub memory: Rc<dyn TranslationMemory>,
     /// What keeps the use of long quotas.
     pub ledger: Rc<dyn QuotaLedger>,
+    /// What was used and learned in lanes by the system before this one, in the same process.
+    pub quotas: Vec<(Lane, Quota)>,
     /// What is watched; names are unique.
     pub sources: Vec<SourceSetup>,
     /// What translates; names are unique.

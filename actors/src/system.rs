@@ -17,8 +17,8 @@ use crate::logic::shelf::Shelf;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
     Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
-    Providers, Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry, RetryPublication,
-    Review, SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
+    Providers, Quotas, Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry,
+    RetryPublication, Review, SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
 };
 use crate::metrics::MetricsActor;
 use crate::monitor::{MonitorActor, Watched};
@@ -78,6 +78,8 @@ pub struct Handles {
     pub adjust: Recipient<Adjust>,
     /// Tells how the lanes do.
     pub lanes: Recipient<Lanes>,
+    /// Tells what is used in the lanes, for a system after this one.
+    pub quotas: Recipient<Quotas>,
     /// Tells how the outlets do.
     pub outlets: Recipient<Outlets>,
     /// Pauses outlets.
@@ -122,6 +124,7 @@ pub fn start(setup: Setup) -> Handles {
         store,
         memory,
         ledger,
+        quotas,
         sources,
         providers,
         outlets,
@@ -155,6 +158,7 @@ pub fn start(setup: Setup) -> Handles {
     );
     let limiter_config = rate_limiter::Config {
         lanes,
+        earlier: quotas,
         patience: config.timeout * 2 + PATIENCE,
     };
     let limiter = supervisor.start("rate_limiter", |own| {
@@ -309,7 +313,8 @@ pub fn start(setup: Setup) -> Handles {
         known,
         cache_stats: cache.recipient(),
         adjust: limiter.clone().recipient(),
-        lanes: limiter.recipient(),
+        lanes: limiter.clone().recipient(),
+        quotas: limiter.recipient(),
         outlets: publisher.clone().recipient(),
         pause_outlet: publisher.clone().recipient(),
         resume_outlet: publisher.clone().recipient(),

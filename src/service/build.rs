@@ -78,6 +78,7 @@ pub(super) fn prepare(
         store: Rc::new(store.clone()),
         memory: Rc::new(store.clone()),
         ledger: Rc::new(store.clone()),
+        quotas: Vec::new(),
         sources,
         providers,
         outlets,

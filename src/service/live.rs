@@ -8,9 +8,10 @@ use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
 use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState, SourceName};
 use babelfeed_actors::logic::breaker::Parked;
+use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
-    SaveAll, SourceState, Stop, Watching,
+    Quotas, SaveAll, SourceState, Stop, Watching,
 };
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
@@ -175,7 +176,9 @@ impl Live {
     }
 
     /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.
-    pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) {
+    ///
+    /// Answers what is used in the lanes then.
+    pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
         for task in &self.background {
             task.abort();
         }
@@ -193,6 +196,8 @@ impl Live {
         if timeout(drain.min(GRACE), self.sent(store)).await.is_err() {
             warn!("publications are still on their way, the next start looks what came of them");
         }
+        // A limiter that does not answer leaves nothing to go on from.
+        let quotas = self.handles.quotas.send(Quotas).await.unwrap_or_default();
         if let Some(teller) = &self.teller {
             teller.tell().await;
         }
@@ -201,6 +206,7 @@ impl Live {
         drop((self.teller, self.handles));
         join(self.arbiters).await;
         info!("stopped");
+        quotas
     }
 
     /// Waits until no publication is on its way.

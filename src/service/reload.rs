@@ -1,5 +1,7 @@
 //! `reload`: reads the settings again, and says what comes of them.
 
+use babelfeed_actors::domain::Lane;
+
 use super::build::Prepared;
 use crate::cli::options::GlobalOptions;
 use crate::settings::Settings;
@@ -41,6 +43,29 @@ pub(super) fn reload(
     }
     let prepared = prepare(&new).map_err(|error| format!("{error:#}"))?;
     Ok(Reloaded::Changed(Box::new(new), Box::new(prepared)))
+}
+
+/// Whether a lane is counted by the same account under both settings, so that what was used in
+/// it still counts.
+pub(super) fn is_same_account(lane: &Lane, old: &Settings, new: &Settings) -> bool {
+    let provider = |settings: &Settings| {
+        let provider = settings.providers.iter().find(|it| it.lane == *lane)?;
+        let (kind, address) = (provider.kind, provider.base_url.clone());
+        Some((
+            kind,
+            address,
+            provider.model.clone(),
+            provider.api_key.clone(),
+        ))
+    };
+    let outlet = |settings: &Settings| {
+        let name = lane.as_str().strip_prefix("outlet:")?;
+        let mut outlets = settings.outlets.iter();
+        let outlet = outlets.find(|it| it.name.as_str() == name)?;
+        Some(outlet.kind.clone())
+    };
+    let is_provider = provider(old).is_some() && provider(old) == provider(new);
+    is_provider || (outlet(old).is_some() && outlet(old) == outlet(new))
 }
 
 /// What there was and is not any more, as in a file that was cut short or moved away.

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::live::{Live, Pauses, Surroundings};
 use super::lock::DataLock;
-use super::reload::{Reloaded, reload};
+use super::reload::{Reloaded, is_same_account, reload};
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
 use super::{Start, bite, build, close_store, escalate, load, open_store, signals};
@@ -120,13 +120,17 @@ pub(super) async fn serve(
             }
         };
         let pauses = live.pauses().await;
-        live.stop(store, settings.service.drain_timeout).await;
+        let quotas = live.stop(store, settings.service.drain_timeout).await;
         let order = refuse_what_came_meanwhile(&mut orders, order);
         match order {
             Order::Stop => return Ok(()),
             Order::Rebuild(changed, next) => {
                 info!("settings reloaded");
+                let quotas = quotas.into_iter();
+                let quotas = quotas.filter(|(lane, _)| is_same_account(lane, &settings, &changed));
+                let quotas = quotas.collect();
                 (settings, prepared) = (*changed, *next);
+                prepared.setup.quotas = quotas;
                 kept = pauses;
             }
         }

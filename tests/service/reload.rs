@@ -151,3 +151,31 @@ fn work_waits_for_settings_that_name_a_provider() {
     assert_eq!(program.final_task(&id)["state"], "Completed");
     assert_eq!(patient.n_calls(), 1);
 }
+
+#[test]
+fn what_a_minute_holds_still_counts_when_settings_are_read_again() {
+    const MINUTE: usize = 5;
+    let patient = Patient::start(0, 0);
+    let settings = |pack| {
+        let limits = format!("limits = {{ rpm = {MINUTE} }}\n");
+        let provider = patient.settings() + &limits;
+        format!("[batching]\nmax_batch_size = {pack}\n{UNCHECKED}{provider}{OUTLET}")
+    };
+    let program = Program::started(&settings(1));
+    for number in 0..MINUTE {
+        let text = format!("Text {number}");
+        program.final_task(&program.submit(&json!({"text": text, "targets": ["es"]})));
+    }
+    program.write("Settings.toml", &settings(2));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+
+    program.submit(&json!({"text": "One too many", "targets": ["es"]}));
+    let binding = until("the lane says what it waits for", || {
+        let binding = program.status()["lanes"][0]["binding"].clone();
+        binding.is_object().then_some(binding)
+    });
+
+    assert_eq!(binding["per"], "minute", "{binding}");
+    assert_eq!(patient.n_calls(), MINUTE as u64);
+}

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, Flow, State, Translation};
-use babelfeed_actors::messages::{CacheStats, Cancel, NowError, Submission, TranslateNow};
+use babelfeed_actors::messages::{CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
-use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag, until};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -259,4 +259,37 @@ fn no_more_than_a_few_translations_are_made_anew_at_a_time() {
         assert_eq!(finish(&handles, &ids).await, 100);
         assert_eq!(refreshed(&handles).await, 32);
     });
+}
+
+#[test]
+fn what_is_new_while_something_is_saved_is_known_after_a_stop() {
+    let mut life = 0;
+    world::run_lives(
+        10,
+        |_| (),
+        async |world: &World| {
+            life += 1;
+            let handles = world.start();
+            if life == 2 {
+                for text in ["The first text.", "The second text."] {
+                    let answer = ask(&handles, text, Duration::from_secs(10)).await;
+                    assert!(answer.expect("answered").cached, "{text}");
+                }
+                return Some(());
+            }
+            let first = ask(&handles, "The first text.", Duration::from_secs(10)).await;
+            assert!(first.is_ok());
+            world.store.withhold();
+            until("it is being saved", async || world.store.n_withheld() > 0).await;
+            let second = ask(&handles, "The second text.", Duration::from_secs(10)).await;
+            assert!(second.is_ok());
+            let saving = handles.save_known.send(SaveAll);
+            let saving = actix_rt::spawn(saving);
+            pass(Duration::from_millis(1)).await;
+            world.store.release();
+            let saved = saving.await.expect("no panic").expect("heard");
+            assert!(saved.is_ok(), "{saved:?}");
+            None
+        },
+    );
 }

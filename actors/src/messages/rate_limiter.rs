@@ -8,6 +8,7 @@ use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
 use crate::domain::{Lane, Moment, SeenLimit, Timestamp, Tokens};
+use crate::logic::quota::Quota;
 pub use crate::logic::quota::Urgency;
 
 /// Asks for permits in a lane, one a call; answered at once.
@@ -197,6 +198,11 @@ pub enum Adjustment {
 #[derive(Message)]
 #[rtype(result = "Vec<LaneView>")]
 pub struct Lanes;
+
+/// Asks what is used in every lane, for the limiter after this one.
+#[derive(Message)]
+#[rtype(result = "Vec<(Lane, Quota)>")]
+pub struct Quotas;
 
 /// How a lane does.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,10 +14,11 @@ use super::provider::FakeProvider;
 use super::source::FakeSource;
 use super::store::MemoryStore;
 use crate::domain::{
-    Class, Flow, Language, Moment, Origin, OutletName, REQUESTS, SourceName, State, TaskId,
+    Class, Flow, Lane, Language, Moment, Origin, OutletName, REQUESTS, SourceName, State, TaskId,
     Timestamp,
 };
 use crate::logic::known::Quality;
+use crate::logic::quota::Quota;
 use crate::logic::routing::Pairs;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
@@ -84,6 +85,8 @@ pub struct World {
     pub chance: Arc<dyn Chance>,
     /// What is durable.
     pub store: MemoryStore,
+    /// What was used and learned in lanes by a system before.
+    pub quotas: Vec<(Lane, Quota)>,
     /// What is watched, by name.
     pub sources: Vec<(&'static str, FakeSource)>,
     /// What translates, by name, the first choice first, with the limits of its lane.
@@ -167,6 +170,7 @@ impl World {
             clock: Arc::new(VirtualClock::after(Duration::ZERO)),
             chance: Arc::new(SeededChance::new(seed)),
             store: MemoryStore::new(),
+            quotas: Vec::new(),
             sources: Vec::new(),
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
             batch: None,
@@ -195,6 +199,7 @@ impl World {
             store: Rc::new(self.store.clone()),
             memory: Rc::new(self.store.clone()),
             ledger: Rc::new(self.store.clone()),
+            quotas: self.quotas.clone(),
             sources: self
                 .sources
                 .iter()

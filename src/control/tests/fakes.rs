@@ -280,6 +280,7 @@ hears!(Depth, |memory, _depth| Ok(Backlog {
         .then_some(babelfeed_actors::messages::Closed::Draining),
     ..Backlog::default()
 }));
+hears!(Quotas, |_memory, _quotas| Vec::new());
 hears!(SaveAll, |_memory, _save| Ok(()));
 hears!(Clear, |memory, _clear| {
     memory.orders.push("clear".into());
@@ -525,6 +526,7 @@ fn handles(fake: actix::Addr<Fake>, events: Events) -> Handles {
         cache_stats: heard(&fake),
         adjust: heard(&fake),
         lanes: heard(&fake),
+        quotas: heard(&fake),
         providers: heard(&fake),
         outlets: heard(&fake),
         pause_outlet: heard(&fake),

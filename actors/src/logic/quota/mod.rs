@@ -147,6 +147,34 @@ impl Quota {
         quota
     }
 
+    /// Goes on from the quota of the same lane under other settings: what was used still counts,
+    /// and what was learned is still believed. Long quotas that the ledger keeps come from there.
+    pub fn follow(&mut self, earlier: Self) {
+        for window in earlier.windows {
+            let (unit, per) = (window.unit(), window.per());
+            match self.window(unit, per) {
+                Some(own) => own.follow(window),
+                None => {
+                    let mut learned = Window::unknown(unit, per);
+                    learned.follow(window);
+                    self.windows
+                        .extend(learned.limit().is_some().then_some(learned));
+                }
+            }
+        }
+        for account in earlier.accounts {
+            let is_own = |own: &Account| own.unit() == account.unit();
+            if !account.is_kept() && !self.accounts.iter().any(is_own) {
+                self.accounts.push(account);
+            }
+        }
+        self.trial = earlier.trial;
+        self.run = earlier.run;
+        self.bounced_at = earlier.bounced_at;
+        self.price = earlier.price;
+        self.doubted_at = earlier.doubted_at;
+    }
+
     /// Its windows; those whose limit is not known have none.
     pub fn windows(&self) -> &[Window] {
         &self.windows

@@ -590,3 +590,46 @@ fn a_small_limit_is_used_as_well_as_a_large_one() {
         assert!(share >= 0.97, "{limit}: {share}");
     }
 }
+
+#[test]
+fn under_other_settings_what_was_used_still_counts() {
+    let mut earlier = requests(60.0, MINUTE);
+    for serial in 0..40 {
+        earlier.grant(serial, Tokens::default(), at(0));
+        earlier.settle(serial, Word::Answered(None, 0.0), at(0));
+    }
+    let mut quota = requests(50.0, MINUTE);
+
+    quota.follow(earlier);
+
+    let room =
+        |quota: &mut Quota, millis| quota.room(100, Tokens::default(), Urgency::Urgent, at(millis));
+    assert_eq!(room(&mut quota, 1_000), 10);
+    assert_eq!(room(&mut quota, 120_000), 50);
+}
+
+#[test]
+fn under_other_settings_what_was_learned_is_still_believed() {
+    let mut earlier = requests(60.0, MINUTE);
+    earlier.grant(1, Tokens::default(), at(0));
+    let hour = SeenLimit {
+        per: Some(Duration::from_secs(3_600)),
+        ..told(Unit::Tokens, 9_000.0, 8_000.0, KnownBy::Headers)
+    };
+    let minute = told(Unit::Tokens, 500.0, 400.0, KnownBy::Headers);
+    earlier.learn(1, &[minute, hour], at(0));
+    let mut quota = Quota::new(Vec::new(), Vec::new(), None);
+
+    quota.follow(earlier);
+
+    let limits = quota.windows().iter();
+    let limits: Vec<_> = limits.map(|it| (it.unit(), it.per(), it.limit())).collect();
+    assert_eq!(
+        limits,
+        [
+            (Unit::Requests, MINUTE, None),
+            (Unit::Tokens, MINUTE, Some(500.0)),
+            (Unit::Tokens, Duration::from_secs(3_600), Some(9_000.0)),
+        ]
+    );
+}

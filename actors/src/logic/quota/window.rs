@@ -78,6 +78,16 @@ impl Window {
         }
     }
 
+    /// Goes on from the same window under other settings: what was used still counts, and what
+    /// was learned is still believed.
+    pub fn follow(&mut self, earlier: Self) {
+        *self = Self {
+            set: self.set,
+            ..earlier
+        };
+        self.decide();
+    }
+
     /// What it counts.
     pub const fn unit(&self) -> Unit {
         self.unit
