@@ -172,8 +172,10 @@ fn what_a_minute_holds_still_counts_when_settings_are_read_again() {
 
     program.submit(&json!({"text": "One too many", "targets": ["es"]}));
     let binding = until("the lane says what it waits for", || {
-        let binding = program.status()["lanes"][0]["binding"].clone();
-        binding.is_object().then_some(binding)
+        let status = program.status();
+        let mut lanes = status["lanes"].as_array().expect("lanes").iter();
+        let lane = lanes.find(|lane| lane["name"] == "patient")?;
+        lane["binding"].is_object().then(|| lane["binding"].clone())
     });
 
     assert_eq!(binding["per"], "minute", "{binding}");
