@@ -202,7 +202,8 @@ async fn its_errors_mean_what_they_mean_elsewhere() {
             panic!("{kind}: {error:?}");
         };
         // Its Anthropic route has no Retry-After, and names in its message when the minute is over.
-        let minute = Duration::from_secs(59)..=Duration::from_secs(61);
+        // That is less than a minute by as long as the answer took on a busy machine.
+        let minute = Duration::from_secs(45)..=Duration::from_secs(61);
         assert!(minute.contains(&wait), "{kind}: {wait:?}");
         assert!(
             one_a_minute(&limited.take_seen()),
