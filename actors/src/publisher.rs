@@ -4,6 +4,7 @@ mod book;
 mod orders;
 mod read_back;
 mod send;
+mod threads;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -32,9 +33,12 @@ use crate::ports::{
 use crate::setup::OutletLimits;
 
 use book::Book;
+use threads::Blocked;
 
 /// The most publications of one outlet that wait in memory; the rest is in the store.
 const IN_MEMORY: usize = 1_000;
+/// The same, if many of them wait for what they answer.
+const IN_MEMORY_WITH_BLOCKED: usize = 4 * IN_MEMORY;
 /// The waits after an outlet did not take what was sent.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
 /// How often an outlet is asked for its limit.
@@ -87,6 +91,8 @@ pub struct PublisherActor {
 struct OutletState {
     /// What waits for its turn, in order.
     waiting: BTreeMap<PublicationId, PublicationRecord>,
+    /// Those of them that may not go yet, because of what they answer.
+    blocked: HashMap<PublicationId, Blocked>,
     /// Whether more stands in the store than in memory.
     has_more: bool,
     is_loading: bool,
@@ -128,6 +134,13 @@ struct Loaded {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Pump(OutletName);
+
+impl OutletState {
+    /// How many of those in memory may be sent.
+    fn n_free(&self) -> usize {
+        self.waiting.len().saturating_sub(self.blocked.len())
+    }
+}
 
 impl PublisherActor {
     /// A publisher that goes on with what the store has when it starts.
@@ -184,7 +197,10 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
-        if !state.has_more || state.is_loading || state.waiting.len() > IN_MEMORY / 2 {
+        if !state.has_more || state.is_loading || state.n_free() > IN_MEMORY / 2 {
+            return;
+        }
+        if state.waiting.len() >= IN_MEMORY_WITH_BLOCKED {
             return;
         }
         state.is_loading = true;
@@ -231,16 +247,36 @@ impl PublisherActor {
         state.unknown.remove(&id);
         let last = state.waiting.keys().next_back();
         let is_behind = last.is_none_or(|last| id > *last);
-        if is_behind && (state.has_more || state.waiting.len() >= IN_MEMORY) {
+        if is_behind && (state.has_more || state.n_free() >= IN_MEMORY) {
             state.has_more = true;
             state.has_grown = true;
             return;
         }
-        state.waiting.insert(id, record);
+        self.let_wait(record);
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
         // While a page is loaded from behind the last one, that one has to stay.
-        if state.waiting.len() > IN_MEMORY && !state.is_loading {
-            state.waiting.pop_last();
+        if state.n_free() > IN_MEMORY && !state.is_loading {
+            if let Some((last, _)) = state.waiting.pop_last() {
+                state.blocked.remove(&last);
+            }
             state.has_more = true;
+        }
+    }
+
+    /// Puts a planned publication among those that wait for their turn.
+    fn let_wait(&mut self, record: PublicationRecord) {
+        let outlet = record.publication.outlet.clone();
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
+        let answers = threads::answers(&record);
+        let id = record.publication.id;
+        state.waiting.insert(id, record);
+        if let Some(post) = answers {
+            state.blocked.insert(id, Blocked::by(post));
+            self.look_for_parent(&outlet, id);
         }
     }
 
@@ -394,12 +430,14 @@ impl Handler<Loaded> for PublisherActor {
         if let Some(state) = self.state.get_mut(&loaded.outlet) {
             state.is_loading = false;
             state.has_more = loaded.has_more || state.has_grown;
-            for record in loaded.records {
-                let id = record.publication.id;
+            let is_new = |record: &PublicationRecord| {
                 // What is in memory already may be newer than what was read.
-                if !self.book.holds(id) {
-                    state.waiting.entry(id).or_insert(record);
-                }
+                let id = record.publication.id;
+                !self.book.holds(id) && !state.waiting.contains_key(&id)
+            };
+            let new: Vec<PublicationRecord> = loaded.records.into_iter().filter(is_new).collect();
+            for record in new {
+                self.let_wait(record);
             }
         }
         self.pump(&loaded.outlet);
@@ -418,6 +456,7 @@ impl Handler<Publish> for PublisherActor {
                 outlets.push(outlet);
             }
             self.tell(&record);
+            self.wake_children(&record.publication);
             self.take_in(record);
         }
         for outlet in outlets {

@@ -13,4 +13,5 @@ mod recovery;
 mod routing;
 mod store_trouble;
 mod supervision;
+mod threads;
 mod watching;

@@ -269,6 +269,14 @@ pub trait TaskStore: BatchStore {
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>>;
 
+    /// The request that a post was taken in as; none for a post that was never taken, or that
+    /// only counts as seen.
+    fn request_of_post(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>>;
+
     /// How many tasks and publications are in which state.
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>>;
 

@@ -7,6 +7,7 @@ use actix::{Addr, Context, Handler, ResponseFuture};
 
 use super::PublisherActor;
 use super::send::write_as;
+use super::threads::without_lost_parent;
 use crate::domain::{OutletName, Part, Publication, PublicationId, PublicationState, Timestamp};
 use crate::logic::fit::{Limit, fit};
 use crate::messages::{Approve, PublicationError, Publish, Reject, RetryPublication, Review};
@@ -108,6 +109,7 @@ impl Handler<Approve> for PublisherActor {
                 fit(&part.text, limit)
                     .map_err(|error| PublicationError::Unfit(error.to_string()))?;
             }
+            let record = without_lost_parent(&*order.store, record).await?;
             order
                 .put(record, PublicationState::Planned, "approved")
                 .await
@@ -141,6 +143,7 @@ impl Handler<RetryPublication> for PublisherActor {
         Box::pin(async move {
             let states = [PublicationState::Refused, PublicationState::Unknown];
             let record = order.find(&states).await?;
+            let record = without_lost_parent(&*order.store, record).await?;
             order
                 .put(record, PublicationState::Planned, "sent again by a person")
                 .await

@@ -175,7 +175,8 @@ async fn read_back(
     write_one(&*store, record, under_way).await
 }
 
-async fn write_one(
+/// Writes one publication down; as the store has it, if somebody else has changed it.
+pub(super) async fn write_one(
     store: &dyn TaskStore,
     record: PublicationRecord,
     under_way: UnderWay,

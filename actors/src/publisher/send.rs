@@ -57,7 +57,12 @@ impl PublisherActor {
             return;
         }
         let n_batch = seat.outlet.batch().max(1);
-        let ids: Vec<_> = state.waiting.keys().take(n_batch).copied().collect();
+        let free = state.waiting.keys();
+        let free = free.filter(|id| !state.blocked.contains_key(id));
+        let ids: Vec<_> = free.take(n_batch).copied().collect();
+        if ids.is_empty() {
+            return;
+        }
         let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
             return;
         };
@@ -416,6 +421,7 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
+        let publication = Arc::clone(&record.publication);
         match record.state {
             PublicationState::Published => state.published += 1,
             PublicationState::Refused => {
@@ -425,12 +431,11 @@ impl PublisherActor {
             }
             PublicationState::Unknown => self.resolve(record),
             // Begun already, so it goes on before whatever has come since.
-            PublicationState::Planned => {
-                state.waiting.insert(record.publication.id, record);
-            }
+            PublicationState::Planned => self.let_wait(record),
             // In other hands: who sends it tells its end, and who holds it lets it out.
             PublicationState::Sending | PublicationState::Held | PublicationState::Deleted => (),
         }
+        self.wake_children(&publication);
     }
 
     /// Notes how an outlet does; says once in the log that it fails, and once that it does not.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::PublicationId;
+use crate::domain::{PublicationId, Thread};
 use crate::logic::fit::Limit;
-use crate::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
+use crate::ports::{Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 
 /// An outlet in memory; clones share what it was given. It publishes whatever arrives, also twice.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Out {
     pub bytes: Arc<[u8]>,
     /// The id that the outlet gave it.
     pub id: Arc<str>,
+    /// What its publication answers.
+    pub thread: Option<Thread>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,7 @@ struct Stage {
     limit: Limit,
     batch: usize,
     quiet: Duration,
+    abilities: Abilities,
     n_calls: usize,
     n_read_backs: usize,
 }
@@ -75,6 +78,7 @@ impl Default for FakeOutlet {
                 limit: Limit::Unbounded,
                 batch: 10,
                 quiet: Duration::ZERO,
+                abilities: Abilities::default(),
                 n_calls: 0,
                 n_read_backs: 0,
             })),
@@ -116,6 +120,11 @@ impl FakeOutlet {
     /// Sets how long nothing may be read back after an ambiguous answer.
     pub fn set_quiet(&self, quiet: Duration) {
         self.stage().quiet = quiet;
+    }
+
+    /// Sets what it can do beside publishing.
+    pub fn set_abilities(&self, abilities: Abilities) {
+        self.stage().abilities = abilities;
     }
 
     /// Everything that is out, in its order.
@@ -188,12 +197,17 @@ impl FakeOutlet {
             key: part.key.clone(),
             bytes: part.bytes.clone(),
             id: id.clone(),
+            thread: part.dispatch.publication.thread.clone(),
         });
         published(id)
     }
 }
 
 impl Outlet for FakeOutlet {
+    fn abilities(&self) -> Abilities {
+        self.stage().abilities
+    }
+
     fn batch(&self) -> usize {
         self.stage().batch
     }

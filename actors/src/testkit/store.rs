@@ -279,6 +279,17 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn request_of_post(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>> {
+        self.read(|committed| {
+            let taken = committed.identities.get(&Identity::Post(source, post));
+            taken.copied().flatten().map(|(id, _)| id)
+        })
+    }
+
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
         self.read(Committed::tally)
     }

@@ -268,6 +268,14 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.publications_in(&outlet, state, after, limit))
     }
 
+    fn request_of_post(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>> {
+        self.read(move |reads| reads.request_of_post(&source, &post))
+    }
+
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
         let tally = self.0.shared.tally.lock();
         let tally = *tally.unwrap_or_else(PoisonError::into_inner);

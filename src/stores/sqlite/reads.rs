@@ -24,7 +24,7 @@ use super::jobs;
 use super::names::Names;
 use super::rows;
 use super::schema;
-use super::tables::publication_range;
+use super::tables::{post_hash, publication_range};
 
 /// How many reads may wait.
 const QUEUE: usize = 4_096;
@@ -239,6 +239,21 @@ impl Reads<'_> {
             return self.publications_by(&sql, params![outlet, code, start, rows::count(limit)]);
         }
         self.publications_by_stretches(outlet, code, start, limit)
+    }
+
+    /// The request that a post was taken in as.
+    pub(super) fn request_of_post(
+        &mut self,
+        source: &SourceName,
+        post: &str,
+    ) -> Result<Option<RequestId>, Fault> {
+        let sql = "SELECT request FROM identity WHERE hash = ?1";
+        let found: Option<Option<[u8; 16]>> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([post_hash(source, post)], |row| row.get(0))
+            .optional()?;
+        Ok(found.flatten().map(RequestId::from_bytes))
     }
 
     /// How far a source was read.

@@ -474,7 +474,8 @@ pub(super) fn publication_range(id: TaskId) -> ([u8; 16], [u8; 16]) {
     (*low.as_bytes(), *high.as_bytes())
 }
 
-fn post_hash(source: &SourceName, post: &str) -> [u8; 16] {
+/// The hash under which a post is known.
+pub(super) fn post_hash(source: &SourceName, post: &str) -> [u8; 16] {
     identity_hash(&[b"post", source.as_str().as_bytes(), post.as_bytes()])
 }
 

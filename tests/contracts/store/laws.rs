@@ -98,6 +98,26 @@ pub(super) async fn a_post_that_counts_as_seen_makes_nothing<K: Kind>() {
     assert_eq!(admitted[1].outcome, Outcome::New);
 }
 
+pub(super) async fn a_post_is_found_by_what_its_source_calls_it<K: Kind>() {
+    let mut kind = K::new();
+    let mut mint = IdMint::default();
+    let taken = post(&mut mint, "taken", &["es"]);
+    let seen = Admission {
+        requests: vec![taken.clone()],
+        seen: vec![("news".into(), "seen".into())],
+        cursor: None,
+    };
+    kind.store().admit(seen).await.expect("an admission");
+    kind.crash();
+    let found = async |source: &str, post: &str| {
+        let found = kind.store().request_of_post(source.into(), post.into());
+        found.await.expect("a read")
+    };
+    assert_eq!(found("news", "taken").await, Some(taken.request.id));
+    assert_eq!(found("news", "seen").await, None);
+    assert_eq!(found("other", "taken").await, None);
+}
+
 pub(super) async fn the_cursor_moves_with_its_posts<K: Kind>() {
     let mut kind = K::new();
     assert_eq!(kind.store().cursor("news".into()).await, Ok(None));

@@ -1,0 +1,283 @@
+//! How threads arrive: in their order, each post under the one that it answers.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Post, PublicationState, Thread};
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::messages::{Approve, PollNow, Reject, Review};
+use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
+use babelfeed_actors::setup::Hold;
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::outlet::{FakeOutlet, Out, OutletFault};
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::source::FakeSource;
+use babelfeed_actors::testkit::world::{self, World};
+
+use crate::helpers::{pass, settle};
+
+fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
+    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+    outlet.set_abilities(Abilities {
+        replies: true,
+        ..Abilities::default()
+    });
+    world.sources = vec![("news", source.clone())];
+    world.outlets = vec![("es", outlet.clone(), "es")];
+    (source, outlet)
+}
+
+fn show(source: &FakeSource, id: &str, parent: Option<&str>, text: &str) {
+    source.show_post(Post {
+        parent: parent.map(str::to_owned),
+        ..Post::new("news".into(), id, text)
+    });
+}
+
+async fn poll(handles: &Handles) {
+    let polled = handles.poll_now.send(PollNow(None)).await;
+    polled.expect("heard").expect("known");
+}
+
+async fn held(handles: &Handles) -> Vec<PublicationRecord> {
+    let held = handles.review.send(Review { limit: 10 }).await;
+    held.expect("heard").expect("read")
+}
+
+fn rejected() -> OutletFault {
+    OutletFault::Error(OutletError::Rejected {
+        detail: "not here".into(),
+    })
+}
+
+fn find(outlet: &FakeOutlet, text: &str) -> Out {
+    let out = outlet.out().into_iter();
+    let mut found = out.filter(|out| *out.bytes == *text.as_bytes());
+    found
+        .next()
+        .unwrap_or_else(|| panic!("`{text}` is not out"))
+}
+
+fn answer(root: &Out, parent: &Out) -> Option<Thread> {
+    Some(Thread {
+        root: root.id.clone(),
+        parent: parent.id.clone(),
+    })
+}
+
+#[test]
+fn each_post_of_a_thread_answers_the_last_part_of_the_one_before() {
+    world::run(701, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_limit(Limit::Mastodon { max: 40, url: 23 });
+        show(
+            &source,
+            "a",
+            None,
+            "The first post of a thread. It is in two parts.",
+        );
+        show(&source, "b", Some("a"), "The second post.");
+        show(&source, "c", Some("b"), "The third post.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        let out = outlet.out();
+        assert_eq!(out.len(), 4, "{:?}", outlet.texts());
+        assert_eq!((out[0].part, out[1].part), (0, 1));
+        assert_eq!((&out[0].thread, &out[1].thread), (&None, &None));
+        assert_eq!(out[2].thread, answer(&out[0], &out[1]));
+        assert_eq!(out[3].thread, answer(&out[0], &out[2]));
+    });
+}
+
+#[test]
+fn what_answers_a_post_waits_for_it_and_holds_up_nothing_else() {
+    world::run(702, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.config.max_batch_size = 1;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        show(&source, "c", None, "Something else.");
+        let handles = world.start();
+        pass(Duration::from_secs(20)).await;
+        assert_eq!(outlet.texts(), ["[es] Something else."]);
+        settle(&handles).await;
+        let texts = ["[es] Something else.", "[es] A start.", "[es] An answer."];
+        assert_eq!(outlet.texts(), texts);
+        let start = find(&outlet, "[es] A start.");
+        assert_eq!(outlet.out()[2].thread, answer(&start, &start));
+    });
+}
+
+#[test]
+fn what_answers_a_refused_post_is_held_until_a_person_lets_it_out_alone() {
+    world::run(703, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.fail_next(rejected());
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        let held = held(&handles).await;
+        assert_eq!((held.len(), outlet.out().len()), (1, 0));
+        let why = held[0].why.as_deref();
+        assert_eq!(why, Some("the post that it answers was refused"));
+        let approve = Approve {
+            id: held[0].publication.id,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok(), "{approved:?}");
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] An answer."]);
+        assert_eq!(outlet.out()[0].thread, None);
+    });
+}
+
+#[test]
+fn what_answers_an_untranslated_post_is_held() {
+    world::run(704, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.config.max_batch_size = 1;
+        world.config.max_attempts = 1;
+        world.providers[0].1.then(ProviderFault::Missing(0));
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        show(&source, "c", Some("b"), "An answer to that.");
+        let handles = world.start();
+        pass(Duration::from_secs(300)).await;
+        let held = held(&handles).await;
+        assert_eq!((held.len(), outlet.out().len()), (1, 0), "{held:?}");
+        let why = held[0].why.as_deref();
+        assert_eq!(why, Some("the post that it answers was not translated"));
+    });
+}
+
+#[test]
+fn what_answers_a_rejected_post_is_held_too() {
+    world::run(705, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.hold = Hold::Always;
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        let handles = world.start();
+        poll(&handles).await;
+        pass(Duration::from_secs(5)).await;
+        let waiting = held(&handles).await;
+        let (start, answer) = (waiting[0].publication.id, waiting[1].publication.id);
+        let approve = Approve {
+            id: answer,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert_eq!(approved.map(|it| it.state), Ok(PublicationState::Planned));
+        pass(Duration::from_secs(600)).await;
+        assert_eq!((held(&handles).await.len(), outlet.out().len()), (1, 0));
+        let rejected = handles.reject.send(Reject(start)).await.expect("heard");
+        assert!(rejected.is_ok());
+        settle(&handles).await;
+        let held = held(&handles).await;
+        assert_eq!((held.len(), outlet.out().len()), (1, 0));
+        assert_eq!(held[0].publication.id, answer);
+    });
+}
+
+#[test]
+fn a_post_that_answers_what_was_never_taken_stands_alone() {
+    world::run(706, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.backfill = Some(0);
+        show(&source, "a", None, "Older than the first sight.");
+        let handles = world.start();
+        poll(&handles).await;
+        show(&source, "b", Some("a"), "An answer.");
+        show(&source, "c", Some("of somebody"), "Another answer.");
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] An answer.", "[es] Another answer."]);
+        assert!(outlet.out().iter().all(|out| out.thread.is_none()));
+    });
+}
+
+#[test]
+fn where_nothing_can_answer_a_thread_stands_in_its_order() {
+    world::run(707, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_abilities(Abilities::default());
+        world.config.max_batch_size = 1;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A start.", "[es] An answer."]);
+        assert!(outlet.out().iter().all(|out| out.thread.is_none()));
+    });
+}
+
+/// Kills the system again and again while threads go out.
+fn storm(seed: u64) {
+    const LIVES: usize = 20;
+    const THREADS: usize = 6;
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let provider = FakeProvider::with_latency(Duration::from_millis(300));
+    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+    outlet.set_abilities(Abilities {
+        replies: true,
+        ..Abilities::default()
+    });
+    outlet.set_batch(3);
+    outlet.set_quiet(Duration::from_secs(2));
+    outlet.delay(Duration::from_millis(40));
+    let mut lives = 0;
+    let prepare = |world: &mut World| {
+        world.providers[0].1 = provider.clone();
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.config.max_batch_size = 2;
+    };
+    world::run_lives(seed, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        if lives > LIVES {
+            poll(&handles).await;
+            settle(&handles).await;
+            return Some(());
+        }
+        for thread in 0..THREADS {
+            let id = |life: usize| format!("{thread}.{life}");
+            let parent = (lives > 1).then(|| id(lives - 1));
+            let text = format!("Post {lives} of thread {thread}.");
+            show(&source, &id(lives), parent.as_deref(), &text);
+        }
+        let faults = [OutletFault::StoredAndLost, OutletFault::LostAndSilent];
+        if let Some(fault) = faults.get(chance.usize(..4)) {
+            outlet.fail_next(fault.clone());
+        }
+        pass(Duration::from_millis(chance.u64(100..3_000))).await;
+        None
+    });
+    assert_eq!(
+        (outlet.out().len(), outlet.n_doubles()),
+        (LIVES * THREADS, 0)
+    );
+    for thread in 0..THREADS {
+        let post = |life: usize| find(&outlet, &format!("[es] Post {life} of thread {thread}."));
+        for life in 2..=LIVES {
+            assert_eq!(post(life).thread, answer(&post(1), &post(life - 1)));
+        }
+    }
+}
+
+#[test]
+fn threads_stay_whole_and_single_through_kills() {
+    for seed in 710..716 {
+        storm(seed);
+    }
+}
