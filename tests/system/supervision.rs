@@ -122,7 +122,7 @@ fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
         let now = translate_now(&handles, 3);
         let asking = async {
             if n_falls > 0 {
-                for _ in 0..60_000 {
+                for _ in 0..120_000 {
                     if falls(&handles, actor).0 > 0 {
                         break;
                     }
