@@ -21,7 +21,7 @@ pub use monitor::{
 };
 pub use publisher::{
     Approve, OutletView, Outlets, PauseOutlet, PublicationError, Publish, Reject, ResumeOutlet,
-    RetryPublication, Review,
+    RetryPublication, Review, Withdraw,
 };
 pub use rate_limiter::{
     Acquire, Acquired, Adjust, Adjustment, BindingView, LaneView, Lanes, Permit, PermitHome,

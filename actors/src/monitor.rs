@@ -44,6 +44,10 @@ pub struct Watched {
     pub backfill: Option<usize>,
     /// The languages of the outlets that take it.
     pub targets: Vec<Language>,
+    /// The languages of those of them where the edit of a post does anything.
+    pub revised: Vec<Language>,
+    /// Whether at any of them something goes when its post is deleted.
+    pub minds_deletions: bool,
 }
 
 /// Owns the schedule and the cursor of every source.

@@ -1,10 +1,13 @@
 //! Publishes what is planned: once, in order at each outlet, at several outlets at a time.
 
 mod book;
+mod change;
 mod orders;
 mod read_back;
 mod send;
+mod standing;
 mod threads;
+mod withdraw;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -28,12 +31,15 @@ use crate::messages::{
     UnknownName,
 };
 use crate::ports::{
-    Chance, Clock, Outlet, OutletError, PublicationRecord, StoreError, StoreRemedy, TaskStore,
+    Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, StoreError, StoreRemedy,
+    TaskStore,
 };
-use crate::setup::OutletLimits;
+use crate::setup::{OnEdit, OutletLimits};
 
 use book::Book;
+use standing::{awaited, is_begun};
 use threads::Blocked;
+use withdraw::Withdrawals;
 
 /// The most publications of one outlet that wait in memory; the rest is in the store.
 const IN_MEMORY: usize = 1_000;
@@ -57,6 +63,12 @@ pub struct Seat {
     pub lane: Lane,
     /// The adapter.
     pub outlet: Rc<dyn Outlet>,
+    /// What an edit of a post does to what is out of it.
+    pub on_edit: OnEdit,
+    /// How long something may have been out that is taken back to be published anew.
+    pub repost_within: Duration,
+    /// Whether what is out goes when its post is deleted.
+    pub minds_deletions: bool,
 }
 
 /// Whom the publisher knows.
@@ -85,6 +97,7 @@ pub struct PublisherActor {
     book: Book,
     epoch: u64,
     state: HashMap<OutletName, OutletState>,
+    withdrawals: Withdrawals,
 }
 
 #[derive(Default)]
@@ -165,6 +178,7 @@ impl PublisherActor {
             book: Book::default(),
             epoch: 0,
             state: HashMap::new(),
+            withdrawals: Withdrawals::default(),
         }
     }
 
@@ -271,12 +285,24 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
-        let answers = threads::answers(&record);
         let id = record.publication.id;
+        let posts = awaited(&record);
+        let is_withdrawn = record.errand == Errand::Publish
+            && !is_begun(&record.publication)
+            && self.withdrawals.concern(&record.publication);
         state.waiting.insert(id, record);
-        if let Some(post) = answers {
-            state.blocked.insert(id, Blocked::by(post));
-            self.look_for_parent(&outlet, id);
+        if is_withdrawn
+            && self
+                .seats
+                .iter()
+                .any(|it| it.name == outlet && it.minds_deletions)
+        {
+            if let Some(record) = self.take_out(&outlet, id) {
+                self.drop_withdrawn(record);
+            }
+        } else if !posts.is_empty() {
+            state.blocked.insert(id, Blocked::by(posts));
+            self.look_at_order(&outlet, id);
         }
     }
 
@@ -365,6 +391,7 @@ impl Actor for PublisherActor {
             for outlet in outlets {
                 actor.refill(&outlet);
             }
+            actor.look_for_withdrawn(Duration::ZERO);
         }));
     }
 }
@@ -456,7 +483,7 @@ impl Handler<Publish> for PublisherActor {
                 outlets.push(outlet);
             }
             self.tell(&record);
-            self.wake_children(&record.publication);
+            self.wake_waiting_for(&record.publication);
             self.take_in(record);
         }
         for outlet in outlets {

@@ -15,7 +15,7 @@ use crate::logic::known::Quality;
 use crate::logic::quota::Quota;
 use crate::logic::routing::{By, Pairs};
 use crate::ports::{
-    BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
+    Abilities, BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,
 };
 
@@ -150,6 +150,67 @@ pub struct OutletSetup {
     pub hold: Hold,
     /// The limits of its lane.
     pub limits: LaneLimits,
+    /// What becomes of what is published there.
+    pub rules: OutletRules,
+}
+
+/// What the settings say of what becomes of what is published at an outlet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutletRules {
+    /// What an edit of a post does; none: the best that the outlet can.
+    pub on_edit: Option<OnEdit>,
+    /// How long something may have been out that is taken back to be published anew.
+    pub repost_within: Duration,
+    /// What the deletion of a post does.
+    pub on_delete: OnDelete,
+}
+
+impl Default for OutletRules {
+    fn default() -> Self {
+        Self {
+            on_edit: None,
+            repost_within: Duration::from_secs(600),
+            on_delete: OnDelete::Leave,
+        }
+    }
+}
+
+/// What the edit of a post does to what is out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEdit {
+    /// Changes it in its place.
+    Edit,
+    /// Nothing.
+    Leave,
+    /// Takes it back and publishes it anew, if it is not out for long.
+    Repost,
+}
+
+/// What the deletion of a post does to what is out of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDelete {
+    /// Takes it back.
+    Delete,
+    /// Nothing.
+    #[default]
+    Leave,
+}
+
+impl OutletSetup {
+    /// What an edit does there, as far as the outlet can.
+    pub fn on_edit(&self) -> OnEdit {
+        let Abilities { edits, deletes, .. } = self.outlet.abilities();
+        match self.rules.on_edit {
+            None | Some(OnEdit::Edit) if edits => OnEdit::Edit,
+            Some(OnEdit::Repost) if deletes => OnEdit::Repost,
+            _ => OnEdit::Leave,
+        }
+    }
+
+    /// Whether what is out goes when its post is deleted.
+    pub fn minds_deletions(&self) -> bool {
+        self.rules.on_delete == OnDelete::Delete && self.outlet.abilities().deletes
+    }
 }
 
 /// The outlets' limits as values; the publisher keeps them, the task manager reads them.

@@ -26,7 +26,7 @@ use crate::ports::{Chance, Clock, Provider};
 use crate::publisher::{self, PublisherActor};
 use crate::rate_limiter::{self, RateLimiterActor};
 use crate::setup::{
-    LaneLimits, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+    LaneLimits, OnEdit, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
 };
 use crate::supervision::{self, Actors, Falls, Supervisor};
 use crate::task_manager::{
@@ -267,6 +267,7 @@ pub fn start(setup: Setup) -> Handles {
                 close: batcher.clone().recipient(),
             },
             publish: publisher.clone().recipient(),
+            withdraw: publisher.clone().recipient(),
             record: record.clone(),
             events: events.clone(),
         };
@@ -440,6 +441,9 @@ fn seat(outlet: &OutletSetup) -> publisher::Seat {
         language: outlet.language.clone(),
         lane: lane_of(outlet),
         outlet: Rc::clone(&outlet.outlet),
+        on_edit: outlet.on_edit(),
+        repost_within: outlet.rules.repost_within,
+        minds_deletions: outlet.minds_deletions(),
     }
 }
 
@@ -449,6 +453,7 @@ fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
         language: outlet.language.clone(),
         from: outlet.from.clone(),
         hold: outlet.hold,
+        takes_edits: outlet.on_edit() != OnEdit::Leave,
     }
 }
 
@@ -494,12 +499,22 @@ fn most_tokens(limits: &LaneLimits) -> Option<u64> {
 
 /// A source with the languages of the outlets that take it, each once.
 fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
-    let mut targets: Vec<Language> = Vec::new();
-    for outlet in outlets {
-        let takes = outlet_route(outlet).takes(source.name.as_str());
-        if takes && !targets.contains(&outlet.language) {
-            targets.push(outlet.language.clone());
+    let taking = outlets
+        .iter()
+        .filter(|outlet| outlet_route(outlet).takes(source.name.as_str()));
+    let (mut targets, mut revised) = (Vec::new(), Vec::new());
+    let mut minds_deletions = false;
+    for outlet in taking {
+        let add = |languages: &mut Vec<Language>| {
+            if !languages.contains(&outlet.language) {
+                languages.push(outlet.language.clone());
+            }
+        };
+        add(&mut targets);
+        if outlet.on_edit() != OnEdit::Leave {
+            add(&mut revised);
         }
+        minds_deletions |= outlet.minds_deletions();
     }
     Watched {
         name: source.name,
@@ -509,5 +524,7 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         respects_hints: source.respects_hints,
         backfill: source.backfill,
         targets,
+        revised,
+        minds_deletions,
     }
 }

@@ -42,7 +42,7 @@ use crate::logic::quota::Urgency;
 use crate::logic::routing::{By, Calls, Pairs, Routes, Routing};
 use crate::messages::{
     AbandonJob, Acquire, CloseJob, Events, Insert, Lookup, Operation, Publish, Record, RunJob,
-    Translate,
+    Translate, Withdraw,
 };
 use crate::ports::{
     BatchBounds, BatchJob, Chance, Clock, KnownKey, StoreError, StoreRemedy, TaskRecord, TaskStore,
@@ -143,6 +143,8 @@ pub struct Peers {
     pub batcher: Batcher,
     /// Who publishes.
     pub publish: Recipient<Publish>,
+    /// Who takes back what was published.
+    pub withdraw: Recipient<Withdraw>,
     /// Who counts.
     pub record: Recipient<Record>,
     /// Who listens.

@@ -64,7 +64,7 @@ pub(super) async fn admit(
 /// What the client is told of what became of its text.
 pub(super) fn status_of(admitted: &Admitted) -> Result<u16, Problem> {
     match admitted.outcome {
-        Outcome::New => Ok(202),
+        Outcome::New | Outcome::Edited => Ok(202),
         Outcome::Same => Ok(200),
         Outcome::Conflict => Err(Problem::conflict(format!(
             "another request was taken with this key, expected the same body or another key: {}",

@@ -71,6 +71,7 @@ impl SubmitBody {
             text: self.text.0,
             source: self.source.map(|tag| tag.0),
             targets: self.targets.0,
+            revised: Vec::new(),
             flow: requests_flow(),
             class: self.priority.map_or(Class::Normal, Priority::class),
             publish: self.publish,

@@ -553,6 +553,7 @@ mod tests {
         let fr = "fr".parse().expect("a tag");
         let admitted = Admitted {
             outcome: Outcome::New,
+            revises: None,
             id,
             tasks: vec![
                 (id.task(1), es, State::Queued),

@@ -417,6 +417,7 @@ fn outlet_setup(it: &OutletSettings, settings: &Settings) -> anyhow::Result<Outl
         outlet: outlet(it, settings)?,
         language: it.language.clone(),
         from: it.from.clone(),
+        rules: it.rules.clone(),
         hold: it.hold,
         limits: it.limits,
     })

@@ -9,7 +9,7 @@ use babelfeed_actors::domain::{
     DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
 };
 use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
-use babelfeed_actors::setup::{Hold, LaneLimits};
+use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules};
 use config::{Value, ValueKind};
 
 use super::reader::{
@@ -157,6 +157,8 @@ pub struct OutletSettings {
     pub hold: Hold,
     /// The limits of its account.
     pub limits: LaneLimits,
+    /// What becomes of what is published there.
+    pub rules: OutletRules,
 }
 
 /// What an outlet is.
@@ -229,7 +231,17 @@ const SOURCE: [&str; 6] = [
     "language",
     "backfill",
 ];
-const OUTLET: [&str; 6] = ["name", "kind", "language", "from", "hold", "limits"];
+const OUTLET: [&str; 9] = [
+    "name",
+    "kind",
+    "language",
+    "from",
+    "hold",
+    "limits",
+    "on_edit",
+    "repost_within",
+    "on_delete",
+];
 
 #[derive(Clone, Copy)]
 enum KindOfSource {
@@ -567,6 +579,7 @@ fn read_outlet(
     ];
     let hold = section.read("hold", Hold::Never, choice(&holds));
     let limits = read_limits(section, DayReset::Rolling);
+    let rules = read_rules(section);
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
         kind: adapter?,
@@ -574,6 +587,7 @@ fn read_outlet(
         from,
         hold,
         limits,
+        rules,
     })
 }
 
@@ -591,6 +605,25 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
         visibility,
         account,
     })
+}
+
+fn read_rules(section: &Section<'_>) -> OutletRules {
+    let edits = [
+        ("edit", OnEdit::Edit),
+        ("leave", OnEdit::Leave),
+        ("repost", OnEdit::Repost),
+    ];
+    let deletions = [("delete", OnDelete::Delete), ("leave", OnDelete::Leave)];
+    let usual = OutletRules::default();
+    OutletRules {
+        on_edit: section.optional("on_edit", choice(&edits)),
+        repost_within: section.read(
+            "repost_within",
+            usual.repost_within,
+            duration(Duration::ZERO),
+        ),
+        on_delete: section.read("on_delete", usual.on_delete, choice(&deletions)),
+    }
 }
 
 fn read_from(section: &Section<'_>, sources: &[String]) -> Option<Vec<Arc<str>>> {

@@ -34,6 +34,7 @@ fn publication(number: u64, parts: &[&str]) -> Arc<Publication> {
         parts: parts.iter().map(|text| Part::new(*text)).collect(),
         attached: None,
         thread: None,
+        revises: None,
         created_at: at,
     })
 }

@@ -146,6 +146,8 @@ contract!(
     a_key_with_another_body_conflicts_and_changes_nothing,
     a_post_that_counts_as_seen_makes_nothing,
     a_post_is_found_by_what_its_source_calls_it,
+    an_edited_post_is_a_request_of_its_own,
+    a_deleted_post_is_withdrawn_until_that_is_seen_to,
     the_cursor_moves_with_its_posts,
     a_task_is_read_back_as_it_was_recorded,
     a_ghost_changes_nothing,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attached, Language, OutletName, PublicationId, Timestamp};
+use super::{Attached, Language, OutletName, PublicationId, RequestId, Timestamp};
 
 /// The name that stands for the requests of clients where a source's name is asked for.
 pub const REQUESTS: &str = "requests";
@@ -29,6 +29,8 @@ pub struct Publication {
     pub attached: Option<Arc<Attached>>,
     /// What it answers at the outlet, once that is known.
     pub thread: Option<Thread>,
+    /// The request of its post's earlier text, where this is an edit.
+    pub revises: Option<RequestId>,
     /// When it was planned; the time it bears outside.
     pub created_at: Timestamp,
 }
@@ -79,7 +81,7 @@ pub enum PublicationState {
     Refused,
     /// May be out or not; is read back before anything else happens.
     Unknown,
-    /// Was out, and is not any more.
+    /// Was out and is not any more, or another has taken its place.
     Deleted,
 }
 

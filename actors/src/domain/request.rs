@@ -26,6 +26,8 @@ pub struct Request {
     pub url: Option<Arc<str>>,
     /// What hangs on the text, in its own language.
     pub attached: Option<Arc<Attached>>,
+    /// The request that its post was taken in as before it was edited.
+    pub revises: Option<RequestId>,
     /// When it was accepted, by wall clock.
     pub accepted_at: Timestamp,
     /// By when it must be Completed; else its tasks fail as `expired`.

@@ -15,6 +15,13 @@ use crate::ports::{PublicationRecord, StoreError};
 #[rtype(result = "()")]
 pub struct Publish(pub Vec<PublicationRecord>);
 
+/// Says that posts were deleted at their sources; the task manager says it.
+///
+/// Which posts stands in the store.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Withdraw;
+
 /// Asks where is published, and how that goes.
 #[derive(Message)]
 #[rtype(result = "Vec<OutletView>")]

@@ -20,6 +20,8 @@ pub struct Submit {
     pub submissions: Vec<Submission>,
     /// Posts that count as seen although nothing is made of them.
     pub seen: Vec<(SourceName, Arc<str>)>,
+    /// Posts that were deleted at their source.
+    pub gone: Vec<(SourceName, Arc<str>)>,
     /// How far the source was read, once this is taken.
     pub cursor: Option<(SourceName, Cursor)>,
 }
@@ -35,6 +37,9 @@ pub struct Submission {
     pub source: Option<Language>,
     /// The languages wanted, each once; one to 255.
     pub targets: Vec<Language>,
+    /// The languages wanted of a post that was taken before and has been edited since; none:
+    /// then it is passed over.
+    pub revised: Vec<Language>,
     /// Who pays for it in fairness.
     pub flow: Flow,
     /// How urgent it is.

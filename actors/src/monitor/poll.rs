@@ -54,6 +54,17 @@ pub(super) struct Poll {
     pub(super) submit: Recipient<Submit>,
 }
 
+/// What is handed in of one page.
+#[derive(Default)]
+struct Taken {
+    posts: Vec<Post>,
+    /// What counts as seen.
+    seen: Vec<Post>,
+    /// The ids of posts that were deleted.
+    gone: Vec<String>,
+    cursor: Option<Cursor>,
+}
+
 #[derive(Default)]
 struct Found {
     seen: u64,
@@ -107,7 +118,15 @@ impl Poll {
             let moved = page.cursor.clone();
             let backfill = self.watched.backfill.filter(|_| is_first_sight);
             found.new += match backfill {
-                None => self.hand_in(page.posts, Vec::new(), moved.clone()).await?,
+                None => {
+                    let taken = Taken {
+                        posts: page.posts,
+                        gone: page.gone,
+                        cursor: moved.clone(),
+                        ..Taken::default()
+                    };
+                    self.hand_in(taken).await?
+                }
                 Some(newest) => self.hold_back(page, newest, &mut kept_back).await?,
             };
             cursor = moved.or(cursor);
@@ -134,19 +153,34 @@ impl Poll {
         }
         if page.has_more {
             // Without the cursor: until the last page is taken, this is still the first sight.
-            return self.hand_in(Vec::new(), seen, None).await;
+            let seen = Taken {
+                seen,
+                ..Taken::default()
+            };
+            return self.hand_in(seen).await;
         }
-        let posts = kept_back.drain(..).collect();
-        self.hand_in(posts, seen, page.cursor).await
+        let taken = Taken {
+            posts: kept_back.drain(..).collect(),
+            seen,
+            gone: page.gone,
+            cursor: page.cursor,
+        };
+        self.hand_in(taken).await
     }
 
     /// Hands posts in, in pages, the cursor with the last; answers how many were new.
-    async fn hand_in(
-        &self,
-        posts: Vec<Post>,
-        seen: Vec<Post>,
-        cursor: Option<Cursor>,
-    ) -> Result<u64, PollError> {
+    async fn hand_in(&self, taken: Taken) -> Result<u64, PollError> {
+        let Taken {
+            posts,
+            seen,
+            gone,
+            cursor,
+        } = taken;
+        let gone: Vec<(SourceName, Arc<str>)> = gone
+            .into_iter()
+            .filter(|_| self.watched.minds_deletions)
+            .map(|post| (self.watched.name.clone(), post.into()))
+            .collect();
         let has_use =
             |post: &Post| !post.text.trim().is_empty() && !self.watched.targets.is_empty();
         let posts = self.without_our_own(posts).await?;
@@ -165,11 +199,22 @@ impl Poll {
             let rest = submissions.split_off(submissions.len().min(PAGE));
             let rest_seen = seen.split_off(seen.len().min(PAGE * 10));
             let is_last = rest.is_empty() && rest_seen.is_empty();
-            let cursor = cursor.clone().filter(|_| is_last);
-            if submissions.is_empty() && seen.is_empty() && cursor.is_none() {
+            let (cursor, gone) = if is_last {
+                (cursor.clone(), gone.clone())
+            } else {
+                (None, Vec::new())
+            };
+            let is_nothing = submissions.is_empty() && seen.is_empty() && gone.is_empty();
+            if is_nothing && cursor.is_none() {
                 return Ok(n_new);
             }
-            n_new += self.submit(submissions, seen, cursor).await?;
+            let submit = Submit {
+                submissions,
+                seen,
+                gone,
+                cursor: cursor.map(|cursor| (self.watched.name.clone(), cursor)),
+            };
+            n_new += self.submit(submit).await?;
             if is_last {
                 return Ok(n_new);
             }
@@ -202,17 +247,7 @@ impl Poll {
         Ok(others)
     }
 
-    async fn submit(
-        &self,
-        submissions: Vec<Submission>,
-        seen: Vec<(SourceName, Arc<str>)>,
-        cursor: Option<Cursor>,
-    ) -> Result<u64, PollError> {
-        let submit = Submit {
-            submissions,
-            seen,
-            cursor: cursor.map(|cursor| (self.watched.name.clone(), cursor)),
-        };
+    async fn submit(&self, submit: Submit) -> Result<u64, PollError> {
         match self.submit.send(submit).await {
             Ok(Ok(admitted)) => {
                 let new = admitted
@@ -243,6 +278,7 @@ impl Poll {
             text: text.into(),
             source: post.language,
             targets: self.watched.targets.clone(),
+            revised: self.watched.revised.clone(),
             class: Class::Normal,
             publish: true,
             context: None,

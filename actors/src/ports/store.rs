@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 
 use super::batch::BatchStore;
+use super::outlet::Published;
 use super::source::Cursor;
 use crate::domain::{
     Bucket, Failure, Language, OutletName, Position, Publication, PublicationId, PublicationState,
@@ -23,6 +24,8 @@ pub struct Admission {
     pub requests: Vec<NewRequest>,
     /// Posts that count as seen although nothing is made of them: (source, id).
     pub seen: Vec<(SourceName, Arc<str>)>,
+    /// Posts that were deleted at their sources; those that were taken in are withdrawn.
+    pub gone: Vec<(SourceName, Arc<str>)>,
     /// How far a source was read, once all of this is taken.
     pub cursor: Option<(SourceName, Cursor)>,
 }
@@ -36,7 +39,11 @@ pub struct NewRequest {
     pub targets: Vec<Language>,
     /// Whether its translations are published.
     pub publish: bool,
-    /// A hash of all that makes two requests with one key the same.
+    /// The languages wanted, in the same manner, if its post was taken in before with another
+    /// fingerprint; none: then nothing is made of it.
+    pub revised: Vec<Language>,
+    /// A hash of all that makes two requests with one key, or two sights of one post, the same;
+    /// zeros where nobody asks.
     pub fingerprint: [u8; 16],
 }
 
@@ -47,6 +54,8 @@ pub struct Admitted {
     pub outcome: Outcome,
     /// The request's id: its own, or that of the earlier one with its post or key.
     pub id: RequestId,
+    /// The request that it revises, where its post was edited.
+    pub revises: Option<RequestId>,
     /// Its tasks, with their states as they are; empty for a post that only counts as seen.
     pub tasks: Vec<(TaskId, Language, State)>,
 }
@@ -56,6 +65,9 @@ pub struct Admitted {
 pub enum Outcome {
     /// It is, and its tasks are Queued.
     New,
+    /// Its post was taken before with another text; it is a request of its own, and its tasks
+    /// are Queued.
+    Edited,
     /// The same request was taken before.
     Same,
     /// Another request was taken before with its key; nothing was changed.
@@ -129,10 +141,26 @@ pub struct PublicationRecord {
     pub attempts: u32,
     /// The part that was frozen last, while its fate is open.
     pub frozen: Option<Fate>,
+    /// What its turn is for.
+    pub errand: Errand,
     /// When the state was entered.
     pub at: Timestamp,
     /// Why, where it is not the ordinary course.
     pub why: Option<Arc<str>>,
+}
+
+/// What a publication's turn at its outlet is for, with what is out that it is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Errand {
+    /// To publish its parts.
+    #[default]
+    Publish,
+    /// To put its parts into the places of what is out of an earlier publication.
+    Edit(PublicationId, Vec<Published>),
+    /// To take back what is out of an earlier publication, then to publish its parts.
+    Repost(PublicationId, Vec<Published>),
+    /// To take back its own parts.
+    Delete,
 }
 
 /// A frozen part whose fate is open.
@@ -269,13 +297,25 @@ pub trait TaskStore: BatchStore {
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>>;
 
-    /// The request that a post was taken in as; none for a post that was never taken, or that
-    /// only counts as seen.
+    /// The request that a post was taken in as, the latest if it was edited; none for a post that
+    /// was never taken, or that only counts as seen.
     fn request_of_post(
         &self,
         source: SourceName,
         post: Arc<str>,
     ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>>;
+
+    /// Requests whose posts were deleted at their sources, until that is seen to.
+    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>>;
+
+    /// Notes that it is seen to that the posts of these requests were deleted.
+    ///
+    /// # Errors
+    /// When nothing was noted.
+    fn forget_withdrawn(
+        &self,
+        requests: Vec<RequestId>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
 
     /// How many tasks and publications are in which state.
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>>;

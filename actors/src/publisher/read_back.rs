@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use log::{info, warn};
 
 use super::book::UnderWay;
+use super::change::is_edit;
 use super::send::{note_published, write_as};
 use super::{OutletState, PublisherActor, Seat};
 use crate::domain::PublicationState;
@@ -147,6 +148,12 @@ async fn read_back(
         record.state = PublicationState::Planned;
         return write_one(&*store, record, under_way).await;
     };
+    if is_edit(&record, fate.part) {
+        record.frozen = None;
+        record.state = PublicationState::Planned;
+        record.why = Some("it is changed again, since nobody knows whether it was".into());
+        return write_one(&*store, record, under_way).await;
+    }
     let frozen = Frozen {
         dispatch: Dispatch {
             publication: Arc::clone(&record.publication),

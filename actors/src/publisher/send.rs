@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use log::{error, info, warn};
 
 use super::book::UnderWay;
+use super::change::Step;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Part, Publication, PublicationState, Tokens};
 use crate::failpoints;
@@ -17,7 +18,7 @@ use crate::logic::fit::{Limit, fit};
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
-    Clock, Dispatch, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationChange,
+    Clock, Dispatch, Errand, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationChange,
     PublicationRecord, Published, StoreRemedy, TaskStore,
 };
 
@@ -57,11 +58,16 @@ impl PublisherActor {
             return;
         }
         let n_batch = seat.outlet.batch().max(1);
-        let free = state.waiting.keys();
-        let free = free.filter(|id| !state.blocked.contains_key(id));
-        let ids: Vec<_> = free.take(n_batch).copied().collect();
-        if ids.is_empty() {
+        let waiting = state.waiting.iter();
+        let mut free = waiting.filter(|(id, _)| !state.blocked.contains_key(id));
+        let Some((first, record)) = free.next() else {
             return;
+        };
+        let mut ids = vec![*first];
+        // What changes something that is out goes alone.
+        if record.errand == Errand::Publish {
+            let alike = free.filter(|(_, record)| record.errand == Errand::Publish);
+            ids.extend(alike.take(n_batch - 1).map(|(id, _)| *id));
         }
         let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
             return;
@@ -87,7 +93,11 @@ impl PublisherActor {
             };
             // The semaphore is never closed.
             let turn = turns.acquire().await;
-            let sent = batch.run(permit).await;
+            let sent = match batch.step() {
+                Step::Publish => batch.run(permit).await,
+                Step::Edit(published) => batch.edit(permit, published).await,
+                Step::TakeBack(standing) => batch.take_back(permit, standing).await,
+            };
             drop(turn);
             own.do_send(sent);
         });
@@ -111,16 +121,21 @@ fn refit(mut record: PublicationRecord, limit: Limit) -> PublicationRecord {
 }
 
 /// What is sent together at one outlet.
-struct Batch {
-    seat: Seat,
-    clock: Arc<dyn Clock>,
-    store: Rc<dyn TaskStore>,
+pub(super) struct Batch {
+    pub(super) seat: Seat,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Rc<dyn TaskStore>,
     peers: Peers,
-    records: Vec<PublicationRecord>,
-    under_way: UnderWay,
+    pub(super) records: Vec<PublicationRecord>,
+    pub(super) under_way: UnderWay,
 }
 
 impl Batch {
+    /// What is done next: the same for all of them.
+    fn step(&self) -> Step {
+        self.records.first().map_or(Step::Publish, Step::of)
+    }
+
     async fn run(mut self, permit: Permit) -> Sent {
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
@@ -130,7 +145,7 @@ impl Batch {
         let begun = self.clock.now();
         let answers = self.publish(&frozen).await;
         let is_error = answers.iter().any(Result::is_err);
-        self.count(begun, is_error);
+        self.count("publish", begun, is_error);
         permit.settle(verdict(&answers), Vec::new());
         let error = self.take_answers(answers);
         write(&*self.store, &mut self.records).await;
@@ -169,7 +184,7 @@ impl Batch {
     }
 
     /// Makes the bytes of each publication's next part.
-    async fn freeze(&self) -> Result<Vec<Frozen>, OutletError> {
+    pub(super) async fn freeze(&self) -> Result<Vec<Frozen>, OutletError> {
         let dispatches = self
             .records
             .iter()
@@ -192,7 +207,7 @@ impl Batch {
     }
 
     /// Writes down what is about to be sent; what somebody else holds now is left out.
-    async fn write_sending(&mut self, frozen: Vec<Frozen>) -> Vec<Frozen> {
+    pub(super) async fn write_sending(&mut self, frozen: Vec<Frozen>) -> Vec<Frozen> {
         let (at, token) = (self.clock.wall(), self.store.token());
         for (record, frozen) in self.records.iter_mut().zip(&frozen) {
             record.state = PublicationState::Sending;
@@ -264,7 +279,7 @@ impl Batch {
         gravest
     }
 
-    fn not_sent(self, error: OutletError) -> Sent {
+    pub(super) fn not_sent(self, error: OutletError) -> Sent {
         drop(self.under_way);
         Sent {
             outlet: self.seat.name,
@@ -273,11 +288,11 @@ impl Batch {
         }
     }
 
-    fn count(&self, begun: Moment, is_error: bool) {
+    pub(super) fn count(&self, name: &'static str, begun: Moment, is_error: bool) {
         self.peers.record.do_send(Record {
             operation: Operation {
                 service: self.seat.name.as_str().into(),
-                name: "publish",
+                name,
             },
             took: self.clock.now().since(begun),
             is_error,
@@ -285,7 +300,7 @@ impl Batch {
         });
     }
 
-    fn tell(&self, record: &PublicationRecord) {
+    pub(super) fn tell(&self, record: &PublicationRecord) {
         self.peers
             .events
             .tell(|| crate::messages::Event::Publication {
@@ -317,14 +332,19 @@ pub(super) fn note_published(record: &mut PublicationRecord, published: Publishe
     let is_out = publication.parts.iter().all(|part| part.id.is_some());
     record.publication = Arc::new(publication);
     record.why = None;
-    record.state = if is_out {
+    let has_leftovers = matches!(
+        &record.errand,
+        Errand::Edit(_, standing) if standing.len() > record.publication.parts.len()
+    );
+    record.state = if is_out && !has_leftovers {
+        record.errand = Errand::Publish;
         PublicationState::Published
     } else {
         PublicationState::Planned
     };
 }
 
-fn note_error(record: &mut PublicationRecord, error: &OutletError) {
+pub(super) fn note_error(record: &mut PublicationRecord, error: &OutletError) {
     record.why = Some(error.to_string().into());
     record.state = match error.remedy() {
         OutletRemedy::Retry(_) | OutletRemedy::Person => PublicationState::Planned,
@@ -346,7 +366,7 @@ fn gravity(error: &OutletError) -> u8 {
     }
 }
 
-fn verdict(answers: &[Result<Published, OutletError>]) -> Verdict {
+pub(super) fn verdict(answers: &[Result<Published, OutletError>]) -> Verdict {
     let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
     match errors.max_by_key(|error| gravity(error)) {
         None if answers.is_empty() => Verdict::Unused,
@@ -435,7 +455,7 @@ impl PublisherActor {
             // In other hands: who sends it tells its end, and who holds it lets it out.
             PublicationState::Sending | PublicationState::Held | PublicationState::Deleted => (),
         }
-        self.wake_children(&publication);
+        self.wake_waiting_for(&publication);
     }
 
     /// Notes how an outlet does; says once in the log that it fails, and once that it does not.

@@ -1,4 +1,5 @@
-//! Keeps threads together: what answers a post of its own thread waits until that one is out.
+//! Keeps the order in which one post's publications need another's: answers and edits wait until
+//! what they are about is out.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,12 +10,11 @@ use log::warn;
 
 use super::PublisherActor;
 use super::read_back::write_one;
-use crate::domain::{
-    OutletName, Publication, PublicationId, PublicationState, RequestId, SourceName, Thread,
-};
+use super::standing::{Verdict, awaited, judge, parent};
+use crate::domain::{OutletName, Publication, PublicationId, PublicationState, Thread};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::ports::{Ended, PublicationRecord, StoreError, TaskStore};
+use crate::ports::{PublicationRecord, StoreError, TaskStore};
 
 /// The waits between looks at what is not out yet; mostly its end is heard of before.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -22,8 +22,8 @@ const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(
 /// Why a publication that waits may not go yet.
 #[derive(Debug)]
 pub(super) struct Blocked {
-    /// The post that it answers.
-    post: Arc<str>,
+    /// The posts that have to be out first.
+    posts: Vec<Arc<str>>,
     /// How often the store was asked; answers to earlier questions count no more.
     looks: u32,
     /// Whether the store is being asked.
@@ -33,9 +33,9 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    pub(super) const fn by(post: Arc<str>) -> Self {
+    pub(super) const fn by(posts: Vec<Arc<str>>) -> Self {
         Self {
-            post,
+            posts,
             looks: 0,
             is_looking: false,
             is_stale: false,
@@ -43,20 +43,7 @@ impl Blocked {
     }
 }
 
-/// Where what a publication answers stands at its outlet.
-#[derive(Debug)]
-enum Parent {
-    /// Nowhere, because it was never taken.
-    Unknown,
-    /// It is out.
-    Out(Thread),
-    /// It may still come out.
-    Pending,
-    /// It will not come out.
-    Lost(&'static str),
-}
-
-/// The store was asked for a parent.
+/// The store was asked what a publication has to wait for.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Looked {
@@ -64,10 +51,10 @@ struct Looked {
     outlet: OutletName,
     id: PublicationId,
     looks: u32,
-    parent: Result<Parent, StoreError>,
+    verdict: Result<Verdict, StoreError>,
 }
 
-/// Time to ask for a parent again.
+/// Time to ask again.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct LookAgain {
@@ -77,24 +64,14 @@ struct LookAgain {
     looks: u32,
 }
 
-/// A publication was held back, and is written down as it stands.
+/// Publications were changed by the publisher itself, and are written down as they stand.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct HeldBack(PublicationRecord);
-
-/// The post that a publication answers, if that has to be looked for before it goes out.
-pub(super) fn answers(record: &PublicationRecord) -> Option<Arc<str>> {
-    let publication = &record.publication;
-    let is_begun = publication.parts.iter().any(|part| part.id.is_some());
-    if is_begun || publication.thread.is_some() {
-        return None;
-    }
-    publication.attached.as_ref()?.parent.clone()
-}
+pub(super) struct Changed(pub(super) Vec<PublicationRecord>);
 
 impl PublisherActor {
-    /// Asks the store what became of the post that a publication answers.
-    pub(super) fn look_for_parent(&mut self, outlet: &OutletName, id: PublicationId) {
+    /// Asks the store what a publication has to wait for.
+    pub(super) fn look_at_order(&mut self, outlet: &OutletName, id: PublicationId) {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
@@ -108,26 +85,26 @@ impl PublisherActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let (epoch, outlet) = (self.epoch, outlet.clone());
         actix_rt::spawn(async move {
-            let parent = parent_of(&*store, &publication).await;
+            let verdict = judge(&*store, &publication).await;
             own.do_send(Looked {
                 epoch,
                 outlet,
                 id,
                 looks,
-                parent,
+                verdict,
             });
         });
     }
 
-    /// Looks again at what answers this publication, because something became of it.
-    pub(super) fn wake_children(&mut self, publication: &Publication) {
+    /// Looks again at what waits for this publication, because something became of it.
+    pub(super) fn wake_waiting_for(&mut self, publication: &Publication) {
         let outlet = &publication.outlet;
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
         let mut waking = Vec::new();
         for (id, blocked) in &mut state.blocked {
-            if blocked.post != publication.post {
+            if !blocked.posts.contains(&publication.post) {
                 continue;
             }
             if blocked.is_looking {
@@ -137,8 +114,49 @@ impl PublisherActor {
             }
         }
         for id in waking {
-            self.look_for_parent(outlet, id);
+            self.look_at_order(outlet, id);
         }
+    }
+
+    /// Takes a publication out of memory, to be changed.
+    pub(super) fn take_out(
+        &mut self,
+        outlet: &OutletName,
+        id: PublicationId,
+    ) -> Option<PublicationRecord> {
+        let state = self.state.get_mut(outlet)?;
+        state.blocked.remove(&id);
+        state.waiting.remove(&id)
+    }
+
+    /// Puts a publication into another state, if nothing is under way with it; answers whether
+    /// it does.
+    pub(super) fn put_into(
+        &mut self,
+        mut record: PublicationRecord,
+        state: PublicationState,
+        why: &'static str,
+    ) -> bool {
+        let Some(under_way) = self.book.look(record.publication.id) else {
+            return false;
+        };
+        let outlet = record.publication.outlet.clone();
+        // What is in memory is at least as new.
+        if let Some(newer) = self.take_out(&outlet, record.publication.id) {
+            record = PublicationRecord {
+                errand: record.errand,
+                ..newer
+            };
+        }
+        record.state = state;
+        record.why = Some(why.into());
+        record.at = self.clock.wall();
+        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        actix_rt::spawn(async move {
+            let record = write_one(&*store, record, under_way).await;
+            own.do_send(Changed(vec![record]));
+        });
+        true
     }
 
     /// Lets a publication go, as an answer where its outlet has such.
@@ -153,39 +171,19 @@ impl PublisherActor {
         self.pump(outlet);
     }
 
-    /// Lets a person decide about a publication that would answer nothing.
-    fn hold_back(&mut self, outlet: &OutletName, id: PublicationId, why: &'static str) {
-        let Some(under_way) = self.book.look(id) else {
-            return;
+    fn look_again(&self, outlet: &OutletName, id: PublicationId, looks: u32) {
+        let wait = self.chance.jitter(LOOKS.after(looks));
+        let again = LookAgain {
+            epoch: self.epoch,
+            outlet: outlet.clone(),
+            id,
+            looks,
         };
-        let Some(state) = self.state.get_mut(outlet) else {
-            return;
-        };
-        state.blocked.remove(&id);
-        let Some(mut record) = state.waiting.remove(&id) else {
-            return;
-        };
-        record.state = PublicationState::Held;
-        record.why = Some(why.into());
-        record.at = self.clock.wall();
-        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        let own = self.own.clone();
         actix_rt::spawn(async move {
-            let record = write_one(&*store, record, under_way).await;
-            own.do_send(HeldBack(record));
+            tokio::time::sleep(wait).await;
+            own.do_send(again);
         });
-    }
-}
-
-/// What became of the post that a publication answers, at the same outlet.
-async fn parent_of(store: &dyn TaskStore, publication: &Publication) -> Result<Parent, StoreError> {
-    let attached = publication.attached.as_ref();
-    let Some(post) = attached.and_then(|attached| attached.parent.clone()) else {
-        return Ok(Parent::Unknown);
-    };
-    let source = SourceName::from(&*publication.source);
-    match store.request_of_post(source, post).await? {
-        Some(request) => standing(store, request, publication).await,
-        None => Ok(Parent::Unknown),
     }
 }
 
@@ -194,8 +192,8 @@ pub(super) async fn without_lost_parent(
     store: &dyn TaskStore,
     mut record: PublicationRecord,
 ) -> Result<PublicationRecord, StoreError> {
-    if answers(&record).is_some()
-        && let Parent::Lost(_) = parent_of(store, &record.publication).await?
+    if !awaited(&record).is_empty()
+        && let Verdict::Lost(_) = parent(store, &record.publication).await?
     {
         let publication = Arc::make_mut(&mut record.publication);
         if let Some(attached) = &mut publication.attached {
@@ -203,57 +201,6 @@ pub(super) async fn without_lost_parent(
         }
     }
     Ok(record)
-}
-
-/// Where a request stands at the outlet of this publication.
-async fn standing(
-    store: &dyn TaskStore,
-    request: RequestId,
-    publication: &Publication,
-) -> Result<Parent, StoreError> {
-    let tasks = store.request(request).await?;
-    let same = tasks
-        .into_iter()
-        .find(|task| task.task.target == publication.language);
-    // Not wanted in this language then, or forgotten since.
-    let Some(task) = same else {
-        return Ok(Parent::Unknown);
-    };
-    match task.ended {
-        None => return Ok(Parent::Pending),
-        Some(Ended::Failed(_)) => {
-            return Ok(Parent::Lost("the post that it answers was not translated"));
-        }
-        Some(Ended::Completed(_)) => (),
-    }
-    let records = store.publications_of(task.task.id).await?;
-    let same = records
-        .into_iter()
-        .find(|record| record.publication.outlet == publication.outlet);
-    let Some(record) = same else {
-        return Ok(Parent::Unknown);
-    };
-    Ok(match record.state {
-        PublicationState::Published => {
-            end_of(&record.publication).map_or(Parent::Unknown, Parent::Out)
-        }
-        PublicationState::Refused => Parent::Lost("the post that it answers was refused"),
-        PublicationState::Deleted => Parent::Lost("the post that it answers was deleted"),
-        PublicationState::Planned
-        | PublicationState::Held
-        | PublicationState::Sending
-        | PublicationState::Unknown => Parent::Pending,
-    })
-}
-
-/// What answers a publication that is out: its last part, in its thread.
-fn end_of(publication: &Publication) -> Option<Thread> {
-    let first = publication.parts.first()?.id.clone()?;
-    let thread = publication.thread.as_ref();
-    Some(Thread {
-        root: thread.map_or(first, |thread| Arc::clone(&thread.root)),
-        parent: publication.parts.last()?.id.clone()?,
-    })
 }
 
 impl Handler<Looked> for PublisherActor {
@@ -266,12 +213,12 @@ impl Handler<Looked> for PublisherActor {
             outlet,
             id,
             looks,
-            parent,
+            verdict,
         } = looked;
         if epoch != self.epoch {
             return;
         }
-        let Some(seat) = self.seat(&outlet) else {
+        let Some(seat) = self.seat(&outlet).cloned() else {
             return;
         };
         let can_reply = seat.outlet.abilities().replies;
@@ -281,37 +228,43 @@ impl Handler<Looked> for PublisherActor {
             return;
         };
         blocked.is_looking = false;
-        match parent {
-            Ok(Parent::Unknown) => self.unblock(&outlet, id, None),
-            Ok(Parent::Out(thread)) => {
-                self.unblock(&outlet, id, Some(thread).filter(|_| can_reply));
+        let is_stale = blocked.is_stale;
+        let is_done = match verdict {
+            Ok(Verdict::Free(thread)) => {
+                self.unblock(&outlet, id, thread.filter(|_| can_reply));
+                true
             }
             // Where nothing answers anything, it looks no different from a start.
-            Ok(Parent::Lost(_)) if !can_reply => self.unblock(&outlet, id, None),
-            Ok(Parent::Lost(why)) => self.hold_back(&outlet, id, why),
-            Ok(Parent::Pending) if blocked.is_stale => self.look_for_parent(&outlet, id),
-            Ok(Parent::Pending) => self.look_again(outlet, id, looks),
-            Err(error) => {
-                warn!(publication:% = id, cause:% = error; "what a publication answers was not looked up");
-                self.look_again(outlet, id, looks);
+            Ok(Verdict::Lost(_)) if !can_reply => {
+                self.unblock(&outlet, id, None);
+                true
             }
+            Ok(Verdict::Lost(why)) => {
+                let state = self.state.get(&outlet);
+                let record = state.and_then(|state| state.waiting.get(&id)).cloned();
+                record.is_some_and(|record| self.put_into(record, PublicationState::Held, why))
+            }
+            Ok(Verdict::Drop(earlier)) => {
+                // Its end wakes this one.
+                let why = "its post was edited before it was out";
+                self.put_into(*earlier, PublicationState::Deleted, why);
+                false
+            }
+            Ok(Verdict::Replace(earlier)) => self.replace(&seat, *earlier, id),
+            Ok(Verdict::Wait) => false,
+            Err(error) => {
+                warn!(publication:% = id, cause:% = error; "what a publication waits for was not looked up");
+                false
+            }
+        };
+        if is_done {
+            return;
         }
-    }
-}
-
-impl PublisherActor {
-    fn look_again(&self, outlet: OutletName, id: PublicationId, looks: u32) {
-        let wait = self.chance.jitter(LOOKS.after(looks));
-        let (own, epoch) = (self.own.clone(), self.epoch);
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
-            own.do_send(LookAgain {
-                epoch,
-                outlet,
-                id,
-                looks,
-            });
-        });
+        if is_stale {
+            self.look_at_order(&outlet, id);
+        } else {
+            self.look_again(&outlet, id, looks);
+        }
     }
 }
 
@@ -321,20 +274,22 @@ impl Handler<LookAgain> for PublisherActor {
     fn handle(&mut self, again: LookAgain, _: &mut Context<Self>) {
         let state = self.state.get(&again.outlet);
         let blocked = state.and_then(|state| state.blocked.get(&again.id));
-        if again.epoch == self.epoch && blocked.is_some_and(|blocked| blocked.looks == again.looks)
-        {
-            self.look_for_parent(&again.outlet, again.id);
+        if again.epoch == self.epoch && blocked.is_some_and(|it| it.looks == again.looks) {
+            self.look_at_order(&again.outlet, again.id);
         }
     }
 }
 
-impl Handler<HeldBack> for PublisherActor {
+impl Handler<Changed> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, HeldBack(record): HeldBack, _: &mut Context<Self>) {
-        let outlet = record.publication.outlet.clone();
-        self.tell(&record);
-        self.note_publication(&outlet, record);
-        self.pump(&outlet);
+    fn handle(&mut self, Changed(records): Changed, _: &mut Context<Self>) {
+        failpoints::hit("publisher.changed");
+        for record in records {
+            let outlet = record.publication.outlet.clone();
+            self.tell(&record);
+            self.note_publication(&outlet, record);
+            self.pump(&outlet);
+        }
     }
 }

@@ -8,7 +8,7 @@ use foldhash::{HashMap, HashSet};
 use super::plan::Planned;
 use super::work::{NowCall, Work};
 use crate::domain::TaskId;
-use crate::ports::{PublicationRecord, TaskChange, TaskRecord, Token};
+use crate::ports::{Errand, PublicationRecord, TaskChange, TaskRecord, Token};
 
 /// The registry of what is in flight, and the outbox of changes.
 ///
@@ -101,6 +101,7 @@ pub(super) fn planned(publications: &[Planned]) -> impl Iterator<Item = Publicat
             token: 0,
             attempts: 0,
             frozen: None,
+            errand: Errand::Publish,
             at: publication.created_at,
             why: why.clone(),
         })

@@ -17,7 +17,7 @@ use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::logic::spans::protect;
 use crate::messages::{
     Drain, Event, Found, Lookup, NowError, OpenIntake, Submission, Submit, SubmitError,
-    TranslateNow,
+    TranslateNow, Withdraw,
 };
 use crate::ports::{
     Admission, Admitted, NewRequest, Outcome, StoreError, StoreRemedy, TaskRecord, TaskStore,
@@ -76,6 +76,7 @@ impl Handler<Submit> for TaskManagerActor {
             .iter()
             .map(|new| (Arc::clone(&new.request), new.publish))
             .collect();
+        let withdraw = (!submit.gone.is_empty()).then(|| self.peers.withdraw.clone());
         let n_tasks = requests.iter().map(|new| new.targets.len() as u64).sum();
         let under_way = UnderWay::new(&self.submitted, n_tasks);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
@@ -83,6 +84,7 @@ impl Handler<Submit> for TaskManagerActor {
         let admission = Admission {
             requests,
             seen: submit.seen,
+            gone: submit.gone,
             cursor: submit.cursor,
         };
         Box::pin(async move {
@@ -94,10 +96,16 @@ impl Handler<Submit> for TaskManagerActor {
                 actix_rt::spawn(look_for_room(Rc::clone(&store), Rc::clone(&has_no_room)));
             }
             let admitted = admitted?;
+            if let Some(withdraw) = withdraw {
+                // What the publisher does not hear now it finds in the store when it starts.
+                actix_rt::spawn(async move { withdraw.send(Withdraw).await });
+            }
             let new = taken.into_iter().zip(&admitted);
             let new: Vec<(Arc<Request>, Publishing, Admitted)> = new
-                .filter(|(_, admitted)| admitted.outcome == Outcome::New)
-                .map(|((request, publish), admitted)| (request, publish, admitted.clone()))
+                .filter(|(_, admitted)| matches!(admitted.outcome, Outcome::New | Outcome::Edited))
+                .map(|((request, publish), admitted)| {
+                    (revising(request, admitted), publish, admitted.clone())
+                })
                 .collect();
             if !new.is_empty() {
                 own.do_send(TakenIn(new));
@@ -120,12 +128,14 @@ impl TaskManagerActor {
             context: submission.context,
             url: submission.url,
             attached: submission.attached,
+            revises: None,
             accepted_at: at,
             deadline: submission.deadline.map(|deadline| at.plus(deadline)),
         };
         NewRequest {
             request: Arc::new(request),
             targets: submission.targets,
+            revised: submission.revised,
             publish: submission.publish,
             fingerprint,
         }
@@ -165,12 +175,39 @@ impl TaskManagerActor {
     }
 }
 
-/// A hash of all that makes two requests with one key the same.
-fn fingerprint(submission: &Submission) -> [u8; 16] {
-    // Only a client's key can be given twice with another body.
-    if !matches!(&submission.origin, Origin::Client { key: Some(_) }) {
-        return [0; 16];
+/// The request as the store took it in.
+fn revising(mut request: Arc<Request>, admitted: &Admitted) -> Arc<Request> {
+    if admitted.revises.is_some() {
+        Arc::make_mut(&mut request).revises = admitted.revises;
     }
+    request
+}
+
+/// A hash of all that makes two requests with one key, or two sights of a post, the same.
+fn fingerprint(submission: &Submission) -> [u8; 16] {
+    match &submission.origin {
+        Origin::Client { key: Some(_) } => fingerprint_of_request(submission),
+        Origin::Client { key: None } => [0; 16],
+        Origin::Post { .. } => fingerprint_of_post(submission),
+    }
+}
+
+/// A hash of what people see of a post. Where its media lie is no part of it, since many servers
+/// write that anew at each sight.
+fn fingerprint_of_post(submission: &Submission) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(submission.text.trim());
+    let attached = submission.attached.as_ref();
+    let n_media = attached.map_or(0, |attached| attached.media.len() as u64);
+    hash.update(n_media.to_le_bytes());
+    let mut fingerprint = [0; 16];
+    fingerprint.copy_from_slice(&hash.finalize()[..16]);
+    // Never all zeros, which say that nothing is known.
+    fingerprint[0] |= 1;
+    fingerprint
+}
+
+fn fingerprint_of_request(submission: &Submission) -> [u8; 16] {
     let mut hash = Sha256::new();
     let mut part = |part: Option<&str>| {
         let length = part.map_or(u64::MAX, |part| part.len() as u64);

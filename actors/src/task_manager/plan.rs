@@ -19,6 +19,8 @@ pub struct OutletRoute {
     pub from: Option<Vec<Arc<str>>>,
     /// What waits for a person.
     pub hold: Hold,
+    /// Whether an edit of a post does anything there.
+    pub takes_edits: bool,
 }
 
 /// A publication to be written down, with its state and the reason for it.
@@ -52,7 +54,8 @@ pub(super) fn plan(
     };
     let wanting = routes
         .iter()
-        .filter(|route| route.language == task.target && route.takes(&source));
+        .filter(|route| route.language == task.target && route.takes(&source))
+        .filter(|route| route.takes_edits || task.request.revises.is_none());
     wanting
         .zip(1..=u8::MAX)
         .map(|(route, number)| {
@@ -68,6 +71,7 @@ pub(super) fn plan(
                 parts,
                 attached: attached.clone(),
                 thread: None,
+                revises: task.request.revises,
                 created_at: at,
             };
             let (state, why) = match (unfit, route.hold, doubt) {

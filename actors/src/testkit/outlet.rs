@@ -57,6 +57,9 @@ struct Stage {
     faults: VecDeque<OutletFault>,
     read_back_faults: VecDeque<OutletError>,
     limit_faults: VecDeque<OutletError>,
+    change_faults: VecDeque<OutletError>,
+    n_out: usize,
+    n_edits: usize,
     delay: Duration,
     limit: Limit,
     batch: usize,
@@ -74,6 +77,9 @@ impl Default for FakeOutlet {
                 faults: VecDeque::new(),
                 read_back_faults: VecDeque::new(),
                 limit_faults: VecDeque::new(),
+                change_faults: VecDeque::new(),
+                n_out: 0,
+                n_edits: 0,
                 delay: Duration::ZERO,
                 limit: Limit::Unbounded,
                 batch: 10,
@@ -152,6 +158,16 @@ impl FakeOutlet {
         (0..stage.out.len()).filter(|at| is_double(*at)).count()
     }
 
+    /// Makes a coming edit or deletion fail; several wait their turn.
+    pub fn fail_next_change(&self, error: OutletError) {
+        self.stage().change_faults.push_back(error);
+    }
+
+    /// How often something that is out was changed.
+    pub fn n_edits(&self) -> usize {
+        self.stage().n_edits
+    }
+
     /// How often `publish` was called.
     pub fn n_calls(&self) -> usize {
         self.stage().n_calls
@@ -190,7 +206,8 @@ impl FakeOutlet {
 
     fn store(&self, part: &Frozen) -> Published {
         let mut stage = self.stage();
-        let id: Arc<str> = format!("fake-{}", stage.out.len() + 1).into();
+        stage.n_out += 1;
+        let id: Arc<str> = format!("fake-{}", stage.n_out).into();
         stage.out.push(Out {
             publication: part.dispatch.publication.id,
             part: part.dispatch.part,
@@ -277,6 +294,46 @@ impl Outlet for FakeOutlet {
             Ok(found.map_or(ReadBack::Absent, |out| {
                 ReadBack::Found(published(out.id.clone()))
             }))
+        }
+        .boxed_local()
+    }
+
+    fn edit<'a>(
+        &'a self,
+        part: &'a Frozen,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<Published, OutletError>> {
+        async move {
+            let mut stage = self.stage();
+            if let Some(error) = stage.change_faults.pop_front() {
+                return Err(error);
+            }
+            stage.n_edits += 1;
+            let same = |out: &&mut Out| out.id == published.id;
+            let Some(out) = stage.out.iter_mut().find(same) else {
+                return Err(OutletError::Rejected {
+                    detail: "there is nothing to be changed".into(),
+                });
+            };
+            out.publication = part.dispatch.publication.id;
+            out.key = part.key.clone();
+            out.bytes = part.bytes.clone();
+            Ok(published.clone())
+        }
+        .boxed_local()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
+        async move {
+            let mut stage = self.stage();
+            if let Some(error) = stage.change_faults.pop_front() {
+                return Err(error);
+            }
+            stage.out.retain(|out| out.id != published.id);
+            Ok(())
         }
         .boxed_local()
     }

@@ -3,7 +3,7 @@
 mod jobs;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    Lane, Origin, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
-    TaskId, Timestamp, Unit,
+    Lane, Language, Origin, OutletName, PublicationId, PublicationState, Request, RequestId,
+    SourceName, State, Task, TaskId, Timestamp, Unit,
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
-    Admission, Admitted, BatchJob, Bucket, Cursor, Kept, Known, KnownKey, NewRequest, Outcome,
-    Position, PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally,
-    TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
+    Admission, Admitted, BatchJob, Bucket, Cursor, Errand, Kept, Known, KnownKey, NewRequest,
+    Outcome, Position, PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError,
+    Tally, TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
 };
 
 /// A [`TaskStore`], [`TranslationMemory`] and [`QuotaLedger`] in memory; clones share it.
@@ -290,6 +290,21 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
+        self.read(|committed| committed.withdrawn.iter().take(limit).copied().collect())
+    }
+
+    fn forget_withdrawn(
+        &self,
+        requests: Vec<RequestId>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| {
+            for request in requests {
+                committed.withdrawn.remove(&request);
+            }
+        })
+    }
+
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
         self.read(Committed::tally)
     }
@@ -383,6 +398,7 @@ struct Committed {
     publications: BTreeMap<PublicationId, PublicationRecord>,
     cursors: HashMap<SourceName, Cursor>,
     identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
+    withdrawn: BTreeSet<RequestId>,
     known: BTreeMap<KnownKey, Known>,
     quota: BTreeMap<(Lane, Unit, Timestamp), f64>,
     jobs: BTreeMap<Token, BatchJob>,
@@ -404,6 +420,11 @@ impl Committed {
             let identity = Identity::Post(source, post);
             self.identities.entry(identity).or_insert(None);
         }
+        for (source, post) in admission.gone {
+            let taken = self.identities.get(&Identity::Post(source, post));
+            let request = taken.copied().flatten().map(|(id, _)| id);
+            self.withdrawn.extend(request);
+        }
         self.cursors.extend(admission.cursor);
         admitted
     }
@@ -415,13 +436,29 @@ impl Committed {
             Origin::Client { key } => key.clone().map(Identity::Key),
         };
         if let Some(identity) = identity {
-            if let Some(&earlier) = self.identities.get(&identity) {
-                return self.known_request(new, &identity, earlier);
+            let taken = Some((request.id, new.fingerprint));
+            match self.identities.get(&identity).copied() {
+                None => {
+                    self.identities.insert(identity, taken);
+                }
+                Some(Some((earlier, print))) if is_edit(&identity, new, print) => {
+                    self.identities.insert(identity, taken);
+                    return self.insert_revision(new, earlier);
+                }
+                Some(earlier) => return self.known_request(new, &identity, earlier),
             }
-            let taken = (request.id, new.fingerprint);
-            self.identities.insert(identity, Some(taken));
         }
-        self.insert_tasks(new)
+        self.insert_tasks(&new.request, &new.targets, new.publish)
+    }
+
+    fn insert_revision(&mut self, new: &NewRequest, earlier: RequestId) -> Admitted {
+        let mut request = Request::clone(&new.request);
+        request.revises = Some(earlier);
+        Admitted {
+            outcome: Outcome::Edited,
+            revises: Some(earlier),
+            ..self.insert_tasks(&Arc::new(request), &new.revised, new.publish)
+        }
     }
 
     fn known_request(
@@ -440,6 +477,7 @@ impl Committed {
                 Outcome::Conflict
             },
             id: earlier.map_or(new.request.id, |(id, _)| id),
+            revises: None,
             tasks: tasks
                 .map(|record| {
                     let target = record.task.target.clone();
@@ -449,14 +487,18 @@ impl Committed {
         }
     }
 
-    fn insert_tasks(&mut self, new: &NewRequest) -> Admitted {
-        let request = &new.request;
+    fn insert_tasks(
+        &mut self,
+        request: &Arc<Request>,
+        targets: &[Language],
+        publish: bool,
+    ) -> Admitted {
         let mut lifecycle = Lifecycle::submitted(request.accepted_at);
         lifecycle
             .step(Step::Enqueue, request.accepted_at)
             .expect("what was submitted can be queued, by the table of states");
-        let mut tasks = Vec::with_capacity(new.targets.len());
-        for (number, target) in (1..=u8::MAX).zip(&new.targets) {
+        let mut tasks = Vec::with_capacity(targets.len());
+        for (number, target) in (1..=u8::MAX).zip(targets) {
             let id = request.id.task(number);
             let task = Task {
                 id,
@@ -465,7 +507,7 @@ impl Committed {
             };
             let record = TaskRecord {
                 task,
-                publish: new.publish,
+                publish,
                 lifecycle: lifecycle.clone(),
                 token: 0,
                 deaths: 0,
@@ -477,6 +519,7 @@ impl Committed {
         Admitted {
             outcome: Outcome::New,
             id: request.id,
+            revises: None,
             tasks,
         }
     }
@@ -505,6 +548,7 @@ impl Committed {
                 token: 0,
                 attempts: 0,
                 frozen: None,
+                errand: Errand::Publish,
                 at,
                 why,
             };
@@ -575,6 +619,13 @@ impl Committed {
         let range = id.publication(1)..=id.publication(u8::MAX);
         self.publications.range(range).map(|(_, record)| record)
     }
+}
+
+/// Whether a post is shown again with another text that is wanted.
+fn is_edit(identity: &Identity, new: &NewRequest, earlier: [u8; 16]) -> bool {
+    matches!(identity, Identity::Post(..))
+        && !new.revised.is_empty()
+        && ![new.fingerprint, [0; 16]].contains(&earlier)
 }
 
 fn bucket_of(task: &Task) -> Bucket {

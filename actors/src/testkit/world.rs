@@ -23,7 +23,8 @@ use crate::logic::routing::Pairs;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
-    BatchSetup, Hold, LaneLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+    BatchSetup, Hold, LaneLimits, OutletRules, OutletSetup, ProviderSetup, Setup, SourceSetup,
+    SystemConfig,
 };
 use crate::system::{self, Handles};
 
@@ -108,6 +109,8 @@ pub struct World {
     pub backfill: Option<usize>,
     /// What waits for a person at every outlet.
     pub hold: Hold,
+    /// What becomes of what is published, at every outlet.
+    pub rules: OutletRules,
     /// The actors that fell too often.
     pub escalated: Rc<RefCell<Vec<&'static str>>>,
 }
@@ -181,6 +184,7 @@ impl World {
             config: SystemConfig::default(),
             backfill: None,
             hold: Hold::Never,
+            rules: OutletRules::default(),
             escalated: Rc::default(),
         }
     }
@@ -209,7 +213,7 @@ impl World {
             outlets: self
                 .outlets
                 .iter()
-                .map(|seat| outlet(seat, self.hold))
+                .map(|seat| outlet(seat, (self.hold, &self.rules)))
                 .collect(),
             arbiters: Vec::new(),
             config,
@@ -278,7 +282,7 @@ impl World {
 
 fn outlet(
     (name, outlet, language): &(&'static str, FakeOutlet, &'static str),
-    hold: Hold,
+    (hold, rules): (Hold, &OutletRules),
 ) -> OutletSetup {
     OutletSetup {
         name: OutletName::from(*name),
@@ -287,6 +291,7 @@ fn outlet(
         language: tag(language),
         from: None,
         hold,
+        rules: rules.clone(),
         limits: LaneLimits::default(),
     }
 }
@@ -306,6 +311,7 @@ pub fn submission(text: &str, target: &str) -> Submission {
         text: text.into(),
         source: Some(tag("en")),
         targets: vec![tag(target)],
+        revised: Vec::new(),
         flow: Flow::from(REQUESTS),
         class: Class::Normal,
         publish: false,

@@ -104,6 +104,7 @@ impl Memory {
             context: None,
             url: None,
             attached: None,
+            revises: None,
             accepted_at: Timestamp::from_millis(0),
             deadline: None,
         });
@@ -122,6 +123,7 @@ impl Memory {
             (record.task.id, record.task.target.clone(), state)
         };
         Admitted {
+            revises: None,
             outcome,
             id,
             tasks: self.requests[&id].iter().map(task).collect(),
@@ -193,12 +195,14 @@ pub(super) fn publication(task: TaskId, state: PublicationState) -> PublicationR
             parts: vec![babelfeed_actors::domain::Part::new("hola")],
             attached: None,
             thread: None,
+            revises: None,
             created_at: Timestamp::from_millis(0),
         }),
         state,
         token: 0,
         attempts: 0,
         frozen: None,
+        errand: babelfeed_actors::ports::Errand::Publish,
         at: Timestamp::from_millis(0),
         why: None,
     }

@@ -276,6 +276,17 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.request_of_post(&source, &post))
     }
 
+    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
+        self.read(move |reads| reads.withdrawn(limit))
+    }
+
+    fn forget_withdrawn(
+        &self,
+        requests: Vec<RequestId>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(requests, Write::ForgetWithdrawn)
+    }
+
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
         let tally = self.0.shared.tally.lock();
         let tally = *tally.unwrap_or_else(PoisonError::into_inner);

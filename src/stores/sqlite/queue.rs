@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::domain::{RequestId, Timestamp};
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaEntry,
     StoreError, TaskChange, Token,
@@ -68,6 +68,8 @@ pub(super) enum Write {
     NoteJob(Ask<(Token, Arc<str>), ()>),
     /// A job to be forgotten.
     CloseJob(Ask<Token, ()>),
+    /// Requests whose posts' deletion is seen to.
+    ForgetWithdrawn(Ask<Vec<RequestId>, ()>),
     /// Tasks that ended before a time are to be forgotten, at most so many.
     Prune(Ask<(Timestamp, usize), usize>),
     /// Nothing; answered when everything before it is.
@@ -80,7 +82,7 @@ impl Write {
         let n_rows = match self {
             Self::Admit(ask) => {
                 let tasks: usize = ask.what.requests.iter().map(|new| new.targets.len()).sum();
-                ask.what.requests.len() + tasks + ask.what.seen.len()
+                ask.what.requests.len() + tasks + ask.what.seen.len() + ask.what.gone.len()
             }
             Self::Record(ask) => ask.what.iter().map(|one| 1 + one.publications.len()).sum(),
             Self::Publish(ask) => ask.what.len(),
@@ -88,6 +90,7 @@ impl Write {
             Self::Enter(ask) => ask.what.0.len(),
             Self::PlanJob(ask) => ask.what.1.len(),
             Self::Prune(ask) => ask.what.1,
+            Self::ForgetWithdrawn(ask) => ask.what.len(),
             Self::Clear(_) | Self::Barrier(_) | Self::NoteJob(_) | Self::CloseJob(_) => 1,
         };
         n_rows.max(1)
@@ -105,6 +108,7 @@ impl Write {
             Self::PlanJob(ask) => ask.finish(verdict),
             Self::NoteJob(ask) => ask.finish(verdict),
             Self::CloseJob(ask) => ask.finish(verdict),
+            Self::ForgetWithdrawn(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
         }
     }

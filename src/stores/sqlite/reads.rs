@@ -256,6 +256,16 @@ impl Reads<'_> {
         Ok(found.flatten().map(RequestId::from_bytes))
     }
 
+    /// Requests whose posts were deleted.
+    pub(super) fn withdrawn(&mut self, limit: usize) -> Result<Vec<RequestId>, Fault> {
+        let sql = "SELECT request FROM withdrawn ORDER BY request LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map([rows::count(limit)], |row| {
+            row.get(0).map(RequestId::from_bytes)
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// How far a source was read.
     pub(super) fn cursor(&mut self, source: &SourceName) -> Result<Option<Cursor>, Fault> {
         let Some(source) = self.names.number(source.as_str())? else {

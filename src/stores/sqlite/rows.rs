@@ -9,7 +9,7 @@ use babelfeed_actors::domain::{
     Timestamp, Translation, Unit, Usage,
 };
 use babelfeed_actors::logic::lifecycle::{Entry, Lifecycle};
-use babelfeed_actors::ports::{Bucket, Ended, Fate, PublicationRecord, Token};
+use babelfeed_actors::ports::{Bucket, Ended, Errand, Fate, PublicationRecord, Published, Token};
 
 use super::bytes::{Bytes, put_bytes, put_number, put_optional, put_signed};
 use super::fault::Fault;
@@ -30,8 +30,16 @@ const FROM_CLIENT_WITH_KEY: u8 = 2;
 const PUBLISHES: u8 = 1;
 /// The bit of a request's first byte that says that something hangs on its text.
 const HAS_ATTACHED: u8 = 2;
+/// The bit of a request's first byte that says that it revises another.
+const REVISES: u8 = 4;
 /// Stands where the number of a frozen part would, before what only some publications have.
 const MORE: u64 = u32::MAX as u64;
+/// The bit that says that something hangs on a publication's text.
+const MORE_ATTACHED: u8 = 1;
+/// The bit that says that a publication revises another.
+const MORE_REVISES: u8 = 2;
+/// From which bit on stands what a publication's turn is for.
+const MORE_ERRAND: u8 = 2;
 
 const COMPLETED: u8 = 0;
 const COMPLETED_FROM_CACHE: u8 = 1;
@@ -108,7 +116,8 @@ pub(super) fn count(count: usize) -> i64 {
 /// Writes what a request's bucket does not say; the source of a post by its number.
 pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, source: i64) {
     let attached = request.attached.as_deref();
-    out.push(publishes | attached.map_or(0, |_| HAS_ATTACHED));
+    let revises = request.revises.map_or(0, |_| REVISES);
+    out.push(publishes | attached.map_or(0, |_| HAS_ATTACHED) | revises);
     match &request.origin {
         Origin::Post { post, .. } => {
             out.push(FROM_POST);
@@ -133,6 +142,9 @@ pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, s
     put_optional(out, request.url.as_deref());
     if let Some(attached) = attached {
         put_attached(out, attached);
+    }
+    if let Some(revises) = request.revises {
+        out.extend_from_slice(revises.as_bytes());
     }
     out.extend_from_slice(request.text.as_bytes());
 }
@@ -173,6 +185,10 @@ pub(super) fn request_of(
         attached: match flags & HAS_ATTACHED {
             0 => None,
             _ => Some(Arc::new(attached_of(&mut bytes)?)),
+        },
+        revises: match flags & REVISES {
+            0 => None,
+            _ => Some(RequestId::from_bytes(id_of(&mut bytes)?)),
         },
         text: bytes.rest()?,
         accepted_at,
@@ -300,7 +316,7 @@ pub(super) fn put_publication(
     put_number(out, u64::from(record.attempts));
     put_signed(out, record.at.as_millis());
     put_optional(out, record.why.as_deref());
-    put_more(out, publication);
+    put_more(out, record);
     if let Some(fate) = &record.frozen {
         put_number(out, fate.part as u64);
         put_bytes(out, &fate.bytes);
@@ -341,11 +357,12 @@ pub(super) fn publication_of(
         parts: parts_of(&mut bytes)?,
         attached: None,
         thread: None,
+        revises: None,
     };
     let attempts = bytes.small()?;
     let at = Timestamp::from_millis(bytes.signed()?);
     let why = bytes.optional()?;
-    let frozen = more_of(&mut bytes, &mut publication)?;
+    let (errand, frozen) = more_of(&mut bytes, &mut publication)?;
     Ok(PublicationRecord {
         publication: Arc::new(publication),
         state: publication_state_of(columns.state)?,
@@ -354,6 +371,7 @@ pub(super) fn publication_of(
         at,
         why,
         frozen,
+        errand,
     })
 }
 
@@ -371,44 +389,104 @@ fn parts_of(bytes: &mut Bytes<'_>) -> Result<Vec<Part>, Fault> {
 }
 
 /// Writes what only some publications have; nothing for the others.
-fn put_more(out: &mut Vec<u8>, publication: &Publication) {
-    if publication.attached.is_none() && publication.thread.is_none() {
+fn put_more(out: &mut Vec<u8>, record: &PublicationRecord) {
+    let publication = &record.publication;
+    let attached = publication.attached.as_deref();
+    let flags = attached.map_or(0, |_| MORE_ATTACHED)
+        | publication.revises.map_or(0, |_| MORE_REVISES)
+        | errand_code(&record.errand) << MORE_ERRAND;
+    if flags == 0 && publication.thread.is_none() {
         return;
     }
     put_number(out, MORE);
-    match publication.attached.as_deref() {
-        Some(attached) => {
-            out.push(1);
-            put_attached(out, attached);
-        }
-        None => out.push(0),
+    out.push(flags);
+    if let Some(attached) = attached {
+        put_attached(out, attached);
     }
     let thread = publication.thread.as_ref();
     put_optional(out, thread.map(|thread| &*thread.root));
     put_optional(out, thread.map(|thread| &*thread.parent));
+    if let Some(revises) = publication.revises {
+        out.extend_from_slice(revises.as_bytes());
+    }
+    if let Errand::Edit(earlier, standing) | Errand::Repost(earlier, standing) = &record.errand {
+        out.extend_from_slice(earlier.as_bytes());
+        put_number(out, standing.len() as u64);
+        for published in standing {
+            put_bytes(out, published.id.as_bytes());
+            put_optional(out, published.url.as_deref());
+        }
+    }
 }
 
 /// Reads what only some publications have, and the fate of a frozen part.
-fn more_of(bytes: &mut Bytes<'_>, publication: &mut Publication) -> Result<Option<Fate>, Fault> {
+fn more_of(
+    bytes: &mut Bytes<'_>,
+    publication: &mut Publication,
+) -> Result<(Errand, Option<Fate>), Fault> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok((Errand::Publish, None));
     }
     let part = bytes.number()?;
     if part != MORE {
-        return fate_of(bytes, part).map(Some);
+        return Ok((Errand::Publish, Some(fate_of(bytes, part)?)));
     }
-    if bytes.byte()? != 0 {
+    let flags = bytes.byte()?;
+    if flags & MORE_ATTACHED != 0 {
         publication.attached = Some(Arc::new(attached_of(bytes)?));
     }
     let (root, parent) = (bytes.optional()?, bytes.optional()?);
     publication.thread = root
         .zip(parent)
         .map(|(root, parent)| Thread { root, parent });
+    if flags & MORE_REVISES != 0 {
+        publication.revises = Some(RequestId::from_bytes(id_of(bytes)?));
+    }
+    let errand = errand_of(bytes, flags >> MORE_ERRAND)?;
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok((errand, None));
     }
     let part = bytes.number()?;
-    fate_of(bytes, part).map(Some)
+    Ok((errand, Some(fate_of(bytes, part)?)))
+}
+
+const fn errand_code(errand: &Errand) -> u8 {
+    match errand {
+        Errand::Publish => 0,
+        Errand::Edit(..) => 1,
+        Errand::Repost(..) => 2,
+        Errand::Delete => 3,
+    }
+}
+
+fn errand_of(bytes: &mut Bytes<'_>, code: u8) -> Result<Errand, Fault> {
+    let mut about = || {
+        let earlier = PublicationId::from_bytes(id_of(bytes)?);
+        let n_standing: usize = bytes.small()?;
+        let mut standing = Vec::with_capacity(n_standing.min(64));
+        for _ in 0..n_standing {
+            standing.push(Published {
+                id: bytes.text()?,
+                url: bytes.optional()?,
+            });
+        }
+        Ok::<_, Fault>((earlier, standing))
+    };
+    match code {
+        0 => Ok(Errand::Publish),
+        1 => about().map(|(earlier, standing)| Errand::Edit(earlier, standing)),
+        2 => about().map(|(earlier, standing)| Errand::Repost(earlier, standing)),
+        3 => Ok(Errand::Delete),
+        _ => Err(Fault::Damaged("what a publication's turn is for")),
+    }
+}
+
+fn id_of(bytes: &mut Bytes<'_>) -> Result<[u8; 16], Fault> {
+    let mut id = [0; 16];
+    for byte in &mut id {
+        *byte = bytes.byte()?;
+    }
+    Ok(id)
 }
 
 /// Writes what hangs on a text.

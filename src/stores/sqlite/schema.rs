@@ -60,6 +60,9 @@ const MIGRATIONS: &[&str] = &[
         token INTEGER PRIMARY KEY, provider TEXT NOT NULL, mark TEXT NOT NULL,
         planned_at INTEGER NOT NULL, remote TEXT, calls BLOB NOT NULL);
 ",
+    "
+    CREATE TABLE withdrawn (request BLOB PRIMARY KEY) WITHOUT ROWID;
+",
 ];
 
 /// What a start finds in the database.

@@ -1,11 +1,11 @@
 //! What each write does to the tables, inside a transaction that is open already.
 
 use babelfeed_actors::domain::{
-    Origin, PublicationState, RequestId, SourceName, State, TaskId, Timestamp,
+    Language, Origin, PublicationState, Request, RequestId, SourceName, State, TaskId, Timestamp,
 };
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
-    Admission, Admitted, Bucket, Kept, Known, KnownKey, NewRequest, Outcome, Position,
+    Admission, Admitted, Bucket, Errand, Kept, Known, KnownKey, NewRequest, Outcome, Position,
     PublicationChange, PublicationRecord, QuotaEntry, Tally, TaskChange, Token,
 };
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
@@ -95,6 +95,12 @@ impl<'c> Tables<'c> {
             self.insert_identity
                 .execute(params![hash, nothing.0, nothing.1])?;
         }
+        for (source, post) in &admission.gone {
+            let sql = "INSERT OR IGNORE INTO withdrawn
+                SELECT request FROM identity WHERE hash = ?1 AND request IS NOT NULL";
+            let hash = post_hash(source, post);
+            self.connection.prepare_cached(sql)?.execute([hash])?;
+        }
         if let Some((source, cursor)) = &admission.cursor {
             let source = self.names.intern(source.as_str())?;
             self.connection
@@ -120,6 +126,7 @@ impl<'c> Tables<'c> {
                 token: 0,
                 attempts: 0,
                 frozen: None,
+                errand: Errand::Publish,
                 at: change.lifecycle.since(),
                 why: why.clone(),
             };
@@ -205,6 +212,16 @@ impl<'c> Tables<'c> {
         Ok(prunable.len())
     }
 
+    /// Forgets that the posts of these requests were deleted.
+    pub(super) fn forget_withdrawn(&mut self, requests: &[RequestId]) -> Result<(), Fault> {
+        let sql = "DELETE FROM withdrawn WHERE request = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for request in requests {
+            statement.execute([request.as_bytes()])?;
+        }
+        Ok(())
+    }
+
     /// Writes down which start of the store has handed tokens out.
     pub(super) fn write_epoch(&mut self, epoch: u64) -> Result<(), Fault> {
         self.connection
@@ -224,7 +241,7 @@ impl<'c> Tables<'c> {
                 return self.known_request(hash, new);
             }
         }
-        self.insert_tasks(new)
+        self.insert_tasks(&new.request, &new.targets, new.publish)
     }
 
     /// Answers for a request whose identity was taken before.
@@ -234,6 +251,11 @@ impl<'c> Tables<'c> {
             .connection
             .prepare_cached(sql)?
             .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if let (Some(earlier), Some(print)) = (earlier, fingerprint)
+            && is_edit(new, print)
+        {
+            return self.insert_revision(hash, new, RequestId::from_bytes(earlier));
+        }
         let id = earlier.map_or(new.request.id, RequestId::from_bytes);
         let is_post = matches!(new.request.origin, Origin::Post { .. });
         let is_same = is_post || fingerprint == Some(new.fingerprint);
@@ -244,6 +266,7 @@ impl<'c> Tables<'c> {
                 Outcome::Conflict
             },
             id,
+            revises: None,
             tasks: match earlier {
                 Some(_) => self.tasks_of(id)?,
                 None => Vec::new(),
@@ -269,12 +292,36 @@ impl<'c> Tables<'c> {
         Ok(tasks)
     }
 
-    fn insert_tasks(&mut self, new: &NewRequest) -> Result<Admitted, Fault> {
-        let request = &new.request;
-        let Some(first) = new.targets.first() else {
+    /// Takes in what a post has become, which is what its identity means from now on.
+    fn insert_revision(
+        &mut self,
+        hash: [u8; 16],
+        new: &NewRequest,
+        earlier: RequestId,
+    ) -> Result<Admitted, Fault> {
+        let sql = "UPDATE identity SET request = ?2, fingerprint = ?3 WHERE hash = ?1";
+        let changed = params![hash, new.request.id.as_bytes(), new.fingerprint];
+        self.connection.prepare_cached(sql)?.execute(changed)?;
+        let mut request = Request::clone(&new.request);
+        request.revises = Some(earlier);
+        Ok(Admitted {
+            outcome: Outcome::Edited,
+            revises: Some(earlier),
+            ..self.insert_tasks(&request, &new.revised, new.publish)?
+        })
+    }
+
+    fn insert_tasks(
+        &mut self,
+        request: &Request,
+        targets: &[Language],
+        publish: bool,
+    ) -> Result<Admitted, Fault> {
+        let Some(first) = targets.first() else {
             return Ok(Admitted {
                 outcome: Outcome::New,
                 id: request.id,
+                revises: None,
                 tasks: Vec::new(),
             });
         };
@@ -283,7 +330,7 @@ impl<'c> Tables<'c> {
             Origin::Client { .. } => 0,
         };
         self.body.clear();
-        rows::put_request(&mut self.body, request, u8::from(new.publish), source);
+        rows::put_request(&mut self.body, request, u8::from(publish), source);
         self.insert_request
             .execute(params![request_key(request.id), self.body])?;
         self.life.clear();
@@ -296,8 +343,8 @@ impl<'c> Tables<'c> {
                 target: first.clone(),
             },
         };
-        let mut tasks = Vec::with_capacity(new.targets.len());
-        for (number, target) in (1..=u8::MAX).zip(&new.targets) {
+        let mut tasks = Vec::with_capacity(targets.len());
+        for (number, target) in (1..=u8::MAX).zip(targets) {
             let id = request.id.task(number);
             let due = Position::new(request.deadline, id).due.as_millis();
             bucket.pair.target = target.clone();
@@ -310,6 +357,7 @@ impl<'c> Tables<'c> {
         Ok(Admitted {
             outcome: Outcome::New,
             id: request.id,
+            revises: None,
             tasks,
         })
     }
@@ -477,6 +525,13 @@ pub(super) fn publication_range(id: TaskId) -> ([u8; 16], [u8; 16]) {
 /// The hash under which a post is known.
 pub(super) fn post_hash(source: &SourceName, post: &str) -> [u8; 16] {
     identity_hash(&[b"post", source.as_str().as_bytes(), post.as_bytes()])
+}
+
+/// Whether a post is shown again with another text that is wanted.
+fn is_edit(new: &NewRequest, earlier: [u8; 16]) -> bool {
+    matches!(new.request.origin, Origin::Post { .. })
+        && !new.revised.is_empty()
+        && ![new.fingerprint, [0; 16]].contains(&earlier)
 }
 
 fn key_hash(key: &str) -> [u8; 16] {

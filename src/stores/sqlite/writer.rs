@@ -245,6 +245,9 @@ impl<'c> Writer<'c> {
                 Write::CloseJob(ask) => {
                     ask.outcome = Some(jobs::delete(self.connection, ask.what)?);
                 }
+                Write::ForgetWithdrawn(ask) => {
+                    ask.outcome = Some(self.tables.forget_withdrawn(&ask.what)?);
+                }
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }
         }

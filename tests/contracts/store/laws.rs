@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::{FailureKind, IdMint, PublicationState, State, TaskId, Unit};
+use babelfeed_actors::domain::{
+    FailureKind, IdMint, PublicationId, PublicationState, State, TaskId, Unit,
+};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{
-    Admission, Cursor, Fate, Kept, Known, Outcome, Position, PublicationChange, PublicationRecord,
-    QuotaEntry, QuotaLedger as _, Tally, TaskStore as _, TranslationMemory as _,
+    Admission, Cursor, Errand, Fate, Kept, Known, Outcome, Position, PublicationChange,
+    PublicationRecord, Published, QuotaEntry, QuotaLedger as _, Tally, TaskStore as _,
+    TranslationMemory as _,
 };
 
 use super::Kind;
@@ -105,7 +108,7 @@ pub(super) async fn a_post_is_found_by_what_its_source_calls_it<K: Kind>() {
     let seen = Admission {
         requests: vec![taken.clone()],
         seen: vec![("news".into(), "seen".into())],
-        cursor: None,
+        ..Admission::default()
     };
     kind.store().admit(seen).await.expect("an admission");
     kind.crash();
@@ -116,6 +119,95 @@ pub(super) async fn a_post_is_found_by_what_its_source_calls_it<K: Kind>() {
     assert_eq!(found("news", "taken").await, Some(taken.request.id));
     assert_eq!(found("news", "seen").await, None);
     assert_eq!(found("other", "taken").await, None);
+}
+
+pub(super) async fn an_edited_post_is_a_request_of_its_own<K: Kind>() {
+    let mut kind = K::new();
+    let mut mint = IdMint::default();
+    let mut shown = |print: u8, revised: &[&str]| {
+        let mut new = post(&mut mint, "1", &["es", "fr"]);
+        new.fingerprint = [print; 16];
+        new.revised = revised.iter().map(|tag| language(tag)).collect();
+        new
+    };
+    let first = shown(1, &[]);
+    let (same, unwanted, edited) = (shown(1, &["fr"]), shown(2, &[]), shown(2, &["fr"]));
+    let again = shown(2, &["fr"]);
+    let back = shown(1, &["fr"]);
+
+    let admitted = admit(
+        kind.store(),
+        vec![
+            first.clone(),
+            same,
+            unwanted,
+            edited.clone(),
+            again,
+            back.clone(),
+        ],
+    )
+    .await;
+
+    let outcomes: Vec<Outcome> = admitted.iter().map(|one| one.outcome).collect();
+    let expected = [
+        Outcome::New,
+        Outcome::Same,
+        Outcome::Same,
+        Outcome::Edited,
+        Outcome::Same,
+        Outcome::Edited,
+    ];
+    assert_eq!(outcomes, expected);
+    let (first, edited, back) = (first.request.id, edited.request.id, back.request.id);
+    assert_eq!((admitted[3].id, admitted[3].revises), (edited, Some(first)));
+    assert_eq!((admitted[4].id, admitted[4].revises), (edited, None));
+    assert_eq!((admitted[5].id, admitted[5].revises), (back, Some(edited)));
+    let tasks = [(edited.task(1), language("fr"), State::Queued)];
+    assert_eq!(admitted[3].tasks, tasks);
+    kind.crash();
+    let found = task(kind.store(), edited.task(1)).await;
+    assert_eq!(found.task.request.revises, Some(first));
+    let latest = kind.store().request_of_post("news".into(), "1".into());
+    assert_eq!(latest.await, Ok(Some(back)));
+    let mut old = post(&mut mint, "2", &["es"]);
+    old.fingerprint = [0; 16];
+    admit(kind.store(), vec![old.clone()]).await;
+    old.fingerprint = [3; 16];
+    old.revised = vec![language("es")];
+    let admitted = admit(kind.store(), vec![old]).await;
+    assert_eq!(
+        admitted[0].outcome,
+        Outcome::Same,
+        "nobody knows what it was"
+    );
+}
+
+pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>() {
+    let mut kind = K::new();
+    let mut mint = IdMint::default();
+    let taken = post(&mut mint, "taken", &["es"]);
+    let id = taken.request.id;
+    let admission = Admission {
+        requests: vec![taken],
+        seen: vec![("news".into(), "seen".into())],
+        ..Admission::default()
+    };
+    kind.store().admit(admission).await.expect("an admission");
+    let gone = Admission {
+        gone: ["taken", "seen", "unheard of", "taken"]
+            .into_iter()
+            .map(|post| ("news".into(), post.into()))
+            .collect(),
+        ..Admission::default()
+    };
+    kind.store().admit(gone).await.expect("an admission");
+    kind.crash();
+    assert_eq!(kind.store().withdrawn(9).await, Ok(vec![id]));
+    assert_eq!(kind.store().withdrawn(0).await, Ok(Vec::new()));
+    let forgotten = kind.store().forget_withdrawn(vec![id]);
+    assert_eq!(forgotten.await, Ok(()));
+    kind.crash();
+    assert_eq!(kind.store().withdrawn(9).await, Ok(Vec::new()));
 }
 
 pub(super) async fn the_cursor_moves_with_its_posts<K: Kind>() {
@@ -341,6 +433,7 @@ pub(super) async fn publications_are_planned_once_by_the_commit_that_completes<K
         token: 0,
         attempts: 0,
         frozen: None,
+        errand: Errand::Publish,
         at: complete.lifecycle.since(),
         why: Some("doubtful".into()),
     };
@@ -363,6 +456,10 @@ async fn planned<K: Kind>(kind: &K) -> PublicationRecord {
     found.expect("a read").expect("the publication")
 }
 
+fn id_of_another(record: &PublicationRecord) -> PublicationId {
+    record.publication.id.task().publication(200)
+}
+
 pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
     let mut kind = K::new();
     let before = planned(&kind).await;
@@ -379,7 +476,14 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
         mark: u64::MAX,
         at: at(699),
     });
-    let part = &mut Arc::make_mut(&mut after.publication).parts[0];
+    let standing = Published {
+        id: "76".into(),
+        url: None,
+    };
+    after.errand = Errand::Edit(id_of_another(&before), vec![standing]);
+    let publication = Arc::make_mut(&mut after.publication);
+    publication.revises = Some(before.publication.id.task().request());
+    let part = &mut publication.parts[0];
     (part.id, part.url) = (Some("77".into()), Some("https://es.example/77".into()));
     let change = PublicationChange {
         held: before.token,
@@ -407,6 +511,8 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
     assert!(list("fr", sending, None).await.is_empty());
     let mut published = after.clone();
     published.state = PublicationState::Published;
+    published.errand = Errand::Delete;
+    published.frozen = None;
     let change = PublicationChange {
         held: after.token,
         after: published.clone(),

@@ -38,6 +38,7 @@ pub(super) fn request(mint: &mut IdMint, key: Option<&str>, targets: &[&str]) ->
         context: None,
         url: None,
         attached: None,
+        revises: None,
         accepted_at: at(0),
         deadline: None,
     };
@@ -45,6 +46,7 @@ pub(super) fn request(mint: &mut IdMint, key: Option<&str>, targets: &[&str]) ->
         request: Arc::new(request),
         targets: targets.iter().map(|tag| language(tag)).collect(),
         publish: false,
+        revised: Vec::new(),
         fingerprint: [1; 16],
     }
 }
@@ -172,6 +174,7 @@ pub(super) fn publication(id: TaskId, number: u8, outlet: &str) -> Arc<Publicati
             root: "1".into(),
             parent: "2".into(),
         }),
+        revises: None,
         created_at: at(5),
     })
 }

@@ -1,0 +1,262 @@
+//! Changes and takes back what is out.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use log::error;
+
+use super::send::{Batch, Sent, note_error, note_published, verdict, write, write_as};
+use super::threads::Changed;
+use super::{PublisherActor, Seat};
+use crate::domain::{Part, Publication, PublicationId, PublicationState};
+use crate::failpoints;
+use crate::messages::Permit;
+use crate::ports::{Errand, OutletError, PublicationRecord, Published};
+use crate::setup::OnEdit;
+
+/// What is done next with a publication whose turn it is.
+pub(super) enum Step {
+    /// Its next part is published.
+    Publish,
+    /// Its next part takes the place of this one.
+    Edit(Published),
+    /// These are taken back.
+    TakeBack(Vec<Published>),
+}
+
+impl Step {
+    /// What is done next.
+    pub(super) fn of(record: &PublicationRecord) -> Self {
+        let parts = &record.publication.parts;
+        let next = parts.iter().position(|part| part.id.is_none());
+        match (&record.errand, next) {
+            (Errand::Publish, _) => Self::Publish,
+            (Errand::Edit(_, standing), Some(next)) => match standing.get(next) {
+                Some(published) => Self::Edit(published.clone()),
+                None => Self::Publish,
+            },
+            (Errand::Edit(_, standing), None) => {
+                Self::TakeBack(standing.get(parts.len()..).unwrap_or_default().to_vec())
+            }
+            (Errand::Repost(_, standing), _) => Self::TakeBack(standing.clone()),
+            (Errand::Delete, _) => Self::TakeBack(published_parts(&record.publication)),
+        }
+    }
+}
+
+/// Whether a part of a publication takes the place of one that is out, which can be done twice.
+pub(super) fn is_edit(record: &PublicationRecord, part: usize) -> bool {
+    matches!(&record.errand, Errand::Edit(_, standing) if part < standing.len())
+}
+
+/// The parts of a publication that are out.
+fn published_parts(publication: &Publication) -> Vec<Published> {
+    let out = publication.parts.iter().filter_map(|part| {
+        Some(Published {
+            id: part.id.clone()?,
+            url: part.url.clone(),
+        })
+    });
+    out.collect()
+}
+
+impl PublisherActor {
+    /// Has an edit take the place of what is out of its post, as the outlet wants it; answers
+    /// whether it is seen to.
+    pub(super) fn replace(
+        &mut self,
+        seat: &Seat,
+        mut earlier: PublicationRecord,
+        id: PublicationId,
+    ) -> bool {
+        let at = self.clock.wall();
+        let state = self.state.get(&seat.name);
+        let Some(record) = state.and_then(|state| state.waiting.get(&id)).cloned() else {
+            return true;
+        };
+        let is_late = at.since(earlier.at) > seat.repost_within;
+        let standing = published_parts(&earlier.publication);
+        let errand = match seat.on_edit {
+            OnEdit::Edit => Errand::Edit(earlier.publication.id, standing),
+            OnEdit::Repost if !is_late => Errand::Repost(earlier.publication.id, standing),
+            OnEdit::Repost | OnEdit::Leave => {
+                let why = "its post was edited, but what is out stays as it is here";
+                return self.put_into(record, PublicationState::Deleted, why);
+            }
+        };
+        let earlier_id = earlier.publication.id;
+        let (Some(under_way), Some(earlier_under_way)) =
+            (self.book.look(id), self.book.look(earlier_id))
+        else {
+            return false;
+        };
+        let Some(mut record) = self.take_out(&seat.name, id) else {
+            return true;
+        };
+        record.errand = errand;
+        record.at = at;
+        Arc::make_mut(&mut record.publication)
+            .thread
+            .clone_from(&earlier.publication.thread);
+        earlier.state = PublicationState::Deleted;
+        earlier.why = Some("its post was edited, and the edit takes its place".into());
+        earlier.at = at;
+        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        actix_rt::spawn(async move {
+            let mut records = vec![record, earlier];
+            // One commit, so that what is out always belongs to one of them.
+            let token = store.token();
+            write_as(&*store, &mut records, token).await;
+            drop((under_way, earlier_under_way));
+            own.do_send(Changed(records));
+        });
+        true
+    }
+}
+
+impl Batch {
+    /// Puts the next part of the only publication into the place of one that is out.
+    pub(super) async fn edit(mut self, permit: Permit, published: Published) -> Sent {
+        let frozen = match self.freeze().await {
+            Ok(frozen) => frozen,
+            Err(error) => return self.not_sent(error),
+        };
+        let frozen = self.write_sending(frozen).await;
+        let begun = self.clock.now();
+        let mut answers = Vec::with_capacity(1);
+        for frozen in &frozen {
+            let editing = async {
+                failpoints::hit("publisher.edit");
+                self.seat.outlet.edit(frozen, &published).await
+            };
+            let answer = AssertUnwindSafe(editing).catch_unwind().await;
+            answers.push(plain(answer.unwrap_or_else(|_| Err(panicked()))));
+        }
+        self.count("edit", begun, answers.iter().any(Result::is_err));
+        permit.settle(verdict(&answers), Vec::new());
+        let at = self.clock.wall();
+        let mut failure = None;
+        if let (Some(record), Some(answer)) = (self.records.first_mut(), answers.pop()) {
+            record.at = at;
+            match answer {
+                Ok(published) => note_published(record, published),
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.end(failure).await
+    }
+
+    /// Takes back what is out of the only publication, or of the one whose place it takes.
+    pub(super) async fn take_back(mut self, permit: Permit, standing: Vec<Published>) -> Sent {
+        let begun = self.clock.now();
+        let mut answers: Vec<Result<Published, OutletError>> = Vec::new();
+        // The last first, so that what is left is a beginning.
+        for published in standing.into_iter().rev() {
+            let deleting = async {
+                failpoints::hit("publisher.delete");
+                self.seat.outlet.delete(&published).await
+            };
+            let answer = AssertUnwindSafe(deleting).catch_unwind().await;
+            let answer = plain(answer.unwrap_or_else(|_| Err(panicked())));
+            let is_error = answer.is_err();
+            answers.push(answer.map(|()| published));
+            if is_error {
+                break;
+            }
+        }
+        self.count("delete", begun, answers.iter().any(Result::is_err));
+        permit.settle(verdict(&answers), Vec::new());
+        let failure = answers.pop().and_then(Result::err);
+        let at = self.clock.wall();
+        if let (Some(record), None) = (self.records.first_mut(), &failure) {
+            record.at = at;
+            note_taken_back(record);
+        }
+        self.end(failure).await
+    }
+
+    /// Writes down what became of the only publication.
+    async fn end(mut self, failure: Option<OutletError>) -> Sent {
+        let mut records = std::mem::take(&mut self.records);
+        if let (Some(record), Some(error)) = (records.first_mut(), &failure) {
+            let errand = record.errand.clone();
+            note_error(record, error);
+            if record.state == PublicationState::Refused {
+                let earlier = note_refused(record, errand);
+                records.extend(self.reinstated(earlier).await);
+            }
+        }
+        write(&*self.store, &mut records).await;
+        for record in &records {
+            self.tell(record);
+        }
+        // Only what is written down may be taken up again.
+        drop(self.under_way);
+        Sent {
+            outlet: self.seat.name,
+            records,
+            error: failure,
+        }
+    }
+
+    /// The earlier publication, which stays in its place; none if there is no such.
+    async fn reinstated(&self, earlier: Option<PublicationId>) -> Option<PublicationRecord> {
+        let mut record = self.store.publication(earlier?).await.ok().flatten()?;
+        record.state = PublicationState::Published;
+        record.why = Some("its post was edited, but the edit was refused".into());
+        record.at = self.clock.wall();
+        Some(record)
+    }
+}
+
+/// Notes that what stood in the way, or was to go, is gone.
+fn note_taken_back(record: &mut PublicationRecord) {
+    record.frozen = None;
+    record.state = match std::mem::take(&mut record.errand) {
+        Errand::Edit(..) => PublicationState::Published,
+        Errand::Delete => PublicationState::Deleted,
+        Errand::Repost(..) | Errand::Publish => PublicationState::Planned,
+    };
+}
+
+/// Notes that the outlet does not change what is out, and answers which publication that is.
+fn note_refused(record: &mut PublicationRecord, errand: Errand) -> Option<PublicationId> {
+    record.errand = Errand::Publish;
+    match errand {
+        Errand::Edit(earlier, standing) => {
+            let parts = &record.publication.parts;
+            if parts.iter().all(|part| part.id.is_some()) && parts.len() < standing.len() {
+                // Only what is too much could not be taken back.
+                record.state = PublicationState::Published;
+                return None;
+            }
+            let parts = parts.iter().map(|part| Part::new(Arc::clone(&part.text)));
+            let parts = parts.collect();
+            Arc::make_mut(&mut record.publication).parts = parts;
+            Some(earlier)
+        }
+        Errand::Repost(earlier, _) => Some(earlier),
+        Errand::Delete => {
+            record.state = PublicationState::Published;
+            None
+        }
+        Errand::Publish => None,
+    }
+}
+
+/// What can be done twice is done again, so that an ambiguous answer is just none.
+fn plain<T>(answer: Result<T, OutletError>) -> Result<T, OutletError> {
+    answer.map_err(|error| match error {
+        OutletError::Ambiguous { detail } => OutletError::Unreachable { detail },
+        other => other,
+    })
+}
+
+fn panicked() -> OutletError {
+    error!("an outlet panicked while it changed what is out");
+    OutletError::Unreachable {
+        detail: "the outlet panicked".to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Finds where a post stands at an outlet, through all that was made of it.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    Language, OutletName, Publication, PublicationState, RequestId, SourceName, Thread,
+};
+use crate::ports::{Ended, Errand, PublicationRecord, StoreError, TaskStore};
+
+/// Where one request stands at an outlet.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// Nowhere: it is not wanted there, or was forgotten.
+    Nowhere,
+    /// It is out.
+    Out(Box<PublicationRecord>),
+    /// It waits, and nothing of it is out.
+    Waiting(Box<PublicationRecord>),
+    /// It may be out, or may still come.
+    Pending,
+    /// It will not come out.
+    Lost(&'static str),
+}
+
+/// What has to happen before a publication can go out.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Nothing; it answers this, if anything.
+    Free(Option<Thread>),
+    /// Something else has to be out first.
+    Wait,
+    /// The earlier publication of its post, of which nothing is out, has to be dropped.
+    Drop(Box<PublicationRecord>),
+    /// The earlier publication of its post is out.
+    Replace(Box<PublicationRecord>),
+    /// What it answers will not come out.
+    Lost(&'static str),
+}
+
+/// The posts that a publication has to wait for.
+pub(super) fn awaited(record: &PublicationRecord) -> Vec<Arc<str>> {
+    let publication = &record.publication;
+    if record.errand != Errand::Publish || is_begun(publication) {
+        return Vec::new();
+    }
+    let own = publication.revises.map(|_| Arc::clone(&publication.post));
+    let mut posts = Vec::from_iter(own);
+    if publication.thread.is_none()
+        && let Some(attached) = &publication.attached
+    {
+        posts.extend(attached.parent.clone());
+    }
+    posts
+}
+
+/// Whether anything of a publication is out.
+pub(super) fn is_begun(publication: &Publication) -> bool {
+    publication.parts.iter().any(|part| part.id.is_some())
+}
+
+/// What has to happen before this publication can go out.
+pub(super) async fn judge(
+    store: &dyn TaskStore,
+    publication: &Publication,
+) -> Result<Verdict, StoreError> {
+    let (outlet, language) = (&publication.outlet, &publication.language);
+    if let Some(revises) = publication.revises {
+        for standing in revisions(store, revises, outlet, language).await? {
+            match standing {
+                Standing::Waiting(record) => return Ok(Verdict::Drop(record)),
+                Standing::Out(record) => return Ok(Verdict::Replace(record)),
+                Standing::Pending => return Ok(Verdict::Wait),
+                Standing::Nowhere | Standing::Lost(_) => (),
+            }
+        }
+    }
+    parent(store, publication).await
+}
+
+/// What became of the post that a publication answers, at the same outlet.
+pub(super) async fn parent(
+    store: &dyn TaskStore,
+    publication: &Publication,
+) -> Result<Verdict, StoreError> {
+    let attached = publication.attached.as_ref();
+    let post = attached.and_then(|attached| attached.parent.clone());
+    let Some(post) = post.filter(|_| publication.thread.is_none()) else {
+        return Ok(Verdict::Free(None));
+    };
+    let source = SourceName::from(&*publication.source);
+    let Some(newest) = store.request_of_post(source, post).await? else {
+        return Ok(Verdict::Free(None));
+    };
+    let (outlet, language) = (&publication.outlet, &publication.language);
+    let mut verdict = Verdict::Free(None);
+    for standing in revisions(store, newest, outlet, language).await? {
+        match (standing, &verdict) {
+            // An edit that is yet to come changes it in its place.
+            (Standing::Out(record), _) => {
+                return Ok(Verdict::Free(end_of(&record.publication)));
+            }
+            (Standing::Waiting(_) | Standing::Pending, _) => verdict = Verdict::Wait,
+            (Standing::Lost(why), Verdict::Free(_)) => verdict = Verdict::Lost(why),
+            (Standing::Lost(_) | Standing::Nowhere, _) => (),
+        }
+    }
+    Ok(verdict)
+}
+
+/// Where a request and all that it revises stand at an outlet that receives this language, the
+/// newest first.
+pub(super) async fn revisions(
+    store: &dyn TaskStore,
+    newest: RequestId,
+    outlet: &OutletName,
+    language: &Language,
+) -> Result<Vec<Standing>, StoreError> {
+    let mut standings = Vec::new();
+    let mut next = Some(newest);
+    while let Some(request) = next {
+        let tasks = store.request(request).await?;
+        next = tasks.first().and_then(|first| first.task.request.revises);
+        let same = tasks.into_iter().find(|task| task.task.target == *language);
+        standings.push(match same.map(|task| (task.task.id, task.ended)) {
+            None => Standing::Nowhere,
+            Some((_, None)) => Standing::Pending,
+            Some((_, Some(Ended::Failed(_)))) => {
+                Standing::Lost("the post that it answers was not translated")
+            }
+            Some((task, Some(Ended::Completed(_)))) => {
+                let records = store.publications_of(task).await?;
+                let same = records
+                    .into_iter()
+                    .find(|record| record.publication.outlet == *outlet);
+                same.map_or(Standing::Nowhere, standing_of)
+            }
+        });
+    }
+    Ok(standings)
+}
+
+fn standing_of(record: PublicationRecord) -> Standing {
+    match record.state {
+        PublicationState::Published => Standing::Out(Box::new(record)),
+        PublicationState::Held => Standing::Waiting(Box::new(record)),
+        PublicationState::Planned
+            if record.errand == Errand::Publish && !is_begun(&record.publication) =>
+        {
+            Standing::Waiting(Box::new(record))
+        }
+        PublicationState::Planned | PublicationState::Sending | PublicationState::Unknown => {
+            Standing::Pending
+        }
+        PublicationState::Refused => Standing::Lost("the post that it answers was refused"),
+        PublicationState::Deleted => Standing::Lost("the post that it answers was deleted"),
+    }
+}
+
+/// What answers a publication that is out: its last part, in its thread.
+fn end_of(publication: &Publication) -> Option<Thread> {
+    let first = publication.parts.first()?.id.clone()?;
+    let thread = publication.thread.as_ref();
+    Some(Thread {
+        root: thread.map_or(first, |thread| Arc::clone(&thread.root)),
+        parent: publication.parts.last()?.id.clone()?,
+    })
+}

@@ -1,0 +1,160 @@
+//! Takes back what was published of posts that were deleted at their sources.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Context, Handler};
+use log::warn;
+
+use super::standing::{Standing, revisions};
+use super::{PublisherActor, Seat};
+use crate::domain::{Publication, PublicationState, RequestId};
+use crate::failpoints;
+use crate::logic::backoff::Backoff;
+use crate::messages::Withdraw;
+use crate::ports::{Errand, PublicationRecord, StoreError, TaskStore};
+
+/// The most deleted posts that are seen to at a time.
+const PAGE: usize = 1_000;
+/// The waits between looks at posts of which something is still under way.
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(300));
+/// Why a publication is taken back or dropped.
+const WHY: &str = "its post was deleted";
+
+/// Where all deleted posts stand that are not seen to yet.
+#[derive(Default)]
+pub(super) struct Withdrawals {
+    /// Their requests.
+    requests: HashSet<RequestId>,
+    /// The look that counts; others are late.
+    serial: u64,
+    /// Looks since something new was heard.
+    looks: u32,
+}
+
+/// The store was asked for deleted posts, and where they stand.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Found {
+    serial: u64,
+    found: Result<Vec<(RequestId, Vec<Standing>)>, StoreError>,
+}
+
+impl Withdrawals {
+    /// Whether the post of a publication was deleted.
+    pub(super) fn concern(&self, publication: &Publication) -> bool {
+        self.requests.contains(&publication.id.task().request())
+    }
+}
+
+impl PublisherActor {
+    /// Looks at the posts that were deleted, after a while.
+    pub(super) fn look_for_withdrawn(&mut self, wait: Duration) {
+        self.withdrawals.serial += 1;
+        let serial = self.withdrawals.serial;
+        let (store, own) = (Rc::clone(&self.store), self.own.clone());
+        let minding = self.seats.iter().filter(|seat| seat.minds_deletions);
+        let minding: Vec<Seat> = minding.cloned().collect();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let found = find(&*store, &minding).await;
+            own.do_send(Found { serial, found });
+        });
+    }
+
+    /// Sees to it that one publication of a deleted post goes; answers whether nothing is left
+    /// to be done.
+    fn withdraw(&mut self, standing: Standing) -> bool {
+        match standing {
+            Standing::Nowhere | Standing::Lost(_) => true,
+            Standing::Pending => false,
+            Standing::Waiting(record) => {
+                self.drop_withdrawn(*record);
+                false
+            }
+            Standing::Out(mut record) => {
+                record.errand = Errand::Delete;
+                self.put_into(*record, PublicationState::Planned, WHY);
+                false
+            }
+        }
+    }
+
+    /// Drops a publication of which nothing is out, because its post was deleted.
+    pub(super) fn drop_withdrawn(&mut self, record: PublicationRecord) {
+        self.put_into(record, PublicationState::Deleted, WHY);
+    }
+}
+
+/// The deleted posts, with where they stand at the outlets that mind.
+async fn find(
+    store: &dyn TaskStore,
+    minding: &[Seat],
+) -> Result<Vec<(RequestId, Vec<Standing>)>, StoreError> {
+    let mut found = Vec::new();
+    for request in store.withdrawn(PAGE).await? {
+        let mut standings = Vec::new();
+        for seat in minding {
+            standings.extend(revisions(store, request, &seat.name, &seat.language).await?);
+        }
+        found.push((request, standings));
+    }
+    Ok(found)
+}
+
+impl Handler<Withdraw> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Withdraw, _: &mut Context<Self>) {
+        self.withdrawals.looks = 0;
+        self.look_for_withdrawn(Duration::ZERO);
+    }
+}
+
+impl Handler<Found> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, Found { serial, found }: Found, _: &mut Context<Self>) {
+        failpoints::hit("publisher.withdrawn");
+        if serial != self.withdrawals.serial {
+            return;
+        }
+        let found = found.unwrap_or_else(|error| {
+            warn!(cause:% = error; "deleted posts were not looked up");
+            self.look_for_withdrawn(LOOKS.after(3));
+            Vec::new()
+        });
+        self.withdrawals.requests = found.iter().map(|(request, _)| *request).collect();
+        let mut over = Vec::new();
+        for (request, standings) in found {
+            // All of them, not only up to the first that is left to be done.
+            let n_left = standings
+                .into_iter()
+                .filter(|_| true)
+                .map(|standing| self.withdraw(standing))
+                .filter(|is_over| !is_over)
+                .count();
+            if n_left == 0 {
+                over.push(request);
+            }
+        }
+        if over.len() < self.withdrawals.requests.len() {
+            self.withdrawals.looks += 1;
+            self.look_for_withdrawn(LOOKS.after(self.withdrawals.looks));
+        }
+        if over.is_empty() {
+            return;
+        }
+        for request in &over {
+            self.withdrawals.requests.remove(request);
+        }
+        let store = Rc::clone(&self.store);
+        actix_rt::spawn(async move {
+            // What is not noted now is found over once more.
+            if let Err(error) = store.forget_withdrawn(over).await {
+                warn!(cause:% = error; "deleted posts were not forgotten");
+            }
+        });
+    }
+}

@@ -1,0 +1,329 @@
+//! What becomes of what is out when its post is edited or deleted at its source.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Post, PublicationState, State};
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::messages::{Approve, List, PollNow, Review};
+use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
+use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::source::FakeSource;
+use babelfeed_actors::testkit::world::{self, World};
+
+use crate::helpers::{pass, settle};
+
+const ALL: Abilities = Abilities {
+    edits: true,
+    deletes: true,
+    replies: true,
+};
+
+fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
+    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+    outlet.set_abilities(ALL);
+    world.sources = vec![("news", source.clone())];
+    world.outlets = vec![("es", outlet.clone(), "es")];
+    (source, outlet)
+}
+
+fn show(source: &FakeSource, id: &str, text: &str) {
+    source.show_post(Post::new("news".into(), id, text));
+}
+
+async fn poll(handles: &Handles) {
+    let polled = handles.poll_now.send(PollNow(None)).await;
+    polled.expect("heard").expect("known");
+    settle(handles).await;
+}
+
+/// Every publication there is, in the order of their tasks.
+async fn publications(handles: &Handles) -> Vec<PublicationRecord> {
+    let list = List {
+        state: Some(State::Completed),
+        after: None,
+        limit: 100,
+    };
+    let listed = handles.list.send(list).await.expect("heard").expect("read");
+    let views = listed.tasks.into_iter();
+    views.flat_map(|view| view.publications).collect()
+}
+
+async fn states(handles: &Handles) -> Vec<PublicationState> {
+    let publications = publications(handles).await;
+    publications
+        .into_iter()
+        .map(|record| record.state)
+        .collect()
+}
+
+fn rejected() -> OutletError {
+    OutletError::Rejected {
+        detail: "not here".into(),
+    }
+}
+
+fn unreachable() -> OutletError {
+    OutletError::Unreachable {
+        detail: "no connection".into(),
+    }
+}
+
+#[test]
+fn an_edit_changes_what_is_out_in_its_place() {
+    world::run(801, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        show(&source, "a", "A text with a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        let before = outlet.out();
+        show(&source, "a", "A text without a typo.");
+        show(&source, "a", "A text without a typo.");
+        poll(&handles).await;
+        let after = outlet.out();
+        assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+        assert_eq!((before.len(), &before[0].id), (1, &after[0].id));
+        assert_eq!(outlet.n_edits(), 1);
+        let expected = [PublicationState::Deleted, PublicationState::Published];
+        assert_eq!(states(&handles).await, expected);
+    });
+}
+
+#[test]
+fn an_edit_may_take_more_parts_or_fewer() {
+    world::run(802, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        let sentence = "A sentence of a text. ";
+        show(&source, "a", &sentence.repeat(2));
+        let handles = world.start();
+        poll(&handles).await;
+        assert_eq!(outlet.out().len(), 2);
+        for n_parts in [4, 1, 3] {
+            show(&source, "a", &sentence.repeat(n_parts));
+            poll(&handles).await;
+            assert_eq!(outlet.out().len(), n_parts, "{:?}", outlet.texts());
+            let words = outlet.texts().join(" ");
+            assert_eq!(words.matches("A sentence").count(), n_parts);
+        }
+        let published = publications(&handles).await;
+        let last = published.last().expect("there are some");
+        assert_eq!(last.state, PublicationState::Published);
+        for (part, out) in last.publication.parts.iter().zip(outlet.out()) {
+            assert_eq!(part.id.as_ref(), Some(&out.id));
+        }
+    });
+}
+
+#[test]
+fn where_nothing_can_be_changed_an_edit_costs_nothing() {
+    world::run(803, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_abilities(Abilities::default());
+        show(&source, "a", "A text with a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        show(&source, "a", "A text without a typo.");
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text with a typo."]);
+        assert_eq!(world.providers[0].1.n_texts(), 1);
+    });
+}
+
+#[test]
+fn what_is_not_out_for_long_is_taken_back_and_published_anew() {
+    world::run(804, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules = OutletRules {
+            on_edit: Some(OnEdit::Repost),
+            repost_within: Duration::from_secs(600),
+            ..OutletRules::default()
+        };
+        show(&source, "a", "A text with a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        let before = outlet.out();
+        show(&source, "a", "A text without a typo.");
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+        assert_ne!(before[0].id, outlet.out()[0].id);
+
+        pass(Duration::from_secs(700)).await;
+        show(&source, "a", "Yet another text.");
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+        let (deleted, published) = (PublicationState::Deleted, PublicationState::Published);
+        assert_eq!(states(&handles).await, [deleted, published, deleted]);
+    });
+}
+
+#[test]
+fn an_edit_before_anything_is_out_goes_out_alone() {
+    world::run(805, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.hold = Hold::Always;
+        show(&source, "a", "A text with a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        show(&source, "a", "A text without a typo.");
+        poll(&handles).await;
+        let held = handles.review.send(Review { limit: 10 }).await;
+        let held = held.expect("heard").expect("read");
+        assert_eq!(held.len(), 2);
+        let approve = Approve {
+            id: held[1].publication.id,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok());
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+        let expected = [PublicationState::Deleted, PublicationState::Published];
+        assert_eq!(states(&handles).await, expected);
+    });
+}
+
+#[test]
+fn an_edit_waits_for_the_text_that_it_changes() {
+    world::run(806, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.config.max_batch_size = 1;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", "A text with a typo.");
+        show(&source, "a", "A text without a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+    });
+}
+
+#[test]
+fn an_outlet_that_refuses_an_edit_keeps_what_is_out() {
+    world::run(807, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        show(&source, "a", "A text with a typo.");
+        let handles = world.start();
+        poll(&handles).await;
+        outlet.fail_next_change(unreachable());
+        outlet.fail_next_change(rejected());
+        show(&source, "a", "A text without a typo.");
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A text with a typo."]);
+        let expected = [PublicationState::Published, PublicationState::Refused];
+        assert_eq!(states(&handles).await, expected);
+        show(&source, "a", "A third text.");
+        poll(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A third text."]);
+    });
+}
+
+#[test]
+fn a_deleted_post_is_deleted_where_that_is_wanted() {
+    for (on_delete, n_left) in [(OnDelete::Delete, 0), (OnDelete::Leave, 2)] {
+        world::run(808, async |mut world: World| {
+            let (source, outlet) = watched(&mut world);
+            world.rules.on_delete = on_delete;
+            outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+            show(&source, "a", "A sentence of a text. A sentence of it.");
+            show(&source, "b", "Another text.");
+            let handles = world.start();
+            poll(&handles).await;
+            outlet.fail_next_change(unreachable());
+            source.lose_post("a");
+            source.lose_post("of somebody else");
+            poll(&handles).await;
+            pass(Duration::from_secs(60)).await;
+            settle(&handles).await;
+            assert_eq!(outlet.out().len(), 1 + n_left, "{:?}", outlet.texts());
+        });
+    }
+}
+
+#[test]
+fn a_post_that_is_deleted_before_it_is_out_never_comes_out() {
+    world::run(809, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", "A text that is regretted.");
+        let handles = world.start();
+        pass(Duration::from_secs(5)).await;
+        source.lose_post("a");
+        poll(&handles).await;
+        pass(Duration::from_secs(60)).await;
+        settle(&handles).await;
+        assert_eq!((outlet.n_calls(), outlet.out().len()), (0, 0));
+        assert_eq!(states(&handles).await, [PublicationState::Deleted]);
+    });
+}
+
+/// Kills the system again and again while posts are edited and deleted.
+fn storm(seed: u64) {
+    const LIVES: usize = 30;
+    const POSTS: usize = 8;
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let provider = FakeProvider::with_latency(Duration::from_millis(300));
+    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+    outlet.set_abilities(ALL);
+    outlet.set_quiet(Duration::from_secs(2));
+    outlet.delay(Duration::from_millis(40));
+    let mut lives = 0;
+    let prepare = |world: &mut World| {
+        world.providers[0].1 = provider.clone();
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.rules.on_delete = OnDelete::Delete;
+        world.rules.on_edit = Some(if seed.is_multiple_of(2) {
+            OnEdit::Edit
+        } else {
+            OnEdit::Repost
+        });
+        world.rules.repost_within = Duration::from_secs(1_000_000);
+    };
+    world::run_lives(seed, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        if lives > LIVES {
+            source.lose_post("0");
+            poll(&handles).await;
+            pass(Duration::from_secs(600)).await;
+            settle(&handles).await;
+            return Some(());
+        }
+        for post in 0..POSTS {
+            if lives == 1 || chance.bool() || lives == LIVES {
+                show(
+                    &source,
+                    &post.to_string(),
+                    &format!("Post {post} in life {lives}."),
+                );
+            }
+        }
+        let faults = [OutletFault::StoredAndLost, OutletFault::LostAndSilent];
+        if let Some(fault) = faults.get(chance.usize(..4)) {
+            outlet.fail_next(fault.clone());
+        }
+        if chance.bool() {
+            outlet.fail_next_change(unreachable());
+        }
+        pass(Duration::from_millis(chance.u64(100..6_000))).await;
+        None
+    });
+    let mut texts = outlet.texts();
+    texts.sort();
+    let expected = (1..POSTS).map(|post| format!("[es] Post {post} in life {LIVES}."));
+    assert_eq!(texts, expected.collect::<Vec<_>>(), "seed {seed}");
+}
+
+#[test]
+fn every_post_ends_as_it_was_edited_last_through_kills() {
+    for seed in 820..828 {
+        storm(seed);
+    }
+}
