@@ -1,5 +1,7 @@
 //! Languages, as BCP 47 tags.
 
+mod likely;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,6 +26,40 @@ impl Language {
     /// The primary subtag, like `pt` of `pt-BR`.
     pub fn primary(&self) -> &str {
         self.0.split('-').next().unwrap_or(&self.0)
+    }
+
+    /// The primary subtag by its one name: `nb` for `no`, `he` for `iw`, `zh` for `cmn`.
+    pub fn name(&self) -> &str {
+        likely::canonical(self.primary())
+    }
+
+    /// The script that it is written in, like `Hant` of `zh-TW`; none if that is not known.
+    pub fn script(&self) -> Option<&str> {
+        let written = self.subtags().find(|subtag| subtag.len() == 4);
+        let written =
+            written.filter(|subtag| !subtag.starts_with(|first: char| first.is_ascii_digit()));
+        // Serbo-Croatian has no script of its own left but Latin.
+        let retired = (self.primary() == "sh").then_some("Latn");
+        let region = || self.subtags().find(|subtag| subtag.len() == 2);
+        written
+            .or(retired)
+            .or_else(|| likely::script(self.name(), region()))
+    }
+
+    /// Whether who reads the one reads the other as well, so that nothing is to be translated:
+    /// the same language in the same script, as CLDR completes tags; regions keep nothing apart.
+    pub fn matches(&self, other: &Self) -> bool {
+        let is_same_script = match (self.script(), other.script()) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        };
+        self.0 == other.0 || self.name() == other.name() && is_same_script
+    }
+
+    /// What stands behind the primary subtag, up to extensions and private use.
+    fn subtags(&self) -> impl Iterator<Item = &str> {
+        let subtags = self.0.split('-').skip(1);
+        subtags.take_while(|subtag| subtag.len() > 1)
     }
 }
 
@@ -76,6 +112,69 @@ mod tests {
         let language: Language = "PT-br".parse().expect("a tag");
         assert_eq!(language.as_str(), "pt-BR");
         assert_eq!(language.primary(), "pt");
+    }
+
+    fn tag(text: &str) -> Language {
+        text.parse().expect("a tag")
+    }
+
+    #[test]
+    fn languages_match_as_their_completed_tags_do() {
+        for (one, other) in [
+            ("pt", "pt-BR"),
+            ("pt-PT", "pt-BR"),
+            ("en-GB", "en-US"),
+            ("es-419", "es-MX"),
+            ("zh", "zh-CN"),
+            ("zh-Hans", "zh-CN"),
+            ("zh-Hans", "zh-SG"),
+            ("zh-Hant", "zh-TW"),
+            ("zh-HK", "zh-TW"),
+            ("cmn", "zh-Hans"),
+            ("no", "nb"),
+            ("nb-NO", "no"),
+            ("iw", "he-IL"),
+            ("in", "id"),
+            ("tl", "fil"),
+            ("eng", "en"),
+            ("sr", "sr-Cyrl"),
+            ("sr-ME", "sr-Latn"),
+            ("sh", "sr-Latn"),
+            ("de-1996", "de"),
+            ("tlh", "tlh-Latn"),
+            ("en-x-simple", "en"),
+        ] {
+            let (one, other) = (tag(one), tag(other));
+            assert!(one.matches(&other) && other.matches(&one), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn other_languages_and_scripts_stay_apart() {
+        for (one, other) in [
+            ("en", "es"),
+            ("zh", "zh-TW"),
+            ("zh-Hans", "zh-Hant"),
+            ("sr", "sr-Latn"),
+            ("sr-Latn", "sr-RS"),
+            ("sr-Latn", "hr"),
+            ("sh", "sr"),
+            ("nb", "nn"),
+            ("nb", "da"),
+            ("id", "ms"),
+            ("uz", "uz-Cyrl"),
+            ("uz-AF", "uz"),
+            ("pa", "pa-PK"),
+            ("es", "gl"),
+            ("zh-Hant", "yue"),
+            ("mo", "mi"),
+        ] {
+            let (one, other) = (tag(one), tag(other));
+            assert!(
+                !one.matches(&other) && !other.matches(&one),
+                "{one} {other}"
+            );
+        }
     }
 
     #[test]
