@@ -16,16 +16,18 @@ pub use items::{
 };
 pub use mistakes::{Mistake, Mistakes};
 pub use sections::{
-    BatchingSettings, CacheKind, CacheSettings, ChecksSettings, HttpSettings, LogFormat,
-    PublishingSettings, RoutingSettings, ServiceSettings, StoreKind, StoreSettings,
-    TranslationSettings,
+    BatchingSettings, CacheKind, CacheSettings, HttpSettings, LogFormat, PublishingSettings,
+    RoutingSettings, ServiceSettings, StoreKind, StoreSettings, TranslationSettings,
 };
 pub use units::parse_duration;
 
 use std::path::{Path, PathBuf};
 
+use babelfeed_actors::logic::checks::Checks;
+
 use crate::cli::options::GlobalOptions;
 use reader::{Reader, choice};
+use sections::read_checks;
 use tree::{Environment, Tree};
 
 /// The most bytes that the path of a Unix domain socket may have, as the system keeps it.
@@ -70,7 +72,7 @@ pub struct Settings {
     /// Which provider is asked.
     pub routing: RoutingSettings,
     /// What a translation must pass.
-    pub checks: ChecksSettings,
+    pub checks: Checks,
     /// How translations are published.
     pub publishing: PublishingSettings,
     /// What is watched; names are unique.
@@ -150,7 +152,7 @@ impl Settings {
                 translation: TranslationSettings::read(&top, mode),
                 batching: BatchingSettings::read(&top),
                 routing: RoutingSettings::read(&top),
-                checks: ChecksSettings::read(&top),
+                checks: read_checks(&top),
                 publishing: PublishingSettings::read(&top),
                 sources: items::read_sources(&top),
                 providers: items::read_providers(&top),

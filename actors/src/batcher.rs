@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::domain::{Lane, ProviderName};
 use crate::failpoints;
+use crate::logic::checks::Checks;
 use crate::logic::known::Edition;
 use crate::messages::{
     AbandonJob, Acquire, CloseJob, Insert, JobEnd, Lookup, Operation, Record, RunJob,
@@ -61,6 +62,8 @@ struct Means {
     poll: Duration,
     /// What translations depend on beside their texts.
     edition: Edition,
+    /// What is looked at in translations.
+    checks: Checks,
 }
 
 /// Has jobs made.
@@ -84,13 +87,14 @@ impl Drop for Runs {
 }
 
 impl BatcherActor {
-    /// A batcher that can have jobs made by these providers, and looks at each so often.
+    /// A batcher that can have jobs made by these providers, looks at each so often, and makes
+    /// these checks on what comes back.
     pub fn new(
         (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
         store: Rc<dyn TaskStore>,
         peers: Peers,
         callees: Vec<Callee>,
-        (poll, edition): (Duration, Edition),
+        (poll, edition, checks): (Duration, Edition, Checks),
     ) -> Self {
         let callees = callees
             .into_iter()
@@ -103,6 +107,7 @@ impl BatcherActor {
             peers,
             poll,
             edition,
+            checks,
         });
         Self {
             means,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 
 use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
+use crate::logic::checks::Checks;
 use crate::logic::fit::Limit;
 use crate::logic::glossary::Glossary;
 use crate::logic::known::Quality;
@@ -154,7 +155,7 @@ pub struct OutletSetup {
     pub rules: OutletRules,
 }
 
-/// What the settings say of what becomes of what is published at an outlet.
+/// What the settings say of what becomes of posts at an outlet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutletRules {
     /// What an edit of a post does; none: the best that the outlet can.
@@ -163,6 +164,8 @@ pub struct OutletRules {
     pub repost_within: Duration,
     /// What the deletion of a post does.
     pub on_delete: OnDelete,
+    /// What becomes of posts that are in its language already.
+    pub same: Same,
 }
 
 impl Default for OutletRules {
@@ -171,6 +174,7 @@ impl Default for OutletRules {
             on_edit: None,
             repost_within: Duration::from_secs(600),
             on_delete: OnDelete::Leave,
+            same: Same::Publish,
         }
     }
 }
@@ -228,6 +232,16 @@ pub enum Hold {
     Always,
 }
 
+/// What becomes of a post that is in its outlet's language already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Same {
+    /// It is published as it is.
+    #[default]
+    Publish,
+    /// It is not published there.
+    Skip,
+}
+
 /// The figures that the system goes by.
 #[derive(Clone, Debug)]
 pub struct SystemConfig {
@@ -261,6 +275,8 @@ pub struct SystemConfig {
     pub publishing_concurrency: usize,
     /// The terms and the tone wanted.
     pub glossary: Arc<Glossary>,
+    /// What a translation must pass.
+    pub checks: Checks,
 }
 
 impl Default for SystemConfig {
@@ -281,6 +297,7 @@ impl Default for SystemConfig {
             cache_ttl: Duration::from_secs(168 * 3600),
             publishing_concurrency: 5,
             glossary: Arc::default(),
+            checks: Checks::ALL,
         }
     }
 }

@@ -11,6 +11,7 @@ use actix_rt::ArbiterHandle;
 use crate::batcher::{self, BatcherActor};
 use crate::cache::{self, CacheActor, KnownReader};
 use crate::domain::{Lane, Language, ProviderName};
+use crate::logic::checks::Checks;
 use crate::logic::known::Edition;
 use crate::logic::pack;
 use crate::logic::shelf::Shelf;
@@ -197,6 +198,7 @@ pub fn start(setup: Setup) -> Handles {
         cache: cache.clone().recipient(),
         record: record.clone(),
         providers: providers.iter().map(Recipe::of).collect(),
+        checks: config.checks,
     };
     let translators = crew.start(&supervisor, &arbiters);
 
@@ -212,7 +214,7 @@ pub fn start(setup: Setup) -> Handles {
             Rc::clone(&store),
             peers,
             providers.iter().filter_map(batch_callee).collect(),
-            (config.job_poll, edition(&config, &providers)),
+            (config.job_poll, edition(&config, &providers), config.checks),
         )
     });
 
@@ -253,6 +255,7 @@ pub fn start(setup: Setup) -> Handles {
         max_job_size: config.max_job_size,
         job_timeout: config.job_timeout,
         edition: edition(&config, &providers),
+        checks: config.checks,
         intake_is_open,
     };
     let task_manager = supervisor.start("task_manager", |own| {
@@ -346,6 +349,7 @@ struct Crew {
     cache: Recipient<Insert>,
     record: Recipient<Record>,
     providers: Vec<Recipe>,
+    checks: Checks,
 }
 
 /// How a provider is made on an arbiter.
@@ -395,7 +399,7 @@ impl Crew {
 
     fn translator(self) -> TranslatorActor {
         let callees = self.providers.iter().map(Recipe::callee).collect();
-        TranslatorActor::new(self.clock, self.cache, self.record, callees)
+        TranslatorActor::new(self.clock, self.cache, self.record, callees, self.checks)
     }
 
     fn start_on(self, supervisor: &Supervisor, arbiter: &ArbiterHandle) -> Recipient<Translate> {
@@ -454,6 +458,7 @@ fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
         from: outlet.from.clone(),
         hold: outlet.hold,
         takes_edits: outlet.on_edit() != OnEdit::Leave,
+        same: outlet.rules.same,
     }
 }
 

@@ -32,6 +32,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::{Bucket, IdMint, Lane, Moment, Pair, ProviderName, TaskId, Timestamp};
 use crate::failpoints;
+use crate::logic::checks::Checks;
 use crate::logic::estimate::{Estimates, Weight};
 use crate::logic::hedge::Hedging;
 use crate::logic::known::{Edition, Quality};
@@ -87,6 +88,8 @@ pub struct Config {
     pub job_timeout: Duration,
     /// What translations depend on beside their texts.
     pub edition: Edition,
+    /// What a translation must pass.
+    pub checks: Checks,
     /// Whether new work is taken, for those who answer without asking.
     pub intake_is_open: Arc<AtomicBool>,
 }
@@ -193,7 +196,6 @@ pub struct TaskManagerActor {
     intake: Intake,
     system: Arc<str>,
     store_service: Arc<str>,
-    glossary_service: Arc<str>,
     submitted: Rc<std::cell::Cell<u64>>,
     /// Whether the store has refused intake for want of room, and not taken any since.
     has_no_room: Rc<std::cell::Cell<bool>>,
@@ -366,7 +368,6 @@ impl TaskManagerActor {
             intake: Intake::Open,
             system: "system".into(),
             store_service: "store".into(),
-            glossary_service: "glossary".into(),
             submitted: Rc::default(),
             has_no_room: Rc::default(),
             learned,

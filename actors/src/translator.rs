@@ -13,9 +13,10 @@ use log::{debug, error};
 use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::answers::Broken;
+use crate::logic::checks::Checks;
 use crate::logic::estimate::Ending;
-use crate::logic::glossary::{Missed, Wishes};
-use crate::logic::landing::{Flaw, Landed, land};
+use crate::logic::glossary::Wishes;
+use crate::logic::landing::{Exam, Flaw, Landed, land};
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
 };
@@ -44,15 +45,17 @@ pub struct TranslatorActor {
     cache: Recipient<Insert>,
     metrics: Recipient<Record>,
     callees: HashMap<ProviderName, Rc<Callee>>,
+    checks: Checks,
 }
 
 impl TranslatorActor {
-    /// A translator that can call these providers.
+    /// A translator that can call these providers, and makes these checks on what they answer.
     pub fn new(
         clock: Arc<dyn Clock>,
         cache: Recipient<Insert>,
         metrics: Recipient<Record>,
         callees: Vec<Callee>,
+        checks: Checks,
     ) -> Self {
         let callees = callees
             .into_iter()
@@ -63,6 +66,7 @@ impl TranslatorActor {
             cache,
             metrics,
             callees,
+            checks,
         }
     }
 }
@@ -94,6 +98,7 @@ impl Handler<Translate> for TranslatorActor {
             cache: self.cache.clone(),
             metrics: self.metrics.clone(),
             callee: Rc::clone(callee),
+            checks: self.checks,
         };
         Box::pin(call.run(job))
     }
@@ -105,6 +110,7 @@ struct Call {
     cache: Recipient<Insert>,
     metrics: Recipient<Record>,
     callee: Rc<Callee>,
+    checks: Checks,
 }
 
 impl Call {
@@ -159,7 +165,7 @@ impl Call {
         }
     }
 
-    /// Keeps what is provably right: matched by id, with every protected span.
+    /// Keeps what is provably right: matched by id, with every protected span, and as wanted.
     fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
         let (usage, cost_usd) = self.usage(&answer);
         let tokens = usage.map(|usage| Tokens {
@@ -182,32 +188,40 @@ impl Call {
             cost_usd,
             ..usage.unwrap_or_default()
         };
-        let landed = land(&sent, answered, ending, took);
         let wishes = Wishes::of(
             pack.guide.as_deref(),
             pack.items.iter().map(|item| &*item.text),
         );
+        let exam = Exam {
+            checks: self.checks,
+            pair: &pack.pair,
+            wishes: &wishes,
+        };
+        let landed = land(&sent, answered, (ending, took), exam);
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
         for (item, Landed { text, usage }) in items.into_iter().zip(landed) {
-            let text = match text {
-                Ok(text) => text,
-                Err(flaw) => {
-                    ends.push(broken(item, trouble(flaw)));
+            let translation = |text| {
+                Arc::new(Translation {
+                    text,
+                    provider: self.callee.name.clone(),
+                    model: Arc::clone(&answer.model),
+                    cached: false,
+                    usage,
+                })
+            };
+            let translation = match text {
+                Ok(text) => translation(text),
+                Err(Flaw::Broken(broken)) => {
+                    ends.push(troubled(item, trouble(broken)));
+                    continue;
+                }
+                Err(Flaw::Faulty { text, fault }) => {
+                    let translation = translation(text);
+                    ends.push(troubled(item, Trouble::Doubtful { fault, translation }));
                     continue;
                 }
             };
-            let translation = Arc::new(Translation {
-                text,
-                provider: self.callee.name.clone(),
-                model: Arc::clone(&answer.model),
-                cached: false,
-                usage,
-            });
-            if let Err(missed) = wishes.check(&item.text.skeleton, &translation.text) {
-                ends.push(doubtful(item, &missed, translation));
-                continue;
-            }
             if let Some(leadership) = item.duty.take() {
                 known.push((leadership, Ok(Arc::clone(&translation))));
             }
@@ -245,32 +259,20 @@ fn pack_item((index, item): (usize, &JobItem)) -> Item {
     }
 }
 
-const fn trouble(flaw: Flaw) -> Trouble {
-    match flaw {
-        Flaw::Spans => Trouble::Broken("a protected span did not come back"),
-        Flaw::Broken(Broken::Missing) => Trouble::Broken("no text came back for its id"),
-        Flaw::Broken(Broken::Doubled) => Trouble::Broken("several texts came back for its id"),
-        Flaw::Broken(Broken::Empty) => Trouble::Broken("an empty text came back for its id"),
-        Flaw::Broken(Broken::Merged) => {
-            Trouble::Broken("its text may hold the missing one beside it")
-        }
-        Flaw::Broken(Broken::Cut) => Trouble::Cut,
+const fn trouble(broken: Broken) -> Trouble {
+    match broken {
+        Broken::Missing => Trouble::Broken("no text came back for its id"),
+        Broken::Doubled => Trouble::Broken("several texts came back for its id"),
+        Broken::Empty => Trouble::Broken("an empty text came back for its id"),
+        Broken::Merged => Trouble::Broken("its text may hold the missing one beside it"),
+        Broken::Cut => Trouble::Cut,
     }
 }
 
-fn broken(item: JobItem, trouble: Trouble) -> ItemEnd {
+fn troubled(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: Some(Err(trouble)),
-        duty: Some(item.duty),
-    }
-}
-
-fn doubtful(item: JobItem, missed: &Missed, translation: Arc<Translation>) -> ItemEnd {
-    let why = missed.to_string().into();
-    ItemEnd {
-        token: item.token,
-        result: Some(Err(Trouble::Doubtful { why, translation })),
         duty: Some(item.duty),
     }
 }

@@ -300,6 +300,12 @@ fn sentence(n: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use babelfeed_actors::domain::Pair;
+    use babelfeed_actors::logic::checks::Checks;
+    use babelfeed_actors::logic::spans::protect;
+
     use super::*;
 
     #[test]
@@ -324,6 +330,23 @@ mod tests {
             spanish,
             "La oficina del puerto contó ⟦0⟧ barcos antes de que la tormenta llegara a la costa"
         );
+    }
+
+    /// So that the benchmarks measure a service with its checks as they ship.
+    #[test]
+    fn every_translation_passes_the_checks() {
+        for target in TARGETS {
+            let pair = Pair {
+                source: "en".parse().ok(),
+                target: target.parse().expect("a tag"),
+            };
+            for n in 0..n_sentences() {
+                let source = protect(&text(n).into());
+                let translation: Arc<str> = translation(n, target).into();
+                let examined = Checks::ALL.examine(&source, Arc::clone(&translation), &pair);
+                assert_eq!((examined.text, examined.fault), (translation, None));
+            }
+        }
     }
 
     #[test]

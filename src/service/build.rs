@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context as _;
+use babelfeed_actors::logic::checks::Checks;
 use babelfeed_actors::logic::known::Quality;
 use babelfeed_actors::ports::{BatchProvider, Clock, Outlet, Provider, Source};
 use babelfeed_actors::setup::{
@@ -118,6 +119,7 @@ fn config(settings: &Settings) -> SystemConfig {
         cache_ttl: settings.cache.ttl,
         publishing_concurrency: settings.publishing.concurrency,
         glossary: Arc::clone(&settings.translation.glossary),
+        checks: settings.checks,
     }
 }
 
@@ -347,6 +349,7 @@ pub(super) fn idle(settings: &Settings) -> Vec<&'static str> {
     [(
         "outlet.hold = \"doubtful\"",
         settings.translation.glossary.is_empty()
+            && settings.checks == Checks::NONE
             && settings
                 .outlets
                 .iter()
@@ -462,7 +465,10 @@ mod tests {
         assert_eq!(idle(&settings("")), Vec::<&str>::new());
         let text = "[[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\n\
                     language = \"es\"\nhold = \"doubtful\"\n";
-        assert_eq!(idle(&settings(text)), ["outlet.hold = \"doubtful\""]);
+        assert_eq!(idle(&settings(text)), Vec::<&str>::new());
+        let unchecked = "[checks]\nlanguage = false\necho = false\nlength = false\nnotes = false\n";
+        let text = format!("{unchecked}{text}");
+        assert_eq!(idle(&settings(&text)), ["outlet.hold = \"doubtful\""]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use babelfeed_actors::domain::{
     DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
 };
 use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
-use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules};
+use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules, Same};
 use config::{Value, ValueKind};
 
 use super::reader::{
@@ -231,7 +231,7 @@ const SOURCE: [&str; 6] = [
     "language",
     "backfill",
 ];
-const OUTLET: [&str; 9] = [
+const OUTLET: [&str; 10] = [
     "name",
     "kind",
     "language",
@@ -241,6 +241,7 @@ const OUTLET: [&str; 9] = [
     "on_edit",
     "repost_within",
     "on_delete",
+    "same",
 ];
 
 #[derive(Clone, Copy)]
@@ -614,6 +615,7 @@ fn read_rules(section: &Section<'_>) -> OutletRules {
         ("repost", OnEdit::Repost),
     ];
     let deletions = [("delete", OnDelete::Delete), ("leave", OnDelete::Leave)];
+    let sames = [("publish", Same::Publish), ("skip", Same::Skip)];
     let usual = OutletRules::default();
     OutletRules {
         on_edit: section.optional("on_edit", choice(&edits)),
@@ -623,6 +625,7 @@ fn read_rules(section: &Section<'_>) -> OutletRules {
             duration(Duration::ZERO),
         ),
         on_delete: section.read("on_delete", usual.on_delete, choice(&deletions)),
+        same: section.read("same", usual.same, choice(&sames)),
     }
 }
 

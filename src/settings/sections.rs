@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use babelfeed_actors::logic::checks::Checks;
 use babelfeed_actors::logic::glossary::Glossary;
 use babelfeed_actors::logic::routing::By;
 use config::Value;
@@ -135,19 +136,6 @@ pub struct RoutingSettings {
     pub by: By,
     /// Whether a slow call is made a second time elsewhere.
     pub hedge: bool,
-}
-
-/// `[checks]`: what a translation must pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChecksSettings {
-    /// It is in the language wanted.
-    pub language: bool,
-    /// It is not the text itself.
-    pub echo: bool,
-    /// It is about as long as the text.
-    pub length: bool,
-    /// It bears no notes of the translator.
-    pub notes: bool,
 }
 
 /// `[publishing]`: how translations are published.
@@ -401,15 +389,14 @@ impl RoutingSettings {
     }
 }
 
-impl ChecksSettings {
-    pub(super) fn read(top: &Section<'_>) -> Self {
-        let section = top.section("checks", &["language", "echo", "length", "notes"]);
-        Self {
-            language: section.read("language", true, flag),
-            echo: section.read("echo", true, flag),
-            length: section.read("length", true, flag),
-            notes: section.read("notes", true, flag),
-        }
+/// `[checks]`: what a translation must pass.
+pub(super) fn read_checks(top: &Section<'_>) -> Checks {
+    let section = top.section("checks", &["language", "echo", "length", "notes"]);
+    Checks {
+        language: section.read("language", true, flag),
+        echo: section.read("echo", true, flag),
+        length: section.read("length", true, flag),
+        notes: section.read("notes", true, flag),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod apertium;
+mod checks;
 mod commands;
 mod falls;
 mod feeds;

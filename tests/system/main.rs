@@ -1,5 +1,6 @@
 //! The actor system on fakes, in virtual time, from a seed.
 
+mod checks;
 mod edits;
 mod flow;
 mod glossary;

@@ -16,13 +16,14 @@ use super::{Callee, Means, until_written};
 use crate::domain::{Guide, Lane, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
+use crate::logic::checks::Fault;
 use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
-use crate::logic::landing::{Flaw, land};
+use crate::logic::landing::{Exam, Flaw, land};
 use crate::logic::quota::Urgency;
 use crate::messages::{
-    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit, Record,
-    TextEnd, Verdict,
+    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Operation,
+    Permit, Record, TextEnd, Verdict,
 };
 use crate::ports::{
     Answer, BatchAnswers, BatchCall, BatchProgress, Item, KnownKey, Pack, ProviderError,
@@ -254,19 +255,21 @@ impl Run {
         } else {
             Ending::Whole
         };
-        let landed = land(&sent, answered, ending, took);
         let guide = self.means.edition.guide(&call.pair).map(Arc::as_ref);
         let wishes = Wishes::of(guide, call.texts.iter().map(|it| &*it.text.skeleton));
+        let exam = Exam {
+            checks: self.means.checks,
+            pair: &call.pair,
+            wishes: &wishes,
+        };
+        let landed = land(&sent, answered, (ending, took), exam);
         for (text, landed) in call.texts.iter().zip(landed) {
-            let flaw = |flaw: Flaw| Arc::from(flaw.to_string());
-            // What is not as it was wished goes on alone, with the reason.
-            let wished = landed.text.map_err(flaw).and_then(|translated| {
-                match wishes.check(&text.text.skeleton, &translated) {
-                    Ok(()) => Ok(translated),
-                    Err(missed) => Err(missed.to_string().into()),
-                }
-            });
-            let translated = wished.map(|translated| {
+            if let Err(Flaw::Faulty { fault, .. }) = &landed.text {
+                self.means.peers.record.do_send(failure_of(fault));
+            }
+            // What is not as it was wanted goes on by an ordinary call.
+            let wanted = landed.text.map_err(|flaw| Arc::from(flaw.to_string()));
+            let translated = wanted.map(|translated| {
                 Arc::new(Translation {
                     text: translated,
                     provider: self.callee.name.clone(),
@@ -344,6 +347,19 @@ impl Run {
         if abandoned.await.is_ok() {
             self.is_abandoned.set(true);
         }
+    }
+}
+
+/// What is counted when a translation fails a check.
+fn failure_of(fault: &Fault) -> Record {
+    Record {
+        operation: Operation {
+            service: fault.check.service().into(),
+            name: "missed",
+        },
+        took: Duration::ZERO,
+        is_error: true,
+        task: None,
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::answers::{self, Broken};
+use super::checks::{Check, Checks, Examined, Fault};
 use super::estimate::Ending;
+use super::glossary::Wishes;
 use super::spans::Protected;
-use crate::domain::Usage;
+use crate::domain::{Pair, Usage};
 
 /// What one text of a call got.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,24 +19,41 @@ pub struct Landed {
 }
 
 /// Why a text of an answered call has no translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// Nothing is provably its answer.
     #[error(transparent)]
     Broken(#[from] Broken),
-    /// Its answer has not every protected span once.
-    #[error("every protected span was wanted once, one did not come back so")]
-    Spans,
+    /// Its answer is not as it was wanted.
+    #[error("{}", .fault.why)]
+    Faulty {
+        /// What came back, with the placeholders that did.
+        text: Arc<str>,
+        /// What is wrong with it.
+        fault: Fault,
+    },
 }
 
-/// Keeps what is provably right: matched by id, with every protected span once.
+/// What each text of a call has to pass beside its protected spans.
+#[derive(Clone, Copy, Debug)]
+pub struct Exam<'a> {
+    /// The checks that are made.
+    pub checks: Checks,
+    /// From what into what it was translated.
+    pub pair: &'a Pair,
+    /// What the glossary wishes.
+    pub wishes: &'a Wishes<'a>,
+}
+
+/// Keeps what is provably right: matched by id, with every protected span once, and as it was
+/// wanted.
 ///
 /// `sent` holds the texts with the ids they were sent under; the answer is in their order.
 pub fn land(
     sent: &[(Arc<str>, Arc<Protected>)],
     answered: impl IntoIterator<Item = (Arc<str>, String)>,
-    ending: Ending,
-    took: Usage,
+    (ending, took): (Ending, Usage),
+    exam: Exam<'_>,
 ) -> Vec<Landed> {
     let ids: Vec<Arc<str>> = sent.iter().map(|(id, _)| Arc::clone(id)).collect();
     let checked = answers::check(&ids, answered, ending);
@@ -49,13 +68,32 @@ pub fn land(
     landed
         .map(|(((_, protected), text), usage)| Landed {
             text: match text {
-                Ok(text) if protected.restore(&text).is_ok() => Ok(text),
-                Ok(_) => Err(Flaw::Spans),
+                Ok(text) => exam.take(protected, text),
                 Err(broken) => Err(Flaw::Broken(broken)),
             },
             usage,
         })
         .collect()
+}
+
+impl Exam<'_> {
+    /// The translation of a text as it is taken, or what is wrong with it.
+    fn take(&self, source: &Protected, text: Arc<str>) -> Result<Arc<str>, Flaw> {
+        if let Err(broken) = source.restore(&text) {
+            let fault = Fault::new(Check::Spans, broken);
+            return Err(Flaw::Faulty { text, fault });
+        }
+        let Examined { text, fault } = self.checks.examine(source, text, self.pair);
+        let missed = || {
+            let missed = self.wishes.check(&source.skeleton, &text);
+            let missed = missed.err();
+            missed.map(|missed| Fault::new(Check::Glossary, missed))
+        };
+        match fault.or_else(missed) {
+            Some(fault) => Err(Flaw::Faulty { text, fault }),
+            None => Ok(text),
+        }
+    }
 }
 
 /// Each text's share of what the call took, by length; together exactly all of it.
@@ -111,11 +149,25 @@ mod tests {
             ("9".into(), "Nueve".to_owned()),
         ];
 
-        let landed = land(&sent, answered, Ending::Cut, Usage::default());
+        let pair = Pair {
+            source: None,
+            target: "es".parse().expect("a tag"),
+        };
+        let exam = Exam {
+            checks: Checks::ALL,
+            pair: &pair,
+            wishes: &Wishes::of(None, []),
+        };
+        let landed = land(&sent, answered, (Ending::Cut, Usage::default()), exam);
 
         let texts: Vec<_> = landed.into_iter().map(|landed| landed.text).collect();
+        let fault = Fault::new(
+            Check::Spans,
+            "every placeholder was wanted once, missing: ⟦0⟧",
+        );
+        let text = "Lee ahora".into();
         let expected = [
-            Err(Flaw::Spans),
+            Err(Flaw::Faulty { text, fault }),
             Err(Flaw::Broken(Broken::Cut)),
             Ok("Tres".into()),
         ];

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod backoff;
 pub mod breaker;
+pub mod checks;
 pub mod estimate;
 pub mod fit;
 pub mod glossary;

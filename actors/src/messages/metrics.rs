@@ -21,8 +21,8 @@ pub struct Record {
     pub task: Option<TaskId>,
 }
 
-/// One operation of one service; the services are the names in the settings, `cache`, `store`
-/// and `system`, so there are never more than the settings name.
+/// One operation of one service; the services are the names in the settings, `cache`, `store`,
+/// `system`, and the checks, so there are never more than the settings name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Operation {
     /// The service.

@@ -8,6 +8,7 @@ use actix::Message;
 use super::cache::Leadership;
 use super::rate_limiter::Permit;
 use crate::domain::{Failure, Guide, Pair, ProviderName, Tokens, Translation};
+use crate::logic::checks::Fault;
 use crate::logic::estimate::Ending;
 use crate::logic::spans::Protected;
 use crate::ports::ProviderError;
@@ -122,9 +123,9 @@ pub enum Trouble {
     Cut,
     /// It is a whole translation, but not as it was wanted.
     Doubtful {
-        /// What is wrong with it, in words that a language model understands as well.
-        why: Arc<str>,
-        /// The translation, its text with placeholders; nobody was told of it.
+        /// What is wrong with it.
+        fault: Fault,
+        /// The translation, its text with the placeholders that came back; nobody was told of it.
         translation: Arc<Translation>,
     },
     /// It was refused, alone in its call.

@@ -1,34 +1,68 @@
 //! What follows when a translation came back whole, but not as it was wanted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::debug;
 
 use super::TaskManagerActor;
 use super::lookup::Made;
-use super::work::Work;
+use super::work::{Subject, Work};
 use crate::domain::{Failure, FailureKind, Guide, ProviderName, Translation};
+use crate::logic::checks::{Fault, Gravity};
 use crate::logic::known::Quality;
 use crate::logic::lifecycle::Step;
 use crate::messages::{Insert, Operation, Record};
 
-/// The last translation of a text that was not as it was wanted.
+/// The best translation of a text that was not as it was wanted.
 #[derive(Debug)]
 pub(super) struct Doubt {
     /// What is wrong with it.
-    pub(super) why: Arc<str>,
+    pub(super) fault: Fault,
     translation: Arc<Translation>,
+    /// What was wrong with the latest one.
+    remark: Arc<str>,
     /// Who made translations like that, each once.
     made_by: Vec<ProviderName>,
 }
 
 impl Doubt {
     /// A doubt about a translation.
-    pub(super) fn new(why: Arc<str>, translation: Arc<Translation>) -> Self {
+    pub(super) fn new(fault: Fault, translation: Arc<Translation>) -> Self {
         Self {
-            why,
+            remark: Arc::clone(&fault.why),
+            fault,
             translation,
             made_by: Vec::new(),
+        }
+    }
+
+    /// Whether protected spans are missing in it.
+    pub(super) const fn is_torn(&self) -> bool {
+        matches!(self.gravity(), Gravity::Torn)
+    }
+
+    const fn gravity(&self) -> Gravity {
+        self.fault.check.gravity()
+    }
+
+    /// The same after an earlier one: of both translations the better is kept.
+    fn after(self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else {
+            return self;
+        };
+        let (made_by, remark) = (earlier.made_by, self.remark);
+        let better = if earlier.fault.check.gravity() < self.fault.check.gravity() {
+            (earlier.fault, earlier.translation)
+        } else {
+            (self.fault, self.translation)
+        };
+        let (fault, translation) = better;
+        Self {
+            fault,
+            translation,
+            remark,
+            made_by,
         }
     }
 }
@@ -39,7 +73,7 @@ impl TaskManagerActor {
         let guide = self.config.edition.guide(&pack.first()?.bucket.pair);
         match pack {
             [alone] if let Some(doubt) = &alone.doubt => Some(Arc::new(Guide {
-                remark: Some(Arc::clone(&doubt.why)),
+                remark: Some(Arc::clone(&doubt.remark)),
                 ..guide.map(|guide| Guide::clone(guide)).unwrap_or_default()
             })),
             _ => guide.map(Arc::clone),
@@ -51,15 +85,14 @@ impl TaskManagerActor {
     pub(super) fn doubtful(&mut self, mut work: Work, route: usize, n_items: usize, doubt: Doubt) {
         let provider = &self.config.routes[route];
         let (name, quality) = (provider.name.clone(), provider.quality);
-        debug!(provider:% = name, number = work.number, why = &*doubt.why; "a translation is doubtful");
-        self.count_doubt();
-        let earlier = work.doubt.take().map(|doubt| doubt.made_by);
-        let mut made_by = earlier.unwrap_or_default();
-        let is_first = !made_by.contains(&name);
+        debug!(provider:% = name, number = work.number, why = &*doubt.remark; "a translation is doubtful");
+        self.count_fault(&doubt.fault);
+        let why = Arc::clone(&doubt.remark);
+        let mut doubt = doubt.after(work.doubt.take());
+        let is_first = !doubt.made_by.contains(&name);
         if is_first {
-            made_by.push(name.clone());
+            doubt.made_by.push(name);
         }
-        let doubt = Doubt { made_by, ..doubt };
         if self.is_out_of_attempts(&work) {
             self.accept(work, doubt);
             return;
@@ -70,7 +103,7 @@ impl TaskManagerActor {
             work.refused_by = work.refused_by.with(route);
             work.refusal = Some(Failure {
                 kind: FailureKind::Checks,
-                detail: Arc::clone(&doubt.why),
+                detail: Arc::clone(&why),
             });
         }
         if self.queue_for(&mut work).is_none() {
@@ -78,7 +111,7 @@ impl TaskManagerActor {
             return;
         }
         let step = Step::Again {
-            why: Arc::clone(&doubt.why),
+            why,
             refund: n_items > 1,
         };
         work.pack_limit = 1;
@@ -86,11 +119,22 @@ impl TaskManagerActor {
         self.go_again(work, step);
     }
 
-    /// Takes a doubtful translation, because nothing better can be had; outlets may hold it.
+    /// Takes a doubtful translation, because nothing better can be had; outlets may hold it. What
+    /// is no translation is taken only where it is kept for a person, and fails its text else.
     pub(super) fn accept(&mut self, mut work: Work, doubt: Doubt) {
-        debug!(number = work.number, why = &*doubt.why; "a doubtful translation is accepted");
+        let is_mild = doubt.gravity() == Gravity::Mild;
+        if !is_mild && !self.is_kept_for_a_person(&work, &doubt.fault) {
+            let failure = Failure {
+                kind: FailureKind::Checks,
+                detail: doubt.fault.why,
+            };
+            self.give_up(work, failure);
+            return;
+        }
+        debug!(number = work.number, why = &*doubt.fault.why; "a doubtful translation is accepted");
         let translation = Arc::clone(&doubt.translation);
-        if let Some(leadership) = work.leadership.take() {
+        // What only a person may let out is known to nobody: the next who waits asks again.
+        if let Some(leadership) = work.leadership.take().filter(|_| is_mild) {
             let told = Insert(vec![(leadership, Ok(Arc::clone(&translation)))]);
             self.peers.insert.do_send(told);
         }
@@ -98,13 +142,23 @@ impl TaskManagerActor {
         self.complete(work, &translation, Made::ByCall);
     }
 
-    fn count_doubt(&self) {
+    /// Whether an outlet that wants a text would keep its translation for a person.
+    fn is_kept_for_a_person(&self, work: &Work, fault: &Fault) -> bool {
+        let Subject::Task(live) = &work.subject else {
+            return false;
+        };
+        let mut outlets = self.config.outlets.iter();
+        live.record.publish && outlets.any(|route| route.keeps(&live.record.task, fault))
+    }
+
+    /// Counts a translation that failed a check.
+    pub(super) fn count_fault(&self, fault: &Fault) {
         self.peers.record.do_send(Record {
             operation: Operation {
-                service: Arc::clone(&self.glossary_service),
+                service: fault.check.service().into(),
                 name: "missed",
             },
-            took: std::time::Duration::ZERO,
+            took: Duration::ZERO,
             is_error: true,
             task: None,
         });

@@ -342,9 +342,9 @@ impl Handler<Called> for TaskManagerActor {
         failpoints::hit("task_manager.called");
         for (index, found) in found.into_iter().enumerate() {
             let work = self.work_of(&call, index);
-            if super::lookup::needs_no_translation(&work) {
+            if let Some(made) = self.passes_by(&work) {
                 let translation = super::lookup::as_it_is(&work);
-                self.complete(work, &translation, super::lookup::Made::Known);
+                self.complete(work, &translation, made);
             } else {
                 self.settle_found(work, found);
             }

@@ -10,12 +10,13 @@ use super::book::{After, Flight};
 use super::dispatch::{Ended, Sent};
 use super::doubt::Doubt;
 use super::lookup::Made;
-use super::plan::{Planned, plan};
+use super::plan::{Planned, Standing, plan};
 use super::work::{Subject, Work};
 use super::{Learned, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
+use crate::logic::checks::Check;
 use crate::logic::lifecycle::Step;
 use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
@@ -62,6 +63,15 @@ impl Handler<Ended> for TaskManagerActor {
     }
 }
 
+/// How many texts of a call came back without all of their protected spans.
+fn n_torn(items: &[ItemEnd]) -> usize {
+    let is_torn = |item: &&ItemEnd| match &item.result {
+        Some(Err(Trouble::Doubtful { fault, .. })) => fault.check == Check::Spans,
+        _ => false,
+    };
+    items.iter().filter(is_torn).count()
+}
+
 impl TaskManagerActor {
     /// Learns from a call what the provider needs and digests.
     fn learn(&mut self, route: usize, sent: &Sent, end: &CallEnd) {
@@ -76,7 +86,7 @@ impl TaskManagerActor {
             None => {
                 let is_broken =
                     |item: &&ItemEnd| matches!(item.result, Some(Err(Trouble::Broken(_))));
-                let n_broken = end.items.iter().filter(is_broken).count();
+                let n_broken = end.items.iter().filter(is_broken).count() + n_torn(&end.items);
                 digestion.learn(sent.n_texts, n_broken, wanted);
             }
         }
@@ -88,6 +98,9 @@ impl TaskManagerActor {
     fn land(&mut self, route: usize, flight: &mut Flight, end: CallEnd) {
         self.note_lane(route, end.error.as_ref());
         let n_items = end.items.len();
+        // A text alone that loses its spans is asked for again with what was wrong; where most of
+        // a pack do, it is the pack that was too much.
+        let is_spoiled = n_items > 1 && n_torn(&end.items) * 2 > n_items;
         for item in end.items {
             let ItemEnd {
                 token,
@@ -115,8 +128,14 @@ impl TaskManagerActor {
                     work.doublings = (work.doublings + 1).min(DOUBLINGS);
                     self.broken(work, route, n_items, "the answer was cut off before it");
                 }
-                (Some(Err(Trouble::Doubtful { why, translation })), _) => {
-                    let doubt = Doubt::new(why, translation);
+                (Some(Err(Trouble::Doubtful { fault, .. })), _)
+                    if is_spoiled && fault.check == Check::Spans =>
+                {
+                    self.count_fault(&fault);
+                    self.broken(work, route, n_items, "a protected span did not come back");
+                }
+                (Some(Err(Trouble::Doubtful { fault, translation })), _) => {
+                    let doubt = Doubt::new(fault, translation);
                     self.doubtful(work, route, n_items, doubt);
                 }
                 (Some(Err(Trouble::Refused(failure))), _) => self.refused(work, route, failure),
@@ -164,7 +183,15 @@ impl TaskManagerActor {
 
     /// A text has its translation.
     pub(super) fn complete(&mut self, work: Work, translation: &Translation, made: Made) {
-        let Ok(text) = work.text.restore(&translation.text) else {
+        let torn = work
+            .doubt
+            .as_ref()
+            .filter(|doubt| doubt.is_torn() && made == Made::ByCall);
+        let restored = match torn {
+            Some(_) => Ok(work.text.restore_torn(&translation.text)),
+            None => work.text.restore(&translation.text),
+        };
+        let Ok(text) = restored else {
             // The translator has checked it, and whoever shares the key shares the placeholders.
             error!(key:? = work.key; "a known translation does not fit its text");
             let failure = Failure {
@@ -174,7 +201,7 @@ impl TaskManagerActor {
             self.give_up(work, failure);
             return;
         };
-        let is_known = made == Made::Known;
+        let is_known = made != Made::ByCall;
         let finished = Translation {
             text: text.into(),
             provider: translation.provider.clone(),
@@ -194,8 +221,11 @@ impl TaskManagerActor {
 
     fn complete_task(&mut self, work: Work, finished: Translation, made: Made) {
         self.displace(&work);
-        let doubt = work.doubt.as_ref().filter(|_| made == Made::ByCall);
-        let doubt = doubt.map(|doubt| Arc::clone(&doubt.why));
+        let standing = match (made, &work.doubt) {
+            (Made::Same, _) => Standing::Same,
+            (Made::ByCall, Some(doubt)) => Standing::Doubtful(&doubt.fault),
+            _ => Standing::Sound,
+        };
         let Subject::Task(live) = work.subject else {
             return;
         };
@@ -216,7 +246,7 @@ impl TaskManagerActor {
                 &self.config.outlets,
                 limits,
                 &record.task,
-                (&finished.text, doubt.as_ref()),
+                (&finished.text, standing),
                 at,
             )
         } else {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::domain::{
     Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task, Timestamp,
 };
+use crate::logic::checks::{Fault, Gravity};
 use crate::logic::fit::{Limit, fit};
-use crate::setup::{Hold, OutletLimits};
+use crate::setup::{Hold, OutletLimits, Same};
 
 /// An outlet as the task manager sees it: values, no actor.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct OutletRoute {
     pub hold: Hold,
     /// Whether an edit of a post does anything there.
     pub takes_edits: bool,
+    /// What becomes of posts that are in its language already.
+    pub same: Same,
 }
 
 /// A publication to be written down, with its state and the reason for it.
@@ -33,15 +36,39 @@ impl OutletRoute {
             .as_ref()
             .is_none_or(|from| from.iter().any(|name| **name == *source))
     }
+
+    /// Whether it would keep a translation with such a fault for a person.
+    pub(super) fn keeps(&self, task: &Task, fault: &Fault) -> bool {
+        let keeps = self.hold != Hold::Never || fault.check.gravity() == Gravity::Torn;
+        keeps && self.wants(task, &origin(task).0)
+    }
+
+    fn wants(&self, task: &Task, source: &str) -> bool {
+        let is_wanted = self.takes_edits || task.request.revises.is_none();
+        is_wanted && self.language == task.target && self.takes(source)
+    }
 }
 
-/// The publications of a task's translation, one for each outlet that wants it; where the
-/// translation comes with a doubt, outlets that want it so hold it.
+/// What a translation that is published is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing<'a> {
+    /// It is as it was wanted.
+    Sound,
+    /// It is the text itself, which was in the language already.
+    Same,
+    /// It has a fault.
+    Doubtful(&'a Fault),
+}
+
+/// The publications of a task's translation, one for each outlet that wants it.
+///
+/// What has a fault is held where the outlet wants it so, and everywhere where it is no
+/// translation, or lacks something that a person can put back.
 pub(super) fn plan(
     routes: &[OutletRoute],
     limits: &OutletLimits,
     task: &Task,
-    (text, doubt): (&str, Option<&Arc<str>>),
+    (text, standing): (&str, Standing<'_>),
     at: Timestamp,
 ) -> Vec<Planned> {
     let (source, post) = origin(task);
@@ -52,12 +79,11 @@ pub(super) fn plan(
             (text, Some(Arc::new(attached)))
         }
     };
-    let wanting = routes
-        .iter()
-        .filter(|route| route.language == task.target && route.takes(&source))
-        .filter(|route| route.takes_edits || task.request.revises.is_none());
+    let wanting = routes.iter().filter(|route| route.wants(task, &source));
+    let is_same = matches!(standing, Standing::Same);
     wanting
         .zip(1..=u8::MAX)
+        .filter(|(route, _)| !(is_same && route.same == Same::Skip))
         .map(|(route, number)| {
             let limit = limits.borrow().get(&route.name).copied();
             let (parts, unfit) = parts(text, limit.unwrap_or(Limit::Unbounded));
@@ -74,13 +100,17 @@ pub(super) fn plan(
                 revises: task.request.revises,
                 created_at: at,
             };
-            let (state, why) = match (unfit, route.hold, doubt) {
-                (Some(why), ..) => (PublicationState::Held, Some(why)),
-                (None, Hold::Always, _) => (PublicationState::Held, Some("held by setting".into())),
-                (None, Hold::Doubtful, Some(doubt)) => {
-                    (PublicationState::Held, Some(Arc::clone(doubt)))
-                }
-                (None, Hold::Never | Hold::Doubtful, _) => (PublicationState::Planned, None),
+            let doubt = match standing {
+                Standing::Doubtful(fault) => Some(fault),
+                Standing::Sound | Standing::Same => None,
+            };
+            let held = doubt
+                .filter(|fault| route.hold != Hold::Never || fault.check.gravity() > Gravity::Mild);
+            let held = held.map(|fault| Arc::clone(&fault.why));
+            let (state, why) = match (unfit.or(held), route.hold) {
+                (Some(why), _) => (PublicationState::Held, Some(why)),
+                (None, Hold::Always) => (PublicationState::Held, Some("held by setting".into())),
+                (None, Hold::Never | Hold::Doubtful) => (PublicationState::Planned, None),
             };
             (Arc::new(publication), state, why)
         })

@@ -17,6 +17,7 @@ use crate::domain::{
     Class, Flow, Lane, Language, Moment, Origin, OutletName, REQUESTS, SourceName, State, TaskId,
     Timestamp,
 };
+use crate::logic::checks::Checks;
 use crate::logic::known::Quality;
 use crate::logic::quota::Quota;
 use crate::logic::routing::Pairs;
@@ -181,7 +182,11 @@ impl World {
             pairs: Vec::new(),
             outlets: Vec::new(),
             quality: Quality::Model,
-            config: SystemConfig::default(),
+            // The fake provider does not really translate.
+            config: SystemConfig {
+                checks: Checks::NONE,
+                ..SystemConfig::default()
+            },
             backfill: None,
             hold: Hold::Never,
             rules: OutletRules::default(),

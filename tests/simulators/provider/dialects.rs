@@ -243,6 +243,12 @@ fn bent(question: &Question, fault: Option<&Fault>) -> Vec<(String, String)> {
         }
         Some(Fault::Unknown) => items.push(("unknown".to_owned(), "something else".to_owned())),
         Some(Fault::Reordered) => items.reverse(),
+        Some(Fault::Echo) => items.clone_from(&question.items),
+        Some(Fault::Says(said)) => {
+            for (_, text) in &mut items {
+                *text = (*said).to_owned();
+            }
+        }
         Some(Fault::Merged) if items.len() > 1 => {
             let (_, second) = items.remove(1);
             items[0].1.push_str(&format!(" {second}"));

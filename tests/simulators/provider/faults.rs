@@ -57,6 +57,10 @@ pub enum Fault {
     Merged,
     /// The answer is cut at the length limit.
     Truncated,
+    /// The texts come back as they went.
+    Echo,
+    /// Every text comes back as this one.
+    Says(&'static str),
     /// Gemini: the answer comes in two parts.
     Continued,
     /// Exactly this.

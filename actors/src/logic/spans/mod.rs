@@ -197,6 +197,25 @@ impl Protected {
     }
 }
 
+impl Protected {
+    /// The translated skeleton with the spans that came back, for a person to put the others in.
+    pub fn restore_torn(&self, translated: &str) -> String {
+        let mut returned = vec![false; self.spans.len()];
+        let mut text = String::with_capacity(self.original.len() + translated.len());
+        let mut copied = 0;
+        for (found, number) in placeholder::all(translated) {
+            text.push_str(&translated[copied..found.start]);
+            copied = found.end;
+            if let Some(is_back @ false) = returned.get_mut(number) {
+                *is_back = true;
+                text.push_str(&self.spans[number].text);
+            }
+        }
+        text.push_str(&translated[copied..]);
+        text.trim().to_owned()
+    }
+}
+
 impl BrokenSpans {
     fn note_doubled(&mut self, number: usize) {
         if let Err(at) = self.doubled.binary_search(&number) {

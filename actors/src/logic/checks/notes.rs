@@ -1,0 +1,384 @@
+//! Whether words of the translator stand in a translation: a preamble, a note, a refusal.
+//!
+//! What a text itself says is no fault of its translation. So each family of words counts only
+//! where the text has no word of that family, in whichever language.
+
+use super::{Check, Fault};
+
+/// How far a preamble reaches, in characters.
+const HEAD: usize = 120;
+/// How far into an answer its apology begins.
+const APOLOGY: usize = 40;
+
+/// What of the translator's stands in a translation.
+pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
+    let translated = folded(translated);
+    let source = folded(source);
+    if is_refusal(&source, &translated) {
+        let why = "it was a refusal, not a translation";
+        return Some(Fault::new(Check::Refusal, why));
+    }
+    if has_preamble(&source, &translated) {
+        let why = "words about the translation stood before it";
+        return Some(Fault::new(Check::Notes, why));
+    }
+    if has_note(&source, &translated) {
+        let why = "a note of the translator stood in it";
+        return Some(Fault::new(Check::Notes, why));
+    }
+    let n_fences = |text: &str| text.matches("```").count();
+    if n_fences(&translated) > n_fences(&source) {
+        let why = "code fences stood in it that are not the text's";
+        return Some(Fault::new(Check::Notes, why));
+    }
+    None
+}
+
+/// Lower case, with one kind of apostrophe and colon.
+fn folded(text: &str) -> String {
+    let plain = text.chars().map(|letter| match letter {
+        '’' | '‘' => '\'',
+        '：' => ':',
+        '（' => '(',
+        '\u{a0}' | '\u{202f}' => ' ',
+        letter => letter,
+    });
+    plain.flat_map(char::to_lowercase).collect()
+}
+
+fn has_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains(word))
+}
+
+fn is_refusal(source: &str, translated: &str) -> bool {
+    let says_so = has_any(translated, &REFUSALS);
+    let head = beginning(translated, APOLOGY);
+    let is_apology = has_any(head, &APOLOGIES) && has_any(translated, &INABILITIES);
+    if says_so {
+        // What talks of models and of what they cannot do may be about just that.
+        return !has_any(source, &APOLOGIES)
+            && !has_any(source, &INABILITIES)
+            && !has_any(source, &MODELS);
+    }
+    is_apology && !has_any(source, &APOLOGIES) && !has_any(source, &INABILITIES)
+}
+
+fn has_preamble(source: &str, translated: &str) -> bool {
+    let head = |text: &str| {
+        let line = text.trim_start().lines().next().unwrap_or_default();
+        let colon = line.find(':')?;
+        (line[..colon].chars().count() <= HEAD).then(|| line[..colon].trim().to_owned())
+    };
+    let Some(found) = head(translated) else {
+        return false;
+    };
+    if has_any(&found, &TRANSLATIONS) {
+        return !has_any(source, &TRANSLATIONS);
+    }
+    // Behind the colon of an opening something new begins, and the text has no colon there.
+    let opens = OPENINGS.iter().any(|opening| found.starts_with(opening));
+    opens && !source.lines().next().unwrap_or_default().contains(':')
+}
+
+fn has_note(source: &str, translated: &str) -> bool {
+    if has_any(translated, &TRANSLATORS) && !has_any(source, &TRANSLATIONS) {
+        return true;
+    }
+    if has_any(source, &NOTES) {
+        return false;
+    }
+    let n_lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+    let n_parentheses = |text: &str| text.matches(['(', '[']).count();
+    let has_more_lines = n_lines(translated) > n_lines(source);
+    let has_more_parentheses = n_parentheses(translated) > n_parentheses(source);
+    let is_note = |text: &str| {
+        let text = text.trim_start_matches(['(', '[', '*', '_', '-', '—', '>', ' ']);
+        NOTES.iter().any(|note| {
+            let behind = text.strip_prefix(note);
+            behind.is_some_and(|behind| behind.trim_start_matches(['*', '_', ' ']).starts_with(':'))
+        })
+    };
+    has_more_lines && translated.lines().any(|line| is_note(line.trim_start()))
+        || has_more_parentheses && translated.split(['(', '[']).skip(1).any(is_note)
+}
+
+/// The first so many characters.
+fn beginning(text: &str, n_characters: usize) -> &str {
+    let end = text.char_indices().nth(n_characters);
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// What is said only by who will not translate.
+const REFUSALS: [&str; 34] = [
+    "as an ai",
+    "as a language model",
+    "ai language model",
+    "can't assist",
+    "cannot assist",
+    "can't help with",
+    "cannot help with",
+    "unable to assist",
+    "can't translate",
+    "cannot translate",
+    "unable to translate",
+    "not able to translate",
+    "can't fulfill",
+    "cannot fulfill",
+    "can't provide a translation",
+    "cannot provide a translation",
+    "can't comply",
+    "cannot comply",
+    "no puedo traducir",
+    "no puedo ayudar con",
+    "como modelo de lenguaje",
+    "je ne peux pas traduire",
+    "en tant que modèle de langage",
+    "kann ich nicht übersetzen",
+    "kann diesen text nicht übersetzen",
+    "als ki-",
+    "não posso traduzir",
+    "não posso ajudar com",
+    "non posso tradurre",
+    "не могу перевести",
+    "не можу перекласти",
+    "翻訳できません",
+    "无法翻译",
+    "無法翻譯",
+];
+
+/// What is about models, so that its translation may talk of what they cannot do.
+const MODELS: [&str; 16] = [
+    "language model",
+    "chatbot",
+    "gpt",
+    "llm",
+    " ai ",
+    " ki ",
+    "artificial",
+    "modelo de leng",
+    "modèle de lang",
+    "sprachmodell",
+    "искусственн",
+    "人工智能",
+    "大模型",
+    "生成ai",
+    "chatgpt",
+    "인공지능",
+];
+
+/// How an apology begins.
+const APOLOGIES: [&str; 44] = [
+    "sorry",
+    "apolog",
+    "i'm afraid",
+    "forgive",
+    "lo siento",
+    "sentimos",
+    "disculp",
+    "lament",
+    "perdón",
+    "desculp",
+    "sinto muito",
+    "perdoe",
+    "désolé",
+    "regrett",
+    "excus",
+    "pardon",
+    "leid",
+    "entschuldig",
+    "verzeih",
+    "spiace",
+    "scus",
+    "spijt",
+    "helaas",
+    "przepraszam",
+    "przykro",
+    "omlouv",
+    "beklag",
+    "tyvärr",
+    "üzgün",
+    "özür",
+    "maalesef",
+    "maaf",
+    "xin lỗi",
+    "извин",
+    "сожален",
+    "простите",
+    "вибач",
+    "перепрош",
+    "ごめん",
+    "申し訳",
+    "抱歉",
+    "对不起",
+    "對不起",
+    "죄송",
+];
+
+/// How it is said that something cannot be done.
+const INABILITIES: [&str; 46] = [
+    "can't",
+    "cannot",
+    "can not",
+    "unable",
+    "not able",
+    "won't",
+    "impossible",
+    "no puedo",
+    "no podemos",
+    "no puede",
+    "não posso",
+    "não consigo",
+    "não podemos",
+    "peux pas",
+    "pouvons pas",
+    "peut pas",
+    "nicht möglich",
+    "kann nicht",
+    "kann ich",
+    "kann das",
+    "kann dies",
+    "können nicht",
+    "können wir",
+    "non posso",
+    "non riesco",
+    "non possiamo",
+    "kan niet",
+    "kan ik",
+    "kan je",
+    "nie mog",
+    "nemohu",
+    "kan ikke",
+    "kan inte",
+    "edemem",
+    "yapamam",
+    "tidak dapat",
+    "tidak bisa",
+    "không thể",
+    "не могу",
+    "не можем",
+    "не можу",
+    "できません",
+    "できない",
+    "无法",
+    "無法",
+    "수 없",
+];
+
+/// Words about translating, by their stems.
+const TRANSLATIONS: [&str; 27] = [
+    "translat",
+    "traducc",
+    "traduc",
+    "tradução",
+    "tradu",
+    "traduzione",
+    "übersetz",
+    "vertaling",
+    "vertaal",
+    "översätt",
+    "oversæt",
+    "oversett",
+    "tłumacz",
+    "překlad",
+    "preklad",
+    "fordít",
+    "çevir",
+    "çeviri",
+    "terjemah",
+    "bản dịch",
+    "перевод",
+    "переклад",
+    "翻译",
+    "翻譯",
+    "翻訳",
+    "번역",
+    "ترجم",
+];
+
+/// How what comes is announced.
+const OPENINGS: [&str; 26] = [
+    "here is",
+    "here's",
+    "here are",
+    "sure",
+    "certainly",
+    "of course",
+    "below is",
+    "aquí está",
+    "aquí tienes",
+    "claro",
+    "por supuesto",
+    "voici",
+    "bien sûr",
+    "hier ist",
+    "gerne",
+    "natürlich",
+    "aqui está",
+    "ecco",
+    "certo",
+    "hier is",
+    "oto",
+    "вот",
+    "конечно",
+    "以下",
+    "当然",
+    "もちろん",
+];
+
+/// What only translators say.
+const TRANSLATORS: [&str; 24] = [
+    "translator's note",
+    "translation note",
+    "note on the translation",
+    "i translated",
+    "i have translated",
+    "i've translated",
+    "literal translation",
+    "literally translated",
+    "let me know if you",
+    "nota del traductor",
+    "nota de la traducción",
+    "n. del t.",
+    "note du traducteur",
+    "n.d.t.",
+    "anmerkung des übersetzers",
+    "anm. d. übers",
+    "nota do tradutor",
+    "nota del traduttore",
+    "примечание переводчика",
+    "примітка перекладача",
+    "译者注",
+    "譯者註",
+    "訳注",
+    "역주",
+];
+
+/// How a note begins; a colon follows.
+const NOTES: [&str; 26] = [
+    "note",
+    "notes",
+    "n.b.",
+    "nota",
+    "notas",
+    "remarque",
+    "anmerkung",
+    "hinweis",
+    "opmerking",
+    "uwaga",
+    "poznámka",
+    "megjegyzés",
+    "notă",
+    "catatan",
+    "lưu ý",
+    "ghi chú",
+    "примечание",
+    "примітка",
+    "забележка",
+    "σημείωση",
+    "ملاحظة",
+    "नोट",
+    "टिप्पणी",
+    "注",
+    "注意",
+    "참고",
+];

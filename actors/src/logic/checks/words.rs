@@ -1,0 +1,76 @@
+//! The words of a text outside its placeholders.
+
+use std::cell::OnceCell;
+
+use foldhash::HashSet;
+
+/// A text cut into words.
+#[derive(Debug)]
+pub(super) struct Words<'a> {
+    words: Vec<&'a str>,
+    /// The words in lower case, each once; made when it is first asked for.
+    folded: OnceCell<HashSet<String>>,
+}
+
+impl<'a> Words<'a> {
+    /// The words of a text.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self {
+            words: pieces(text).flat_map(split).collect(),
+            folded: OnceCell::new(),
+        }
+    }
+
+    /// The words as they are written, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.words.iter().copied()
+    }
+
+    /// Whether this word is among them, in any case.
+    pub(super) fn has(&self, word: &str) -> bool {
+        let folded = self.folded.get_or_init(|| {
+            let folded = self.words.iter().map(|word| word.to_lowercase());
+            folded.collect()
+        });
+        folded.contains(&*word.to_lowercase())
+    }
+}
+
+/// What stands between the placeholders of a text.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(opening) = text.find('⟦') else {
+            rest = None;
+            return Some(text);
+        };
+        let behind = &text[opening..];
+        rest = match behind.find('⟧') {
+            Some(closing) => Some(&behind[closing + '⟧'.len_utf8()..]),
+            None => None,
+        };
+        Some(&text[..opening])
+    })
+}
+
+/// The words of a piece; no two scripts share one where there are no blanks between words.
+fn split(piece: &str) -> impl Iterator<Item = &str> {
+    let words = piece.split(|letter: char| !is_of_word(letter));
+    words
+        .map(|word| word.trim_matches(['\'', '’']))
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether a character can stand inside of a word: letters, digits, marks upon them, apostrophes.
+fn is_of_word(letter: char) -> bool {
+    letter.is_alphanumeric()
+        || matches!(letter,
+            '\'' | '’'
+            // Marks that are not alphabetic by themselves, as the virama, and joiners.
+            | '\u{300}'..='\u{36f}' | '\u{5b0}'..='\u{5c7}' | '\u{64b}'..='\u{65f}'
+            | '\u{93c}'..='\u{94d}' | '\u{9bc}'..='\u{9cd}' | '\u{a3c}'..='\u{a4d}'
+            | '\u{abc}'..='\u{acd}' | '\u{b3c}'..='\u{b4d}' | '\u{bcd}' | '\u{c4d}'
+            | '\u{cbc}'..='\u{ccd}' | '\u{d4d}' | '\u{dca}' | '\u{e31}'..='\u{e4e}'
+            | '\u{200c}' | '\u{200d}')
+}
