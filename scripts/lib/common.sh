@@ -26,7 +26,7 @@ as_root() {
 have_package() {
   case $1 in
     gcc) command -v cc >/dev/null ;;
-    curl | nginx) command -v "$1" >/dev/null ;;
+    curl | g++ | make | nginx | npm) command -v "$1" >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
     *) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
   esac

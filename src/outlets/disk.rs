@@ -1,7 +1,8 @@
 //! Files that survive a power cut.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use actix_rt::task::spawn_blocking;
@@ -67,19 +68,30 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the old one still stands, or when the new one stands but may not survive.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), OutletError> {
+    let written = write_whole(path, bytes, File::options().write(true));
+    written.map_err(|error| not_written(path, &error))?;
+    sync_folder(path).map_err(|error| perhaps_written(path, &error))
+}
+
+/// Replaces a file that nobody but its owner may read by one that is whole.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, bytes, File::options().write(true).mode(0o600))?;
+    sync_folder(path)
+}
+
+fn write_whole(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> io::Result<()> {
     let aside = aside(path, "tmp");
     let written = create_folders(path).and_then(|()| {
-        let mut file = File::create(&aside)?;
+        let mut file = options.create(true).truncate(true).open(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&aside, path)
     });
-    if let Err(error) = written {
+    if written.is_err() {
         // What was written aside is in nobody's way; the next attempt writes over it.
         let _ = fs::remove_file(&aside);
-        return Err(not_written(path, &error));
     }
-    sync_folder(path).map_err(|error| perhaps_written(path, &error))
+    written
 }
 
 /// A name beside this file's.

@@ -1,5 +1,6 @@
 //! Where translations are published: files, feeds, accounts.
 
+pub mod bluesky;
 mod disk;
 pub mod feed;
 pub mod file;

@@ -18,6 +18,7 @@ use super::counted::{Counted, Counts};
 use super::world::SystemChance;
 use crate::http::download::DownloadConfig;
 use crate::http::{HttpConfig, Reach, Uri};
+use crate::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
 use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
 use crate::outlets::file::FileOutlet;
 use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
@@ -387,6 +388,19 @@ pub(super) fn outlet(
             timeout: settings.translation.timeout,
             download: download_config(settings),
         })?),
+        OutletKind::Bluesky {
+            base_url,
+            account,
+            password,
+        } => Rc::new(BlueskyOutlet::new(&BlueskyConfig {
+            base_url: uri(base_url, outlet.name.as_str())?,
+            account: account.clone(),
+            password: password.clone(),
+            folder: settings.service.data_dir.clone(),
+            http: http_config(settings),
+            download: download_config(settings),
+            timeout: settings.translation.timeout,
+        })),
     })
 }
 

@@ -187,6 +187,15 @@ pub enum OutletKind {
         /// The account that the token must belong to, where it is told.
         account: Option<String>,
     },
+    /// An account of Bluesky.
+    Bluesky {
+        /// Where it logs in, without a slash at the end.
+        base_url: String,
+        /// Its handle or its permanent name.
+        account: String,
+        /// A password for apps.
+        password: Secret,
+    },
 }
 
 /// Who sees what is published.
@@ -209,6 +218,7 @@ impl OutletKind {
             Self::File { .. } => "file",
             Self::Feed { .. } => "feed",
             Self::Mastodon { .. } => "mastodon",
+            Self::Bluesky { .. } => "bluesky",
         }
     }
 }
@@ -221,6 +231,9 @@ impl Visibility {
         ("direct", Self::Direct),
     ];
 }
+
+/// Where accounts of Bluesky log in, unless they have a server of their own.
+const BLUESKY: &str = "https://bsky.social";
 
 /// The keys of every source, and of every outlet.
 const SOURCE: [&str; 6] = [
@@ -255,6 +268,7 @@ enum KindOfOutlet {
     File,
     Feed,
     Mastodon,
+    Bluesky,
 }
 
 /// Reads every source.
@@ -553,8 +567,9 @@ fn read_outlet(
         ("file", KindOfOutlet::File),
         ("feed", KindOfOutlet::Feed),
         ("mastodon", KindOfOutlet::Mastodon),
+        ("bluesky", KindOfOutlet::Bluesky),
     ];
-    let others = ["bluesky", "x", "telegram", "discord", "slack", "webhook"];
+    let others = ["x", "telegram", "discord", "slack", "webhook"];
     let kind = section.required("kind", "\"file\"", kind(&kinds, &others));
     let language = section.required("language", "\"es\"", language);
     let kind = kind?;
@@ -562,6 +577,7 @@ fn read_outlet(
         KindOfOutlet::File => &["path"],
         KindOfOutlet::Feed => &["path", "title"],
         KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account"],
+        KindOfOutlet::Bluesky => &["base_url", "account", "password_env"],
     };
     section.refuse_unknown(&[&OUTLET[..], more].concat());
     let adapter = match kind {
@@ -571,6 +587,7 @@ fn read_outlet(
             title: section.read("title", name.clone().unwrap_or_default(), some_text),
         }),
         KindOfOutlet::Mastodon => read_mastodon(section),
+        KindOfOutlet::Bluesky => read_bluesky(section),
     };
     let from = read_from(section, sources);
     let holds = [
@@ -627,6 +644,18 @@ fn read_rules(section: &Section<'_>) -> OutletRules {
         on_delete: section.read("on_delete", usual.on_delete, choice(&deletions)),
         same: section.read("same", usual.same, choice(&sames)),
     }
+}
+
+fn read_bluesky(section: &Section<'_>) -> Option<OutletKind> {
+    let base_url = section.read("base_url", BLUESKY.to_owned(), address);
+    let account = section.required("account", "\"news.example.org\"", some_text);
+    let is_named = section.required("password_env", "\"BLUESKY_PASSWORD\"", some_text);
+    let password = is_named.and_then(|_| section.secret_in_variable("password_env"));
+    Some(OutletKind::Bluesky {
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        account: account?,
+        password: password?,
+    })
 }
 
 fn read_from(section: &Section<'_>, sources: &[String]) -> Option<Vec<Arc<str>>> {

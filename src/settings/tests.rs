@@ -55,11 +55,12 @@ fn uncommented() -> String {
         .join("\n")
 }
 
-const KEYS: [(&str, &str); 4] = [
+const KEYS: [(&str, &str); 5] = [
     ("GROQ_API_KEY", "gsk-1"),
     ("ANTHROPIC_API_KEY", "sk-ant-1"),
     ("DEEPL_API_KEY", "deepl-1"),
     ("MASTODON_TOKEN", "token-1"),
+    ("BLUESKY_PASSWORD", "app-1"),
 ];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
@@ -93,7 +94,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
     assert_eq!(settings.sources.len(), 2);
-    assert_eq!(settings.outlets.len(), 3);
+    assert_eq!(settings.outlets.len(), 4);
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
     let provider = &settings.providers[0];

@@ -1,5 +1,6 @@
 //! The contract of the outlet port.
 
+mod bluesky;
 mod file;
 mod mastodon;
 

@@ -2,10 +2,12 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod batch;
+pub mod bluesky;
 pub mod files;
 pub mod litellm;
 pub mod mastodon;
 pub mod nginx;
+pub mod pds;
 pub mod provider;
 pub mod server;
 pub mod web;

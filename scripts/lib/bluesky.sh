@@ -1,0 +1,90 @@
+# Bluesky's own PDS for the tests: installed once, with the Node.js it runs on, into a folder of its own. To be sourced
+# after common.sh.
+
+bluesky_version=0.5.35
+bluesky_folder=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/babelfeed/bluesky-$bluesky_version
+# shellcheck disable=SC2034 # The scripts that source this file use it.
+bluesky_packages=(npm g++ make python3)
+bluesky_pid=
+
+# Begins to install the PDS beside whatever else is done; `await_bluesky` must follow. Its log goes to folder $1.
+begin_bluesky() {
+  bluesky_log=$1/bluesky.log
+  (install_bluesky && try_bluesky "$1") >"$bluesky_log" 2>&1 </dev/null &
+  bluesky_pid=$!
+}
+
+# Waits until the PDS is installed and was seen to start.
+await_bluesky() {
+  local outcome=0
+  wait "$bluesky_pid" || outcome=$?
+  bluesky_pid=
+  if ((outcome)); then
+    tail -n 20 "$bluesky_log" >&2
+    fail "Bluesky's PDS $bluesky_version could not be installed or started (the end of its log stands above)"
+  fi
+}
+
+# Does nothing where it was done before: the last thing written is the mark that all went well.
+install_bluesky() {
+  local architecture
+  case $(uname -m) in
+    x86_64) architecture=x64 ;;
+    aarch64) architecture=arm64 ;;
+    *) echo "there is no Node.js on npm for $(uname -m)" && return 1 ;;
+  esac
+  mkdir -p "$(dirname "$bluesky_folder")"
+  # Two scripts at once must not install into one folder.
+  exec 8>"$bluesky_folder.lock"
+  flock 8
+  [[ -e $bluesky_folder/complete ]] && return
+  rm -rf "$bluesky_folder"
+  mkdir "$bluesky_folder"
+  cat >"$bluesky_folder/package.json" <<END
+{
+  "private": true,
+  "dependencies": {
+    "@atproto/pds": "$bluesky_version",
+    "@did-plc/server": "0.0.1",
+    "node-linux-$architecture": "22.23.3"
+  },
+  "allowScripts": { "better-sqlite3": true }
+}
+END
+  # Of all the programs that packages would run when they are installed, only one is needed: it builds SQLite for this
+  # Node.js, from the sources and headers that were installed.
+  local node=$bluesky_folder/node_modules/node-linux-$architecture
+  nice -n 10 npm --prefix "$bluesky_folder" install --ignore-scripts --no-audit --no-fund --no-update-notifier \
+    --loglevel=error || return
+  PATH=$node/bin:$PATH npm_config_nodedir=$node npm_config_build_from_source=true \
+    nice -n 10 npm --prefix "$bluesky_folder" rebuild better-sqlite3 --no-update-notifier --loglevel=error || return
+  mkdir "$bluesky_folder/bin"
+  ln -s "$node/bin/node" "$bluesky_folder/bin/node"
+  touch "$bluesky_folder/complete"
+}
+
+# Starts it once and ends it again, so that a test need not be the first to find out that it cannot.
+try_bluesky() {
+  local port_file=$1/bluesky.port tries pid outcome=1
+  rm -f "$port_file"
+  "$bluesky_folder/bin/node" "$top/scripts/bluesky-loopback.mjs" "$bluesky_folder" "$port_file" &
+  pid=$!
+  for ((tries = 0; tries < 600; tries++)); do
+    if [[ -s $port_file ]]; then
+      outcome=0
+      break
+    fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  return "$outcome"
+}
+
+stop_bluesky() {
+  [[ -n $bluesky_pid ]] || return 0
+  kill "$bluesky_pid" 2>/dev/null || true
+  wait "$bluesky_pid" 2>/dev/null || true
+  bluesky_pid=
+}

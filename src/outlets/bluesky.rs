@@ -1,0 +1,416 @@
+//! An account on Bluesky, or on a server of its own that speaks atproto, as an outlet.
+//!
+//! The records are those of <https://docs.bsky.app/docs/advanced-guides/posts>. A post is put
+//! under a key that its publication determines, and never over another record, so the same part
+//! sent again changes nothing, whatever became of the first answer.
+
+mod answer;
+mod embed;
+mod key;
+mod page;
+mod picture;
+mod record;
+mod session;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::logic::fit::{Limit, display};
+use babelfeed_actors::ports::{
+    Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
+};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::http::download::DownloadConfig;
+use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
+use crate::http::{HttpConfig, Response, Uri};
+use crate::secret::Secret;
+use embed::Attachments;
+use record::{COLLECTION, Post, Put, Reference, Reply, Standing};
+use session::{Session, Sessions};
+
+/// How long after an ambiguous answer a record may still arrive. It harms nobody if it comes
+/// later: it takes the same place.
+const QUIET: Duration = Duration::from_secs(5);
+/// What the writing of a record costs of the points that an account has in an hour and a day.
+const POINTS: u32 = 2;
+/// How long a part that was frozen keeps its time when it is frozen again, in milliseconds.
+const SAME_TIME: i64 = 600_000;
+/// The most parts whose times are remembered.
+const MAX_KNOWN: usize = 1000;
+
+/// What a Bluesky outlet is told.
+#[derive(Clone, Debug)]
+pub struct BlueskyConfig {
+    /// Where the account logs in, like `https://bsky.social`.
+    pub base_url: Uri,
+    /// Its handle or its permanent name.
+    pub account: String,
+    /// A password for apps, made for this one.
+    pub password: Secret,
+    /// The folder in which the session is kept.
+    pub folder: PathBuf,
+    /// How it connects.
+    pub http: HttpConfig,
+    /// How what hangs on posts is downloaded.
+    pub download: DownloadConfig,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// An outlet that posts to an account; bound to its arbiter, like the client it holds.
+pub struct BlueskyOutlet {
+    xrpc: Xrpc,
+    sessions: Sessions,
+    attachments: Attachments,
+    /// Nothing may be written before, since the account's points are spent.
+    closed_until: Cell<Option<Instant>>,
+    /// What was frozen lately: (key, time).
+    frozen: RefCell<VecDeque<(String, Timestamp)>>,
+}
+
+impl BlueskyOutlet {
+    /// An outlet to that account; nothing is asked before the first call.
+    pub fn new(config: &BlueskyConfig) -> Self {
+        let xrpc = Xrpc::new(&config.http, config.timeout);
+        Self {
+            sessions: Sessions::new(config, xrpc.clone()),
+            attachments: Attachments::new(config),
+            xrpc,
+            closed_until: Cell::new(None),
+            frozen: RefCell::default(),
+        }
+    }
+
+    /// Makes a call with the session's token, and once more with another if that is refused.
+    async fn authorized(
+        &self,
+        call: impl AsyncFn(&Session) -> Result<Response, OutletError>,
+    ) -> Result<Response, OutletError> {
+        let session = self.sessions.current().await?;
+        let response = call(&session).await?;
+        if !answer::refuses_token(&response) {
+            return Ok(response);
+        }
+        let session = self.sessions.after(&session).await?;
+        call(&session).await
+    }
+
+    /// Asks who we are, so that a credential that is not accepted shows before the first post.
+    async fn try_credential(&self) -> Result<(), OutletError> {
+        let method = "com.atproto.server.getSession";
+        let response = self
+            .authorized(async |session| {
+                let token = Some(&session.access);
+                let asked = self.xrpc.query(&session.server, method, &[], token);
+                answer::of_question(asked.await)
+            })
+            .await?;
+        answer::read::<serde_json::Value>(&response).map(drop)
+    }
+
+    async fn freeze_one(&self, dispatch: Dispatch) -> Result<Frozen, OutletError> {
+        let session = self.sessions.current().await?;
+        let publication = &dispatch.publication;
+        let part = publication.parts.get(dispatch.part);
+        let place = part.zip(key::of(publication.id, dispatch.part));
+        let (part, rkey) = place.ok_or_else(|| OutletError::Rejected {
+            detail: format!("part {} can have no place", dispatch.part + 1),
+        })?;
+        let at = self.time_of(&rkey);
+        let is_first = dispatch.part == 0;
+        let attached = publication.attached.as_deref().filter(|_| is_first);
+        let warning = attached.and_then(|it| it.warning.as_deref());
+        let text = with_warning(&part.text, warning);
+        let displayed = display(&text, Limit::BLUESKY);
+        let mut record = Post::new(&displayed, publication.language.as_str(), at);
+        record.reply = reply(&dispatch)?;
+        if is_first {
+            record.embed = self.embed(publication, &displayed).await?;
+        }
+        if attached.is_some_and(|it| it.is_sensitive || it.warning.is_some()) {
+            record.labels = Some(record::sensitive());
+        }
+        let put = Put {
+            repo: session.did.clone(),
+            collection: COLLECTION.to_owned(),
+            rkey: rkey.clone(),
+            swap_record: None,
+            record,
+        };
+        let bytes = serde_json::to_vec(&put).map_err(|error| OutletError::Rejected {
+            detail: format!("the post cannot be written as JSON: {error}"),
+        })?;
+        Ok(Frozen {
+            key: rkey.into(),
+            bytes: bytes.into(),
+            dispatch,
+            mark: u64::try_from(now().as_millis()).unwrap_or_default(),
+        })
+    }
+
+    /// The time that a part bears: when it was frozen first, unless that is long ago.
+    fn time_of(&self, rkey: &str) -> Timestamp {
+        let now = now();
+        let known = self
+            .frozen
+            .borrow()
+            .iter()
+            .rev()
+            .find(|it| it.0 == rkey)
+            .map(|it| it.1);
+        match known {
+            Some(at) if now.as_millis() - at.as_millis() < SAME_TIME => at,
+            _ => {
+                self.remember(rkey, now);
+                now
+            }
+        }
+    }
+
+    fn remember(&self, rkey: &str, at: Timestamp) {
+        let mut frozen = self.frozen.borrow_mut();
+        if frozen.len() >= MAX_KNOWN {
+            frozen.pop_front();
+        }
+        frozen.push_back((rkey.to_owned(), at));
+    }
+
+    async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
+        if let Some(wait) = self.closed_for() {
+            return Err(OutletError::Busy {
+                wait: Some(wait),
+                detail: "the account's points are spent".to_owned(),
+            });
+        }
+        match self.put(part).await {
+            // The same bytes under the same key: a second time changes nothing.
+            Err(OutletError::Ambiguous { detail }) => match self.put(part).await {
+                answer @ (Ok(_) | Err(OutletError::Rejected { .. })) => answer,
+                Err(_) => Err(OutletError::Ambiguous { detail }),
+            },
+            answer => answer,
+        }
+    }
+
+    async fn put(&self, part: &Frozen) -> Result<Published, OutletError> {
+        let response = self
+            .authorized(async |session| {
+                let body = Body::json(Bytes::copy_from_slice(&part.bytes));
+                let method = "com.atproto.repo.putRecord";
+                let token = Some(&session.access);
+                let asked = self.xrpc.procedure(&session.server, method, body, token);
+                answer::of_change(asked.await)
+            })
+            .await?;
+        self.note_points(&response);
+        if refusal(&response).error == "InvalidSwap" {
+            // It went out before with another time, or with a picture that was there then.
+            return self
+                .standing(part)
+                .await?
+                .ok_or_else(|| OutletError::Rejected {
+                    detail: format!("something else stands at the key {}", part.key),
+                });
+        }
+        if !response.is_success() {
+            return Err(answer::of_refusal(&response));
+        }
+        serde_json::from_slice::<Standing>(&response.body)
+            .map(published)
+            .map_err(|error| OutletError::Ambiguous {
+                detail: format!("wanted a record, got what cannot be read: {error}"),
+            })
+    }
+
+    /// The part as it stands in the account's repository; none where it does not.
+    async fn standing(&self, part: &Frozen) -> Result<Option<Published>, OutletError> {
+        let wanted: Put =
+            serde_json::from_slice(&part.bytes).map_err(|error| OutletError::Ambiguous {
+                detail: format!("the frozen part cannot be read: {error}"),
+            })?;
+        if let Some(at) = Timestamp::parse(&wanted.record.created_at) {
+            self.remember(&wanted.rkey, at);
+        }
+        let session = self.sessions.current().await?;
+        let parameters = [
+            ("repo", wanted.repo.as_str()),
+            ("collection", COLLECTION),
+            ("rkey", &wanted.rkey),
+        ];
+        let method = "com.atproto.repo.getRecord";
+        let asked = self.xrpc.query(&session.server, method, &parameters, None);
+        let response = answer::of_question(asked.await)?;
+        if refusal(&response).error == "RecordNotFound" {
+            return Ok(None);
+        }
+        let standing: Standing = match answer::read(&response) {
+            Err(OutletError::Rejected { detail }) => Err(OutletError::Unreachable { detail }),
+            read => read,
+        }?;
+        let is_it = serde_json::from_value(standing.value.clone())
+            .is_ok_and(|found: Post| is_same(&found, &wanted.record));
+        Ok(is_it.then(|| published(standing)))
+    }
+
+    async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
+        let reference = Reference::of_id(&published.id)?;
+        let (did, key) = reference.place().ok_or_else(|| OutletError::Rejected {
+            detail: format!("`{}` names no record of an account", published.id),
+        })?;
+        let body = json!({"repo": did, "collection": COLLECTION, "rkey": key}).to_string();
+        let response = self
+            .authorized(async |session| {
+                let body = Body::json(Bytes::from(body.clone()));
+                let method = "com.atproto.repo.deleteRecord";
+                let token = Some(&session.access);
+                // What is gone already may be deleted again.
+                let asked = self.xrpc.procedure(&session.server, method, body, token);
+                answer::of_question(asked.await)
+            })
+            .await?;
+        self.note_points(&response);
+        answer::read::<serde_json::Value>(&response).map(drop)
+    }
+
+    fn note_points(&self, response: &Response) {
+        if let Some(wait) = spent_wait(response, POINTS) {
+            self.closed_until.set(Some(Instant::now() + wait));
+        }
+    }
+
+    fn closed_for(&self) -> Option<Duration> {
+        let wait = self
+            .closed_until
+            .get()?
+            .checked_duration_since(Instant::now())?;
+        (!wait.is_zero()).then_some(wait)
+    }
+}
+
+impl Outlet for BlueskyOutlet {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            edits: false,
+            deletes: true,
+            replies: true,
+        }
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn quiet(&self) -> Duration {
+        QUIET
+    }
+
+    fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
+        async { self.try_credential().await.map(|()| Limit::BLUESKY) }.boxed_local()
+    }
+
+    fn freeze(
+        &self,
+        dispatches: Vec<Dispatch>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
+        async move {
+            let mut frozen = Vec::with_capacity(dispatches.len());
+            for dispatch in dispatches {
+                frozen.push(self.freeze_one(dispatch).await?);
+            }
+            Ok(frozen)
+        }
+        .boxed_local()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        parts: &'a [Frozen],
+    ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
+        async move {
+            let mut answers = Vec::with_capacity(parts.len());
+            for part in parts {
+                answers.push(self.send(part).await);
+            }
+            answers
+        }
+        .boxed_local()
+    }
+
+    fn read_back<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        async {
+            let standing = self.standing(part).await?;
+            Ok(standing.map_or(ReadBack::Absent, ReadBack::Found))
+        }
+        .boxed_local()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
+        self.take_back(published).boxed_local()
+    }
+}
+
+/// The text below its warning, where there is room for both: Bluesky has no place for one.
+fn with_warning(text: &str, warning: Option<&str>) -> String {
+    let warned = warning.map(|warning| format!("⚠ {}\n\n{text}", warning.trim()));
+    warned
+        .filter(|warned| Limit::BLUESKY.fits(warned))
+        .unwrap_or_else(|| text.to_owned())
+}
+
+/// What a part answers: the part before it, or what its publication answers.
+fn reply(dispatch: &Dispatch) -> Result<Option<Reply>, OutletError> {
+    let publication = &dispatch.publication;
+    let thread = publication.thread.as_ref();
+    let id_of = |part: usize| {
+        let id = publication.parts[part].id.as_deref();
+        id.ok_or_else(|| OutletError::Rejected {
+            detail: format!("part {} has no id to answer to", part + 1),
+        })
+    };
+    let (root, parent) = match (dispatch.part.checked_sub(1), thread) {
+        (None, None) => return Ok(None),
+        (None, Some(thread)) => (&*thread.root, &*thread.parent),
+        (Some(before), Some(thread)) => (&*thread.root, id_of(before)?),
+        (Some(before), None) => (id_of(0)?, id_of(before)?),
+    };
+    Ok(Some(Reply {
+        root: Reference::of_id(root)?,
+        parent: Reference::of_id(parent)?,
+    }))
+}
+
+/// Whether a record that stands is the one that was to be put, whenever it was frozen.
+fn is_same(found: &Post, wanted: &Post) -> bool {
+    found.text == wanted.text && found.langs == wanted.langs && found.reply == wanted.reply
+}
+
+fn published(standing: Standing) -> Published {
+    let reference = Reference {
+        uri: standing.uri,
+        cid: standing.cid,
+    };
+    Published {
+        id: reference.to_id().into(),
+        url: reference.url().map(Into::into),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,282 @@
+//! What hangs on a post: pictures, a card for a link, a quoted post.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::{Attached, Media, Publication, PublicationId};
+use babelfeed_actors::logic::fit::{Displayed, FacetKind};
+use babelfeed_actors::ports::OutletError;
+use log::warn;
+use serde_json::{Value, json};
+
+use super::page::{Page, Pages};
+use super::picture::{self, Picture};
+use super::record::{COLLECTION, Reference, Standing, Uploaded};
+use super::{BlueskyConfig, BlueskyOutlet, answer};
+use crate::http::download::{DownloadError, Downloader};
+use crate::http::xrpc::Body;
+
+/// The most pictures of a post.
+const MAX_PICTURES: usize = 4;
+/// The most bytes of a picture, and of the picture of a card.
+const MAX_PICTURE: usize = 2_000_000;
+const MAX_THUMB: usize = 1_000_000;
+/// What a file may have beyond that, since what cameras write into it is taken out.
+const MAX_BESIDE: usize = 512 * 1024;
+/// How often a file that cannot be had now is waited for.
+const MAX_FAILURES: u32 = 3;
+/// The most publications whose failures are remembered.
+const MAX_REMEMBERED: usize = 1000;
+
+/// Gets what hangs on posts.
+pub(super) struct Attachments {
+    downloader: Downloader,
+    pages: Pages,
+    failures: RefCell<HashMap<PublicationId, u32>>,
+}
+
+impl Attachments {
+    pub(super) fn new(config: &BlueskyConfig) -> Self {
+        Self {
+            downloader: Downloader::new(&config.download),
+            pages: Pages::new(&config.http, config.download.reach),
+            failures: RefCell::default(),
+        }
+    }
+
+    /// Whether a file that could not be had now is worth another attempt.
+    fn waits(&self, publication: PublicationId) -> bool {
+        let mut failures = self.failures.borrow_mut();
+        if failures.len() >= MAX_REMEMBERED {
+            failures.clear();
+        }
+        let n_failures = failures.entry(publication).or_default();
+        *n_failures += 1;
+        *n_failures <= MAX_FAILURES
+    }
+
+    fn forget(&self, publication: PublicationId) {
+        self.failures.borrow_mut().remove(&publication);
+    }
+}
+
+impl BlueskyOutlet {
+    /// What hangs on the first part of a publication.
+    pub(super) async fn embed(
+        &self,
+        publication: &Publication,
+        displayed: &Displayed,
+    ) -> Result<Option<Value>, OutletError> {
+        let nothing = Attached::default();
+        let attached = publication.attached.as_deref().unwrap_or(&nothing);
+        let quoted = self.quoted(attached.quoted.as_deref()).await?;
+        let pictures = self.pictures(publication.id, &attached.media).await?;
+        self.attachments.forget(publication.id);
+        if !pictures.is_empty() {
+            let pictures = json!({"$type": "app.bsky.embed.images", "images": pictures});
+            return Ok(Some(with(pictures, quoted)));
+        }
+        // What cannot be shown here is shown where the post comes from.
+        let is_elsewhere = !attached.media.is_empty() || attached.poll.is_some();
+        let original = publication.url.as_deref().filter(|_| is_elsewhere);
+        let unresolved = attached.quoted.as_deref().filter(|_| quoted.is_none());
+        let link = original.or(unresolved).or(first_link(displayed));
+        let card = match link {
+            Some(link) => self.card(link, original.or(unresolved).is_some()).await?,
+            None => None,
+        };
+        Ok(match (card, quoted) {
+            (Some(card), quoted) => Some(with(card, quoted)),
+            (None, Some(quoted)) => Some(as_record(&quoted)),
+            (None, None) => None,
+        })
+    }
+
+    /// The pictures that can be shown, uploaded.
+    async fn pictures(
+        &self,
+        publication: PublicationId,
+        media: &[Media],
+    ) -> Result<Vec<Value>, OutletError> {
+        let mut pictures = Vec::new();
+        for it in media {
+            if pictures.len() == MAX_PICTURES {
+                warn!(publication:% = publication, media = it.url.as_str(); "a picture is left out, a post has at most four");
+                continue;
+            }
+            let max = MAX_PICTURE;
+            let picture = match self.picture(&it.url, max).await {
+                Ok(picture) => picture,
+                Err(DownloadError::Unreachable { detail })
+                    if self.attachments.waits(publication) =>
+                {
+                    return Err(OutletError::Unreachable {
+                        detail: format!("a picture could not be had: {detail}"),
+                    });
+                }
+                Err(error) => {
+                    warn!(publication:% = publication, media = it.url.as_str(), cause:% = error; "a picture is left out");
+                    continue;
+                }
+            };
+            let (width, height) = (picture.width, picture.height);
+            if let Some(blob) = self.uploaded(picture).await? {
+                pictures.push(json!({
+                    "image": blob,
+                    "alt": it.alt.as_deref().unwrap_or_default(),
+                    "aspectRatio": {"width": width, "height": height},
+                }));
+            }
+        }
+        Ok(pictures)
+    }
+
+    async fn picture(&self, url: &str, max: usize) -> Result<Picture, DownloadError> {
+        let refused = |detail: &str| DownloadError::Refused {
+            detail: detail.to_owned(),
+        };
+        let downloader = &self.attachments.downloader;
+        let file = downloader.fetch(url, max + MAX_BESIDE).await?;
+        let picture = picture::clean(&file.bytes)
+            .ok_or_else(|| refused(&format!("no JPEG, PNG, WebP or GIF, but `{}`", file.mime)))?;
+        if picture.bytes.len() > max {
+            return Err(refused(&format!("larger than {max} bytes")));
+        }
+        Ok(picture)
+    }
+
+    /// What stands for an uploaded picture in a record; none where the server refuses it.
+    async fn uploaded(&self, picture: Picture) -> Result<Option<Value>, OutletError> {
+        let bytes = Bytes::from(picture.bytes);
+        let response = self
+            .authorized(async |session| {
+                let body = Body {
+                    bytes: bytes.clone(),
+                    mime: picture.mime,
+                };
+                let method = "com.atproto.repo.uploadBlob";
+                let token = Some(&session.access);
+                // Uploading the same again makes nothing more.
+                let asked = self.xrpc.procedure(&session.server, method, body, token);
+                answer::of_question(asked.await)
+            })
+            .await?;
+        match answer::read::<Uploaded>(&response) {
+            Ok(uploaded) => Ok(Some(uploaded.blob)),
+            Err(OutletError::Rejected { detail }) => {
+                warn!(cause = detail.as_str(); "a picture is left out, the server refuses it");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A card for a link; none where its page says nothing of itself and the link is in the text.
+    async fn card(&self, link: &str, is_alone: bool) -> Result<Option<Value>, OutletError> {
+        let page = match self.attachments.pages.read(link).await {
+            Some(page) => page,
+            None if is_alone => Page {
+                title: link.to_owned(),
+                ..Page::default()
+            },
+            None => return Ok(None),
+        };
+        let mut external = json!({
+            "uri": link,
+            "title": page.title,
+            "description": page.description,
+        });
+        if let Some(picture) = &page.picture
+            && let Ok(picture) = self.picture(picture, MAX_THUMB).await
+            && let Some(blob) = self.uploaded(picture).await?
+        {
+            external["thumb"] = blob;
+        }
+        Ok(Some(
+            json!({"$type": "app.bsky.embed.external", "external": external}),
+        ))
+    }
+
+    /// The quoted post, where it stands on Bluesky and its server shows it.
+    async fn quoted(&self, address: Option<&str>) -> Result<Option<Reference>, OutletError> {
+        let Some((repository, key)) = address.and_then(post_of) else {
+            return Ok(None);
+        };
+        let session = self.sessions.current().await?;
+        let method = "com.atproto.repo.getRecord";
+        let parameters = [
+            ("repo", repository),
+            ("collection", COLLECTION),
+            ("rkey", key),
+        ];
+        let asked = self.xrpc.query(&session.server, method, &parameters, None);
+        let response = answer::of_question(asked.await)?;
+        let standing = answer::read::<Standing>(&response).ok();
+        Ok(standing.map(|it| Reference {
+            uri: it.uri,
+            cid: it.cid,
+        }))
+    }
+}
+
+/// The first address in a text.
+fn first_link(displayed: &Displayed) -> Option<&str> {
+    displayed.facets.iter().find_map(|facet| match &facet.kind {
+        FacetKind::Link(address) => Some(address.as_str()),
+        _ => None,
+    })
+}
+
+/// The account and the key of a post on Bluesky, by its address.
+fn post_of(address: &str) -> Option<(&str, &str)> {
+    let mut pieces = match address.strip_prefix("at://") {
+        Some(rest) => rest.split('/'),
+        None => {
+            let rest = address.strip_prefix("https://bsky.app/profile/")?;
+            rest.split(['?', '#']).next()?.split('/')
+        }
+    };
+    let (repository, kind, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
+    let is_post = matches!(kind, "post" | COLLECTION) && pieces.next().is_none();
+    is_post.then_some((repository, key))
+}
+
+fn with(media: Value, quoted: Option<Reference>) -> Value {
+    match quoted {
+        Some(quoted) => json!({
+            "$type": "app.bsky.embed.recordWithMedia",
+            "media": media,
+            "record": as_record(&quoted),
+        }),
+        None => media,
+    }
+}
+
+fn as_record(quoted: &Reference) -> Value {
+    json!({"$type": "app.bsky.embed.record", "record": quoted})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::post_of;
+
+    #[test]
+    fn a_post_is_known_by_either_form_of_its_address() {
+        let post = Some(("did:plc:x", "3n2t2gu4w2222"));
+        for address in [
+            "at://did:plc:x/app.bsky.feed.post/3n2t2gu4w2222",
+            "https://bsky.app/profile/did:plc:x/post/3n2t2gu4w2222",
+            "https://bsky.app/profile/did:plc:x/post/3n2t2gu4w2222?ref=1",
+        ] {
+            assert_eq!(post_of(address), post, "{address}");
+        }
+        for address in [
+            "https://bsky.app/profile/did:plc:x",
+            "https://example.org/profile/x/post/y",
+            "at://did:plc:x/app.bsky.feed.like/3n2t2gu4w2222",
+        ] {
+            assert_eq!(post_of(address), None, "{address}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A post as a record of `app.bsky.feed.post`, and what else goes over the wire.
+
+use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::logic::fit::{self, Displayed, FacetKind};
+use babelfeed_actors::ports::OutletError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Where posts stand in an account's repository.
+pub(super) const COLLECTION: &str = "app.bsky.feed.post";
+
+/// A post.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Post {
+    #[serde(rename = "$type")]
+    pub(super) kind: String,
+    pub(super) text: String,
+    pub(super) created_at: String,
+    pub(super) langs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) facets: Vec<Facet>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reply: Option<Reply>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) embed: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) labels: Option<Value>,
+}
+
+/// A place in a text that leads somewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Facet {
+    index: Index,
+    features: Vec<Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    byte_start: usize,
+    byte_end: usize,
+}
+
+/// What a post answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reply {
+    pub(super) root: Reference,
+    pub(super) parent: Reference,
+}
+
+/// A record in one version of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reference {
+    pub(super) uri: String,
+    pub(super) cid: String,
+}
+
+/// The writing of a post under a key; it changes nothing where the same stands there already,
+/// and is refused where something else does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Put {
+    pub(super) repo: String,
+    pub(super) collection: String,
+    pub(super) rkey: String,
+    /// Always null: the post is new.
+    pub(super) swap_record: Option<String>,
+    pub(super) record: Post,
+}
+
+/// A record that stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct Standing {
+    pub(super) uri: String,
+    pub(super) cid: String,
+    #[serde(default)]
+    pub(super) value: Value,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Deserialize)]
+pub(super) struct Uploaded {
+    /// What stands for it in a record, to be copied as it is.
+    pub(super) blob: Value,
+}
+
+impl Post {
+    pub(super) fn new(displayed: &Displayed, language: &str, at: Timestamp) -> Self {
+        Self {
+            kind: COLLECTION.to_owned(),
+            text: displayed.text.clone(),
+            created_at: at.to_string(),
+            langs: vec![language.to_owned()],
+            facets: displayed.facets.iter().filter_map(Facet::of).collect(),
+            reply: None,
+            embed: None,
+            labels: None,
+        }
+    }
+}
+
+impl Facet {
+    fn of(facet: &fit::Facet) -> Option<Self> {
+        let feature = match &facet.kind {
+            FacetKind::Link(uri) => json!({"$type": "app.bsky.richtext.facet#link", "uri": uri}),
+            FacetKind::Tag(tag) => json!({"$type": "app.bsky.richtext.facet#tag", "tag": tag}),
+            // A mention stays plain text, which alerts nobody.
+            FacetKind::Mention(_) => return None,
+        };
+        Some(Self {
+            index: Index {
+                byte_start: facet.range.start,
+                byte_end: facet.range.end,
+            },
+            features: vec![feature],
+        })
+    }
+}
+
+/// The label that covers media until somebody asks for them.
+pub(super) fn sensitive() -> Value {
+    json!({
+        "$type": "com.atproto.label.defs#selfLabels",
+        "values": [{"val": "graphic-media"}],
+    })
+}
+
+impl Reference {
+    /// The record that an id of ours names.
+    pub(super) fn of_id(id: &str) -> Result<Self, OutletError> {
+        let (uri, cid) = id.split_once(' ').ok_or_else(|| OutletError::Rejected {
+            detail: format!("`{id}` names no record, expected its address and its cid"),
+        })?;
+        Ok(Self {
+            uri: uri.to_owned(),
+            cid: cid.to_owned(),
+        })
+    }
+
+    /// The id by which others know the record.
+    pub(super) fn to_id(&self) -> String {
+        format!("{} {}", self.uri, self.cid)
+    }
+
+    /// The account and the key.
+    pub(super) fn place(&self) -> Option<(&str, &str)> {
+        let mut pieces = self.uri.strip_prefix("at://")?.split('/');
+        let (did, _, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
+        Some((did, key))
+    }
+
+    /// Where people read it.
+    pub(super) fn url(&self) -> Option<String> {
+        let (did, key) = self.place()?;
+        Some(format!("https://bsky.app/profile/{did}/post/{key}"))
+    }
+}

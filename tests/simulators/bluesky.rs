@@ -1,0 +1,489 @@
+//! A simulated account on Bluesky: where it logs in, and the server that holds what it writes.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::server::{Answer, Reply, Request, Server};
+
+/// The account.
+pub const DID: &str = "did:plc:simulated23456abcdefghij";
+pub const HANDLE: &str = "ana.simulated.test";
+pub const PASSWORD: &str = "simu-late-dpas-word";
+/// Where posts stand.
+const POSTS: &str = "app.bsky.feed.post";
+/// The most bytes of a file, as servers of one's own are set.
+const MAX_BLOB: usize = 5_242_880;
+
+/// What happens to a coming putRecord instead of its being answered.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It is not written, and this is answered: status, headers, body.
+    Answer(u16, Vec<(String, String)>, String),
+    /// It is written, and the connection is closed without a word.
+    ReplyLost,
+    /// It is written, and a proxy answers 502 with a page.
+    BadGateway,
+    /// It is not written, and the connection is closed without a word.
+    RequestLost,
+    /// It is written, and half of the answer arrives.
+    HalfReply,
+}
+
+/// A running account.
+pub struct Bluesky {
+    entryway: Server,
+    home: Server,
+    node: Arc<Mutex<Node>>,
+}
+
+#[derive(Default)]
+struct Node {
+    home: String,
+    /// By collection and key: (record, cid).
+    records: BTreeMap<(String, String), (Value, String)>,
+    blobs: HashMap<String, (String, Vec<u8>)>,
+    access: Option<String>,
+    expired: HashSet<String>,
+    refresh: Option<String>,
+    n_tokens: u64,
+    n_logins: u64,
+    n_renewals: u64,
+    is_suspended: bool,
+    /// What is left of the account's points, and when they are new, in seconds since 1970.
+    points: Option<(u32, u64)>,
+    faults: VecDeque<Fault>,
+    requests: Vec<Request>,
+}
+
+impl Bluesky {
+    pub fn start() -> Self {
+        let node = Arc::new(Mutex::new(Node::default()));
+        let entered = node.clone();
+        let entryway = Server::start(move |request| lock(&entered).enter(request).into());
+        let lived = node.clone();
+        let home = Server::start(move |request| lock(&lived).serve(request));
+        lock(&node).home = home.base_url();
+        Self {
+            entryway,
+            home,
+            node,
+        }
+    }
+
+    /// Where the account logs in.
+    pub fn base_url(&self) -> String {
+        self.entryway.base_url()
+    }
+
+    /// Makes something happen to a coming putRecord; several wait their turn.
+    pub fn fail_next(&self, fault: Fault) {
+        self.node().faults.push_back(fault);
+    }
+
+    /// Ends the time of the token for calls.
+    pub fn expire_access(&self) {
+        let mut node = self.node();
+        let ended = node.access.take();
+        node.expired.extend(ended);
+    }
+
+    /// Ends the session, as a password that was taken back does.
+    pub fn end_session(&self) {
+        self.expire_access();
+        let mut node = self.node();
+        let ended = node.refresh.take();
+        node.expired.extend(ended);
+    }
+
+    pub fn suspend(&self) {
+        self.node().is_suspended = true;
+    }
+
+    /// Leaves so many points, until so many seconds from now.
+    pub fn leave_points(&self, points: u32, seconds: u64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("after 1970").as_secs();
+        self.node().points = Some((points, now + seconds));
+    }
+
+    /// Takes a post away, as its author does.
+    pub fn remove(&self, key: &str) {
+        let place = (POSTS.to_owned(), key.to_owned());
+        self.node().records.remove(&place);
+    }
+
+    /// Every post that stands, with its key, in the order of keys.
+    pub fn posts(&self) -> Vec<(String, Value)> {
+        let node = self.node();
+        let posts = node.records.iter().filter(|(place, _)| place.0 == POSTS);
+        posts
+            .map(|(place, (record, _))| (place.1.clone(), record.clone()))
+            .collect()
+    }
+
+    /// The bytes and the type of an uploaded file, by what stands for it in a record.
+    pub fn blob(&self, blob: &Value) -> (String, Vec<u8>) {
+        let link = blob["ref"]["$link"].as_str().expect("a reference");
+        self.node().blobs[link].clone()
+    }
+
+    pub fn n_logins(&self) -> u64 {
+        self.node().n_logins
+    }
+
+    pub fn n_renewals(&self) -> u64 {
+        self.node().n_renewals
+    }
+
+    /// Every request that came, in its order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.node().requests.clone()
+    }
+
+    /// How many calls of a method came.
+    pub fn n_calls(&self, method: &str) -> usize {
+        let path = format!("/xrpc/{method}");
+        let requests = self.requests();
+        requests.iter().filter(|it| it.path == path).count()
+    }
+
+    fn node(&self) -> MutexGuard<'_, Node> {
+        lock(&self.node)
+    }
+}
+
+fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
+    node.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    /// Where accounts log in, and nothing is kept.
+    fn enter(&mut self, request: Request) -> Answer {
+        self.requests.push(request.clone());
+        match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/xrpc/com.atproto.server.createSession") => self.log_in(&request),
+            ("POST", "/xrpc/com.atproto.server.refreshSession") => self.renew(&request),
+            _ => refusal(501, "MethodNotImplemented", "Method Not Implemented"),
+        }
+    }
+
+    fn serve(&mut self, request: Request) -> Reply {
+        self.requests.push(request.clone());
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/xrpc/com.atproto.repo.getRecord") => self.record(&request).into(),
+            ("GET", "/xrpc/com.atproto.server.getSession") => {
+                let who = json!({"handle": HANDLE, "did": DID, "active": true});
+                self.if_authorized(&request, |_| found(&who)).into()
+            }
+            ("POST", "/xrpc/com.atproto.repo.putRecord") => self.put(&request),
+            ("POST", "/xrpc/com.atproto.repo.deleteRecord") => self
+                .if_authorized(&request, |node| node.delete(&request))
+                .into(),
+            ("POST", "/xrpc/com.atproto.repo.uploadBlob") => self
+                .if_authorized(&request, |node| node.upload(&request))
+                .into(),
+            _ => refusal(501, "MethodNotImplemented", "Method Not Implemented").into(),
+        }
+    }
+
+    fn log_in(&mut self, request: &Request) -> Answer {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.n_logins += 1;
+        if self.n_logins > 30 {
+            return refusal(429, "RateLimitExceeded", "Rate Limit Exceeded");
+        }
+        let is_known = body["identifier"] == HANDLE || body["identifier"] == DID;
+        if !is_known || body["password"] != PASSWORD {
+            let text = "Invalid identifier or password";
+            return refusal(401, "AuthenticationRequired", text);
+        }
+        self.session()
+    }
+
+    /// A token for renewal serves once.
+    fn renew(&mut self, request: &Request) -> Answer {
+        let token = bearer(request);
+        if !request.body.is_empty() {
+            return refusal(400, "InvalidRequest", "A request body was provided");
+        }
+        if token.is_none() || token != self.refresh {
+            return refusal(400, "ExpiredToken", "Token has been revoked");
+        }
+        self.n_renewals += 1;
+        self.session()
+    }
+
+    fn session(&mut self) -> Answer {
+        if self.is_suspended {
+            return refusal(401, "AccountTakedown", "Account has been taken down");
+        }
+        self.n_tokens += 1;
+        let (access, refresh) = (
+            format!("access-{}", self.n_tokens),
+            format!("refresh-{}", self.n_tokens),
+        );
+        self.expired.extend(self.access.replace(access.clone()));
+        self.expired.extend(self.refresh.replace(refresh.clone()));
+        found(&json!({
+            "accessJwt": access, "refreshJwt": refresh, "handle": HANDLE, "did": DID,
+            "didDoc": {"id": DID, "service": [{
+                "id": "#atproto_pds", "type": "AtprotoPersonalDataServer",
+                "serviceEndpoint": self.home,
+            }]},
+            "email": "ana@simulated.test", "active": true,
+        }))
+    }
+
+    fn if_authorized(
+        &mut self,
+        request: &Request,
+        then: impl FnOnce(&mut Self) -> Answer,
+    ) -> Answer {
+        match bearer(request) {
+            None => refusal(401, "AuthMissing", "Authentication Required"),
+            Some(token) if self.expired.contains(&token) => {
+                refusal(400, "ExpiredToken", "Token has expired")
+            }
+            Some(token) if Some(&token) != self.access.as_ref() => {
+                refusal(400, "InvalidToken", "Token could not be verified")
+            }
+            Some(_) if self.is_suspended => {
+                refusal(401, "AccountTakedown", "Account has been taken down")
+            }
+            Some(_) => then(self),
+        }
+    }
+
+    fn put(&mut self, request: &Request) -> Reply {
+        let fault = self.faults.pop_front();
+        match &fault {
+            Some(Fault::Answer(status, headers, body)) => {
+                return Answer {
+                    status: *status,
+                    headers: headers.clone(),
+                    body: body.clone().into(),
+                }
+                .into();
+            }
+            Some(Fault::RequestLost) => return Reply::Hangup,
+            _ => {}
+        }
+        let answer = self.if_authorized(request, |node| node.write(request));
+        match fault {
+            Some(Fault::ReplyLost) => Reply::Hangup,
+            Some(Fault::BadGateway) => {
+                Answer::new(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>").into()
+            }
+            Some(Fault::HalfReply) => Reply::Half(answer),
+            _ => answer.into(),
+        }
+    }
+
+    fn write(&mut self, request: &Request) -> Answer {
+        if let Some((0..2, _)) = self.points {
+            let answer = refusal(429, "RateLimitExceeded", "Rate Limit Exceeded");
+            return self.with_points(answer);
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
+            return refusal(400, "InvalidRequest", "Request body is not JSON");
+        };
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let (collection, key) = (text("collection"), text("rkey"));
+        if body["repo"] != DID {
+            return refusal(400, "InvalidRequest", "Could not find repo");
+        }
+        if let Err(why) = self.valid(&key, &body["record"]) {
+            return refusal(
+                400,
+                "InvalidRequest",
+                &format!("Invalid {collection} record: {why}"),
+            );
+        }
+        if let Some((points, _)) = &mut self.points {
+            *points -= 2;
+        }
+        let cid = cid_of(body["record"].to_string().as_bytes());
+        let uri = format!("at://{DID}/{collection}/{key}");
+        let place = (collection, key);
+        let known = self.records.get(&place).map(|(_, cid)| cid.clone());
+        let answer = match known {
+            Some(known) if known == cid => {
+                found(&json!({"uri": uri, "cid": cid, "validationStatus": "valid"}))
+            }
+            Some(known) if body.get("swapRecord") == Some(&Value::Null) => {
+                refusal(400, "InvalidSwap", &format!("Record was at {known}"))
+            }
+            _ => {
+                self.records
+                    .insert(place, (body["record"].clone(), cid.clone()));
+                found(&json!({"uri": uri, "cid": cid, "validationStatus": "valid",
+                    "commit": {"cid": cid, "rev": "3n2t2gu4w2222"}}))
+            }
+        };
+        self.with_points(answer)
+    }
+
+    /// What the lexicon demands, as far as a post of ours could miss it.
+    fn valid(&self, key: &str, record: &Value) -> Result<(), String> {
+        let digits = "234567abcdefghijklmnopqrstuvwxyz";
+        let is_key = key.len() == 13
+            && key.chars().all(|digit| digits.contains(digit))
+            && key.starts_with(|digit| digits[..16].contains(digit));
+        ensure(is_key, "the key is no TID")?;
+        ensure(record["$type"] == POSTS, "it is no post")?;
+        let text = record["text"].as_str().ok_or("it has no text")?;
+        ensure(text.len() <= 3000, "text is longer than 3000 bytes")?;
+        ensure(clusters(text) <= 300, "text is longer than 300 graphemes")?;
+        let at = record["createdAt"].as_str().unwrap_or_default();
+        ensure(
+            DateTime::parse_from_rfc3339(at).is_ok(),
+            "createdAt is no time",
+        )?;
+        let n_langs = record["langs"].as_array().map_or(0, Vec::len);
+        ensure(n_langs <= 3, "there are more than three langs")?;
+        let mut free = 0;
+        for facet in record["facets"].as_array().into_iter().flatten() {
+            let place = |name: &str| facet["index"][name].as_u64().unwrap_or(u64::MAX) as usize;
+            let (start, end) = (place("byteStart"), place("byteEnd"));
+            let is_place = free <= start && start < end && text.get(start..end).is_some();
+            ensure(is_place, "a facet is at no place of its own in the text")?;
+            free = end;
+        }
+        if let Some(reply) = record.get("reply") {
+            let is_reference = |it: &Value| it["uri"].is_string() && it["cid"].is_string();
+            let is_reply = is_reference(&reply["root"]) && is_reference(&reply["parent"]);
+            ensure(is_reply, "a reply has no root or no parent")?;
+        }
+        let images = match record["embed"]["$type"].as_str() {
+            Some("app.bsky.embed.recordWithMedia") => &record["embed"]["media"]["images"],
+            _ => &record["embed"]["images"],
+        };
+        let images = images.as_array().map_or(&[][..], Vec::as_slice);
+        ensure(images.len() <= 4, "there are more than four images")?;
+        for image in images {
+            ensure(image["alt"].is_string(), "an image has no alt")?;
+            self.valid_blob(&image["image"], 2_000_000)?;
+        }
+        match record["embed"]["external"].get("thumb") {
+            Some(thumb) => self.valid_blob(thumb, 1_000_000),
+            None => Ok(()),
+        }
+    }
+
+    fn valid_blob(&self, blob: &Value, max: usize) -> Result<(), String> {
+        let link = blob["ref"]["$link"].as_str().unwrap_or_default();
+        let (mime, bytes) = self.blobs.get(link).ok_or("could not find blob")?;
+        ensure(blob["mimeType"] == **mime, "a blob has another type")?;
+        ensure(blob["size"] == bytes.len(), "a blob has another size")?;
+        ensure(bytes.len() <= max, "a blob is too large")
+    }
+
+    fn upload(&mut self, request: &Request) -> Answer {
+        if request.body.len() > MAX_BLOB {
+            return refusal(413, "PayloadTooLarge", "request entity too large");
+        }
+        let mime = request.headers.get("content-type").cloned();
+        let mime = mime.unwrap_or_default();
+        let link = cid_of(&request.body);
+        let size = request.body.len();
+        self.blobs
+            .insert(link.clone(), (mime.clone(), request.body.clone()));
+        found(&json!({"blob": {
+            "$type": "blob", "ref": {"$link": link}, "mimeType": mime, "size": size,
+        }}))
+    }
+
+    fn delete(&mut self, request: &Request) -> Answer {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        self.records.remove(&(text("collection"), text("rkey")));
+        found(&json!({}))
+    }
+
+    fn record(&self, request: &Request) -> Answer {
+        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        let place = (asked("collection"), asked("rkey"));
+        let uri = format!("at://{}/{}/{}", asked("repo"), place.0, place.1);
+        match self.records.get(&place).filter(|_| asked("repo") == DID) {
+            Some((value, cid)) => found(&json!({"uri": uri, "cid": cid, "value": value})),
+            None => {
+                let text = format!("Could not locate record: {uri}");
+                refusal(400, "RecordNotFound", &text)
+            }
+        }
+    }
+
+    fn with_points(&self, answer: Answer) -> Answer {
+        let Some((points, reset)) = self.points else {
+            return answer;
+        };
+        answer
+            .with("RateLimit-Limit", "5000")
+            .with("RateLimit-Remaining", points.to_string())
+            .with("RateLimit-Reset", reset.to_string())
+            .with("RateLimit-Policy", "5000;w=3600")
+    }
+}
+
+fn ensure(is_true: bool, otherwise: &str) -> Result<(), String> {
+    is_true.then_some(()).ok_or_else(|| otherwise.to_owned())
+}
+
+fn bearer(request: &Request) -> Option<String> {
+    let header = request.headers.get("authorization")?;
+    header.strip_prefix("Bearer ").map(str::to_owned)
+}
+
+fn found(body: &Value) -> Answer {
+    Answer::new(200, "application/json; charset=utf-8", body.to_string())
+}
+
+fn refusal(status: u16, error: &str, message: &str) -> Answer {
+    let body = json!({"error": error, "message": message}).to_string();
+    Answer::new(status, "application/json; charset=utf-8", body)
+}
+
+/// Something that differs where the bytes do; real ones are written otherwise.
+fn cid_of(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("bafyrei{}", &hex[..52])
+}
+
+/// Clusters, approximated: joiners, marks and variation selectors count nothing, and what a
+/// joiner joins counts once.
+fn clusters(text: &str) -> usize {
+    let mut n_clusters = 0;
+    let mut is_joined = false;
+    for char in text.chars() {
+        let is_mark = matches!(char, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+        if char != '\u{200d}' && !is_mark && !is_joined {
+            n_clusters += 1;
+        }
+        is_joined = char == '\u{200d}';
+    }
+    n_clusters
+}
+
+/// A value of a query as it was before it was written into an address.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                let digits = String::from_utf8_lossy(&digits).into_owned();
+                bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
