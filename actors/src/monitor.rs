@@ -1,6 +1,7 @@
 //! Watches sources: polls each at its times, and hands its posts in.
 
 mod poll;
+mod settling;
 
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -15,12 +16,14 @@ use crate::domain::{Language, Moment, SourceName, Timestamp};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::{
-    Operation, PauseSource, PollNow, Record, ResumeSource, SourceState, SourceView, Submit,
-    UnknownName, Watching,
+    Missed, Operation, PauseSource, PausedBy, PollNow, Record, ResumeSource, SourceState,
+    SourceView, Submit, UnknownName, Watching,
 };
 use crate::ports::{Chance, Clock, Source, SourceError, SourceRemedy, TaskStore};
+use crate::setup::SourceRules;
 
 use poll::{Ended, Poll, PollError};
+use settling::Settling;
 
 /// The waits after polls that failed in a row, above the source's own interval.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600));
@@ -42,6 +45,8 @@ pub struct Watched {
     pub respects_hints: bool,
     /// How many of the posts that are there at first sight are taken, the newest; none: all.
     pub backfill: Option<usize>,
+    /// Which posts are taken, and when.
+    pub rules: SourceRules,
     /// The languages of the outlets that take it.
     pub targets: Vec<Language>,
     /// The languages of those of them where the edit of a post does anything.
@@ -71,7 +76,11 @@ struct Schedule {
     timer: u64,
     /// Waits for that time; ended when another takes its place.
     waiting: Option<Waiting>,
-    is_paused: bool,
+    paused: Option<PausedBy>,
+    /// What becomes of posts that came while it was paused.
+    missed: Missed,
+    /// Posts that are not old enough to be taken.
+    settling: Settling,
     has_ended: bool,
     failures: u32,
     last_poll: Option<Timestamp>,
@@ -171,8 +180,11 @@ impl MonitorActor {
         let Some(under_way) = UnderWay::begin(&self.polling, source) else {
             return;
         };
+        let schedule = self.state.entry(source.clone()).or_default();
         let poll = Poll {
             watched,
+            settling: std::mem::take(&mut schedule.settling),
+            missed: schedule.missed,
             clock: Arc::clone(&self.clock),
             store: Rc::clone(&self.store),
             submit: self.submit.clone(),
@@ -203,7 +215,7 @@ impl MonitorActor {
         let schedule = self.state.get(&watched.name)?;
         let state = if schedule.has_ended {
             SourceState::Ended
-        } else if schedule.is_paused {
+        } else if schedule.paused.is_some() {
             SourceState::Paused
         } else if self.is_polling(&watched.name) {
             SourceState::Polling
@@ -285,7 +297,8 @@ impl Supervised for MonitorActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         for schedule in self.state.values_mut() {
             *schedule = Schedule {
-                is_paused: schedule.is_paused,
+                paused: schedule.paused,
+                missed: schedule.missed,
                 has_ended: schedule.has_ended,
                 ..Schedule::default()
             };
@@ -299,7 +312,7 @@ impl Handler<Due> for MonitorActor {
     fn handle(&mut self, due: Due, _: &mut Self::Context) {
         failpoints::hit("monitor.timer");
         let counts = self.state.get(&due.source).is_some_and(|schedule| {
-            schedule.timer == due.timer && !schedule.is_paused && !schedule.has_ended
+            schedule.timer == due.timer && schedule.paused.is_none() && !schedule.has_ended
         });
         if due.epoch == self.epoch && counts {
             self.poll(&due.source);
@@ -328,6 +341,7 @@ impl Handler<Ended> for MonitorActor {
             seen,
             new,
             latest,
+            settling,
         } = ended;
         let wall = self.clock.wall();
         let watched = self.sources.iter().find(|watched| watched.name == source);
@@ -340,6 +354,8 @@ impl Handler<Ended> for MonitorActor {
         };
         schedule.seen += seen;
         schedule.new += new;
+        let settled = settling.due().map(|due| due.since(self.clock.now()));
+        schedule.settling = settling;
         if let Some(latest) = latest {
             schedule.lag = Some(wall.since(latest));
         }
@@ -353,10 +369,14 @@ impl Handler<Ended> for MonitorActor {
                     info!(source:% = source; "a source answers again");
                 }
                 schedule.failures = 0;
+                schedule.missed = Missed::Taken;
                 schedule.last_poll = Some(wall);
                 let rest = rest.filter(|_| watched.respects_hints).unwrap_or_default();
                 let every = watched.every.max(rest.min(LONGEST_REST));
-                self.set_timer_or_news(&watched, self.spread(every));
+                let wait = self.spread(every);
+                // Then it is polled too, so that a last edit is seen.
+                let wait = settled.map_or(wait, |settled| wait.min(settled));
+                self.set_timer_or_news(&watched, wait);
             }
             Err(error) => {
                 if let Some(wait) = self.note_failure(&watched, &error) {
@@ -399,10 +419,18 @@ impl MonitorActor {
 impl Handler<PauseSource> for MonitorActor {
     type Result = Result<(), UnknownName>;
 
-    fn handle(&mut self, PauseSource(name): PauseSource, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        PauseSource(name, by): PauseSource,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         for source in self.chosen(name.as_ref())? {
             if let Some(schedule) = self.state.get_mut(&source) {
-                schedule.is_paused = true;
+                // A person stays the reason, whatever the service does meanwhile.
+                schedule.paused = schedule
+                    .paused
+                    .filter(|it| *it == PausedBy::Person)
+                    .or(Some(by));
             }
         }
         Ok(())
@@ -412,11 +440,15 @@ impl Handler<PauseSource> for MonitorActor {
 impl Handler<ResumeSource> for MonitorActor {
     type Result = Result<(), UnknownName>;
 
-    fn handle(&mut self, ResumeSource(name): ResumeSource, _: &mut Self::Context) -> Self::Result {
-        for source in self.chosen(name.as_ref())? {
+    fn handle(&mut self, resume: ResumeSource, _: &mut Self::Context) -> Self::Result {
+        for source in self.chosen(resume.name.as_ref())? {
             if let Some(schedule) = self.state.get_mut(&source)
-                && std::mem::take(&mut schedule.is_paused)
+                && let Some(by) = schedule.paused.take()
             {
+                schedule.missed = match by {
+                    PausedBy::Person => resume.missed,
+                    PausedBy::Service => Missed::Taken,
+                };
                 self.set_timer(&source, Duration::ZERO);
             }
         }

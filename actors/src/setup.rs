@@ -10,6 +10,7 @@ use actix_rt::ArbiterHandle;
 
 use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
 use crate::logic::checks::Checks;
+use crate::logic::filter::Filter;
 use crate::logic::fit::Limit;
 use crate::logic::glossary::Glossary;
 use crate::logic::known::Quality;
@@ -62,6 +63,19 @@ pub struct SourceSetup {
     pub respects_hints: bool,
     /// How many of the posts that are there at first sight are taken, the newest; none: all.
     pub backfill: Option<usize>,
+    /// Which posts are taken, and when.
+    pub rules: SourceRules,
+}
+
+/// What the settings say of which posts of a source are taken, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceRules {
+    /// Which.
+    pub filter: Filter,
+    /// How long after its first sight a post is taken; edits until then change it.
+    pub settle: Duration,
+    /// How long after it was published a post is taken.
+    pub min_age: Duration,
 }
 
 /// A provider with what the settings say of it.

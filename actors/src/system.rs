@@ -528,6 +528,7 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         every: source.every,
         respects_hints: source.respects_hints,
         backfill: source.backfill,
+        rules: source.rules,
         targets,
         revised,
         minds_deletions,

@@ -90,6 +90,9 @@ enum Command {
     Resume {
         /// Its name; none: all
         name: Option<String>,
+        /// Take what came while sources were paused, which is skipped otherwise
+        #[arg(long)]
+        replay: bool,
     },
     /// Polls a source now
     Poll {
@@ -225,7 +228,7 @@ fn ask_service(command: Command, client: &Client, json: bool) -> anyhow::Result<
         Command::Cancel { id } => orders::cancel(client, &id, json),
         Command::Retry { id } => orders::retry(client, &id, json),
         Command::Pause { name } => orders::order(client, "pause", name.as_deref(), json),
-        Command::Resume { name } => orders::order(client, "resume", name.as_deref(), json),
+        Command::Resume { name, replay } => orders::resume(client, name.as_deref(), replay, json),
         Command::Poll { name } => orders::order(client, "poll", name.as_deref(), json),
         Command::Drain => orders::order(client, "drain", None, json),
         Command::Reload => orders::order(client, "reload", None, json),

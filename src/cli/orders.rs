@@ -31,14 +31,29 @@ pub(super) fn translate(
     Ok(Exit::Done)
 }
 
-/// `pause`, `resume`, `poll`, `drain`, `reload`, `stop`
+/// `pause`, `poll`, `drain`, `reload`, `stop`
 pub(super) fn order(
     client: &Client,
     order: &str,
     name: Option<&str>,
     json: bool,
 ) -> anyhow::Result<Exit> {
-    let done: Value = client.post(&format!("/v1/control/{order}"), &json!({ "name": name }))?;
+    give(client, order, &json!({ "name": name }), json)
+}
+
+/// `resume`
+pub(super) fn resume(
+    client: &Client,
+    name: Option<&str>,
+    replay: bool,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let body = json!({ "name": name, "replay": replay });
+    give(client, "resume", &body, json)
+}
+
+fn give(client: &Client, order: &str, body: &Value, json: bool) -> anyhow::Result<Exit> {
+    let done: Value = client.post(&format!("/v1/control/{order}"), body)?;
     if json {
         say_json(&done)?;
     }

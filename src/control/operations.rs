@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use babelfeed_actors::domain::{Lane, OutletName, SourceName};
 use babelfeed_actors::messages::{
-    Adjust, Adjustment, Drain, OpenIntake, PauseOutlet, PauseSource, PollNow, ResumeOutlet,
-    ResumeSource, UnknownName,
+    Adjust, Adjustment, Drain, Missed, OpenIntake, PauseOutlet, PauseSource, PausedBy, PollNow,
+    ResumeOutlet, ResumeSource, UnknownName,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -28,6 +28,8 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 #[serde(deny_unknown_fields)]
 struct OrderBody {
     name: Option<String>,
+    /// Whether sources take what came while they were paused; only `resume` hears it.
+    replay: Option<bool>,
 }
 
 /// `POST /v1/control/{order}`
@@ -39,9 +41,19 @@ pub(super) async fn order(
     let order = segment(&request, "order").to_owned();
     let body: OrderBody = json_or_default(&request, payload, SMALL).await?;
     let name = body.name.as_deref();
+    if body.replay.is_some() && order != "resume" {
+        let wrong = "`replay` stands in the body, expected it with `resume` alone";
+        return Err(Problem::malformed(wrong.to_owned()));
+    }
     match order.as_str() {
         "pause" => pause(&face, name).await?,
-        "resume" => resume(&face, name).await?,
+        "resume" => {
+            let missed = match body.replay {
+                Some(true) => Missed::Taken,
+                Some(false) | None => Missed::Skipped,
+            };
+            resume(&face, name, missed).await?;
+        }
         "poll" => poll(&face, name).await?,
         "drain" => drain(&face, name).await?,
         "reload" => reload(&face, name).await?,
@@ -57,7 +69,7 @@ pub(super) async fn order(
 
 async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     let handles = &face.control.handles;
-    let source = PauseSource(name.map(SourceName::from));
+    let source = PauseSource(name.map(SourceName::from), PausedBy::Person);
     let lane = Adjust {
         lane: name.map(Lane::from),
         adjustment: Adjustment::Pause,
@@ -70,12 +82,15 @@ async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     ])
 }
 
-async fn resume(face: &Face, name: Option<&str>) -> Result<(), Problem> {
+async fn resume(face: &Face, name: Option<&str>, missed: Missed) -> Result<(), Problem> {
     let handles = &face.control.handles;
     if name.is_none() {
         ask(&handles.open_intake, OpenIntake).await?;
     }
-    let source = ResumeSource(name.map(SourceName::from));
+    let source = ResumeSource {
+        name: name.map(SourceName::from),
+        missed,
+    };
     let lane = Adjust {
         lane: name.map(Lane::from),
         adjustment: Adjustment::Resume,
@@ -105,7 +120,8 @@ async fn poll(face: &Face, name: Option<&str>) -> Result<(), Problem> {
 
 async fn drain(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     refuse_name(name)?;
-    ask(&face.control.handles.pause_source, PauseSource(None)).await??;
+    let rest = PauseSource(None, PausedBy::Service);
+    ask(&face.control.handles.pause_source, rest).await??;
     ask(&face.control.handles.drain, Drain).await
 }
 

@@ -162,6 +162,7 @@ fn source_setup(settings: &SourceSettings) -> anyhow::Result<SourceSetup> {
         every: settings.every,
         respects_hints: settings.respect_hints,
         backfill: settings.backfill,
+        rules: settings.rules.clone(),
     })
 }
 

@@ -11,7 +11,7 @@ use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
-    Quotas, SaveAll, SourceState, Stop, Watching,
+    PausedBy, Quotas, SaveAll, SourceState, Stop, Watching,
 };
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
@@ -158,7 +158,10 @@ impl Live {
         let handles = &self.handles;
         // Errors mean that the name or the actor is gone, and with it what was paused.
         for source in pauses.sources {
-            let _ = handles.pause_source.send(PauseSource(Some(source))).await;
+            let _ = handles
+                .pause_source
+                .send(PauseSource(Some(source), PausedBy::Service))
+                .await;
         }
         for outlet in pauses.outlets {
             let _ = handles.pause_outlet.send(PauseOutlet(Some(outlet))).await;
@@ -184,7 +187,11 @@ impl Live {
         }
         // After a rebuild the sources and outlets belong to the next system alone. An error means
         // that the actor has ended, which is what was wanted.
-        let _ = self.handles.pause_source.send(PauseSource(None)).await;
+        let _ = self
+            .handles
+            .pause_source
+            .send(PauseSource(None, PausedBy::Service))
+            .await;
         let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
         // Control still answers meanwhile: intake with 503, questions as ever.
         let stopped = timeout(drain + GRACE, self.handles.stop.send(Stop(drain))).await;

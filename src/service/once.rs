@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PollNow, SaveAll, Stop};
+use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PausedBy, PollNow, SaveAll, Stop};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -49,7 +49,11 @@ pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
         let watchdog = Watchdog::start(bite)?;
         watchdog.watch("main", actix_rt::Arbiter::current());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        let prepared = prepare(&settings, &store, &clock, Rc::new(escalate))?;
+        let mut prepared = prepare(&settings, &store, &clock, Rc::new(escalate))?;
+        // One poll sees no later edits, so there is nothing to wait for.
+        for source in &mut prepared.setup.sources {
+            source.rules.settle = Duration::ZERO;
+        }
         for (index, arbiter) in prepared.arbiters.iter().enumerate() {
             watchdog.watch(format!("translator {}", index + 1), arbiter.handle());
         }
@@ -127,7 +131,7 @@ async fn poll_each_once(handles: &Handles) -> anyhow::Result<()> {
     const ENDED: &str = "the sources are not heard any more";
     handles
         .pause_source
-        .send(PauseSource(None))
+        .send(PauseSource(None, PausedBy::Service))
         .await
         .context(ENDED)?
         .context("sources cannot be paused")?;

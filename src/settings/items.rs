@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{
-    DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
+    Audience, DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
 };
+use babelfeed_actors::logic::filter::{Filter, Pattern, PatternError};
 use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
-use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules, Same};
+use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules, Same, SourceRules};
 use config::{Value, ValueKind};
 
 use super::reader::{
@@ -33,6 +34,8 @@ pub struct SourceSettings {
     pub language: Option<Language>,
     /// How many of the posts that are there at first sight are taken; none: all.
     pub backfill: Option<usize>,
+    /// Which posts are taken, and when.
+    pub rules: SourceRules,
 }
 
 /// What a source is.
@@ -236,13 +239,23 @@ impl Visibility {
 const BLUESKY: &str = "https://bsky.social";
 
 /// The keys of every source, and of every outlet.
-const SOURCE: [&str; 6] = [
+const SOURCE: [&str; 16] = [
     "name",
     "kind",
     "every",
     "respect_hints",
     "language",
     "backfill",
+    "settle",
+    "min_age",
+    "replies",
+    "reposts",
+    "quotes",
+    "audience",
+    "languages",
+    "words",
+    "patterns",
+    "not_from",
 ];
 const OUTLET: [&str; 10] = [
     "name",
@@ -309,6 +322,7 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
     let respect_hints = section.read("respect_hints", false, flag);
     let language = section.optional("language", language);
     let backfill = section.read("backfill", default_backfill, backfill);
+    let rules = read_source_rules(section);
     Some(SourceSettings {
         name: SourceName::from(name?.as_str()),
         kind: place?,
@@ -316,7 +330,74 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
         respect_hints,
         language,
         backfill,
+        rules,
     })
+}
+
+fn read_source_rules(section: &Section<'_>) -> SourceRules {
+    let wait = |key| section.read(key, Duration::ZERO, duration(Duration::ZERO));
+    SourceRules {
+        filter: read_filter(section),
+        settle: wait("settle"),
+        min_age: wait("min_age"),
+    }
+}
+
+fn read_filter(section: &Section<'_>) -> Filter {
+    let usual = Filter::default();
+    let words = section.section("words", &["include", "exclude"]);
+    let found = section.section("patterns", &["include", "exclude"]);
+    let both = |key| {
+        let mut both = words.read(key, Vec::new(), patterns(Pattern::word));
+        both.extend(found.read(key, Vec::new(), patterns(Pattern::new)));
+        both
+    };
+    Filter {
+        replies: section.read("replies", usual.replies, flag),
+        reposts: section.read("reposts", usual.reposts, flag),
+        quotes: section.read("quotes", usual.quotes, flag),
+        audiences: section.read("audience", usual.audiences, audiences),
+        languages: section.read("languages", usual.languages, languages),
+        include: both("include"),
+        exclude: both("exclude"),
+        not_from: section.read("not_from", usual.not_from, texts),
+    }
+}
+
+fn patterns(
+    make: impl Fn(&str) -> Result<Pattern, PatternError>,
+) -> impl Fn(&Value) -> Result<Vec<Pattern>, String> {
+    move |value| {
+        let written = texts(value)?;
+        let made = written.iter().map(|written| {
+            make(written).map_err(|error| format!("`{written}` cannot be looked for: {error}"))
+        });
+        made.collect()
+    }
+}
+
+fn audiences(value: &Value) -> Result<Vec<Audience>, String> {
+    const NAMES: [(&str, Audience); 4] = [
+        ("public", Audience::Public),
+        ("unlisted", Audience::Unlisted),
+        ("followers", Audience::Followers),
+        ("direct", Audience::Direct),
+    ];
+    let written = texts(value)?;
+    let named = written.iter().map(|written| {
+        let named = NAMES.iter().find(|(name, _)| name == written);
+        named.map(|(_, audience)| *audience).ok_or_else(|| {
+            format!("`{written}` is no audience, expected \"public\", \"unlisted\", \"followers\" or \"direct\"")
+        })
+    });
+    named.collect()
+}
+
+fn languages(value: &Value) -> Result<Vec<Language>, String> {
+    let written = texts(value)?;
+    let tags = written.iter().map(|written| written.parse::<Language>());
+    tags.collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
 }
 
 fn read_feed_place(section: &Section<'_>) -> Option<FeedPlace> {

@@ -346,7 +346,7 @@ from = [\"gone\"]
             "Settings.toml:1: source \"a\".url: is missing, expected something like \
              \"https://example.org/feed.xml\" (or `path`)",
             "Settings.toml:8: source \"b\".url: is unknown, known are name, kind, every, \
-             respect_hints, language, backfill, path",
+             respect_hints, language, backfill, settle, min_age, replies, reposts, quotes, audience, languages, words, patterns, not_from, path",
             "Settings.toml:5: source \"b\".path: is missing, expected something like \
              \"data/out/es.jsonl\"",
             "Settings.toml:13: outlet \"c\".language: `english!` is not a language tag, expected \
@@ -518,4 +518,28 @@ fn a_key_file_is_read_and_an_unreadable_one_is_a_mistake() {
     assert_eq!(settings.providers[0].api_key, Some(Secret::new("key-9")));
     let told = mistakes(&text(&folder.path().join("none")), &[], &[]);
     assert!(told[0].contains("cannot read"), "{told:?}");
+}
+
+#[test]
+fn a_source_says_which_of_its_posts_are_taken() {
+    let source = |more: &str| format!("{SOURCE}{more}\n");
+    let wanted = "settle = \"30s\"\nreplies = true\naudience = [\"public\", \"direct\"]\n\
+        words = { exclude = [\"giveaway\"] }\npatterns = { include = ['v\\d+'] }\n\
+        not_from = [\"@ann\"]";
+    let settings = read(&source(wanted), &[], &[]).expect("settings");
+    let rules = &settings.sources[0].rules;
+    assert_eq!(rules.settle, Duration::from_secs(30));
+    assert!(rules.filter.replies && rules.filter.quotes && !rules.filter.reposts);
+    let counts = (rules.filter.include.len(), rules.filter.exclude.len());
+    assert_eq!((counts, rules.filter.audiences.len()), ((1, 1), 2));
+    let wrong =
+        "audience = [\"all\"]\nlanguages = [\"english!\"]\npatterns = { include = [\"(\"] }";
+    let mistakes = mistakes(&source(wrong), &[], &[]).join("\n");
+    for wanted in [
+        "`all` is no audience",
+        "`english!` is not a language tag",
+        "`(` cannot be looked for",
+    ] {
+        assert!(mistakes.contains(wanted), "{mistakes}");
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, SourceName};
+use babelfeed_actors::domain::{Post, Relation, SourceName};
 use babelfeed_actors::messages::{
-    PauseSource, PollNow, ResumeSource, SourceState, SourceView, Watching,
+    Missed, PauseSource, PausedBy, PollNow, ResumeSource, SourceState, SourceView, Watching,
 };
 use babelfeed_actors::ports::{SourceError, StoreError, TaskStore};
 use babelfeed_actors::system::Handles;
@@ -45,6 +45,10 @@ async fn poll(handles: &Handles) {
         .await
         .expect("heard")
         .expect("known");
+}
+
+fn resume(missed: Missed) -> ResumeSource {
+    ResumeSource { name: None, missed }
 }
 
 fn unreachable() -> SourceFault {
@@ -158,7 +162,9 @@ fn a_paused_source_rests_until_it_is_resumed_or_polled_by_order() {
         let (source, outlet) = watched(&mut world, None);
         let handles = world.start();
         poll(&handles).await;
-        let pause = handles.pause_source.send(PauseSource(Some("news".into())));
+        let pause = handles
+            .pause_source
+            .send(PauseSource(Some("news".into()), PausedBy::Person));
         pause.await.expect("heard").expect("known");
         let n_polls = source.n_polls();
         show(&source, 0..2);
@@ -173,7 +179,7 @@ fn a_paused_source_rests_until_it_is_resumed_or_polled_by_order() {
         show(&source, 2..4);
         pass(Duration::from_secs(3_600)).await;
         assert_eq!(outlet.out().len(), 2);
-        let resume = handles.resume_source.send(ResumeSource(None));
+        let resume = handles.resume_source.send(resume(Missed::Taken));
         resume.await.expect("heard").expect("known");
         pass(Duration::from_secs(5)).await;
         settle(&handles).await;
@@ -239,7 +245,7 @@ fn news_wake_neither_a_paused_source_nor_one_that_fails() {
         poll(&handles).await;
         handles
             .pause_source
-            .send(PauseSource(None))
+            .send(PauseSource(None, PausedBy::Person))
             .await
             .expect("heard")
             .expect("known");
@@ -250,7 +256,7 @@ fn news_wake_neither_a_paused_source_nor_one_that_fails() {
         source.fail_next(unreachable());
         handles
             .resume_source
-            .send(ResumeSource(None))
+            .send(resume(Missed::Taken))
             .await
             .expect("heard")
             .expect("known");
@@ -259,5 +265,106 @@ fn news_wake_neither_a_paused_source_nor_one_that_fails() {
         source.tell_news();
         pass(Duration::from_secs(1)).await;
         assert_eq!(source.n_polls(), n_polls + 1, "it rests");
+    });
+}
+
+#[test]
+fn what_came_while_a_person_paused_a_source_is_skipped_unless_asked_for() {
+    use PausedBy::{Person, Service};
+    let cases = [
+        (Person, Missed::Skipped, 4..6),
+        (Person, Missed::Taken, 2..6),
+        (Service, Missed::Skipped, 2..6),
+    ];
+    for (by, missed, later) in cases {
+        world::run(60, async |mut world: World| {
+            let (source, outlet) = watched(&mut world, None);
+            show(&source, 0..2);
+            let handles = world.start();
+            poll(&handles).await;
+            let pause = handles.pause_source.send(PauseSource(None, by));
+            pause.await.expect("heard").expect("known");
+            show(&source, 2..4);
+            pass(Duration::from_secs(600)).await;
+            source.fail_next(unreachable());
+            let resumed = handles.resume_source.send(resume(missed));
+            resumed.await.expect("heard").expect("known");
+            pass(Duration::from_secs(120)).await;
+            show(&source, 4..6);
+            pass(Duration::from_secs(120)).await;
+            settle(&handles).await;
+            assert_out_once(&outlet, posts(0..2).chain(posts(later.clone())));
+        });
+    }
+}
+
+#[test]
+fn a_post_is_taken_once_it_has_settled_as_it_was_edited_until_then() {
+    world::run(61, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        world.source_rules.settle = Duration::from_secs(30);
+        let post = |id: &str, text: &str| Post::new("news".into(), id, text);
+        source.show_post(post("a", "A typo."));
+        source.show_post(post("b", "Something regretted."));
+        source.show_post(post("c", "Something else."));
+        let handles = world.start();
+        poll(&handles).await;
+        let cursor = world.store.cursor(SourceName::from("news")).await;
+        assert_eq!(
+            cursor,
+            Ok(None),
+            "what is not taken is read again after a crash"
+        );
+        pass(Duration::from_secs(20)).await;
+        source.show_post(post("a", "No typo."));
+        source.lose_post("b");
+        poll(&handles).await;
+        assert_eq!(world.providers[0].1.n_texts(), 0);
+        pass(Duration::from_secs(11)).await;
+        settle(&handles).await;
+        let expected = ["[es] No typo.", "[es] Something else."].map(str::to_owned);
+        assert_out_once(&outlet, expected);
+        assert!(source.n_polls() < 8, "{}", source.n_polls());
+    });
+}
+
+#[test]
+fn a_young_post_is_taken_when_it_is_old_enough() {
+    world::run(62, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        world.source_rules.min_age = Duration::from_secs(600);
+        source.show_post(Post {
+            created_at: Some(world.clock.wall()),
+            ..Post::new("news".into(), "a", "Post number 0.")
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(590)).await;
+        settle(&handles).await;
+        assert!(outlet.out().is_empty());
+        pass(Duration::from_secs(20)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
+    });
+}
+
+#[test]
+fn what_the_filter_refuses_counts_as_seen() {
+    world::run(63, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        for relation in [Relation::Reply, Relation::Own] {
+            source.show_post(Post {
+                relation,
+                ..Post::new("news".into(), format!("{relation:?}"), "Post number 0.")
+            });
+        }
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
+        let answer = Post::new("news".into(), "Reply", "Post number 1.");
+        source.show_post(answer);
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
     });
 }

@@ -31,6 +31,8 @@ pub struct Post {
     pub quoted: Option<String>,
     /// Who wrote it, as the source names its authors.
     pub author: Option<String>,
+    /// Whether its author asks not to be carried elsewhere, as far as the source tells.
+    pub has_opted_out: bool,
     /// How it stands to the posts of others.
     pub relation: Relation,
     /// Who may read it.
@@ -55,6 +57,7 @@ impl Post {
             parent: None,
             quoted: None,
             author: None,
+            has_opted_out: false,
             relation: Relation::default(),
             audience: Audience::default(),
             created_at: None,

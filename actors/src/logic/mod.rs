@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod checks;
 pub mod estimate;
+pub mod filter;
 pub mod fit;
 pub mod glossary;
 pub mod hedge;

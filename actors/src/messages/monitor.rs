@@ -9,12 +9,36 @@ use crate::domain::{SourceName, Timestamp};
 /// Polls no more until resumed; a poll that runs goes on. None means every source.
 #[derive(Message)]
 #[rtype(result = "Result<(), UnknownName>")]
-pub struct PauseSource(pub Option<SourceName>);
+pub struct PauseSource(pub Option<SourceName>, pub PausedBy);
 
-/// Polls again, at once. None means every source.
+/// Why a source is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// A person wants none of its posts.
+    Person,
+    /// The service takes nothing in now; nothing is missed.
+    Service,
+}
+
+/// Polls again, at once.
 #[derive(Message)]
 #[rtype(result = "Result<(), UnknownName>")]
-pub struct ResumeSource(pub Option<SourceName>);
+pub struct ResumeSource {
+    /// The source; none means every one.
+    pub name: Option<SourceName>,
+    /// What becomes of the posts that came meanwhile.
+    pub missed: Missed,
+}
+
+/// What becomes of posts that came while their source was paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missed {
+    /// They are taken like all others.
+    #[default]
+    Taken,
+    /// They count as seen.
+    Skipped,
+}
 
 /// Polls at once, and answers when the poll has ended and what it found was taken. None means
 /// every source.

@@ -11,9 +11,10 @@ use futures_util::FutureExt;
 use log::{error, warn};
 
 use super::Watched;
+use super::settling::Settling;
 use crate::domain::{Attached, Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
 use crate::failpoints;
-use crate::messages::{Submission, Submit};
+use crate::messages::{Missed, Submission, Submit};
 use crate::ports::{Clock, Cursor, Outcome, Polled, SourceError, TaskStore};
 
 /// About so many posts are asked for, and handed in, at a time.
@@ -33,6 +34,8 @@ pub(super) struct Ended {
     pub(super) new: u64,
     /// When the latest post was published.
     pub(super) latest: Option<Timestamp>,
+    /// Posts that are not old enough to be taken.
+    pub(super) settling: Settling,
 }
 
 /// Why a poll did not come to its end.
@@ -52,17 +55,21 @@ pub(super) struct Poll {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) store: Rc<dyn TaskStore>,
     pub(super) submit: Recipient<Submit>,
+    /// Posts that earlier polls found, and that were not old enough to be taken.
+    pub(super) settling: Settling,
+    /// What becomes of what came since the last poll.
+    pub(super) missed: Missed,
 }
 
 /// What is handed in of one page.
 #[derive(Default)]
-struct Taken {
-    posts: Vec<Post>,
+pub(super) struct Taken {
+    pub(super) posts: Vec<Post>,
     /// What counts as seen.
-    seen: Vec<Post>,
+    pub(super) seen: Vec<Post>,
     /// The ids of posts that were deleted.
-    gone: Vec<String>,
-    cursor: Option<Cursor>,
+    pub(super) gone: Vec<String>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 #[derive(Default)]
@@ -73,14 +80,16 @@ struct Found {
 }
 
 impl Poll {
-    pub(super) async fn run(self) -> Ended {
+    pub(super) async fn run(mut self) -> Ended {
         let begun = self.clock.now();
         let mut found = Found::default();
-        let polling = AssertUnwindSafe(self.pages(&mut found)).catch_unwind();
+        let mut settling = std::mem::take(&mut self.settling);
+        let polling = AssertUnwindSafe(self.pages(&mut found, &mut settling)).catch_unwind();
         let result = match polling.await {
             Ok(result) => result,
             Err(_) => {
                 error!(source:% = self.watched.name; "a poll panicked");
+                settling = Settling::default();
                 Err(PollError::Source(SourceError::Unreachable {
                     detail: "the poll panicked".to_owned(),
                 }))
@@ -93,17 +102,24 @@ impl Poll {
             seen: found.seen,
             new: found.new,
             latest: found.latest,
+            settling,
         }
     }
 
-    /// Reads and hands in page after page; the cursor moves with what was taken.
-    async fn pages(&self, found: &mut Found) -> Result<Option<Duration>, PollError> {
+    /// Reads page after page, and hands in what is old enough; the cursor moves with what was
+    /// taken.
+    async fn pages(
+        &self,
+        found: &mut Found,
+        settling: &mut Settling,
+    ) -> Result<Option<Duration>, PollError> {
         failpoints::hit("monitor.call");
         let cursor = self.store.cursor(self.watched.name.clone()).await;
-        let mut cursor = cursor.map_err(|error| {
+        let cursor = cursor.map_err(|error| {
             warn!(source:% = self.watched.name, cause:% = error; "a cursor was not read");
             PollError::Full(RETRY)
         })?;
+        let mut cursor = settling.cursor().cloned().or(cursor);
         let is_first_sight = cursor.is_none();
         let mut kept_back = VecDeque::new();
         loop {
@@ -115,57 +131,41 @@ impl Poll {
             let dates = page.posts.iter().filter_map(|post| post.created_at);
             found.latest = found.latest.max(dates.max());
             let (has_more, rest) = (page.has_more, page.rest);
-            let moved = page.cursor.clone();
+            cursor = page.cursor.clone().or(cursor);
             let backfill = self.watched.backfill.filter(|_| is_first_sight);
-            found.new += match backfill {
-                None => {
-                    let taken = Taken {
-                        posts: page.posts,
-                        gone: page.gone,
-                        cursor: moved.clone(),
-                        ..Taken::default()
-                    };
-                    self.hand_in(taken).await?
-                }
-                Some(newest) => self.hold_back(page, newest, &mut kept_back).await?,
+            let taken = match (backfill, self.missed) {
+                (Some(newest), _) => hold_back(page, newest, &mut kept_back),
+                (None, Missed::Taken) => Taken {
+                    posts: page.posts,
+                    gone: page.gone,
+                    cursor: page.cursor,
+                    ..Taken::default()
+                },
+                (None, Missed::Skipped) => Taken {
+                    seen: page.posts,
+                    gone: page.gone,
+                    cursor: page.cursor,
+                    ..Taken::default()
+                },
             };
-            cursor = moved.or(cursor);
-            if !has_more {
+            settling.add(taken, &self.watched.rules, self.clock.as_ref());
+            found.new += self.hand_in_settled(settling).await?;
+            if !has_more || settling.is_full() {
                 return Ok(rest);
             }
         }
     }
 
-    /// At first sight, hands in the newest posts alone, once the last page shows which they are;
-    /// the others count as seen.
-    async fn hold_back(
-        &self,
-        page: Polled,
-        newest: usize,
-        kept_back: &mut VecDeque<Post>,
-    ) -> Result<u64, PollError> {
-        let mut seen = Vec::new();
-        for post in page.posts {
-            kept_back.push_back(post);
-            if kept_back.len() > newest {
-                seen.extend(kept_back.pop_front());
-            }
+    /// Hands in, page by page, what is old enough.
+    async fn hand_in_settled(&self, settling: &mut Settling) -> Result<u64, PollError> {
+        let mut n_new = 0;
+        while let Some(taken) = settling.take_settled(self.clock.now()) {
+            n_new += self.hand_in(taken).await.inspect_err(|_| {
+                // Nothing behind a page that was not taken may be taken; all of it is read again.
+                *settling = Settling::default();
+            })?;
         }
-        if page.has_more {
-            // Without the cursor: until the last page is taken, this is still the first sight.
-            let seen = Taken {
-                seen,
-                ..Taken::default()
-            };
-            return self.hand_in(seen).await;
-        }
-        let taken = Taken {
-            posts: kept_back.drain(..).collect(),
-            seen,
-            gone: page.gone,
-            cursor: page.cursor,
-        };
-        self.hand_in(taken).await
+        Ok(n_new)
     }
 
     /// Hands posts in, in pages, the cursor with the last; answers how many were new.
@@ -181,8 +181,11 @@ impl Poll {
             .filter(|_| self.watched.minds_deletions)
             .map(|post| (self.watched.name.clone(), post.into()))
             .collect();
-        let has_use =
-            |post: &Post| !post.text.trim().is_empty() && !self.watched.targets.is_empty();
+        let filter = &self.watched.rules.filter;
+        let has_use = |post: &Post| {
+            let is_wanted = !post.text.trim().is_empty() && !self.watched.targets.is_empty();
+            is_wanted && filter.refusal(post).is_none()
+        };
         let posts = self.without_our_own(posts).await?;
         let (useful, useless): (Vec<Post>, Vec<Post>) = posts.into_iter().partition(has_use);
         let mut seen: Vec<(SourceName, Arc<str>)> = seen
@@ -286,5 +289,30 @@ impl Poll {
             attached: attached.map(Arc::new),
             deadline: None,
         }
+    }
+}
+
+/// At first sight, what is handed in of a page: the newest posts alone, once the last page shows
+/// which they are; the others count as seen.
+fn hold_back(page: Polled, newest: usize, kept_back: &mut VecDeque<Post>) -> Taken {
+    let mut seen = Vec::new();
+    for post in page.posts {
+        kept_back.push_back(post);
+        if kept_back.len() > newest {
+            seen.extend(kept_back.pop_front());
+        }
+    }
+    if page.has_more {
+        // Without the cursor: until the last page is taken, this is still the first sight.
+        return Taken {
+            seen,
+            ..Taken::default()
+        };
+    }
+    Taken {
+        posts: kept_back.drain(..).collect(),
+        seen,
+        gone: page.gone,
+        cursor: page.cursor,
     }
 }

@@ -24,8 +24,8 @@ use crate::logic::routing::Pairs;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
-    BatchSetup, Hold, LaneLimits, OutletRules, OutletSetup, ProviderSetup, Setup, SourceSetup,
-    SystemConfig,
+    BatchSetup, Hold, LaneLimits, OutletRules, OutletSetup, ProviderSetup, Setup, SourceRules,
+    SourceSetup, SystemConfig,
 };
 use crate::system::{self, Handles};
 
@@ -108,6 +108,8 @@ pub struct World {
     pub config: SystemConfig,
     /// How many at first sight are taken; none: all.
     pub backfill: Option<usize>,
+    /// Which posts are taken of every source, and when.
+    pub source_rules: SourceRules,
     /// What waits for a person at every outlet.
     pub hold: Hold,
     /// What becomes of what is published, at every outlet.
@@ -188,6 +190,7 @@ impl World {
                 ..SystemConfig::default()
             },
             backfill: None,
+            source_rules: SourceRules::default(),
             hold: Hold::Never,
             rules: OutletRules::default(),
             escalated: Rc::default(),
@@ -251,6 +254,7 @@ impl World {
             every: Duration::from_secs(60),
             respects_hints: false,
             backfill: self.backfill,
+            rules: self.source_rules.clone(),
         }
     }
 

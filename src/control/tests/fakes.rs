@@ -334,7 +334,7 @@ hears!(PauseSource, |memory, pause| memory.name(
 hears!(ResumeSource, |memory, resume| memory.name(
     "resume source",
     "news",
-    shown(resume.0)
+    shown(resume.name)
 ));
 hears!(PollNow, |memory, poll| memory.name(
     "poll",

@@ -1,0 +1,88 @@
+//! Posts that a source showed, and that are taken only when they are old enough.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::poll::Taken;
+use crate::domain::{Moment, Post};
+use crate::ports::{Clock, Cursor};
+use crate::setup::SourceRules;
+
+/// No more pages are read while so many posts wait.
+const MOST: usize = 10_000;
+
+/// Pages whose posts are not all old enough, in the order in which they were read.
+///
+/// A cursor moves in the store only with what was taken; here stands how far was read. What waits
+/// here and is lost is read again.
+#[derive(Default)]
+pub(super) struct Settling(VecDeque<Page>);
+
+struct Page {
+    taken: Taken,
+    due: Moment,
+}
+
+impl Settling {
+    /// How far the source was read, if anything waits.
+    pub(super) fn cursor(&self) -> Option<&Cursor> {
+        let mut newest_first = self.0.iter().rev();
+        newest_first.find_map(|page| page.taken.cursor.as_ref())
+    }
+
+    /// When the first page is old enough.
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.0.front().map(|page| page.due)
+    }
+
+    /// Whether no more should be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.0
+            .iter()
+            .map(|page| page.taken.posts.len())
+            .sum::<usize>()
+            >= MOST
+    }
+
+    /// Adds a page. A post that waits already is replaced by what was made of it, and what was
+    /// deleted waits no more.
+    pub(super) fn add(&mut self, mut taken: Taken, rules: &SourceRules, clock: &dyn Clock) {
+        taken.posts.retain(|post| !self.replace(post));
+        for page in &mut self.0 {
+            page.taken
+                .posts
+                .retain(|post| !taken.gone.contains(&post.id));
+        }
+        let wait = taken
+            .posts
+            .iter()
+            .map(|post| wait(post, rules, clock))
+            .max();
+        let due = clock.now().plus(wait.unwrap_or_default());
+        self.0.push_back(Page { taken, due });
+    }
+
+    fn replace(&mut self, post: &Post) -> bool {
+        let waiting = self.0.iter_mut().flat_map(|page| &mut page.taken.posts);
+        let mut same = waiting.filter(|waiting| waiting.id == post.id);
+        let Some(earlier) = same.next() else {
+            return false;
+        };
+        earlier.clone_from(post);
+        true
+    }
+
+    /// Takes the first page out, if it is old enough.
+    pub(super) fn take_settled(&mut self, now: Moment) -> Option<Taken> {
+        let page = self.0.pop_front_if(|page| page.due <= now)?;
+        Some(page.taken)
+    }
+}
+
+/// How long it is until a post that was shown now is old enough.
+fn wait(post: &Post, rules: &SourceRules, clock: &dyn Clock) -> Duration {
+    // Who tells no time was published now; nobody was published in the future.
+    let age = post.created_at.map(|at| clock.wall().since(at));
+    let young = rules.min_age.saturating_sub(age.unwrap_or_default());
+    rules.settle.max(young)
+}
