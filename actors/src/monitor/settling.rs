@@ -74,8 +74,8 @@ impl Settling {
 
     /// Takes the first page out, if it is old enough.
     pub(super) fn take_settled(&mut self, now: Moment) -> Option<Taken> {
-        let page = self.0.pop_front_if(|page| page.due <= now)?;
-        Some(page.taken)
+        self.0.front().filter(|page| page.due <= now)?;
+        self.0.pop_front().map(|page| page.taken)
     }
 }
 
