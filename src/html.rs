@@ -1,6 +1,6 @@
 //! HTML as plain text that keeps its paragraphs and its links.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use html2text::config;
 use html2text::render::{TaggedLineElement, TextDecorator};
@@ -26,23 +26,33 @@ pub enum Links {
 /// The text of HTML: paragraphs with a blank line between them, `<br>` as a newline, entities
 /// decoded, nothing wrapped, images left out.
 pub fn to_text(html: &str, links: Links) -> String {
+    to_text_with(html, links, &|_, _| None)
+}
+
+/// The same, with a link's text replaced where `name` has another for its address and its text.
+pub fn to_text_with(html: &str, links: Links, name: &Name<'_>) -> String {
     let html = within(html, MAX_HTML);
     let rendered = if depth(html) > MAX_DEPTH {
         None
     } else {
         // One page on which the renderer stumbles must not take a whole feed with it.
-        catch_unwind(|| render(html, links)).ok().flatten()
+        catch_unwind(AssertUnwindSafe(|| render(html, links, name)))
+            .ok()
+            .flatten()
     };
     tidy(&rendered.unwrap_or_else(|| without_tags(html)))
 }
 
-fn render(html: &str, links: Links) -> Option<String> {
+/// What a link is called, by its address and its text.
+type Name<'n> = dyn Fn(&str, &str) -> Option<String> + 'n;
+
+fn render(html: &str, links: Links, name: &Name<'_>) -> Option<String> {
     let lines = config::with_decorator(Plain::default())
         .raw_mode(true)
         .allow_width_overflow()
         .lines_from_read(html.as_bytes(), WIDTH)
         .ok()?;
-    let mut writer = Writer::new(links);
+    let mut writer = Writer::new(links, name);
     for line in &lines {
         for element in line.iter() {
             if let TaggedLineElement::Str(piece) = element {
@@ -55,8 +65,9 @@ fn render(html: &str, links: Links) -> Option<String> {
 }
 
 /// Joins pieces of text, and puts addresses where links end.
-struct Writer {
+struct Writer<'n> {
     links: Links,
+    name: &'n Name<'n>,
     text: String,
     link: Option<(Link, usize)>,
 }
@@ -68,10 +79,11 @@ struct Link {
     address: String,
 }
 
-impl Writer {
-    fn new(links: Links) -> Self {
+impl<'n> Writer<'n> {
+    fn new(links: Links, name: &'n Name<'n>) -> Self {
         Self {
             links,
+            name,
             text: String::new(),
             link: None,
         }
@@ -101,6 +113,11 @@ impl Writer {
         let shown = self.text[start..].trim_end();
         let end = start + shown.len();
         let shown = shown.trim_start();
+        if let Some(name) = (self.name)(&link.address, shown) {
+            let begin = end - shown.len();
+            self.text.replace_range(begin..end, &name);
+            return;
+        }
         if shown.is_empty() || !is_web_address(&link.address) {
             return;
         }
@@ -345,6 +362,15 @@ mod tests {
             to_text(html, Links::Beside),
             "a https://example.org/long/path/to b https://example.org/long/path"
         );
+    }
+
+    #[test]
+    fn a_link_is_called_by_the_name_that_it_has() {
+        let html = r#"<p>Hi <a href="https://b.org/@ana">@<span>ana</span></a>, <a href="https://b.org/x">x</a></p>"#;
+        let name = |address: &str, shown: &str| {
+            (address == "https://b.org/@ana").then(|| format!("{shown}@b.org"))
+        };
+        assert_eq!(to_text_with(html, Links::Shown, &name), "Hi @ana@b.org, x");
     }
 
     #[test]

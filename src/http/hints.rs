@@ -28,6 +28,14 @@ pub fn from_headers(response: &Response) -> Option<Duration> {
         .or_else(|| spent_tokens(response))
 }
 
+/// How long until the limit that an answer's `X-RateLimit-Reset` tells is renewed: Mastodon writes
+/// RFC 3339, GoToSocial unix seconds. A second is added, so that one does not come too early.
+pub fn until_reset(response: &Response) -> Option<Duration> {
+    let now = server_time(response.header("date"));
+    let wait = point_in_time(response.header("x-ratelimit-reset")?, now)?;
+    Some(wait + Duration::from_secs(1))
+}
+
 /// The wait that a refusal asks for, in its headers or else in its message.
 pub fn asked_for(response: &Response, message: &str) -> Option<Duration> {
     let now = || server_time(response.header("date"));

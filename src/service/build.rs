@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context as _;
@@ -37,7 +38,11 @@ use crate::settings::{
 };
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
+use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
 use crate::stores::SqliteStore;
+
+/// How long one call to a source's server may take.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A system that can be started, with the threads of its translators.
 pub(super) struct Prepared {
@@ -151,6 +156,22 @@ pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>
                 ..FeedConfig::new(settings.name.clone(), location)
             }))
         }
+        SourceKind::Mastodon {
+            base_url,
+            account,
+            token,
+            streams,
+        } => Rc::new(MastodonSource::new(MastodonSourceConfig {
+            name: settings.name.clone(),
+            base_url: uri(base_url, settings.name.as_str())?,
+            account: account.clone(),
+            token: token.clone(),
+            language: settings.language.clone(),
+            backfill: settings.backfill,
+            streams: *streams,
+            http: HttpConfig::default(),
+            timeout: SOURCE_TIMEOUT,
+        })),
     })
 }
 

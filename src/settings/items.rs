@@ -45,6 +45,17 @@ pub enum SourceKind {
     Feed(FeedPlace),
     /// A file that grows line by line.
     File(PathBuf),
+    /// An account of a server that speaks Mastodon's API.
+    Mastodon {
+        /// The server, without a slash at the end.
+        base_url: String,
+        /// The account that is watched.
+        account: String,
+        /// The token of whoever reads; none reads what everybody may read.
+        token: Option<Secret>,
+        /// Whether the token's own stream is read.
+        streams: bool,
+    },
 }
 
 /// Where a feed is.
@@ -62,6 +73,7 @@ impl SourceKind {
         match self {
             Self::Feed(_) => "feed",
             Self::File(_) => "file",
+            Self::Mastodon { .. } => "mastodon",
         }
     }
 }
@@ -274,6 +286,7 @@ const OUTLET: [&str; 10] = [
 enum KindOfSource {
     Feed,
     File,
+    Mastodon,
 }
 
 #[derive(Clone, Copy)]
@@ -302,17 +315,23 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
             "`requests` stands for what clients hand in, expected another name".to_owned(),
         );
     }
-    let kinds = [("feed", KindOfSource::Feed), ("file", KindOfSource::File)];
-    let others = ["mastodon", "bluesky", "x"];
+    let kinds = [
+        ("feed", KindOfSource::Feed),
+        ("file", KindOfSource::File),
+        ("mastodon", KindOfSource::Mastodon),
+    ];
+    let others = ["bluesky", "x"];
     let kind = section.required("kind", "\"feed\"", kind(&kinds, &others))?;
     let (more, default_backfill): (&[&str], _) = match kind {
         KindOfSource::Feed => (&["url", "path"], Some(0)),
         KindOfSource::File => (&["path"], None),
+        KindOfSource::Mastodon => (&["base_url", "account", "token_env", "stream"], Some(0)),
     };
     section.refuse_unknown(&[&SOURCE[..], more].concat());
     let place = match kind {
         KindOfSource::Feed => read_feed_place(section).map(SourceKind::Feed),
         KindOfSource::File => required_path(section).map(SourceKind::File),
+        KindOfSource::Mastodon => read_mastodon_account(section),
     };
     let every = section.read(
         "every",
@@ -418,6 +437,25 @@ fn read_feed_place(section: &Section<'_>) -> Option<FeedPlace> {
             )
             .map(FeedPlace::Url),
     }
+}
+
+fn read_mastodon_account(section: &Section<'_>) -> Option<SourceKind> {
+    let base_url = section.required("base_url", "\"https://mastodon.example\"", address);
+    let account = section.required("account", "\"news@mastodon.example\"", some_text);
+    let token = section.secret_in_variable("token_env");
+    let streams = section.read("stream", false, flag);
+    if streams && !section.has("token_env") {
+        section.mistake(
+            "stream",
+            "is true, expected `token_env` as well: only accounts have a stream".to_owned(),
+        );
+    }
+    Some(SourceKind::Mastodon {
+        base_url: base_url?.trim_end_matches('/').to_owned(),
+        account: account?,
+        token,
+        streams,
+    })
 }
 
 fn backfill(value: &Value) -> Result<Option<usize>, String> {

@@ -93,7 +93,8 @@ fn the_defaults_are_those_of_the_contract() {
 #[test]
 fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
-    assert_eq!(settings.sources.len(), 2);
+    let kinds: Vec<&str> = settings.sources.iter().map(|it| it.kind.name()).collect();
+    assert_eq!(kinds, ["feed", "file", "mastodon"]);
     assert_eq!(settings.outlets.len(), 4);
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
@@ -313,12 +314,12 @@ fn a_kind_of_another_build_is_told_from_a_wrong_one() {
         mistakes(&kind("bluesky"), &[], &[]),
         [
             "Settings.toml:3: source \"news\".kind: kind `bluesky` is not available in this \
-             build; available: feed, file"
+             build; available: feed, file, mastodon"
         ]
     );
     assert_eq!(
         mistakes(&kind("fax"), &[], &[]),
-        ["Settings.toml:3: source \"news\".kind: `fax` is none of feed, file"]
+        ["Settings.toml:3: source \"news\".kind: `fax` is none of feed, file, mastodon"]
     );
 }
 

@@ -1,4 +1,5 @@
-//! What shows posts: files that grow, and feeds.
+//! What shows posts: files that grow, feeds, and accounts.
 
 pub mod feed;
 pub mod file;
+pub mod mastodon;

@@ -3,6 +3,7 @@
 mod bluesky;
 mod file;
 mod mastodon;
+mod snac;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! The contract of the source port.
 
 mod feed;
+mod mastodon;
+mod snac;
 
 use std::fs::File;
 use std::io::Write;

@@ -73,7 +73,7 @@ pub struct Posted {
     /// The status that it shows again.
     pub reblog: Option<Value>,
     pub n_edits: u32,
-    at: Option<SystemTime>,
+    pub at: Option<SystemTime>,
 }
 
 /// A running server.

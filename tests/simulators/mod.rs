@@ -10,4 +10,5 @@ pub mod nginx;
 pub mod pds;
 pub mod provider;
 pub mod server;
+pub mod snac;
 pub mod web;

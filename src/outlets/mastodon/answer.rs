@@ -1,7 +1,5 @@
 //! What an answer of Mastodon's API means for the part that was sent.
 
-use std::time::Duration;
-
 use babelfeed_actors::ports::{OutletError, Published};
 use serde::de::DeserializeOwned;
 
@@ -11,8 +9,6 @@ use crate::secret::Secret;
 
 /// The most characters of an answer that a failure repeats.
 const MAX_DETAIL: usize = 200;
-/// Added to a time of renewal, so that one does not come a moment early.
-const MARGIN: Duration = Duration::from_secs(1);
 
 /// What the answer to a posted status means.
 pub(super) fn of_post(
@@ -95,17 +91,9 @@ pub(super) fn published(status: Status) -> Published {
 
 fn busy(response: &Response, detail: String) -> OutletError {
     OutletError::Busy {
-        wait: hints::from_headers(response).or_else(|| until_reset(response)),
+        wait: hints::from_headers(response).or_else(|| hints::until_reset(response)),
         detail,
     }
-}
-
-/// How long until the limit is renewed: Mastodon writes RFC 3339, GoToSocial unix seconds.
-fn until_reset(response: &Response) -> Option<Duration> {
-    let reset = response.header("x-ratelimit-reset")?;
-    let now = hints::server_time(response.header("date"));
-    let wait = hints::rfc3339(reset, now).or_else(|| hints::unix_seconds(reset, now))?;
-    Some(wait + MARGIN)
 }
 
 /// What a response says, without the token.

@@ -1,0 +1,170 @@
+//! A Mastodon outlet at a real server that speaks its API, and keeps no keys: snac2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed::http::download::DownloadConfig;
+use babelfeed::http::{HttpConfig, Reach};
+use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet};
+use babelfeed::secret::Secret;
+use babelfeed_actors::domain::{Attached, Media, Publication, Thread};
+use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
+
+use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use crate::simulators::files::{Files, PNG};
+use crate::simulators::snac::{Resetting, Snac, User};
+
+struct Account {
+    outlet: MastodonOutlet,
+    snac: Snac,
+    user: User,
+}
+
+impl Account {
+    fn new() -> Option<Self> {
+        let snac = Snac::start()?;
+        let user = snac.add_user("bot");
+        let outlet = outlet(&snac.base_url(), &user.token);
+        Some(Self { outlet, snac, user })
+    }
+}
+
+fn outlet(base_url: &str, token: &str) -> MastodonOutlet {
+    MastodonOutlet::new(MastodonConfig {
+        base_url: base_url.parse().expect("an address"),
+        token: Secret::new(token),
+        account: None,
+        visibility: None,
+        http: HttpConfig::default(),
+        timeout: Duration::from_secs(20),
+        download: DownloadConfig {
+            reach: Reach::Anywhere,
+            ..DownloadConfig::default()
+        },
+    })
+    .expect("a base address")
+}
+
+impl Stage for Account {
+    fn outlet(&self) -> &dyn Outlet {
+        &self.outlet
+    }
+
+    fn n_standing(&self, publication: &Publication) -> usize {
+        let statuses = self.snac.statuses(&self.user);
+        let n_of = |text: &str| statuses.iter().filter(|it| it["text"] == text).count();
+        let texts = publication.parts.iter().map(|part| n_of(&part.text));
+        texts.max().unwrap_or(0)
+    }
+}
+
+#[actix_rt::test]
+async fn an_account_on_snac_keeps_the_contract() {
+    if let Some(account) = Account::new() {
+        keeps_the_contract(account).await;
+    }
+}
+
+#[actix_rt::test]
+async fn whatever_snac_or_the_way_to_it_loses_a_text_stands_once() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let proxy = Resetting::start(account.snac.port(), 4);
+    let outlet = outlet(&proxy.base_url(), &account.user.token);
+    for number in 0..12 {
+        let text = format!(
+            "Número {number}: https://example.org/a?b={number} & <más> #tag\n\ny @ana@b.example"
+        );
+        let one = publication(number, &[&text]);
+        let parts = frozen(&outlet, vec![dispatch(&one, 0)]).await;
+        if let Err(error) = outlet.publish(&parts).await.remove(0) {
+            assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{error}");
+            while let Err(error) = retried(&outlet, &parts[0]).await {
+                assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{error}");
+            }
+        }
+        assert_eq!(account.n_standing(&one), 1, "{text}");
+    }
+    assert!(proxy.n_resets() >= 6, "{}", proxy.n_resets());
+}
+
+/// Looks for a part, and sends it if it is absent; that may be lost as well.
+async fn retried(
+    outlet: &MastodonOutlet,
+    part: &babelfeed_actors::ports::Frozen,
+) -> Result<(), OutletError> {
+    match outlet.read_back(part).await? {
+        babelfeed_actors::ports::ReadBack::Found(_) => Ok(()),
+        babelfeed_actors::ports::ReadBack::Absent => {
+            let answer = outlet.publish(std::slice::from_ref(part)).await.remove(0);
+            answer.map(drop)
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn warnings_pictures_and_threads_stand_on_snac() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let files = Files::start();
+    let first = publication(1, &["uno"]);
+    let parts = frozen(&account.outlet, vec![dispatch(&first, 0)]).await;
+    let root = settle(&account.outlet, &parts[0]).await.id;
+    let mut second = Publication::clone(&publication(2, &["dos"]));
+    second.thread = Some(Thread {
+        root: root.clone(),
+        parent: root.clone(),
+    });
+    second.attached = Some(Arc::new(Attached {
+        warning: Some("ruido".into()),
+        media: vec![Media {
+            url: files.put("/a.png", "image/png", PNG),
+            mime: None,
+            alt: Some("un gato".into()),
+        }],
+        ..Attached::default()
+    }));
+    let parts = frozen(&account.outlet, vec![dispatch(&Arc::new(second), 0)]).await;
+    settle(&account.outlet, &parts[0]).await;
+    let statuses = account.snac.statuses(&account.user);
+    let status = statuses.last().expect("a status");
+    assert_eq!(status["in_reply_to_id"], *root);
+    assert_eq!(status["spoiler_text"], "ruido");
+    assert_eq!(status["sensitive"], true);
+    assert_eq!(status["media_attachments"][0]["description"], "un gato");
+}
+
+#[actix_rt::test]
+async fn a_status_on_snac_is_changed_in_place_and_its_new_id_is_told() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let before = publication(1, &["hola"]);
+    let parts = frozen(&account.outlet, vec![dispatch(&before, 0)]).await;
+    let out = settle(&account.outlet, &parts[0]).await;
+    let after = publication(1, &["adiós"]);
+    let parts = frozen(&account.outlet, vec![dispatch(&after, 0)]).await;
+    let changed = account
+        .outlet
+        .edit(&parts[0], &out)
+        .await
+        .expect("is changed");
+    let statuses = account.snac.statuses(&account.user);
+    assert_eq!(statuses.len(), 1, "{statuses:?}");
+    assert_eq!(statuses[0]["text"], "adiós");
+    assert_eq!(statuses[0]["id"], *changed.id);
+}
+
+#[actix_rt::test]
+async fn a_token_that_snac_does_not_know_waits_for_a_person() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    let stranger = outlet(&account.snac.base_url(), "no-such-token");
+    let one = publication(1, &["hola"]);
+    let parts = frozen(&stranger, vec![dispatch(&one, 0)]).await;
+    let error = stranger.publish(&parts).await.remove(0);
+    assert!(matches!(error, Err(OutletError::Auth { .. })), "{error:?}");
+}

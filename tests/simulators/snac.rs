@@ -1,0 +1,359 @@
+//! A real snac2, which speaks Mastodon's API, on 127.0.0.1; and a proxy that loses what it passes on.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::server::{Answer, Reply, Request, Server};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running snac2; it is stopped when it is dropped.
+pub struct Snac {
+    program: PathBuf,
+    folder: TempDir,
+    port: u16,
+    process: Child,
+}
+
+/// An account, with its token.
+#[derive(Clone)]
+pub struct User {
+    pub name: String,
+    pub token: String,
+    pub id: String,
+}
+
+impl Snac {
+    /// A server without accounts; none where `BABELFEED_TEST_SNAC` names no snac2.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    pub fn start() -> Option<Self> {
+        let Some(program) = std::env::var_os("BABELFEED_TEST_SNAC") else {
+            println!("skipped, because BABELFEED_TEST_SNAC names no snac2; scripts/test does");
+            return None;
+        };
+        let program = PathBuf::from(program);
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let base = folder.path().join("base");
+        let answers = format!("127.0.0.1\n{port}\n127.0.0.1:{port}\n\n\n");
+        run(&program, &["init"], &base, &[], &answers);
+        change_settings(&base);
+        let process = spawn(&program, &base);
+        let snac = Self {
+            program,
+            folder,
+            port,
+            process,
+        };
+        snac.wait_until_up();
+        Some(snac)
+    }
+
+    /// An account of that name.
+    pub fn add_user(&self, name: &str) -> User {
+        let answers = "\n\n\n\n";
+        let mut said = run(&self.program, &["adduser"], &self.base(), &[name], answers);
+        let begin = Instant::now();
+        loop {
+            let (_, password) = said.rsplit_once(" is ").expect("a password");
+            let password = password.lines().next().unwrap_or_default().trim();
+            if let Some(user) = self.log_in(name, password) {
+                return user;
+            }
+            // Some of the passwords that it makes it does not know again.
+            assert!(begin.elapsed() < PATIENCE, "snac2 does not let `{name}` in");
+            said = run(&self.program, &["resetpwd"], &self.base(), &[name], "");
+        }
+    }
+
+    fn log_in(&self, name: &str, password: &str) -> Option<User> {
+        let form = format!("login={name}&passwd={password}");
+        let kind = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.ask("POST", "/oauth/x-snac-get-token", &kind, form.as_bytes());
+        let token = String::from_utf8(answer.body).ok()?.trim().to_owned();
+        // A wrong password is answered by a page.
+        if !token.chars().all(|it| it.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let answer = self.ask("GET", "/api/v1/accounts/verify_credentials", &headers, b"");
+        let account: Value = serde_json::from_slice(&answer.body).ok()?;
+        Some(User {
+            name: name.to_owned(),
+            id: account["id"].as_str()?.to_owned(),
+            token,
+        })
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Posts as that account; returns the status.
+    pub fn post(&self, user: &User, status: &Value) -> Value {
+        self.call(user, "POST", "/api/v1/statuses", status)
+    }
+
+    /// Changes a status; returns it.
+    pub fn edit(&self, user: &User, id: &str, status: &Value) -> Value {
+        self.call(user, "PUT", &format!("/api/v1/statuses/{id}"), status)
+    }
+
+    /// Hands a picture in; returns its id.
+    pub fn hand_in(&self, user: &User, png: &[u8], description: &str) -> String {
+        let head = "--line\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
+                    Content-Type: image/png\r\n\r\n";
+        let tail = format!(
+            "\r\n--line\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\n\
+             {description}\r\n--line--\r\n"
+        );
+        let body = [head.as_bytes(), png, tail.as_bytes()].concat();
+        let token = format!("Bearer {}", user.token);
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "multipart/form-data; boundary=line"),
+        ];
+        let answer = self.ask("POST", "/api/v2/media", &headers, &body);
+        let medium: Value = serde_json::from_slice(&answer.body).expect("a medium");
+        medium["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// All statuses of an account that stand, the oldest first.
+    pub fn statuses(&self, user: &User) -> Vec<Value> {
+        let path = format!("/api/v1/accounts/{}/statuses?limit=40", user.id);
+        let page = self.call(user, "GET", &path, &json!({}));
+        let mut statuses = page.as_array().expect("statuses").clone();
+        statuses.reverse();
+        statuses
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("ended");
+    }
+
+    /// Begins again at the same port with what it has written down.
+    pub fn start_again(&mut self) {
+        self.process = spawn(&self.program, &self.base());
+        self.wait_until_up();
+    }
+
+    fn base(&self) -> PathBuf {
+        self.folder.path().join("base")
+    }
+
+    fn wait_until_up(&self) {
+        let begin = Instant::now();
+        while ask(self.port, "GET", "/api/v1/instance", &[], b"").is_err() {
+            assert!(begin.elapsed() < PATIENCE, "snac2 does not answer");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn call(&self, user: &User, method: &str, path: &str, body: &Value) -> Value {
+        let token = format!("Bearer {}", user.token);
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = match method {
+            "GET" => String::new(),
+            _ => body.to_string(),
+        };
+        let answer = self.ask(method, path, &headers, body.as_bytes());
+        serde_json::from_slice(&answer.body).unwrap_or_else(|error| {
+            let body = String::from_utf8_lossy(&answer.body);
+            panic!("{method} {path}: {} {error}: {body}", answer.status)
+        })
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        ask(self.port, method, path, headers, body).expect("an answer of snac2")
+    }
+}
+
+impl Drop for Snac {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(program: &Path, base: &Path) -> Child {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(base.with_extension("log"))
+        .expect("a log");
+    Command::new(program)
+        .arg("httpd")
+        .arg(base)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("snac2 begins")
+}
+
+/// Runs one of its commands with answers to what it asks, and returns what it says.
+fn run(program: &Path, before: &[&str], base: &Path, after: &[&str], answers: &str) -> String {
+    let mut process = Command::new(program)
+        .args(before)
+        .arg(base)
+        .args(after)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("snac2 begins");
+    let mut input = process.stdin.take().expect("an input");
+    input.write_all(answers.as_bytes()).expect("is asked");
+    drop(input);
+    let output = process.wait_with_output().expect("ends");
+    assert!(
+        output.status.success(),
+        "snac2 {before:?}: {}",
+        output.status
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// HTTP instead of HTTPS; and no deliveries to itself, which would take all of its threads.
+fn change_settings(base: &Path) {
+    let path = base.join("server.json");
+    let text = fs::read_to_string(&path).expect("its settings");
+    let mut settings: Value = serde_json::from_str(&text).expect("JSON");
+    settings["protocol"] = json!("http");
+    settings["num_threads"] = json!(16);
+    settings["badlogin_retries"] = json!(1_000);
+    settings["shared_inboxes"] = json!(false);
+    settings["disable_inbox_collection"] = json!(true);
+    fs::write(&path, settings.to_string()).expect("written");
+}
+
+/// Asks once over a connection of its own.
+fn ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|it| it.parse().ok());
+    let mut answer = Answer {
+        status: status.ok_or(io::ErrorKind::UnexpectedEof)?,
+        ..Answer::default()
+    };
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.trim().split_once(": ") {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().unwrap_or(0);
+            } else {
+                answer.headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+    answer.body = vec![0; length];
+    reader.read_exact(&mut answer.body)?;
+    Ok(answer)
+}
+
+/// Stands before a server, and resets some connections on which something is posted.
+pub struct Resetting {
+    server: Server,
+    n_resets: Arc<AtomicUsize>,
+}
+
+impl Resetting {
+    /// Of so many posts, one is passed on and its answer lost, and one is not passed on.
+    pub fn start(port: u16, one_in: usize) -> Self {
+        let (n_posts, n_resets) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let counted = n_resets.clone();
+        let server = Server::start(move |request| {
+            let is_post = request.method == "POST" && request.path == "/api/v1/statuses";
+            let turn = match is_post {
+                true => n_posts.fetch_add(1, Ordering::SeqCst) % one_in,
+                false => usize::MAX,
+            };
+            if turn == 1 {
+                counted.fetch_add(1, Ordering::SeqCst);
+                return Reply::Hangup;
+            }
+            let answer = pass_on(port, &request);
+            if turn == one_in / 2 + 1 {
+                counted.fetch_add(1, Ordering::SeqCst);
+                return Reply::Hangup;
+            }
+            answer.map_or(Reply::Hangup, Reply::Answer)
+        });
+        Self { server, n_resets }
+    }
+
+    pub fn base_url(&self) -> String {
+        self.server.base_url()
+    }
+
+    /// How many connections were reset.
+    pub fn n_resets(&self) -> usize {
+        self.n_resets.load(Ordering::SeqCst)
+    }
+}
+
+fn pass_on(port: u16, request: &Request) -> io::Result<Answer> {
+    let query: Vec<String> = request
+        .query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let path = match query.is_empty() {
+        true => request.path.clone(),
+        false => format!("{}?{}", request.path, query.join("&")),
+    };
+    let own = ["host", "connection", "content-length", "accept-encoding"];
+    let headers: Vec<(&str, &str)> = request
+        .headers
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    ask(port, &request.method, &path, &headers, &request.body)
+}
