@@ -2,7 +2,7 @@
 
 use crate::domain::SEPARATOR;
 
-use super::{SpanKind, address, code, domain, emoji, placeholder};
+use super::{Numbers, SpanKind, address, code, domain, emoji, number, placeholder};
 use crate::logic::x_text;
 
 /// Where a span stands.
@@ -27,6 +27,7 @@ pub(in crate::logic) struct Scan<'a> {
     first_letter: Option<usize>,
     /// Whether code is a span, or is looked through like any other text.
     code: Code,
+    numbers: Numbers,
 }
 
 /// What code is to a scan.
@@ -42,6 +43,8 @@ const TRIGGER: u8 = 1;
 const LETTER: u8 = 2;
 /// The first byte of a character beyond ASCII.
 const LEADING: u8 = 4;
+/// An ASCII digit.
+const DIGIT: u8 = 8;
 
 /// The byte that separates a text from the words that hang on it.
 const SEPARATOR_BYTE: u8 = SEPARATOR as u8;
@@ -55,6 +58,7 @@ const CLASSES: [u8; 256] = {
             b'h' | b'H' => LETTER | TRIGGER,
             b'a'..=b'z' | b'A'..=b'Z' => LETTER,
             b'@' | b'#' | b':' | b'.' | b'$' | b'`' | SEPARATOR_BYTE => TRIGGER,
+            b'0'..=b'9' => DIGIT,
             0xc2 | 0xe2 | 0xe3 | 0xef | 0xf0 => LEADING | TRIGGER,
             0xc3..=0xf4 => LEADING,
             _ => 0,
@@ -65,13 +69,14 @@ const CLASSES: [u8; 256] = {
 };
 
 impl<'a> Scan<'a> {
-    pub(in crate::logic) const fn new(text: &'a str) -> Self {
+    pub(in crate::logic) const fn new(text: &'a str, numbers: Numbers) -> Self {
         Self {
             text,
             at: 0,
             floor: 0,
             first_letter: None,
             code: Code::Span,
+            numbers,
         }
     }
 
@@ -79,7 +84,7 @@ impl<'a> Scan<'a> {
     pub(in crate::logic) const fn through_code(text: &'a str) -> Self {
         Self {
             code: Code::Text,
-            ..Self::new(text)
+            ..Self::new(text, Numbers::Translated)
         }
     }
 
@@ -116,6 +121,8 @@ impl<'a> Scan<'a> {
             b'#' => {
                 address::hashtag_end(text, at, at + 1).map(|end| found(SpanKind::Hashtag, at, end))
             }
+            b'0'..=b'9' => number::range(text, self.floor, at)
+                .map(|range| found(SpanKind::Number, range.start, range.end)),
             b'.' => domain::range(text, self.floor, at)
                 .map(|range| found(SpanKind::Domain, range.start, range.end)),
             b'$' => x_text::cashtag_end(text, at).map(|end| found(SpanKind::Cashtag, at, end)),
@@ -168,17 +175,20 @@ impl Iterator for Scan<'_> {
     fn next(&mut self) -> Option<Found> {
         let bytes = self.text.as_bytes();
         loop {
-            let wanted = match self.first_letter {
+            let mut wanted = match self.first_letter {
                 Some(_) => TRIGGER,
                 None => TRIGGER | LETTER | LEADING,
             };
+            if self.numbers == Numbers::Kept {
+                wanted |= DIGIT;
+            }
             let rest = bytes.get(self.at..)?;
             self.at += rest
                 .iter()
                 .position(|&byte| CLASSES[usize::from(byte)] & wanted != 0)?;
             let byte = bytes[self.at];
             let class = CLASSES[usize::from(byte)];
-            let found = if class & TRIGGER == 0 {
+            let found = if class & (TRIGGER | DIGIT) == 0 {
                 None
             } else {
                 self.here(byte)

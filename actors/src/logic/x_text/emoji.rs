@@ -11,6 +11,9 @@ const MAX_LENGTH: usize = 10;
 const PRESENTED_AS_EMOJI: char = '\u{fe0f}';
 const JOINER: char = '\u{200d}';
 const ENCLOSING_KEYCAP: char = '\u{20e3}';
+const EYE: char = '\u{1f441}';
+/// The one joined sequence that the reference knows without its selectors, and not with them.
+const EYE_IN_BUBBLE: &str = "\u{1f441}\u{200d}\u{1f5e8}";
 
 /// The length of the emoji that the text begins with, if it has more than one code point.
 pub(super) fn length(text: &str) -> Option<usize> {
@@ -51,8 +54,10 @@ fn keycap_length(text: &str) -> Option<usize> {
 }
 
 fn is_known(sequence: &str) -> bool {
+    if sequence.starts_with(EYE) && sequence.contains(JOINER) {
+        return sequence == EYE_IN_BUBBLE;
+    }
     emojis::get(sequence).is_some_and(|emoji| {
-        let is_complete = !sequence.contains(JOINER) || emoji.as_str() == sequence;
-        is_complete && emoji.unicode_version() < UnicodeVersion::new(NEWEST + 1, 0)
+        emoji.as_str() == sequence && emoji.unicode_version() < UnicodeVersion::new(NEWEST + 1, 0)
     })
 }

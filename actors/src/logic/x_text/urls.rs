@@ -217,11 +217,16 @@ impl<'a> Chains<'a> {
                 name.rfind('_').map_or(0, |at| at + 1)
             };
             let from = label.range.start + from;
-            let start = self.text[from..label.range.end]
+            let mut starts = self.text[from..label.range.end]
                 .char_indices()
                 .map(|(offset, character)| (from + offset, character))
-                .find(|&(start, character)| is_label(character) && self.may_begin(floor, start))?;
-            Some(start.0..end)
+                .filter(|&(start, character)| is_label(character) && self.may_begin(floor, start));
+            let (first, character) = starts.next()?;
+            // At the beginning of the text, what may stand before an address does.
+            let second = starts
+                .next()
+                .filter(|&(second, _)| first == 0 && second == character.len_utf8());
+            Some(second.map_or(first, |(second, _)| second)..end)
         })
     }
 

@@ -1,0 +1,216 @@
+//! Puts the spans of a text back into its translation, each once and as it was.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::{Found, Protected, Scan, SpanKind, placeholder};
+
+/// How many numbers of a kind are told, since an answer may hold any number of unknown ones.
+const NUMBERS_TOLD: usize = 8;
+
+/// Why spans cannot be put back; each number is a placeholder's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokenSpans {
+    /// Those that did not come back.
+    pub missing: Vec<usize>,
+    /// Those that came back in another order, though their order matters.
+    pub misplaced: Vec<usize>,
+    /// Those that came back more than once.
+    pub doubled: Vec<usize>,
+    /// Some of those that were never sent.
+    pub unknown: Vec<usize>,
+    /// Those that what stands beside them would change.
+    pub changed: Vec<usize>,
+    /// How many links, mentions and the like came back that the text does not have.
+    pub n_added: usize,
+}
+
+/// A translation with its spans in their places.
+struct Placed {
+    text: String,
+    /// Where each span stands, in the order of the text, with its number.
+    places: Vec<(Range<usize>, usize)>,
+}
+
+impl Protected {
+    /// The translated skeleton with the spans, and the original's whitespace around it.
+    ///
+    /// Whitespace inside a placeholder's brackets is forgiven, since its number is still told.
+    /// A blank is put beside a span that what it touches would make another one.
+    ///
+    /// # Errors
+    /// When the translation would not have exactly the spans of the text: when a placeholder is
+    /// missing, came twice, or was never sent, when separators came back in another order, when
+    /// not even blanks keep spans apart, or when it brings spans of its own.
+    pub fn restore(&self, translated: &str) -> Result<String, Box<BrokenSpans>> {
+        let translated = translated.trim();
+        self.check_placeholders(translated)?;
+        let mut apart = vec![false; self.spans.len()];
+        let touching = self.placed(translated, &apart);
+        let text = match self.check_spans(&touching) {
+            Ok(()) => touching.text,
+            Err(broken) => {
+                for &number in &broken.changed {
+                    apart[number] = true;
+                }
+                let spaced = self.placed(translated, &apart);
+                self.check_spans(&spaced)?;
+                spaced.text
+            }
+        };
+        let before = &self.original[..self.before];
+        let after = &self.original[self.original.len() - self.after..];
+        Ok([before, &text, after].concat())
+    }
+
+    /// The translated skeleton with the spans that came back, for a person to put the others in.
+    pub fn restore_torn(&self, translated: &str) -> String {
+        let mut returned = vec![false; self.spans.len()];
+        let mut text = String::with_capacity(self.original.len() + translated.len());
+        let mut copied = 0;
+        for (found, number) in placeholder::all(translated) {
+            text.push_str(&translated[copied..found.start]);
+            copied = found.end;
+            if let Some(is_back @ false) = returned.get_mut(number) {
+                *is_back = true;
+                text.push_str(&self.spans[number].text);
+            }
+        }
+        text.push_str(&translated[copied..]);
+        text.trim().to_owned()
+    }
+
+    /// Whether every placeholder is there once, and separators in order.
+    fn check_placeholders(&self, translated: &str) -> Result<(), Box<BrokenSpans>> {
+        let mut returned = vec![false; self.spans.len()];
+        let mut broken = BrokenSpans::default();
+        let mut separator = None;
+        for (_, number) in placeholder::all(translated) {
+            match returned.get_mut(number) {
+                Some(is_back @ false) => {
+                    *is_back = true;
+                    if self.spans[number].kind == SpanKind::Separator
+                        && separator.replace(number) > Some(number)
+                    {
+                        broken.misplaced.push(number);
+                    }
+                }
+                Some(true) => broken.note_doubled(number),
+                None => broken.note_unknown(number),
+            }
+        }
+        broken.missing = (0..returned.len()).filter(|&at| !returned[at]).collect();
+        broken.into_result()
+    }
+
+    /// The translation with its spans, blanks around those that are to stand apart.
+    fn placed(&self, translated: &str, apart: &[bool]) -> Placed {
+        let mut text = String::with_capacity(self.original.len() + translated.len());
+        let mut places = Vec::with_capacity(self.spans.len());
+        let mut copied = 0;
+        let mut is_last_apart = false;
+        for (found, number) in placeholder::all(translated) {
+            let between = &translated[copied..found.start];
+            copied = found.end;
+            push_apart(&mut text, between, is_last_apart);
+            let span = &*self.spans[number].text;
+            let is_apart = apart[number] || is_last_apart && between.is_empty();
+            push_apart(&mut text, span, is_apart);
+            places.push((text.len() - span.len()..text.len(), number));
+            is_last_apart = apart[number];
+        }
+        push_apart(&mut text, &translated[copied..], is_last_apart);
+        Placed { text, places }
+    }
+
+    /// Whether a reader of the text finds these spans again, and no others.
+    fn check_spans(&self, placed: &Placed) -> Result<(), Box<BrokenSpans>> {
+        let mut found = Scan::new(&placed.text, self.numbers).peekable();
+        let mut broken = BrokenSpans::default();
+        // What looks like a cashtag may be how the language writes a price.
+        let mut note_added = |found: &Found| {
+            broken.n_added += usize::from(found.kind != SpanKind::Cashtag);
+        };
+        let mut changed = Vec::new();
+        for (range, number) in &placed.places {
+            let (start, end, kind) = (range.start, range.end, self.spans[*number].kind);
+            while let Some(other) = found.next_if(|found| found.start < start) {
+                note_added(&other);
+            }
+            if found.next_if_eq(&Found { kind, start, end }).is_none() {
+                changed.push(*number);
+            }
+        }
+        found.for_each(|other| note_added(&other));
+        broken.changed = changed;
+        broken.into_result()
+    }
+}
+
+/// Appends a piece, behind a blank if it is to stand apart and nothing else parts them.
+fn push_apart(text: &mut String, piece: &str, is_apart: bool) {
+    let touches = !text.is_empty()
+        && !text.ends_with(char::is_whitespace)
+        && piece.starts_with(|first: char| !first.is_whitespace());
+    if is_apart && touches {
+        text.push(' ');
+    }
+    text.push_str(piece);
+}
+
+impl BrokenSpans {
+    fn into_result(self) -> Result<(), Box<Self>> {
+        if self == Self::default() {
+            Ok(())
+        } else {
+            Err(Box::new(self))
+        }
+    }
+
+    fn note_doubled(&mut self, number: usize) {
+        if let Err(at) = self.doubled.binary_search(&number) {
+            self.doubled.insert(at, number);
+        }
+    }
+
+    fn note_unknown(&mut self, number: usize) {
+        if self.unknown.len() < NUMBERS_TOLD && !self.unknown.contains(&number) {
+            self.unknown.push(number);
+        }
+    }
+}
+
+impl fmt::Display for BrokenSpans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("every placeholder was wanted once")?;
+        for (numbers, fault) in [
+            (&self.missing, "missing"),
+            (&self.misplaced, "in another order"),
+            (&self.doubled, "more than once"),
+            (&self.unknown, "never sent"),
+            (&self.changed, "changed by what stands beside it"),
+        ] {
+            if numbers.is_empty() {
+                continue;
+            }
+            write!(f, ", {fault}:")?;
+            for number in numbers.iter().take(NUMBERS_TOLD) {
+                write!(f, " ⟦{number}⟧")?;
+            }
+            if numbers.len() > NUMBERS_TOLD {
+                f.write_char('…')?;
+            }
+        }
+        if self.n_added > 0 {
+            write!(
+                f,
+                ", links, mentions or the like that the text does not have: {}",
+                self.n_added
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BrokenSpans {}
