@@ -1,11 +1,14 @@
 //! Publishes what is planned: once, in order at each outlet, at several outlets at a time.
 
 mod book;
+mod brakes;
 mod change;
+mod lapse;
 mod orders;
 mod read_back;
 mod send;
 mod standing;
+mod teach;
 mod threads;
 mod withdraw;
 
@@ -25,16 +28,19 @@ use tokio::sync::Semaphore;
 use crate::domain::{Lane, Language, Moment, OutletName, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
+use crate::logic::brake::Brake;
+use crate::logic::compose::Style;
 use crate::logic::fit::Limit;
+use crate::logic::known::Edition;
 use crate::messages::{
-    Acquire, Event, Events, OutletView, Outlets, PauseOutlet, Publish, Record, ResumeOutlet,
-    UnknownName,
+    Acquire, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record, Resign,
+    ResumeOutlet, UnknownName,
 };
 use crate::ports::{
-    Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, StoreError, StoreRemedy,
-    TaskStore,
+    Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, QuotaLedger, StoreError,
+    StoreRemedy, TaskStore,
 };
-use crate::setup::{OnEdit, OutletLimits};
+use crate::setup::{Lapse, OnEdit, OutletLimits};
 
 use book::Book;
 use standing::{awaited, is_begun};
@@ -69,6 +75,12 @@ pub struct Seat {
     pub repost_within: Duration,
     /// Whether what is out goes when its post is deleted.
     pub minds_deletions: bool,
+    /// The most publications that begin within an hour.
+    pub per_hour: Option<u32>,
+    /// What becomes of what is held for long.
+    pub lapse: Option<Lapse>,
+    /// How texts are put together.
+    pub style: Arc<Style>,
 }
 
 /// Whom the publisher knows.
@@ -76,6 +88,10 @@ pub struct Seat {
 pub struct Peers {
     /// Who grants permits.
     pub acquire: Recipient<Acquire>,
+    /// Who knows translations, and hears of what a person corrected.
+    pub insert: Recipient<Insert>,
+    /// The same, if that gets lost.
+    pub resign: Recipient<Resign>,
     /// Who counts.
     pub record: Recipient<Record>,
     /// Who listens.
@@ -88,9 +104,11 @@ pub struct PublisherActor {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     store: Rc<dyn TaskStore>,
+    ledger: Rc<dyn QuotaLedger>,
     peers: Peers,
     seats: Vec<Seat>,
     limits: OutletLimits,
+    edition: Edition,
     /// Outlets that may be sent to at once.
     turns: Arc<Semaphore>,
     /// What is being sent; outlives a fall.
@@ -114,6 +132,8 @@ struct OutletState {
     is_paused: bool,
     /// Whether its limit is known, without which nothing is sent.
     is_measured: bool,
+    /// What began in the last hour, once that is known; for outlets that count it.
+    brake: Option<Brake>,
     /// Nothing is sent before.
     parked_until: Option<Moment>,
     failures: u32,
@@ -160,20 +180,22 @@ impl PublisherActor {
     pub fn new(
         own: Addr<Self>,
         (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
-        store: Rc<dyn TaskStore>,
+        (store, ledger): (Rc<dyn TaskStore>, Rc<dyn QuotaLedger>),
         peers: Peers,
         seats: Vec<Seat>,
         limits: OutletLimits,
-        concurrency: usize,
+        (concurrency, edition): (usize, Edition),
     ) -> Self {
         Self {
             own,
             clock,
             chance,
             store,
+            ledger,
             peers,
             seats,
             limits,
+            edition,
             turns: Arc::new(Semaphore::new(concurrency.max(1))),
             book: Book::default(),
             epoch: 0,
@@ -392,6 +414,8 @@ impl Actor for PublisherActor {
                 actor.refill(&outlet);
             }
             actor.look_for_withdrawn(Duration::ZERO);
+            actor.load_brakes();
+            actor.look_for_lapsed();
         }));
     }
 }
@@ -541,7 +565,9 @@ impl Handler<Outlets> for PublisherActor {
                 "paused"
             } else if state.error.is_some() {
                 "failing"
-            } else if state.parked_until.is_some_and(|until| until > now) {
+            } else if state.parked_until.is_some_and(|until| until > now)
+                || self.is_braked(seat, state)
+            {
                 "waiting"
             } else {
                 "ready"

@@ -10,6 +10,7 @@ use actix_rt::ArbiterHandle;
 
 use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
 use crate::logic::checks::Checks;
+use crate::logic::compose::Style;
 use crate::logic::filter::Filter;
 use crate::logic::fit::Limit;
 use crate::logic::glossary::Glossary;
@@ -180,6 +181,31 @@ pub struct OutletRules {
     pub on_delete: OnDelete,
     /// What becomes of posts that are in its language already.
     pub same: Same,
+    /// The most publications that begin within an hour; none: as many as there are.
+    pub per_hour: Option<u32>,
+    /// What becomes of what is held for long; none: it is held until a person decides.
+    pub lapse: Option<Lapse>,
+    /// How texts are put together.
+    pub style: Arc<Style>,
+}
+
+/// What becomes of a publication that nobody decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// After how long.
+    pub after: Duration,
+    /// What it becomes.
+    pub into: Lapsed,
+}
+
+/// What a publication becomes that nobody decides about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lapsed {
+    /// It goes out.
+    Published,
+    /// It is refused.
+    #[default]
+    Rejected,
 }
 
 impl Default for OutletRules {
@@ -189,6 +215,9 @@ impl Default for OutletRules {
             repost_within: Duration::from_secs(600),
             on_delete: OnDelete::Leave,
             same: Same::Publish,
+            per_hour: None,
+            lapse: None,
+            style: Arc::default(),
         }
     }
 }

@@ -163,7 +163,7 @@ pub fn start(setup: Setup) -> Handles {
         patience: config.timeout * 2 + PATIENCE,
     };
     let limiter = supervisor.start("rate_limiter", |own| {
-        RateLimiterActor::new(own, Arc::clone(&clock), ledger, limiter_config)
+        RateLimiterActor::new(own, Arc::clone(&clock), Rc::clone(&ledger), limiter_config)
     });
 
     let cache_config = cache::Config {
@@ -223,17 +223,19 @@ pub fn start(setup: Setup) -> Handles {
     let publisher = supervisor.start("publisher", |own| {
         let peers = publisher::Peers {
             acquire: limiter.clone().recipient(),
+            insert: cache.clone().recipient(),
+            resign: cache.clone().recipient(),
             record: record.clone(),
             events: events.clone(),
         };
         PublisherActor::new(
             own,
             (Arc::clone(&clock), Arc::clone(&chance)),
-            Rc::clone(&store),
+            (Rc::clone(&store), Rc::clone(&ledger)),
             peers,
             seats,
             Rc::clone(&limits),
-            config.publishing_concurrency,
+            (config.publishing_concurrency, edition(&config, &providers)),
         )
     });
 
@@ -448,6 +450,9 @@ fn seat(outlet: &OutletSetup) -> publisher::Seat {
         on_edit: outlet.on_edit(),
         repost_within: outlet.rules.repost_within,
         minds_deletions: outlet.minds_deletions(),
+        per_hour: outlet.rules.per_hour,
+        lapse: outlet.rules.lapse,
+        style: Arc::clone(&outlet.rules.style),
     }
 }
 
@@ -459,6 +464,7 @@ fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
         hold: outlet.hold,
         takes_edits: outlet.on_edit() != OnEdit::Leave,
         same: outlet.rules.same,
+        style: Arc::clone(&outlet.rules.style),
     }
 }
 

@@ -124,8 +124,15 @@ pub(super) fn review(client: &Client, json: bool) -> anyhow::Result<Exit> {
             "{id} {outlet} {language} since {}: {why}",
             publication.at
         ))?;
+        let indented = |sign: char, text: &str| {
+            let lines = text.lines().map(|line| format!("  {sign} {line}"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        if let Some(original) = &publication.original {
+            say(indented('<', original))?;
+        }
         for part in &publication.parts {
-            say(format_args!("    {}", part.text.replace('\n', "\n    ")))?;
+            say(indented('>', &part.text))?;
         }
     }
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use babelfeed_actors::messages::{Approve, Reject, RetryPublication, Review};
+use babelfeed_actors::messages::{Approve, FindTask, Reject, RetryPublication, Review};
 use babelfeed_actors::ports::PublicationRecord;
 use serde::Deserialize;
 
@@ -21,9 +21,13 @@ const MAX_HELD: usize = 1_000;
 pub(super) async fn review(face: web::Data<Face>) -> Answer {
     let review = Review { limit: MAX_HELD };
     let held = ask(&face.control.handles.review, review).await??;
-    Ok(HttpResponse::Ok().json(wire::Held {
-        publications: held.iter().map(wire::Publication::from).collect(),
-    }))
+    let mut publications = Vec::with_capacity(held.len());
+    for record in &held {
+        let find = FindTask(record.publication.id.task());
+        let task = ask(&face.control.handles.find_task, find).await??;
+        publications.push(wire::Publication::beside(record, task.as_ref()));
+    }
+    Ok(HttpResponse::Ok().json(wire::Held { publications }))
 }
 
 #[derive(Default, Deserialize)]

@@ -77,6 +77,7 @@ impl SubmitBody {
             publish: self.publish,
             context: self.context.map(|context| context.0),
             url: None,
+            author: None,
             attached: None,
             deadline: self.deadline_ms.map(|ms| Duration::from_millis(ms.get())),
         })

@@ -161,6 +161,9 @@ pub struct Publication {
     /// Why it stands there, where it is not the ordinary course.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The text that was translated, where it is shown beside its translation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
 }
 
 /// One post of a publication.

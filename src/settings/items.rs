@@ -8,9 +8,12 @@ use std::time::Duration;
 use babelfeed_actors::domain::{
     Audience, DayReset, Lane, Language, OutletName, ProviderName, REQUESTS, SourceName,
 };
+use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::filter::{Filter, Pattern, PatternError};
 use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
-use babelfeed_actors::setup::{Hold, LaneLimits, OnDelete, OnEdit, OutletRules, Same, SourceRules};
+use babelfeed_actors::setup::{
+    Hold, LaneLimits, Lapse, Lapsed, OnDelete, OnEdit, OutletRules, Same, SourceRules,
+};
 use config::{Value, ValueKind};
 
 use super::reader::{
@@ -238,6 +241,16 @@ impl OutletKind {
     }
 }
 
+impl KindOfOutlet {
+    /// The most publications that begin within an hour, where nothing is said; 0: no such bound.
+    const fn usual_per_hour(self) -> u32 {
+        match self {
+            Self::File | Self::Feed => 0,
+            _ => 300,
+        }
+    }
+}
+
 impl Visibility {
     const NAMES: [(&'static str, Self); 4] = [
         ("public", Self::Public),
@@ -269,7 +282,7 @@ const SOURCE: [&str; 16] = [
     "patterns",
     "not_from",
 ];
-const OUTLET: [&str; 10] = [
+const OUTLET: [&str; 19] = [
     "name",
     "kind",
     "language",
@@ -280,6 +293,15 @@ const OUTLET: [&str; 10] = [
     "repost_within",
     "on_delete",
     "same",
+    "per_hour",
+    "hold_for",
+    "lapse",
+    "long",
+    "numbers",
+    "link",
+    "link_for",
+    "attribution",
+    "mark",
 ];
 
 #[derive(Clone, Copy)]
@@ -716,7 +738,7 @@ fn read_outlet(
     ];
     let hold = section.read("hold", Hold::Never, choice(&holds));
     let limits = read_limits(section, DayReset::Rolling);
-    let rules = read_rules(section);
+    let rules = read_rules(section, sources, kind.usual_per_hour());
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
         kind: adapter?,
@@ -744,7 +766,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
     })
 }
 
-fn read_rules(section: &Section<'_>) -> OutletRules {
+fn read_rules(section: &Section<'_>, sources: &[String], per_hour: u32) -> OutletRules {
     let edits = [
         ("edit", OnEdit::Edit),
         ("leave", OnEdit::Leave),
@@ -762,6 +784,66 @@ fn read_rules(section: &Section<'_>) -> OutletRules {
         ),
         on_delete: section.read("on_delete", usual.on_delete, choice(&deletions)),
         same: section.read("same", usual.same, choice(&sames)),
+        per_hour: Some(section.read("per_hour", per_hour, whole(0))).filter(|most| *most > 0),
+        lapse: read_lapse(section),
+        style: Arc::new(read_style(section, sources)),
+    }
+}
+
+fn read_lapse(section: &Section<'_>) -> Option<Lapse> {
+    let words = [("publish", Lapsed::Published), ("reject", Lapsed::Rejected)];
+    let into = section.read("lapse", Lapsed::default(), choice(&words));
+    let after = section.read("hold_for", Duration::ZERO, duration(Duration::ZERO));
+    (!after.is_zero()).then_some(Lapse { after, into })
+}
+
+fn read_style(section: &Section<'_>, sources: &[String]) -> Style {
+    let longs = [
+        ("thread", Long::Thread),
+        ("shorten", Long::Shorten),
+        ("link", Long::Link),
+    ];
+    let line = |key| {
+        let line = section.optional(key, text).filter(|line| !line.is_empty());
+        line.map(Into::into)
+    };
+    Style {
+        long: section.read("long", Long::default(), choice(&longs)),
+        numbers: section.read("numbers", false, flag),
+        link: read_link(section, sources),
+        attribution: line("attribution"),
+        mark: line("mark"),
+    }
+}
+
+fn read_link(section: &Section<'_>, sources: &[String]) -> Link {
+    #[derive(Clone, Copy)]
+    enum Where {
+        Never,
+        First,
+        Always,
+        Sources,
+    }
+    let words = [
+        ("never", Where::Never),
+        ("first", Where::First),
+        ("always", Where::Always),
+        ("source", Where::Sources),
+    ];
+    let wanted = section.read("link", Where::Never, choice(&words));
+    let linked = section.optional("link_for", texts).unwrap_or_default();
+    if !matches!(wanted, Where::Sources) {
+        section.refuse("link_for", "belongs to `link = \"source\"`");
+    }
+    for name in linked.iter().filter(|name| !sources.contains(name)) {
+        let wrong = format!("`{name}` is no source, expected the name of one");
+        section.mistake("link_for", wrong);
+    }
+    match wanted {
+        Where::Never => Link::Never,
+        Where::First => Link::First,
+        Where::Always => Link::Always,
+        Where::Sources => Link::Sources(linked.iter().map(|name| name.as_str().into()).collect()),
     }
 }
 

@@ -414,7 +414,8 @@ fn what_is_held_waits_for_a_person() {
         held["publications"].as_array().expect("publications").len(),
         3
     );
-    assert!(program.run(&["review"]).well().contains("[es] Two"));
+    let shown = program.run(&["review"]).well();
+    assert!(shown.contains("  < Two\n  > [es] Two"), "{shown}");
 
     program.run(&["approve", &ids[0]]).well();
     program.run(&["approve", &ids[1], "--text", "Dos"]).well();

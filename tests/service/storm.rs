@@ -103,7 +103,7 @@ impl Storm {
             "[translation]\nconcurrency = 20\n{UNCHECKED}{}\n\
              [[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n\
              [[outlet]]\nname = \"fr\"\nkind = \"mastodon\"\nlanguage = \"fr\"\n\
-             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\n",
+             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nper_hour = 0\n",
             patient.settings(),
             account.base_url()
         );

@@ -9,6 +9,7 @@ mod jobs;
 mod journal;
 mod known;
 mod limits;
+mod outlet_rules;
 mod packing;
 mod publishing;
 mod recovery;

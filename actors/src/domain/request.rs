@@ -24,6 +24,8 @@ pub struct Request {
     pub context: Option<Arc<str>>,
     /// Where people read the original.
     pub url: Option<Arc<str>>,
+    /// Who wrote it, where that is known.
+    pub author: Option<Arc<str>>,
     /// What hangs on the text, in its own language.
     pub attached: Option<Arc<Attached>>,
     /// The request that its post was taken in as before it was edited.

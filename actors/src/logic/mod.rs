@@ -2,8 +2,10 @@
 
 pub mod answers;
 pub mod backoff;
+pub mod brake;
 pub mod breaker;
 pub mod checks;
+pub mod compose;
 pub mod estimate;
 pub mod filter;
 pub mod fit;

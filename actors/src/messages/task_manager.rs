@@ -50,6 +50,8 @@ pub struct Submission {
     pub context: Option<Arc<str>>,
     /// Where people read the original.
     pub url: Option<Arc<str>>,
+    /// Who wrote it, where that is known.
+    pub author: Option<Arc<str>>,
     /// What hangs on the text, whose words stand behind it, joined by [`Attached::join`].
     pub attached: Option<Arc<Attached>>,
     /// By when it must be Completed, counted from acceptance.

@@ -286,6 +286,7 @@ impl Poll {
             publish: true,
             context: None,
             url: post.url.map(Into::into),
+            author: post.author.map(Into::into),
             attached: attached.map(Arc::new),
             deadline: None,
         }

@@ -7,10 +7,13 @@ use actix::{Addr, Context, Handler, ResponseFuture};
 
 use super::PublisherActor;
 use super::send::write_as;
+use super::teach::lesson;
 use super::threads::without_lost_parent;
 use crate::domain::{OutletName, Part, Publication, PublicationId, PublicationState, Timestamp};
-use crate::logic::fit::{Limit, fit};
-use crate::messages::{Approve, PublicationError, Publish, Reject, RetryPublication, Review};
+use crate::logic::fit::{Limit, fit, room};
+use crate::messages::{
+    Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
+};
 use crate::ports::{Kept, PublicationRecord, StoreError, TaskStore};
 
 type Answer = ResponseFuture<Result<PublicationRecord, PublicationError>>;
@@ -94,11 +97,23 @@ impl Handler<Approve> for PublisherActor {
     fn handle(&mut self, approve: Approve, _: &mut Context<Self>) -> Self::Result {
         let order = self.order(approve.id);
         let limits = self.limits.borrow().clone();
+        let (edition, peers, seats) =
+            (self.edition.clone(), self.peers.clone(), self.seats.clone());
         Box::pin(async move {
             let mut record = order.find(&[PublicationState::Held]).await?;
             let limit = limits.get(&record.publication.outlet);
             let limit = limit.copied().unwrap_or(Limit::Unbounded);
+            let limit = room(limit, record.publication.attached.as_deref());
+            let mut learned = None;
             if let Some(text) = approve.text {
+                let task = order.store.task(approve.id.task()).await?;
+                let seat = seats
+                    .iter()
+                    .find(|seat| seat.name == record.publication.outlet);
+                if let (Some(task), Some(seat)) = (task, seat) {
+                    let publication = &record.publication;
+                    learned = lesson(&edition, &seat.style, &task.task, publication, &text);
+                }
                 record.publication = with_text(&record, &text, limit)?;
             } else if let Some(part) = record
                 .publication
@@ -110,9 +125,16 @@ impl Handler<Approve> for PublisherActor {
                     .map_err(|error| PublicationError::Unfit(error.to_string()))?;
             }
             let record = without_lost_parent(&*order.store, record).await?;
-            order
+            let record = order
                 .put(record, PublicationState::Planned, "approved")
-                .await
+                .await?;
+            if let Some((key, translation)) = learned {
+                let leadership = Leadership::new(key, peers.resign);
+                peers
+                    .insert
+                    .do_send(Insert(vec![(leadership, Ok(translation))]));
+            }
+            Ok(record)
         })
     }
 }

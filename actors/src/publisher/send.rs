@@ -5,16 +5,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Context, Handler};
+use actix::{Addr, Context, Handler};
 use futures_util::FutureExt;
 use log::{error, info, warn};
 
 use super::book::UnderWay;
+use super::brakes::Begun;
 use super::change::Step;
+use super::standing::is_begun;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Part, Publication, PublicationState, Tokens};
 use crate::failpoints;
-use crate::logic::fit::{Limit, fit};
+use crate::logic::fit::{Limit, fit, room};
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
@@ -58,16 +60,33 @@ impl PublisherActor {
             return;
         }
         let n_batch = seat.outlet.batch().max(1);
+        let room = self.room_to_begin(&seat);
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        // What began goes on, and what is out is changed, however much has begun.
+        let is_braked = |record: &PublicationRecord| room == Some(0) && begins(record);
         let waiting = state.waiting.iter();
-        let mut free = waiting.filter(|(id, _)| !state.blocked.contains_key(id));
+        let mut free =
+            waiting.filter(|(id, record)| !state.blocked.contains_key(id) && !is_braked(record));
         let Some((first, record)) = free.next() else {
+            if state.n_free() > 0 {
+                self.pump_when_released(outlet);
+            }
             return;
         };
         let mut ids = vec![*first];
+        let mut n_beginning = u32::from(begins(record));
         // What changes something that is out goes alone.
         if record.errand == Errand::Publish {
-            let alike = free.filter(|(_, record)| record.errand == Errand::Publish);
-            ids.extend(alike.take(n_batch - 1).map(|(id, _)| *id));
+            for (id, record) in free.filter(|(_, record)| record.errand == Errand::Publish) {
+                let is_beginning = begins(record);
+                if ids.len() >= n_batch || is_beginning && room == Some(n_beginning) {
+                    break;
+                }
+                n_beginning += u32::from(is_beginning);
+                ids.push(*id);
+            }
         }
         let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
             return;
@@ -77,12 +96,16 @@ impl PublisherActor {
             .filter_map(|id| state.waiting.remove(id))
             .collect();
         let records = records.into_iter().map(|record| refit(record, limit));
+        let records = records.collect();
+        let begun = self.begin_there(&seat, n_beginning);
         let batch = Batch {
             seat,
             clock: Arc::clone(&self.clock),
             store: Rc::clone(&self.store),
             peers: self.peers.clone(),
-            records: records.collect(),
+            records,
+            begun,
+            own: self.own.clone(),
             under_way,
         };
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
@@ -106,6 +129,7 @@ impl PublisherActor {
 
 /// Splits a text anew that was planned before the outlet's limit was known, or that has shrunk.
 fn refit(mut record: PublicationRecord, limit: Limit) -> PublicationRecord {
+    let limit = room(limit, record.publication.attached.as_deref());
     let parts = &record.publication.parts;
     let is_begun = parts.iter().any(|part| part.id.is_some());
     if is_begun || parts.iter().all(|part| limit.fits(&part.text)) {
@@ -127,6 +151,9 @@ pub(super) struct Batch {
     pub(super) store: Rc<dyn TaskStore>,
     peers: Peers,
     pub(super) records: Vec<PublicationRecord>,
+    /// What of it begins, where that is counted.
+    begun: Option<Begun>,
+    own: Addr<PublisherActor>,
     pub(super) under_way: UnderWay,
 }
 
@@ -137,6 +164,9 @@ impl Batch {
     }
 
     async fn run(mut self, permit: Permit) -> Sent {
+        if let Some(begun) = &self.begun {
+            begun.write().await;
+        }
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
             Err(error) => return self.not_sent(error),
@@ -148,6 +178,8 @@ impl Batch {
         self.count("publish", begun, is_error);
         permit.settle(verdict(&answers), Vec::new());
         let error = self.take_answers(answers);
+        let n_kept_back = self.records.iter().filter(|record| begins(record)).count();
+        self.give_back(n_kept_back);
         write(&*self.store, &mut self.records).await;
         for record in &self.records {
             self.tell(record);
@@ -279,7 +311,17 @@ impl Batch {
         gravest
     }
 
-    pub(super) fn not_sent(self, error: OutletError) -> Sent {
+    /// Counts no more what did not begin after all.
+    fn give_back(&mut self, n: usize) {
+        if let (Some(begun), 1..) = (self.begun.take(), n) {
+            let n = u32::try_from(n).unwrap_or(u32::MAX);
+            self.own.do_send(begun.give_back(n));
+        }
+    }
+
+    pub(super) fn not_sent(mut self, error: OutletError) -> Sent {
+        let n = self.records.iter().filter(|record| begins(record)).count();
+        self.give_back(n);
         drop(self.under_way);
         Sent {
             outlet: self.seat.name,
@@ -310,6 +352,15 @@ impl Batch {
                 why: record.why.clone(),
             });
     }
+}
+
+/// Whether nothing of a publication is out yet, and something is about to be.
+fn begins(record: &PublicationRecord) -> bool {
+    let may_be_out = matches!(
+        record.state,
+        PublicationState::Sending | PublicationState::Unknown
+    );
+    record.errand == Errand::Publish && !may_be_out && !is_begun(&record.publication)
 }
 
 /// The first part that is not out.

@@ -127,6 +127,7 @@ impl TaskManagerActor {
             class: submission.class,
             context: submission.context,
             url: submission.url,
+            author: submission.author,
             attached: submission.attached,
             revises: None,
             accepted_at: at,

@@ -246,7 +246,7 @@ impl TaskManagerActor {
                 &self.config.outlets,
                 limits,
                 &record.task,
-                (&finished.text, standing),
+                (&finished, standing),
                 at,
             )
         } else {

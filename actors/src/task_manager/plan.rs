@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::domain::{
     Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task, Timestamp,
+    Translation,
 };
 use crate::logic::checks::{Fault, Gravity};
-use crate::logic::fit::{Limit, fit};
+use crate::logic::compose::{self, Style};
+use crate::logic::fit::{Limit, room};
 use crate::setup::{Hold, OutletLimits, Same};
 
 /// An outlet as the task manager sees it: values, no actor.
@@ -24,6 +26,8 @@ pub struct OutletRoute {
     pub takes_edits: bool,
     /// What becomes of posts that are in its language already.
     pub same: Same,
+    /// How texts are put together.
+    pub style: Arc<Style>,
 }
 
 /// A publication to be written down, with its state and the reason for it.
@@ -68,25 +72,33 @@ pub(super) fn plan(
     routes: &[OutletRoute],
     limits: &OutletLimits,
     task: &Task,
-    (text, standing): (&str, Standing<'_>),
+    (translation, standing): (&Translation, Standing<'_>),
     at: Timestamp,
 ) -> Vec<Planned> {
     let (source, post) = origin(task);
+    let is_same = matches!(standing, Standing::Same);
     let (text, attached) = match &task.request.attached {
-        None => (text, None),
+        None => (&*translation.text, None),
         Some(attached) => {
-            let (text, attached) = attached.split(text);
+            let (text, attached) = attached.split(&translation.text);
             (text, Some(Arc::new(attached)))
         }
     };
+    let back = compose::Origin {
+        source: &source,
+        author: task.request.author.as_deref(),
+        url: task.request.url.as_deref(),
+        // What passes through as it is has no provider.
+        is_translated: !is_same && !translation.provider.as_str().is_empty(),
+    };
     let wanting = routes.iter().filter(|route| route.wants(task, &source));
-    let is_same = matches!(standing, Standing::Same);
     wanting
         .zip(1..=u8::MAX)
         .filter(|(route, _)| !(is_same && route.same == Same::Skip))
         .map(|(route, number)| {
             let limit = limits.borrow().get(&route.name).copied();
-            let (parts, unfit) = parts(text, limit.unwrap_or(Limit::Unbounded));
+            let limit = room(limit.unwrap_or(Limit::Unbounded), attached.as_deref());
+            let (parts, unfit) = parts(text, limit, &route.style, back);
             let publication = Publication {
                 id: task.id.publication(number),
                 outlet: route.name.clone(),
@@ -129,8 +141,13 @@ fn origin(task: &Task) -> (Arc<str>, Arc<str>) {
 }
 
 /// The parts of a text, and why it does not fit, where something in it cannot be split.
-fn parts(text: &str, limit: Limit) -> (Vec<Part>, Option<Arc<str>>) {
-    match fit(text, limit) {
+fn parts(
+    text: &str,
+    limit: Limit,
+    style: &Style,
+    back: compose::Origin<'_>,
+) -> (Vec<Part>, Option<Arc<str>>) {
+    match style.compose(text, limit, back) {
         Ok(parts) => (parts.into_iter().map(Part::new).collect(), None),
         Err(error) => (vec![Part::new(text)], Some(error.to_string().into())),
     }

@@ -326,6 +326,7 @@ pub fn submission(text: &str, target: &str) -> Submission {
         publish: false,
         context: None,
         url: None,
+        author: None,
         attached: None,
         deadline: None,
     }

@@ -103,6 +103,7 @@ impl Memory {
             class: submission.class,
             context: None,
             url: None,
+            author: None,
             attached: None,
             revises: None,
             accepted_at: Timestamp::from_millis(0),

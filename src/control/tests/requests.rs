@@ -290,6 +290,7 @@ async fn a_person_decides_about_what_is_held() {
         .expect("an id")
         .to_owned();
     assert_eq!(held["publications"][0]["parts"][0]["text"], "hola");
+    assert!(held["publications"][0]["original"].is_string(), "{held}");
 
     let approve = format!("/v1/publications/{id}/approve");
     let approved = served.post(&approve, r#"{"text":"¡hola!"}"#).await;

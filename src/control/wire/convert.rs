@@ -137,6 +137,18 @@ impl From<&PublicationRecord> for Publication {
             at: time(record.at),
             parts: publication.parts.iter().enumerate().map(part).collect(),
             why: record.why.as_ref().map(text),
+            original: None,
+        }
+    }
+}
+
+impl Publication {
+    /// A publication beside the text of its task.
+    pub(in crate::control) fn beside(record: &PublicationRecord, task: Option<&TaskView>) -> Self {
+        let request = task.map(|view| &view.record.task.request);
+        Self {
+            original: request.map(|request| text(unattached(request, &request.text))),
+            ..Self::from(record)
         }
     }
 }

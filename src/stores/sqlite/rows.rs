@@ -32,6 +32,8 @@ const PUBLISHES: u8 = 1;
 const HAS_ATTACHED: u8 = 2;
 /// The bit of a request's first byte that says that it revises another.
 const REVISES: u8 = 4;
+/// The bit of a request's first byte that says that its author is known.
+const HAS_AUTHOR: u8 = 8;
 /// Stands where the number of a frozen part would, before what only some publications have.
 const MORE: u64 = u32::MAX as u64;
 /// The bit that says that something hangs on a publication's text.
@@ -117,7 +119,8 @@ pub(super) fn count(count: usize) -> i64 {
 pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, source: i64) {
     let attached = request.attached.as_deref();
     let revises = request.revises.map_or(0, |_| REVISES);
-    out.push(publishes | attached.map_or(0, |_| HAS_ATTACHED) | revises);
+    let author = request.author.as_ref().map_or(0, |_| HAS_AUTHOR);
+    out.push(publishes | attached.map_or(0, |_| HAS_ATTACHED) | revises | author);
     match &request.origin {
         Origin::Post { post, .. } => {
             out.push(FROM_POST);
@@ -145,6 +148,9 @@ pub(super) fn put_request(out: &mut Vec<u8>, request: &Request, publishes: u8, s
     }
     if let Some(revises) = request.revises {
         out.extend_from_slice(revises.as_bytes());
+    }
+    if let Some(author) = &request.author {
+        put_bytes(out, author.as_bytes());
     }
     out.extend_from_slice(request.text.as_bytes());
 }
@@ -189,6 +195,10 @@ pub(super) fn request_of(
         revises: match flags & REVISES {
             0 => None,
             _ => Some(RequestId::from_bytes(id_of(&mut bytes)?)),
+        },
+        author: match flags & HAS_AUTHOR {
+            0 => None,
+            _ => Some(bytes.text()?),
         },
         text: bytes.rest()?,
         accepted_at,

@@ -37,6 +37,7 @@ pub(super) fn request(mint: &mut IdMint, key: Option<&str>, targets: &[&str]) ->
         class: Class::Normal,
         context: None,
         url: None,
+        author: None,
         attached: None,
         revises: None,
         accepted_at: at(0),
@@ -82,6 +83,7 @@ pub(super) fn post(mint: &mut IdMint, post: &str, targets: &[&str]) -> NewReques
     };
     request.flow = "news".into();
     request.attached = Some(Arc::new(attached()));
+    request.author = Some("@ann@example.org".into());
     new.publish = true;
     new
 }

@@ -8,6 +8,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use crate::domain::Attached;
 use crate::logic::x_text;
 use atoms::{Atom, Atoms, Weight};
 use breaks::Breaks;
@@ -178,6 +179,12 @@ impl Limit {
         };
         Weight { units, bytes }
     }
+}
+
+/// What a part's text may measure beside what hangs on it.
+pub fn room(limit: Limit, attached: Option<&Attached>) -> Limit {
+    let warning = attached.and_then(|attached| attached.warning.as_deref());
+    warning.map_or(limit, |warning| limit.beside(warning))
 }
 
 /// The text in parts within the limit: itself if it fits, else split as high as can be.

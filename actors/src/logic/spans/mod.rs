@@ -158,4 +158,29 @@ impl Protected {
     pub const fn original(&self) -> &Arc<str> {
         &self.original
     }
+
+    /// The skeleton of a text that is a translation already: with the placeholders of this text
+    /// for the spans of both; none if not all of them are in it, each as often as here.
+    pub fn set_aside(&self, translated: &str) -> Option<String> {
+        let other = protect(&Arc::from(translated));
+        if other.spans.len() != self.spans.len() {
+            return None;
+        }
+        let mut left: Vec<Option<&Span>> = self.spans.iter().map(Some).collect();
+        let mut skeleton = String::with_capacity(other.skeleton.len());
+        let mut rest = &*other.skeleton;
+        for (number, span) in other.spans.iter().enumerate() {
+            let mut written = String::new();
+            placeholder::write(&mut written, number);
+            let (before, after) = rest.split_once(&written)?;
+            let same = |one: &Option<&Span>| one.is_some_and(|one| one.text == span.text);
+            let place = left.iter().position(same)?;
+            left[place] = None;
+            skeleton.push_str(before);
+            placeholder::write(&mut skeleton, place);
+            rest = after;
+        }
+        skeleton.push_str(rest);
+        Some(skeleton)
+    }
 }

@@ -355,3 +355,15 @@ proptest! {
         prop_assert_eq!(unknown.unknown, vec![protected.spans.len()]);
     }
 }
+
+#[test]
+fn the_spans_of_a_translation_are_set_aside_as_those_of_its_text() {
+    let text: Arc<str> = "See https://a.example or ask @ann@b.example, twice @ann@b.example".into();
+    let original = protect(&text);
+    let by_hand = "Pregunta a @ann@b.example, @ann@b.example o mira https://a.example";
+    let skeleton = original.set_aside(by_hand).expect("all are there");
+    assert_eq!(original.restore(&skeleton).as_deref(), Ok(by_hand));
+    assert_eq!(original.set_aside("Mira https://a.example"), None);
+    let other = "Pregunta a @ann@b.example, @ann@b.example o mira https://c.example";
+    assert_eq!(original.set_aside(other), None);
+}

@@ -1,0 +1,357 @@
+//! Puts together what an outlet publishes of a text: its parts, with the link back, the
+//! attribution and the mark, all of them within the limit.
+
+use std::sync::Arc;
+
+use super::fit::{Limit, TooLong, fit};
+
+/// How an outlet wants texts put together; by default just the text, in as many parts as it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// What becomes of a text that is too long for one part.
+    pub long: Long,
+    /// Whether the parts of a thread bear numbers, like `2/5`.
+    pub numbers: bool,
+    /// Where the address of the original stands.
+    pub link: Link,
+    /// A line that says whose text it is; `{author}`, `{source}` and `{url}` are filled in.
+    pub attribution: Option<Arc<str>>,
+    /// A line that says that a machine translated it.
+    pub mark: Option<Arc<str>>,
+}
+
+/// What becomes of a text that is too long for one part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Long {
+    /// It goes out in several parts.
+    #[default]
+    Thread,
+    /// Its beginning goes out.
+    Shorten,
+    /// Its beginning goes out, with the address of the original.
+    Link,
+}
+
+/// Where the address of the original stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Link {
+    /// Nowhere.
+    #[default]
+    Never,
+    /// In the first part.
+    First,
+    /// In each part.
+    Always,
+    /// In the first part, for these sources alone.
+    Sources(Vec<Arc<str>>),
+}
+
+/// Where a text comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// The name of its source.
+    pub source: &'a str,
+    /// Who wrote it, where that is known.
+    pub author: Option<&'a str>,
+    /// Where people read it, where that is known.
+    pub url: Option<&'a str>,
+    /// Whether a machine translated it.
+    pub is_translated: bool,
+}
+
+/// What stands at the end of a text that was cut.
+const ELLIPSIS: &str = "…";
+/// The most that a number takes.
+const NUMBER: &str = " 99/99";
+
+impl Style {
+    /// The parts that are published of a text.
+    ///
+    /// # Errors
+    /// When something that cannot be split is longer than the limit leaves room for.
+    pub fn compose(
+        &self,
+        text: &str,
+        limit: Limit,
+        origin: Origin<'_>,
+    ) -> Result<Vec<String>, TooLong> {
+        let first = self.tail(text, origin);
+        let whole = with(text.trim(), &first);
+        if limit.fits(&whole) {
+            return Ok(vec![whole]);
+        }
+        match self.long {
+            Long::Thread => self.thread(text, limit, &first, origin),
+            Long::Shorten => shorten(text, limit, &first),
+            Long::Link => {
+                let url = origin.url.filter(|url| !first.contains(*url));
+                let lines: Vec<&str> = [Some(first.as_str()), url].into_iter().flatten().collect();
+                let lines = lines.into_iter().filter(|line| !line.is_empty());
+                shorten(text, limit, &lines.collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+
+    /// The text of a person without the lines that are put below it anyway.
+    pub fn without_tail<'a>(&self, text: &'a str, origin: Origin<'_>) -> &'a str {
+        let mut text = text.trim();
+        for line in self.tail("", origin).lines().rev() {
+            text = text.strip_suffix(line).unwrap_or(text).trim_end();
+        }
+        text
+    }
+
+    /// The lines below the first part.
+    fn tail(&self, text: &str, origin: Origin<'_>) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        let attribution = self.attribution.as_deref();
+        lines.extend(attribution.map(|template| fill(template, origin)));
+        let mark = self.mark.as_deref().filter(|_| origin.is_translated);
+        lines.extend(mark.map(str::to_owned));
+        let is_wanted = match &self.link {
+            Link::Never => false,
+            Link::First | Link::Always => true,
+            Link::Sources(sources) => sources.iter().any(|source| **source == *origin.source),
+        };
+        let is_there = |url: &&str| text.contains(*url) || lines.iter().any(|it| it.contains(*url));
+        let url = origin.url.filter(|url| is_wanted && !is_there(url));
+        lines.extend(url.map(str::to_owned));
+        lines.retain(|line| !line.trim().is_empty());
+        lines.join("\n")
+    }
+
+    fn thread(
+        &self,
+        text: &str,
+        limit: Limit,
+        first_tail: &str,
+        origin: Origin<'_>,
+    ) -> Result<Vec<String>, TooLong> {
+        let number = if self.numbers { NUMBER } else { "" };
+        let later_tail = origin.url.filter(|_| self.link == Link::Always);
+        let later_tail = later_tail.unwrap_or_default();
+        let first = fit(text, less(limit, number, first_tail))?;
+        let later = match (first.first(), first.get(1)) {
+            (Some(begin), Some(_)) if first_tail != later_tail => {
+                // What the first part could not take may be less tight in the others.
+                let rest = text.trim().strip_prefix(begin.as_str());
+                let rest = rest.map_or_else(|| first[1..].join("\n"), str::to_owned);
+                fit(&rest, less(limit, number, later_tail))?
+            }
+            _ => first[1..].to_vec(),
+        };
+        let bodies: Vec<&String> = first.iter().take(1).chain(&later).collect();
+        let n_parts = bodies.len();
+        let parts = (1..).zip(bodies).map(|(place, body)| {
+            let tail = if place == 1 { first_tail } else { later_tail };
+            let tail = if body.contains(tail) { "" } else { tail };
+            if self.numbers && n_parts > 1 {
+                with(&format!("{body} {place}/{n_parts}"), tail)
+            } else {
+                with(body, tail)
+            }
+        });
+        Ok(parts.collect())
+    }
+}
+
+/// A text with lines below it.
+fn with(body: &str, tail: &str) -> String {
+    match (body, tail) {
+        (body, "") => body.to_owned(),
+        ("", tail) => tail.to_owned(),
+        (body, tail) => format!("{body}\n\n{tail}"),
+    }
+}
+
+fn fill(template: &str, origin: Origin<'_>) -> String {
+    let author = origin.author.unwrap_or(origin.source);
+    let filled = template
+        .replace("{author}", author)
+        .replace("{source}", origin.source)
+        .replace("{url}", origin.url.unwrap_or_default());
+    filled.trim().to_owned()
+}
+
+/// The limit without what stands behind and below a part.
+fn less(limit: Limit, behind: &str, tail: &str) -> Limit {
+    let below = if tail.is_empty() { "" } else { "\n\n" };
+    let taken = limit.measure(&format!("{behind}{below}{tail}"));
+    match limit.max() {
+        Some(max) => limit.with_max(max.saturating_sub(taken)),
+        None => limit,
+    }
+}
+
+/// The beginning of a text, with lines below it.
+fn shorten(text: &str, limit: Limit, tail: &str) -> Result<Vec<String>, TooLong> {
+    let mut room = less(limit, ELLIPSIS, tail);
+    loop {
+        let parts = fit(text, room)?;
+        let begin = parts.first().map(String::as_str).unwrap_or_default();
+        let begin = begin.trim_end_matches(|it: char| it.is_whitespace() || ",;:-–—".contains(it));
+        let whole = with(&format!("{begin}{ELLIPSIS}"), tail);
+        // A count that is not the sum of its pieces' may be a little more.
+        match room.max() {
+            Some(max) if max > 0 && !limit.fits(&whole) => room = room.with_max(max - 1),
+            _ => return Ok(vec![whole]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const URL: &str = "https://example.org/posts/1";
+    const ORIGIN: Origin<'_> = Origin {
+        source: "news",
+        author: Some("@ann@example.org"),
+        url: Some(URL),
+        is_translated: true,
+    };
+
+    fn words(n_words: usize) -> String {
+        vec!["Word"; n_words].join(" ")
+    }
+
+    fn compose(style: &Style, text: &str, max: usize) -> Vec<String> {
+        let limit = Limit::Characters { max };
+        let parts = style.compose(text, limit, ORIGIN).expect("it fits");
+        assert!(parts.iter().all(|part| limit.fits(part)), "{parts:?}");
+        parts
+    }
+
+    #[test]
+    fn by_default_a_text_stands_alone() {
+        let plain = Style::default();
+        assert_eq!(compose(&plain, " Hola.\n", 10), ["Hola."]);
+        assert_eq!(compose(&plain, &words(5), 10).len(), 3);
+    }
+
+    #[test]
+    fn what_stands_below_is_counted() {
+        let style = Style {
+            link: Link::First,
+            attribution: Some("By {author} ({source})".into()),
+            mark: Some("translated automatically".into()),
+            ..Style::default()
+        };
+        let tail = format!("By @ann@example.org (news)\ntranslated automatically\n{URL}");
+        let whole = format!("Hola.\n\n{tail}");
+        assert_eq!(compose(&style, "Hola.", whole.len()), [whole.as_str()]);
+        let parts = compose(&style, "Hola. Adiós.", whole.len() - 1 + "Adiós.".len());
+        assert_eq!(parts, [whole, "Adiós.".to_owned()]);
+        let untranslated = Origin {
+            is_translated: false,
+            url: None,
+            ..ORIGIN
+        };
+        let alone = style.compose("Hola.", Limit::Unbounded, untranslated);
+        let expected = "Hola.\n\nBy @ann@example.org (news)".to_owned();
+        assert_eq!(alone, Ok(vec![expected]));
+    }
+
+    #[test]
+    fn a_link_stands_where_it_is_wanted() {
+        let n_links = |link: Link, text: &str| {
+            let style = Style {
+                link,
+                ..Style::default()
+            };
+            let parts = compose(&style, text, 60);
+            let with_link = |part: &&String| part.contains(URL);
+            (parts.iter().filter(with_link).count(), parts.len())
+        };
+        let long = words(20);
+        assert_eq!(n_links(Link::Never, &long).0, 0);
+        assert_eq!(n_links(Link::First, &long).0, 1);
+        let (n_links_always, n_parts) = n_links(Link::Always, &long);
+        assert_eq!(n_links_always, n_parts);
+        assert_eq!(n_links(Link::Sources(vec!["news".into()]), &long).0, 1);
+        assert_eq!(n_links(Link::Sources(vec!["other".into()]), &long).0, 0);
+        let linked = format!("See {URL}");
+        assert_eq!(n_links(Link::First, &linked), (1, 1));
+        let style = Style {
+            link: Link::First,
+            ..Style::default()
+        };
+        assert_eq!(compose(&style, &linked, 60), [linked]);
+    }
+
+    #[test]
+    fn the_parts_of_a_thread_are_numbered_when_asked_for() {
+        let style = Style {
+            numbers: true,
+            ..Style::default()
+        };
+        let parts = compose(&style, &words(6), 16);
+        let expected = ["Word Word 1/3", "Word Word 2/3", "Word Word 3/3"];
+        assert_eq!(parts, expected);
+        assert_eq!(compose(&style, "Word", 16), ["Word"]);
+    }
+
+    #[test]
+    fn a_long_text_is_shortened_where_that_is_wanted() {
+        let style = |long| Style {
+            long,
+            ..Style::default()
+        };
+        let shortened = compose(&style(Long::Shorten), &words(20), 20);
+        assert_eq!(shortened, ["Word Word Word Word…"]);
+        let linked = compose(&style(Long::Link), &words(20), 50);
+        assert_eq!(linked, [format!("Word Word Word Word…\n\n{URL}")]);
+        assert_eq!(compose(&style(Long::Link), "Word", 20), ["Word"]);
+    }
+
+    #[test]
+    fn what_leaves_no_room_for_a_text_is_an_error() {
+        let style = Style {
+            link: Link::First,
+            ..Style::default()
+        };
+        let limit = Limit::Characters { max: 20 };
+        assert!(style.compose("Hola.", limit, ORIGIN).is_err());
+    }
+
+    #[test]
+    fn a_persons_text_bears_its_lines_once() {
+        let style = Style {
+            link: Link::First,
+            mark: Some("translated automatically".into()),
+            ..Style::default()
+        };
+        let whole = compose(&style, "Hola.", 500).remove(0);
+        assert_eq!(style.without_tail(&whole, ORIGIN), "Hola.");
+        assert_eq!(style.without_tail("Hola.", ORIGIN), "Hola.");
+    }
+
+    proptest! {
+        #[test]
+        fn every_part_is_within_its_limit(
+            text in "([a-zé😀中]{1,12}[ .\n]{1,2}){1,80}",
+            max in 120_usize..400,
+            (long, link, numbers) in (0_usize..3, 0_usize..3, any::<bool>()),
+        ) {
+            let style = Style {
+                long: [Long::Thread, Long::Shorten, Long::Link][long],
+                link: [Link::Never, Link::First, Link::Always][link].clone(),
+                numbers,
+                attribution: Some("By {author}".into()),
+                mark: Some("translated automatically".into()),
+            };
+            let limits = [
+                Limit::X { max },
+                Limit::Mastodon { max, url: 23 },
+                Limit::Bluesky { graphemes: max, bytes: 3_000 },
+                Limit::Telegram { max },
+            ];
+            for limit in limits {
+                let parts = style.compose(&text, limit, ORIGIN).expect("it can be split");
+                prop_assert!(parts.iter().all(|part| limit.fits(part)), "{parts:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the rules of an outlet do: a brake on floods, holds that lapse, lines below the text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Post, PublicationState};
+use babelfeed_actors::logic::compose::{Link, Long, Style};
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::messages::{Approve, OutletView, Outlets, PollNow};
+use babelfeed_actors::ports::OutletError;
+use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
+use babelfeed_actors::testkit::source::FakeSource;
+use babelfeed_actors::testkit::world::{self, World, finish};
+
+use crate::helpers::{
+    assert_out_once, hand_in, pass, publication, publish, settle, texts, translation,
+};
+
+fn with_outlet(world: &mut World) -> FakeOutlet {
+    let outlet = FakeOutlet::default();
+    world.outlets = vec![("es", outlet.clone(), "es")];
+    outlet
+}
+
+fn translated(n: usize) -> impl Iterator<Item = String> {
+    texts(n).map(|text| format!("[es] {text}"))
+}
+
+async fn view(handles: &Handles) -> OutletView {
+    let mut views = handles.outlets.send(Outlets).await.expect("heard");
+    views.remove(0)
+}
+
+#[test]
+fn no_more_begins_within_an_hour_than_is_allowed() {
+    world::run(901, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        world.rules.per_hour = Some(10);
+        let handles = world.start();
+        let ids = publish(&handles, texts(35), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 35);
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(outlet.out().len(), 10);
+        assert_eq!(view(&handles).await.state, "waiting");
+        pass(Duration::from_secs(3_400)).await;
+        assert_eq!(outlet.out().len(), 10);
+        pass(Duration::from_secs(300)).await;
+        assert_eq!(outlet.out().len(), 20);
+        settle(&handles).await;
+        assert_out_once(&outlet, translated(35));
+        assert_eq!(outlet.texts(), translated(35).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_restart_does_not_release_the_brake() {
+    let outlet = FakeOutlet::default();
+    let mut lives = 0;
+    let prepare = |world: &mut World| {
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.rules.per_hour = Some(5);
+    };
+    world::run_lives(902, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        if lives == 1 {
+            let ids = publish(&handles, texts(40), "es").await;
+            assert_eq!(finish(&handles, &ids).await, 40);
+        }
+        pass(Duration::from_secs(30)).await;
+        (lives == 10).then_some(())
+    });
+    assert_eq!(outlet.out().len(), 5);
+}
+
+#[test]
+fn what_did_not_go_out_is_not_counted_and_what_began_is_not_cut() {
+    world::run(903, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_batch(1);
+        outlet.set_limit(Limit::Characters { max: 40 });
+        world.rules.per_hour = Some(2);
+        for _ in 0..6 {
+            outlet.fail_next(OutletFault::Error(OutletError::Unreachable {
+                detail: "no connection".into(),
+            }));
+        }
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let long = "One sentence of some length. ".repeat(6);
+        let texts = [long.clone(), long + "And so on.", "A third.".to_owned()];
+        let ids = publish(&handles, texts, "es").await;
+        assert_eq!(finish(&handles, &ids).await, 3);
+        pass(Duration::from_secs(1_200)).await;
+        let mut n_parts = 0;
+        for &id in &ids[..2] {
+            let record = publication(&handles, id).await;
+            assert_eq!(record.state, PublicationState::Published);
+            n_parts += record.publication.parts.len();
+        }
+        assert_eq!(outlet.out().len(), n_parts);
+        let third = publication(&handles, ids[2]).await;
+        assert_eq!(third.state, PublicationState::Planned);
+    });
+}
+
+#[test]
+fn a_hold_lapses_as_it_was_set() {
+    let cases = [
+        (Lapsed::Published, PublicationState::Published),
+        (Lapsed::Rejected, PublicationState::Refused),
+    ];
+    for (into, state) in cases {
+        world::run(904, async |mut world: World| {
+            with_outlet(&mut world);
+            world.hold = Hold::Always;
+            world.rules.lapse = Some(Lapse {
+                after: Duration::from_secs(3_600),
+                into,
+            });
+            let handles = world.start();
+            let ids = publish(&handles, texts(1), "es").await;
+            assert_eq!(finish(&handles, &ids).await, 1);
+            pass(Duration::from_secs(3_500)).await;
+            let held = publication(&handles, ids[0]).await;
+            assert_eq!(held.state, PublicationState::Held);
+            pass(Duration::from_secs(300)).await;
+            let lapsed = publication(&handles, ids[0]).await;
+            assert_eq!(lapsed.state, state);
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_published_does_not_lapse_into_it() {
+    world::run(905, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::Characters { max: 30 });
+        world.rules.lapse = Some(Lapse {
+            after: Duration::from_secs(3_600),
+            into: Lapsed::Published,
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let unfit = format!("See https://example.org/{}", "a".repeat(60));
+        let ids = publish(&handles, [unfit], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        pass(Duration::from_secs(4_000)).await;
+        let lapsed = publication(&handles, ids[0]).await;
+        assert_eq!(lapsed.state, PublicationState::Refused);
+        assert!(outlet.out().is_empty());
+    });
+}
+
+#[test]
+fn the_lines_of_an_outlet_stand_below_each_text_and_within_the_limit() {
+    world::run(906, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::Characters { max: 100 });
+        world.rules.style = Arc::new(Style {
+            long: Long::Link,
+            link: Link::First,
+            attribution: Some("By {author}".into()),
+            mark: Some("translated automatically".into()),
+            ..Style::default()
+        });
+        let source = FakeSource::new("news");
+        world.sources = vec![("news", source.clone())];
+        let url = "https://example.org/1";
+        let post = |id: &str, text: String| Post {
+            author: Some("@ann".to_owned()),
+            url: Some(url.to_owned()),
+            ..Post::new("news".into(), id, text)
+        };
+        source.show_post(post("a", "Short.".to_owned()));
+        source.show_post(post("b", "Long words. ".repeat(20)));
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let polled = handles.poll_now.send(PollNow(None)).await;
+        polled.expect("heard").expect("known");
+        settle(&handles).await;
+        let tail = format!("By @ann\ntranslated automatically\n{url}");
+        let texts = outlet.texts();
+        assert_eq!(texts[0], format!("[es] Short.\n\n{tail}"));
+        assert!(texts[1].starts_with("[es] Long words. Long words"));
+        assert!(texts[1].ends_with(&format!("…\n\n{tail}")));
+        assert_eq!(texts.len(), 2);
+        assert!(texts.iter().all(|text| text.chars().count() <= 100));
+    });
+}
+
+#[test]
+fn what_a_person_corrected_is_known_from_then_on() {
+    world::run(907, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        world.hold = Hold::Always;
+        world.rules.style = Arc::new(Style {
+            mark: Some("translated automatically".into()),
+            ..Style::default()
+        });
+        let handles = world.start();
+        let text = "Ask @ann@example.org about the computer.";
+        let ids = publish(&handles, [text.to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let held = publication(&handles, ids[0]).await;
+        let corrected = "Pregunta a @ann@example.org por la computadora.";
+        let approve = Approve {
+            id: held.publication.id,
+            text: Some(format!("{corrected}\n\ntranslated automatically").into()),
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok(), "{approved:?}");
+        settle(&handles).await;
+        assert_eq!(outlet.out().len(), 1);
+        let n_calls = world.providers[0].1.n_calls();
+        let again = hand_in(&handles, [text.to_owned()], "es").await;
+        assert_eq!(finish(&handles, &again).await, 1);
+        let known = translation(&handles, again[0]).await;
+        assert_eq!(
+            (&*known.text, known.provider.as_str()),
+            (corrected, "person")
+        );
+        assert_eq!(world.providers[0].1.n_calls(), n_calls);
+    });
+}
