@@ -13,3 +13,4 @@ pub mod settings;
 pub mod sources;
 pub mod stores;
 pub mod telemetry;
+pub mod x;

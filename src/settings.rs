@@ -9,6 +9,7 @@ mod sections;
 mod tests;
 mod tree;
 mod units;
+mod x;
 
 pub use items::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, SourceKind,
@@ -20,6 +21,7 @@ pub use sections::{
     RoutingSettings, ServiceSettings, StoreKind, StoreSettings, TranslationSettings,
 };
 pub use units::parse_duration;
+pub use x::{XAccess, XCredential, XOutletSettings};
 
 use std::path::{Path, PathBuf};
 

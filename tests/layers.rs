@@ -31,6 +31,7 @@ const SERVICE: &[&[&str]] = &[
     &["secret"],
     &["html"],
     &["http"],
+    &["x"],
     &["sources", "providers", "outlets", "stores"],
     &["settings"],
     &["telemetry::process"],

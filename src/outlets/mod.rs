@@ -5,3 +5,4 @@ mod disk;
 pub mod feed;
 pub mod file;
 pub mod mastodon;
+pub mod x;

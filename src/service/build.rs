@@ -23,6 +23,7 @@ use crate::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
 use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
 use crate::outlets::file::FileOutlet;
 use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
+use crate::outlets::x::{XConfig, XOutlet};
 use crate::providers::anthropic::{self, AnthropicConfig, AnthropicProvider};
 use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
 use crate::providers::deepl::{self, DeepLConfig, DeepLProvider, Glossaries};
@@ -34,12 +35,13 @@ use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
 use crate::providers::prompt::Family;
 use crate::settings::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
-    SourceSettings, Visibility,
+    SourceSettings, Visibility, XAccess, XCredential,
 };
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
 use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
 use crate::stores::SqliteStore;
+use crate::x::{ApiConfig, Identity, Renewal};
 
 /// How long one call to a source's server may take.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -423,7 +425,41 @@ pub(super) fn outlet(
             download: download_config(settings),
             timeout: settings.translation.timeout,
         })),
+        OutletKind::X(x) => Rc::new(XOutlet::new(XConfig {
+            api: x_api(&x.access, settings),
+            account: x.account.clone(),
+            max: x.max,
+            prices: x.access.prices,
+            quiet: x.quiet,
+            pause: x.quiet.min(XConfig::PAUSE),
+            download: download_config(settings),
+        })?),
     })
+}
+
+/// Where and as whom X is called.
+fn x_api(access: &XAccess, settings: &Settings) -> ApiConfig {
+    let identity = match &access.credential {
+        XCredential::Keys(keys) => Identity::Keys(keys.clone()),
+        XCredential::App(token) => Identity::App(token.clone()),
+        XCredential::Renewed {
+            client_id,
+            client_secret,
+            refresh_token,
+        } => Identity::Renewed(Renewal {
+            client_id: client_id.clone(),
+            client_secret: client_secret.clone(),
+            refresh_token: refresh_token.clone(),
+            folder: settings.service.data_dir.clone(),
+        }),
+    };
+    ApiConfig {
+        base_url: access.base_url.clone(),
+        identity,
+        spelling: access.spelling,
+        http: http_config(settings),
+        timeout: settings.translation.timeout,
+    }
 }
 
 /// How media are downloaded, whatever outlet they are for.

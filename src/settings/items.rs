@@ -20,6 +20,7 @@ use super::reader::{
     Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
     texts, whole,
 };
+use super::x::{self, XOutletSettings};
 use crate::secret::Secret;
 
 /// `[[source]]`: something that is watched.
@@ -180,7 +181,7 @@ pub struct OutletSettings {
 }
 
 /// What an outlet is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum OutletKind {
     /// A file of JSON lines.
     File {
@@ -214,6 +215,8 @@ pub enum OutletKind {
         /// A password for apps.
         password: Secret,
     },
+    /// An account on X.
+    X(Box<XOutletSettings>),
 }
 
 /// Who sees what is published.
@@ -237,6 +240,7 @@ impl OutletKind {
             Self::Feed { .. } => "feed",
             Self::Mastodon { .. } => "mastodon",
             Self::Bluesky { .. } => "bluesky",
+            Self::X(_) => "x",
         }
     }
 }
@@ -317,6 +321,7 @@ enum KindOfOutlet {
     Feed,
     Mastodon,
     Bluesky,
+    X,
 }
 
 /// Reads every source.
@@ -709,8 +714,9 @@ fn read_outlet(
         ("feed", KindOfOutlet::Feed),
         ("mastodon", KindOfOutlet::Mastodon),
         ("bluesky", KindOfOutlet::Bluesky),
+        ("x", KindOfOutlet::X),
     ];
-    let others = ["x", "telegram", "discord", "slack", "webhook"];
+    let others = ["telegram", "discord", "slack", "webhook"];
     let kind = section.required("kind", "\"file\"", kind(&kinds, &others));
     let language = section.required("language", "\"es\"", language);
     let kind = kind?;
@@ -719,6 +725,7 @@ fn read_outlet(
         KindOfOutlet::Feed => &["path", "title"],
         KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account"],
         KindOfOutlet::Bluesky => &["base_url", "account", "password_env"],
+        KindOfOutlet::X => &x::OUTLET,
     };
     section.refuse_unknown(&[&OUTLET[..], more].concat());
     let adapter = match kind {
@@ -729,6 +736,7 @@ fn read_outlet(
         }),
         KindOfOutlet::Mastodon => read_mastodon(section),
         KindOfOutlet::Bluesky => read_bluesky(section),
+        KindOfOutlet::X => x::read_outlet(section).map(|it| OutletKind::X(Box::new(it))),
     };
     let from = read_from(section, sources);
     let holds = [

@@ -55,12 +55,19 @@ fn uncommented() -> String {
         .join("\n")
 }
 
-const KEYS: [(&str, &str); 5] = [
+const KEYS: [(&str, &str); 12] = [
     ("GROQ_API_KEY", "gsk-1"),
     ("ANTHROPIC_API_KEY", "sk-ant-1"),
     ("DEEPL_API_KEY", "deepl-1"),
     ("MASTODON_TOKEN", "token-1"),
     ("BLUESKY_PASSWORD", "app-1"),
+    ("X_CONSUMER_KEY", "key-1"),
+    ("X_CONSUMER_SECRET", "secret-1"),
+    ("X_TOKEN", "1-token"),
+    ("X_TOKEN_SECRET", "secret-2"),
+    ("X_CLIENT_ID", "client-1"),
+    ("X_CLIENT_SECRET", "secret-3"),
+    ("X_REFRESH_TOKEN", "refresh-1"),
 ];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
@@ -95,7 +102,7 @@ fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
     let kinds: Vec<&str> = settings.sources.iter().map(|it| it.kind.name()).collect();
     assert_eq!(kinds, ["feed", "file", "mastodon"]);
-    assert_eq!(settings.outlets.len(), 4);
+    assert_eq!(settings.outlets.len(), 6);
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
     let provider = &settings.providers[0];

@@ -4,6 +4,7 @@ mod bluesky;
 mod file;
 mod mastodon;
 mod snac;
+mod x;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -12,3 +12,4 @@ pub mod provider;
 pub mod server;
 pub mod snac;
 pub mod web;
+pub mod x;

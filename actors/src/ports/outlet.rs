@@ -156,6 +156,12 @@ pub enum OutletError {
         /// What it answered, without the credential.
         detail: String,
     },
+    /// Not sent: nothing is left to pay with.
+    #[error("nothing left to pay with: {detail}")]
+    Unpaid {
+        /// What it answered.
+        detail: String,
+    },
     /// Not sent, and never will be: the outlet refuses this part.
     #[error("refused: {detail}")]
     Rejected {
@@ -189,7 +195,7 @@ impl OutletError {
         match self {
             Self::Unreachable { .. } => OutletRemedy::Retry(None),
             Self::Busy { wait, .. } => OutletRemedy::Retry(*wait),
-            Self::Auth { .. } => OutletRemedy::Person,
+            Self::Auth { .. } | Self::Unpaid { .. } => OutletRemedy::Person,
             Self::Rejected { .. } => OutletRemedy::GiveUp,
             Self::Ambiguous { .. } => OutletRemedy::ReadBack,
         }

@@ -67,6 +67,8 @@ pub struct TooLong {
     pub max: usize,
 }
 
+/// What the blank line counts that X gets between a warning and its text.
+const BLANK_LINE: usize = 2;
 /// How many characters of a piece are shown to people.
 const PIECE_SHOWN: usize = 40;
 
@@ -134,10 +136,15 @@ impl Limit {
 
     /// What is left of the limit beside a warning that counts with every part's text.
     ///
-    /// Only Mastodon counts a warning, in full and in grapheme clusters; elsewhere the warning
-    /// is no part of the text's limit.
+    /// Mastodon counts a warning in full and in grapheme clusters; X has none, so there it
+    /// stands above the text. Elsewhere the warning is no part of the text's limit.
     pub fn beside(self, warning: &str) -> Self {
         match self {
+            Self::X { max } => {
+                let used = x_text::length(warning) + BLANK_LINE;
+                let max = max.saturating_sub(used);
+                Self::X { max }
+            }
             Self::Mastodon { max, url } => {
                 let used = atoms::graphemes_of(warning);
                 let max = max.saturating_sub(used);

@@ -1,0 +1,361 @@
+//! An account on X as an outlet.
+//!
+//! X knows no idempotency keys. After an ambiguous answer the account's own posts are read, once
+//! its time of quiet is over and a second time after a pause, before anything is sent again. A
+//! process that is frozen between that look and the sending can still double a post there.
+
+mod answer;
+mod media;
+mod reconcile;
+mod wire;
+
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::Attached;
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{
+    Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
+};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use crate::http::Method;
+use crate::http::download::{DownloadConfig, Downloader};
+use crate::x::answer::{Refusal, refusal};
+use crate::x::prices::Prices;
+use crate::x::{Api, ApiConfig, Content, Question};
+use reconcile::Since;
+use wire::{Account, Data, Posted};
+
+/// The most published ids that are remembered, to be told from what is looked for.
+const MAX_KNOWN: usize = 1_000;
+/// The most parts whose uploads, and whose duplicates, are remembered.
+const MAX_PARTS: usize = 100;
+
+/// What an outlet on X is told.
+#[derive(Clone, Debug)]
+pub struct XConfig {
+    /// Where and as whom X is called; as an account, since an app alone cannot publish.
+    pub api: ApiConfig,
+    /// The account that the credential must belong to, like `@ana`; none leaves it to the
+    /// credential.
+    pub account: Option<String>,
+    /// The most that a post may weigh.
+    pub max: usize,
+    /// What X charges.
+    pub prices: Prices,
+    /// How long after an ambiguous answer a post may still appear.
+    pub quiet: Duration,
+    /// How long after a first look in vain the account is read again.
+    pub pause: Duration,
+    /// How media are fetched.
+    pub download: DownloadConfig,
+}
+
+impl XConfig {
+    /// How long after an ambiguous answer a post may usually still appear.
+    pub const QUIET: Duration = Duration::from_secs(180);
+    /// How long after a first look in vain an account is usually read again.
+    pub const PAUSE: Duration = Duration::from_secs(30);
+}
+
+/// An outlet that posts to an account; bound to its arbiter, like the client it holds.
+pub struct XOutlet {
+    config: XConfig,
+    api: Api,
+    downloader: Downloader,
+    account: RefCell<Option<Account>>,
+    /// What was published lately: (post, key).
+    known: RefCell<VecDeque<(Arc<str>, Arc<str>)>>,
+    /// What was uploaded for parts that are not out yet: (key, media).
+    uploads: RefCell<VecDeque<(Arc<str>, Vec<String>)>>,
+    /// The keys of parts that X called a duplicate of a post that is not there.
+    doubles: RefCell<HashSet<Arc<str>>>,
+}
+
+impl XOutlet {
+    /// An outlet to that account; nothing is asked before the first call.
+    ///
+    /// # Errors
+    /// When the base address cannot be one.
+    pub fn new(config: XConfig) -> anyhow::Result<Self> {
+        Ok(Self {
+            api: Api::new(config.api.clone())?,
+            downloader: Downloader::new(&config.download),
+            config,
+            account: RefCell::new(None),
+            known: RefCell::new(VecDeque::new()),
+            uploads: RefCell::new(VecDeque::new()),
+            doubles: RefCell::new(HashSet::new()),
+        })
+    }
+
+    const fn most(&self) -> Limit {
+        Limit::X {
+            max: self.config.max,
+        }
+    }
+
+    async fn freeze_one(&self, dispatch: Dispatch, mark: u64) -> Result<Frozen, OutletError> {
+        let key: Arc<str> = format!("{}.{}", dispatch.publication.id, dispatch.part).into();
+        let media = match &dispatch.publication.attached {
+            Some(attached) if dispatch.part == 0 && !attached.media.is_empty() => {
+                self.uploaded(&key, attached).await?
+            }
+            _ => Vec::new(),
+        };
+        wire::freeze(dispatch, key, media, (self.most(), mark))
+    }
+
+    /// The ids of a part's media, uploaded unless they are already.
+    async fn uploaded(
+        &self,
+        key: &Arc<str>,
+        attached: &Attached,
+    ) -> Result<Vec<String>, OutletError> {
+        let known = self
+            .uploads
+            .borrow()
+            .iter()
+            .find(|it| it.0 == *key)
+            .cloned();
+        if let Some((_, media)) = known {
+            return Ok(media);
+        }
+        let media = media::upload(&self.api, &self.downloader, attached).await?;
+        remember(&self.uploads, MAX_PARTS, (Arc::clone(key), media.clone()));
+        Ok(media)
+    }
+
+    async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
+        let body = Content::Json(Bytes::copy_from_slice(&part.bytes));
+        let answer = self.api.call(Question::post("/2/tweets", body)).await;
+        let response = answer.map_err(answer::not_posted)?;
+        // Whatever happens to them now, they are not attached twice.
+        self.uploads.borrow_mut().retain(|it| it.0 != part.key);
+        if response.is_success() {
+            let posted: Data<Posted> =
+                answer::read(&response.body).map_err(|detail| OutletError::Ambiguous { detail })?;
+            return Ok(self.published(posted.data.id, &part.key));
+        }
+        match refusal(&response, |text| self.api.without_secrets(text)) {
+            (Refusal::Duplicate, detail) => self.after_duplicate(part, detail).await,
+            (refusal, detail) => Err(answer::of_post(refusal, detail)),
+        }
+    }
+
+    /// What became of a part that X calls a duplicate: it may be out since an earlier attempt.
+    async fn after_duplicate(
+        &self,
+        part: &Frozen,
+        detail: String,
+    ) -> Result<Published, OutletError> {
+        if let Ok(Some(published)) = reconcile::find(self, part, Since::Planned).await {
+            return Ok(published);
+        }
+        // Once more after the time of quiet; if it is not there then, it is another's text.
+        let mut doubles = self.doubles.borrow_mut();
+        if doubles.remove(&part.key) {
+            return Err(OutletError::Rejected {
+                detail: format!("{detail}; no post of this publication is there"),
+            });
+        }
+        if doubles.len() >= MAX_PARTS {
+            doubles.clear();
+        }
+        doubles.insert(Arc::clone(&part.key));
+        Err(OutletError::Ambiguous { detail })
+    }
+
+    async fn look_for(&self, part: &Frozen) -> Result<ReadBack, OutletError> {
+        for look in 0..2 {
+            if look > 0 {
+                tokio::time::sleep(self.config.pause).await;
+            }
+            if let Some(published) = reconcile::find(self, part, Since::Frozen).await? {
+                return Ok(ReadBack::Found(published));
+            }
+        }
+        Ok(ReadBack::Absent)
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), OutletError> {
+        let path = format!("/2/tweets/{id}");
+        let question = Question {
+            method: Method::DELETE,
+            ..Question::get(&path, &[])
+        };
+        let response = self.api.call(question).await.map_err(answer::not_asked)?;
+        if response.is_success() {
+            return Ok(());
+        }
+        match refusal(&response, |text| self.api.without_secrets(text)) {
+            (Refusal::Missing, _) => Ok(()),
+            (refusal, detail) => Err(answer::of_get(refusal, detail)),
+        }
+    }
+
+    /// Whose posts these are, asked once.
+    async fn account(&self) -> Result<Account, OutletError> {
+        if let Some(account) = self.account.borrow().clone() {
+            return Ok(account);
+        }
+        let known = self.api.account().filter(|_| self.config.account.is_none());
+        let account = match known {
+            Some(id) => Account {
+                id: id.to_owned(),
+                username: String::new(),
+            },
+            None => self.ask_account().await?,
+        };
+        *self.account.borrow_mut() = Some(account.clone());
+        Ok(account)
+    }
+
+    async fn ask_account(&self) -> Result<Account, OutletError> {
+        let question = Question::get("/2/users/me", &[]);
+        let found: Data<Account> = answer::ask(&self.api, question).await?;
+        let account = found.data;
+        match &self.config.account {
+            Some(wanted) if !is_account(wanted, &account.username) => Err(OutletError::Auth {
+                detail: format!(
+                    "the credential belongs to `{}`, expected the account `{wanted}`",
+                    account.username
+                ),
+            }),
+            _ => Ok(account),
+        }
+    }
+
+    fn published(&self, id: String, key: &Arc<str>) -> Published {
+        let id: Arc<str> = id.into();
+        remember(&self.known, MAX_KNOWN, (Arc::clone(&id), Arc::clone(key)));
+        let account = self.account.borrow();
+        let names = account.as_ref().map(|account| account.username.as_str());
+        let name = names.filter(|name| !name.is_empty()).unwrap_or("i");
+        Published {
+            url: Some(format!("https://x.com/{name}/status/{id}").into()),
+            id,
+        }
+    }
+
+    /// Whether a post is known to be another part's.
+    fn is_taken(&self, id: &str, part: &Frozen) -> bool {
+        let parts = &part.dispatch.publication.parts;
+        let is_sibling = parts.iter().any(|it| it.id.as_deref() == Some(id));
+        let known = self.known.borrow();
+        let is_known = known
+            .iter()
+            .any(|(known, key)| **known == *id && *key != part.key);
+        is_sibling || is_known
+    }
+}
+
+impl Outlet for XOutlet {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            edits: false,
+            deletes: true,
+            replies: true,
+        }
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn quiet(&self) -> Duration {
+        self.config.quiet
+    }
+
+    fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
+        async {
+            // Nothing may go out on another account than the one that is meant.
+            if self.config.account.is_some() {
+                self.account().await?;
+            }
+            Ok(self.most())
+        }
+        .boxed_local()
+    }
+
+    fn freeze(
+        &self,
+        dispatches: Vec<Dispatch>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
+        let mark = now();
+        async move {
+            let mut frozen = Vec::with_capacity(dispatches.len());
+            for dispatch in dispatches {
+                frozen.push(self.freeze_one(dispatch, mark).await?);
+            }
+            Ok(frozen)
+        }
+        .boxed_local()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        parts: &'a [Frozen],
+    ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
+        async move {
+            let mut answers = Vec::with_capacity(parts.len());
+            for part in parts {
+                answers.push(self.send(part).await);
+            }
+            answers
+        }
+        .boxed_local()
+    }
+
+    fn read_back<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        self.look_for(part).boxed_local()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        published: &'a Published,
+    ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
+        self.remove(&published.id).boxed_local()
+    }
+}
+
+/// Keeps one more, and forgets the oldest beyond so many.
+fn remember<T>(kept: &RefCell<VecDeque<T>>, most: usize, one: T) {
+    let mut kept = kept.borrow_mut();
+    if kept.len() >= most {
+        kept.pop_front();
+    }
+    kept.push_back(one);
+}
+
+/// Milliseconds since 1970 by our clock.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_account(wanted: &str, username: &str) -> bool {
+    wanted
+        .trim_start_matches('@')
+        .eq_ignore_ascii_case(username)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_account;
+
+    #[test]
+    fn an_account_is_known_by_its_name_however_it_is_written() {
+        assert!(is_account("@Ana", "ana"));
+        assert!(is_account("ana", "Ana"));
+        assert!(!is_account("@anabel", "ana"));
+    }
+}

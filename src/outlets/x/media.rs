@@ -1,0 +1,260 @@
+//! Media on their way from where they are to X.
+
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::Attached;
+use babelfeed_actors::ports::OutletError;
+use log::warn;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::answer::ask;
+use super::wire::{Data, shortened};
+use crate::http::download::{DownloadError, Downloaded, Downloader};
+use crate::x::{Api, Content, Question};
+
+/// The most pictures of a post; of films and animations there is one.
+const MAX_PICTURES: usize = 4;
+/// The most bytes of a picture, of an animation and of a film.
+const PICTURE: usize = 5_000_000;
+const ANIMATION: usize = 15_000_000;
+const FILM: usize = 512_000_000;
+/// The most characters that say what a picture shows.
+const MAX_ALT: usize = 1_000;
+/// How much of a large file goes at once.
+const SEGMENT: usize = 4_000_000;
+/// How long X may take to make a film ready.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What X makes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Category {
+    Picture,
+    Animation,
+    Film,
+}
+
+#[derive(Deserialize)]
+struct Uploaded {
+    id: String,
+    processing_info: Option<Processing>,
+}
+
+#[derive(Deserialize)]
+struct Processing {
+    state: String,
+    #[serde(default)]
+    check_after_secs: u64,
+}
+
+impl Category {
+    fn of(mime: &str) -> Option<Self> {
+        match mime {
+            "image/jpeg" | "image/png" | "image/webp" => Some(Self::Picture),
+            "image/gif" => Some(Self::Animation),
+            "video/mp4" | "video/quicktime" => Some(Self::Film),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Picture => "tweet_image",
+            Self::Animation => "tweet_gif",
+            Self::Film => "tweet_video",
+        }
+    }
+
+    const fn most(self) -> usize {
+        match self {
+            Self::Picture => PICTURE,
+            Self::Animation => ANIMATION,
+            Self::Film => FILM,
+        }
+    }
+}
+
+/// Fetches and uploads what is attached, as far as one post of X takes it, with what is said of
+/// it, and returns its ids.
+///
+/// # Errors
+/// When something cannot be had, or is refused.
+pub(super) async fn upload(
+    api: &Api,
+    downloader: &Downloader,
+    attached: &Attached,
+) -> Result<Vec<String>, OutletError> {
+    let mut ids = Vec::new();
+    let mut first = None;
+    for medium in &attached.media {
+        let is_full = match first {
+            None => false,
+            Some(Category::Picture) => ids.len() == MAX_PICTURES,
+            Some(Category::Animation | Category::Film) => true,
+        };
+        if is_full {
+            break;
+        }
+        let file = downloader.fetch(&medium.url, FILM).await.map_err(failure)?;
+        let category = categorized(&file, &medium.url)?;
+        if *first.get_or_insert(category) != category {
+            break;
+        }
+        let id = match category {
+            Category::Picture => upload_at_once(api, category, &file).await?,
+            Category::Animation | Category::Film => {
+                upload_in_segments(api, category, &file).await?
+            }
+        };
+        describe(api, &id, medium.alt.as_deref(), attached.is_sensitive).await?;
+        ids.push(id);
+    }
+    if ids.len() < attached.media.len() {
+        warn!(
+            attached = attached.media.len(), uploaded = ids.len();
+            "a post has more media than X takes with one"
+        );
+    }
+    Ok(ids)
+}
+
+fn categorized(file: &Downloaded, url: &str) -> Result<Category, OutletError> {
+    let rejected = |detail: String| OutletError::Rejected { detail };
+    let category = Category::of(&file.mime)
+        .ok_or_else(|| rejected(format!("`{url}` is {}, which X does not take", file.mime)))?;
+    let (n_bytes, most) = (file.bytes.len(), category.most());
+    if n_bytes > most {
+        return Err(rejected(format!(
+            "`{url}` has {n_bytes} bytes, X takes at most {most}"
+        )));
+    }
+    Ok(category)
+}
+
+fn failure(error: DownloadError) -> OutletError {
+    let detail = format!("a medium: {error}");
+    match error {
+        DownloadError::Unreachable { .. } => OutletError::Unreachable { detail },
+        DownloadError::Refused { .. } => OutletError::Rejected { detail },
+    }
+}
+
+async fn upload_at_once(
+    api: &Api,
+    category: Category,
+    file: &Downloaded,
+) -> Result<String, OutletError> {
+    let content = multipart(
+        &[("media_category", category.name())],
+        &file.bytes,
+        &file.mime,
+    );
+    let uploaded: Data<Uploaded> = ask(api, Question::post("/2/media/upload", content)).await?;
+    finished(api, uploaded.data).await
+}
+
+async fn upload_in_segments(
+    api: &Api,
+    category: Category,
+    file: &Downloaded,
+) -> Result<String, OutletError> {
+    let beginning = json!({
+        "media_type": file.mime,
+        "total_bytes": file.bytes.len(),
+        "media_category": category.name(),
+    });
+    let question = Question::post("/2/media/upload/initialize", as_json(&beginning));
+    let begun: Data<Uploaded> = ask(api, question).await?;
+    let id = begun.data.id;
+    for (number, start) in (0..file.bytes.len()).step_by(SEGMENT).enumerate() {
+        let segment = file
+            .bytes
+            .slice(start..file.bytes.len().min(start + SEGMENT));
+        let number = number.to_string();
+        let content = multipart(&[("segment_index", &number)], &segment, &file.mime);
+        let path = format!("/2/media/upload/{id}/append");
+        let _: serde_json::Value = ask(api, Question::post(&path, content)).await?;
+    }
+    let path = format!("/2/media/upload/{id}/finalize");
+    let uploaded: Data<Uploaded> = ask(api, Question::post(&path, Content::Nothing)).await?;
+    finished(api, uploaded.data).await
+}
+
+/// The id of an upload, once X has made it ready.
+async fn finished(api: &Api, mut uploaded: Uploaded) -> Result<String, OutletError> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(processing) = &uploaded.processing_info {
+        match processing.state.as_str() {
+            "succeeded" => break,
+            "failed" => {
+                return Err(OutletError::Rejected {
+                    detail: "X cannot make a medium ready".to_owned(),
+                });
+            }
+            _ if Instant::now() >= deadline => {
+                return Err(OutletError::Unreachable {
+                    detail: format!("X did not make a medium ready within {PATIENCE:?}"),
+                });
+            }
+            _ => sleep(Duration::from_secs(processing.check_after_secs.max(1))).await,
+        }
+        let query = [("command", "STATUS"), ("media_id", uploaded.id.as_str())];
+        let status: Data<Uploaded> = ask(api, Question::get("/2/media/upload", &query)).await?;
+        uploaded = status.data;
+    }
+    Ok(uploaded.id)
+}
+
+/// Says what a medium shows, and whether it is to be hidden until asked for.
+async fn describe(
+    api: &Api,
+    id: &str,
+    alt: Option<&str>,
+    is_sensitive: bool,
+) -> Result<(), OutletError> {
+    let alt = alt.map(str::trim).filter(|alt| !alt.is_empty());
+    let mut metadata = serde_json::Map::new();
+    if let Some(alt) = alt {
+        metadata.insert("alt_text".into(), json!({"text": shortened(alt, MAX_ALT)}));
+    }
+    if is_sensitive {
+        metadata.insert("sensitive_media_warning".into(), json!({"other": true}));
+    }
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    let content = as_json(&json!({"id": id, "metadata": metadata}));
+    let _: serde_json::Value = ask(api, Question::post("/2/media/metadata", content)).await?;
+    Ok(())
+}
+
+fn as_json(value: &serde_json::Value) -> Content {
+    Content::Json(Bytes::from(value.to_string()))
+}
+
+/// A form with those fields and a file.
+fn multipart(fields: &[(&str, &str)], file: &[u8], mime: &str) -> Content {
+    let boundary = format!("babelfeed-{}", uuid::Uuid::now_v7().simple());
+    let mut body = Vec::with_capacity(file.len() + 1_000);
+    for (name, value) in fields {
+        body.extend_from_slice(
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+    body.extend_from_slice(
+        format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; \
+             filename=\"media\"\r\nContent-Type: {mime}\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    body.extend_from_slice(file);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    Content::Other(kind, Bytes::from(body))
+}

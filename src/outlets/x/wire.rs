@@ -1,0 +1,171 @@
+//! What goes over the wire to X, and what comes back.
+
+use std::sync::Arc;
+
+use babelfeed_actors::domain::Poll;
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
+use serde::{Deserialize, Serialize};
+
+/// The fewest characters of a warning that still says something.
+const SHORTEST_WARNING: usize = 10;
+/// The most choices of a poll.
+const MAX_OPTIONS: usize = 4;
+/// The most characters of a choice.
+const MAX_OPTION: usize = 25;
+/// How long a poll may be open, in minutes.
+const POLL_MINUTES: (u64, u64) = (5, 10_080);
+/// How long one is open that does not say it, in minutes.
+const POLL_DAY: u64 = 1_440;
+
+/// A post as it is sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NewPost {
+    pub(super) text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply: Option<ReplyTo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) media: Option<MediaIds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) poll: Option<NewPoll>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ReplyTo {
+    pub(super) in_reply_to_tweet_id: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MediaIds {
+    pub(super) media_ids: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NewPoll {
+    options: Vec<String>,
+    duration_minutes: u64,
+}
+
+/// What most answers are wrapped in.
+#[derive(Debug, Deserialize)]
+pub(super) struct Data<T> {
+    pub(super) data: T,
+}
+
+/// A post that is out.
+#[derive(Debug, Deserialize)]
+pub(super) struct Posted {
+    pub(super) id: String,
+}
+
+/// An account.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Account {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) username: String,
+}
+
+/// The exact body of a part.
+pub(super) fn freeze(
+    dispatch: Dispatch,
+    key: Arc<str>,
+    media: Vec<String>,
+    (limit, mark): (Limit, u64),
+) -> Result<Frozen, OutletError> {
+    let post = NewPost {
+        text: text(&dispatch, limit)?,
+        reply: parent(&dispatch)?.map(|id| ReplyTo {
+            in_reply_to_tweet_id: id,
+        }),
+        poll: poll(&dispatch, &media)?,
+        media: (!media.is_empty()).then_some(MediaIds { media_ids: media }),
+    };
+    let bytes = serde_json::to_vec(&post)
+        .map_err(|error| rejected(format!("the post cannot be written as JSON: {error}")))?;
+    Ok(Frozen {
+        bytes: bytes.into(),
+        dispatch,
+        key,
+        mark,
+    })
+}
+
+/// The text of a part; the first one's warning stands above it, cut to the room that is left,
+/// since X has no other place for it.
+pub(super) fn text(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletError> {
+    let publication = &dispatch.publication;
+    let part = publication.parts.get(dispatch.part);
+    let part = part.ok_or_else(|| rejected(format!("there is no part {}", dispatch.part)))?;
+    let attached = publication.attached.as_deref();
+    let warning = attached.and_then(|attached| attached.warning.as_deref());
+    let Some(warning) = warning.map(str::trim).filter(|it| !it.is_empty()) else {
+        return Ok(part.text.to_string());
+    };
+    if dispatch.part > 0 {
+        return Ok(part.text.to_string());
+    }
+    let n_characters = warning.chars().count();
+    (SHORTEST_WARNING.min(n_characters)..=n_characters)
+        .rev()
+        .map(|most| format!("{}\n\n{}", shortened(warning, most), part.text))
+        .find(|text| limit.fits(text))
+        .ok_or_else(|| rejected("the text leaves no room for its warning".to_owned()))
+}
+
+/// The post that a part answers: the part before it, or what its publication answers.
+fn parent(dispatch: &Dispatch) -> Result<Option<String>, OutletError> {
+    let publication = &dispatch.publication;
+    let Some(before) = dispatch.part.checked_sub(1) else {
+        let thread = publication.thread.as_ref();
+        return Ok(thread.map(|thread| thread.parent.to_string()));
+    };
+    let id = publication.parts[before].id.as_deref();
+    id.map(|id| Some(id.to_owned()))
+        .ok_or_else(|| rejected(format!("part {} has no id to answer to", before + 1)))
+}
+
+/// The poll of a first part, its choices cut to what X takes.
+fn poll(dispatch: &Dispatch, media: &[String]) -> Result<Option<NewPoll>, OutletError> {
+    let attached = dispatch.publication.attached.as_ref();
+    let Some(poll) = attached.and_then(|attached| attached.poll.as_ref()) else {
+        return Ok(None);
+    };
+    if dispatch.part > 0 {
+        return Ok(None);
+    }
+    let n_options = poll.options.len();
+    if !(2..=MAX_OPTIONS).contains(&n_options) || poll.is_multiple || !media.is_empty() {
+        return Err(rejected(format!(
+            "a poll with {n_options} choices, multiple or with media is none of X's, \
+             expected 2 to {MAX_OPTIONS} of which one is chosen"
+        )));
+    }
+    Ok(Some(NewPoll {
+        options: poll.options.iter().map(|option| cut(option)).collect(),
+        duration_minutes: minutes(poll),
+    }))
+}
+
+fn minutes(poll: &Poll) -> u64 {
+    let (least, most) = POLL_MINUTES;
+    let told = poll.lasts.map(|lasts| lasts.as_secs().div_ceil(60));
+    told.unwrap_or(POLL_DAY).clamp(least, most)
+}
+
+fn cut(option: &str) -> String {
+    shortened(option, MAX_OPTION)
+}
+
+/// A text of at most so many characters, with an ellipsis where it was cut.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+fn rejected(detail: String) -> OutletError {
+    OutletError::Rejected { detail }
+}

@@ -1,0 +1,169 @@
+//! What sources and outlets on X are told.
+
+use std::time::Duration;
+
+use super::reader::{Section, address, amount, choice, duration, some_text, text, whole};
+use crate::secret::Secret;
+use crate::x::oauth1::Keys;
+use crate::x::post::Spelling;
+use crate::x::prices::Prices;
+
+/// Where X is, and as whom it is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XAccess {
+    /// Where its routes begin, without a slash at the end.
+    pub base_url: String,
+    /// As whom it is called.
+    pub credential: XCredential,
+    /// How it names the fields of posts.
+    pub spelling: Spelling,
+    /// What it charges.
+    pub prices: Prices,
+}
+
+/// As whom X is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum XCredential {
+    /// An account, by the four keys of OAuth 1.0a.
+    Keys(Keys),
+    /// An account, by OAuth 2.
+    Renewed {
+        /// The app.
+        client_id: Secret,
+        /// Its secret; none for a public app.
+        client_secret: Option<Secret>,
+        /// The refresh token that a person has made.
+        refresh_token: Secret,
+    },
+    /// An app alone, which reads.
+    App(Secret),
+}
+
+/// An account on X that publishes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XOutletSettings {
+    /// Where X is, and as whom it is called.
+    pub access: XAccess,
+    /// The account that the credential must belong to, where it is told.
+    pub account: Option<String>,
+    /// The most that a post may weigh.
+    pub max: usize,
+    /// How long after an ambiguous answer a post may still appear.
+    pub quiet: Duration,
+}
+
+/// The keys of an outlet on X.
+pub(super) const OUTLET: [&str; 13] = [
+    "base_url",
+    "consumer_key_env",
+    "consumer_secret_env",
+    "token_env",
+    "token_secret_env",
+    "client_id_env",
+    "client_secret_env",
+    "refresh_token_env",
+    "fields",
+    "prices",
+    "account",
+    "max",
+    "quiet",
+];
+
+/// The most that a post of an account that pays for long ones may weigh.
+const LONGEST: u32 = 25_000;
+
+/// Reads an outlet on X.
+pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
+    let credential = read_account(section);
+    let account = section
+        .optional("account", text)
+        .filter(|it| !it.is_empty());
+    let max = section.read("max", 280, whole(1));
+    if max > LONGEST {
+        section.mistake("max", format!("is {max}, expected at most {LONGEST}"));
+    }
+    let quiet = section.read("quiet", Duration::from_secs(180), duration(Duration::ZERO));
+    Some(XOutletSettings {
+        access: read_access(section, credential)?,
+        account,
+        max: max as usize,
+        quiet,
+    })
+}
+
+fn read_access(section: &Section<'_>, credential: Option<XCredential>) -> Option<XAccess> {
+    let base_url = section.read("base_url", "https://api.x.com".to_owned(), address);
+    let spellings = [("tweet", Spelling::Tweet), ("post", Spelling::Post)];
+    let spelling = section.read("fields", Spelling::Tweet, choice(&spellings));
+    let prices = read_prices(section);
+    Some(XAccess {
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        credential: credential?,
+        spelling,
+        prices,
+    })
+}
+
+/// The credential of an account: keys, or a refresh token.
+fn read_account(section: &Section<'_>) -> Option<XCredential> {
+    let is_renewed = section.has("refresh_token_env") || section.has("client_id_env");
+    if is_renewed {
+        for key in [
+            "consumer_key_env",
+            "consumer_secret_env",
+            "token_env",
+            "token_secret_env",
+        ] {
+            section.refuse(key, "stands beside `refresh_token_env`, expected one kind");
+        }
+        let client_id = required_secret(section, "client_id_env", "\"X_CLIENT_ID\"");
+        let refresh_token = required_secret(section, "refresh_token_env", "\"X_REFRESH_TOKEN\"");
+        return Some(XCredential::Renewed {
+            client_secret: section.secret_in_variable("client_secret_env"),
+            client_id: client_id?,
+            refresh_token: refresh_token?,
+        });
+    }
+    section.refuse("client_secret_env", "belongs to `refresh_token_env`");
+    let consumer_key = required_secret(section, "consumer_key_env", "\"X_CONSUMER_KEY\"");
+    let consumer_secret = required_secret(section, "consumer_secret_env", "\"X_CONSUMER_SECRET\"");
+    let token = required_secret(section, "token_env", "\"X_TOKEN\"");
+    let token_secret = required_secret(section, "token_secret_env", "\"X_TOKEN_SECRET\"");
+    Some(XCredential::Keys(Keys {
+        consumer_key: consumer_key?,
+        consumer_secret: consumer_secret?,
+        token: token?,
+        token_secret: token_secret?,
+    }))
+}
+
+fn required_secret(section: &Section<'_>, key: &str, example: &str) -> Option<Secret> {
+    let is_named = section.required(key, example, some_text);
+    is_named.and_then(|_| section.secret_in_variable(key))
+}
+
+fn read_prices(section: &Section<'_>) -> Prices {
+    let known = Prices::default();
+    let prices = section.section(
+        "prices",
+        &[
+            "post",
+            "post_with_url",
+            "media_metadata",
+            "post_read",
+            "owned_read",
+            "user_read",
+            "delete",
+        ],
+    );
+    let price = |key, usual| prices.read(key, usual, amount);
+    Prices {
+        post: price("post", known.post),
+        post_with_url: price("post_with_url", known.post_with_url),
+        media_metadata: price("media_metadata", known.media_metadata),
+        post_read: price("post_read", known.post_read),
+        owned_read: price("owned_read", known.owned_read),
+        user_read: price("user_read", known.user_read),
+        delete: price("delete", known.delete),
+    }
+}
