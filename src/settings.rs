@@ -1,5 +1,6 @@
 //! What `Settings.toml`, the environment and the command line say, read once and typed.
 
+mod chats;
 mod glossary;
 mod items;
 mod mistakes;

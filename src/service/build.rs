@@ -20,9 +20,13 @@ use super::world::SystemChance;
 use crate::http::download::DownloadConfig;
 use crate::http::{HttpConfig, Reach, Uri};
 use crate::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
+use crate::outlets::discord::{DiscordConfig, DiscordOutlet};
 use crate::outlets::feed::{FeedConfig as FeedOutletConfig, FeedOutlet};
 use crate::outlets::file::FileOutlet;
 use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
+use crate::outlets::slack::{SlackConfig, SlackOutlet};
+use crate::outlets::telegram::{TelegramConfig, TelegramOutlet};
+use crate::outlets::webhook::{Doubt, WebhookConfig, WebhookOutlet};
 use crate::outlets::x::{XConfig, XOutlet};
 use crate::providers::anthropic::{self, AnthropicConfig, AnthropicProvider};
 use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
@@ -433,6 +437,45 @@ pub(super) fn outlet(
             quiet: x.quiet,
             pause: x.quiet.min(XConfig::PAUSE),
             download: download_config(settings),
+        })?),
+        OutletKind::Telegram {
+            base_url,
+            token,
+            chat,
+            topic,
+            preview,
+        } => Rc::new(TelegramOutlet::new(TelegramConfig {
+            base_url: uri(base_url, outlet.name.as_str())?,
+            token: token.clone(),
+            chat: chat.clone(),
+            topic: *topic,
+            preview: *preview,
+            http: http_config(settings),
+            timeout: settings.translation.timeout,
+        })?),
+        OutletKind::Discord { url } => Rc::new(DiscordOutlet::new(&DiscordConfig {
+            url: url.clone(),
+            http: http_config(settings),
+            timeout: settings.translation.timeout,
+        })?),
+        OutletKind::Slack { url } => Rc::new(SlackOutlet::new(&SlackConfig {
+            url: url.clone(),
+            http: http_config(settings),
+            timeout: settings.translation.timeout,
+        })?),
+        OutletKind::Webhook {
+            url,
+            secret,
+            drops_repeats,
+        } => Rc::new(WebhookOutlet::new(&WebhookConfig {
+            url: url.clone(),
+            secret: secret.clone(),
+            doubt: match drops_repeats {
+                true => Doubt::Repeats,
+                false => Doubt::Waits,
+            },
+            http: http_config(settings),
+            timeout: settings.translation.timeout,
         })?),
     })
 }

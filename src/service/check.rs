@@ -171,14 +171,14 @@ fn translated(pack: &Pack, answer: &Answer) -> Option<String> {
 
 async fn try_outlet(outlet: &OutletSettings, settings: &Settings) -> anyhow::Result<Finding> {
     let adapter = build::outlet(outlet, settings)?;
-    let error = match timeout(PATIENCE, adapter.limit()).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {PATIENCE:?}")),
+    let (note, error) = match timeout(PATIENCE, adapter.probe()).await {
+        Ok(Ok(note)) => (note, None),
+        Ok(Err(error)) => (None, Some(error.to_string())),
+        Err(_) => (None, Some(format!("no answer within {PATIENCE:?}"))),
     };
     Ok(Finding {
         name: outlet.name.to_string(),
-        note: None,
+        note,
         error,
     })
 }

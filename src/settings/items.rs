@@ -16,6 +16,7 @@ use babelfeed_actors::setup::{
 };
 use config::{Value, ValueKind};
 
+use super::chats;
 use super::reader::{
     Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
     texts, whole,
@@ -217,6 +218,38 @@ pub enum OutletKind {
     },
     /// An account on X.
     X(Box<XOutletSettings>),
+    /// A chat on Telegram.
+    Telegram {
+        /// The server, without a slash at the end.
+        base_url: String,
+        /// The bot's token.
+        token: Secret,
+        /// `@channel`, or the chat's number.
+        chat: String,
+        /// The topic of a group that has some.
+        topic: Option<u32>,
+        /// Whether links show what they lead to.
+        preview: bool,
+    },
+    /// A webhook of a channel on Discord.
+    Discord {
+        /// Its address, which is its credential.
+        url: Secret,
+    },
+    /// An incoming webhook of a channel on Slack.
+    Slack {
+        /// Its address, which is its credential.
+        url: Secret,
+    },
+    /// A program that takes what is published.
+    Webhook {
+        /// Its address, which may bear a credential.
+        url: Secret,
+        /// What bodies are signed with.
+        secret: Option<Secret>,
+        /// Whether it drops what it has, so that what may have arrived can be sent again.
+        drops_repeats: bool,
+    },
 }
 
 /// Who sees what is published.
@@ -241,6 +274,10 @@ impl OutletKind {
             Self::Mastodon { .. } => "mastodon",
             Self::Bluesky { .. } => "bluesky",
             Self::X(_) => "x",
+            Self::Telegram { .. } => "telegram",
+            Self::Discord { .. } => "discord",
+            Self::Slack { .. } => "slack",
+            Self::Webhook { .. } => "webhook",
         }
     }
 }
@@ -249,7 +286,7 @@ impl KindOfOutlet {
     /// The most publications that begin within an hour, where nothing is said; 0: no such bound.
     const fn usual_per_hour(self) -> u32 {
         match self {
-            Self::File | Self::Feed => 0,
+            Self::File | Self::Feed | Self::Webhook => 0,
             _ => 300,
         }
     }
@@ -322,6 +359,10 @@ enum KindOfOutlet {
     Mastodon,
     Bluesky,
     X,
+    Telegram,
+    Discord,
+    Slack,
+    Webhook,
 }
 
 /// Reads every source.
@@ -715,9 +756,12 @@ fn read_outlet(
         ("mastodon", KindOfOutlet::Mastodon),
         ("bluesky", KindOfOutlet::Bluesky),
         ("x", KindOfOutlet::X),
+        ("telegram", KindOfOutlet::Telegram),
+        ("discord", KindOfOutlet::Discord),
+        ("slack", KindOfOutlet::Slack),
+        ("webhook", KindOfOutlet::Webhook),
     ];
-    let others = ["telegram", "discord", "slack", "webhook"];
-    let kind = section.required("kind", "\"file\"", kind(&kinds, &others));
+    let kind = section.required("kind", "\"file\"", choice(&kinds));
     let language = section.required("language", "\"es\"", language);
     let kind = kind?;
     let more: &[&str] = match kind {
@@ -726,6 +770,9 @@ fn read_outlet(
         KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account"],
         KindOfOutlet::Bluesky => &["base_url", "account", "password_env"],
         KindOfOutlet::X => &x::OUTLET,
+        KindOfOutlet::Telegram => &["base_url", "token_env", "chat", "topic", "preview"],
+        KindOfOutlet::Discord | KindOfOutlet::Slack => &["url_env"],
+        KindOfOutlet::Webhook => &["url", "url_env", "secret_env", "drops_repeats"],
     };
     section.refuse_unknown(&[&OUTLET[..], more].concat());
     let adapter = match kind {
@@ -737,6 +784,10 @@ fn read_outlet(
         KindOfOutlet::Mastodon => read_mastodon(section),
         KindOfOutlet::Bluesky => read_bluesky(section),
         KindOfOutlet::X => x::read_outlet(section).map(|it| OutletKind::X(Box::new(it))),
+        KindOfOutlet::Telegram => chats::read_telegram(section),
+        KindOfOutlet::Discord => chats::read_discord(section),
+        KindOfOutlet::Slack => chats::read_slack(section),
+        KindOfOutlet::Webhook => chats::read_webhook(section),
     };
     let from = read_from(section, sources);
     let holds = [
@@ -747,13 +798,14 @@ fn read_outlet(
     let hold = section.read("hold", Hold::Never, choice(&holds));
     let limits = read_limits(section, DayReset::Rolling);
     let rules = read_rules(section, sources, kind.usual_per_hour());
+    let kind = adapter?;
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
-        kind: adapter?,
+        limits: chats::paced(&kind, limits),
+        kind,
         language: language?,
         from,
         hold,
-        limits,
         rules,
     })
 }

@@ -55,7 +55,7 @@ fn uncommented() -> String {
         .join("\n")
 }
 
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 16] = [
     ("GROQ_API_KEY", "gsk-1"),
     ("ANTHROPIC_API_KEY", "sk-ant-1"),
     ("DEEPL_API_KEY", "deepl-1"),
@@ -68,6 +68,16 @@ const KEYS: [(&str, &str); 12] = [
     ("X_CLIENT_ID", "client-1"),
     ("X_CLIENT_SECRET", "secret-3"),
     ("X_REFRESH_TOKEN", "refresh-1"),
+    ("TELEGRAM_TOKEN", "1:token"),
+    (
+        "DISCORD_WEBHOOK",
+        "https://discord.com/api/webhooks/1/token",
+    ),
+    (
+        "SLACK_WEBHOOK",
+        "https://hooks.slack.com/services/T/B/token",
+    ),
+    ("WEBHOOK_SECRET", "secret"),
 ];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
@@ -102,7 +112,7 @@ fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
     let kinds: Vec<&str> = settings.sources.iter().map(|it| it.kind.name()).collect();
     assert_eq!(kinds, ["feed", "file", "mastodon"]);
-    assert_eq!(settings.outlets.len(), 6);
+    assert_eq!(settings.outlets.len(), 10);
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
     let provider = &settings.providers[0];
@@ -549,5 +559,56 @@ fn a_source_says_which_of_its_posts_are_taken() {
         "`(` cannot be looked for",
     ] {
         assert!(mistakes.contains(wanted), "{mistakes}");
+    }
+}
+
+/// An outlet of that kind, with these lines.
+fn outlet(kind: &str, more: &str) -> String {
+    format!("[[outlet]]\nname = \"es\"\nkind = \"{kind}\"\nlanguage = \"es\"\n{more}\n")
+}
+
+#[test]
+fn chats_are_paced_unless_the_settings_say_otherwise() {
+    let limits = |kind: &str, more: &str| {
+        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
+        let limits = settings.outlets[0].limits;
+        (limits.rps, limits.rpm)
+    };
+    let telegram = |chat: &str| format!("token_env = \"TELEGRAM_TOKEN\"\nchat = \"{chat}\"");
+    let slack = "url_env = \"SLACK_WEBHOOK\"";
+    let faster = format!("{slack}\nlimits = {{ rps = 5 }}");
+    assert_eq!(
+        limits("telegram", &telegram("@es")),
+        (Some(1.0), Some(20.0))
+    );
+    assert_eq!(limits("telegram", &telegram("77")), (Some(1.0), None));
+    assert_eq!(limits("slack", slack), (Some(1.0), None));
+    assert_eq!(limits("slack", &faster), (Some(5.0), None));
+    let webhook = "url = \"http://127.0.0.1/\"";
+    assert_eq!(limits("webhook", webhook), (None, None));
+}
+
+#[test]
+fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
+    let keys = [("HOOK", "no address with a secret"), ("TOKEN", "1:a")];
+    for (kind, more, expected) in [
+        (
+            "telegram",
+            "token_env = \"TOKEN\"\nchat = \"news\"",
+            "chat: is no chat",
+        ),
+        ("telegram", "chat = \"@news\"", "token_env: is missing"),
+        ("discord", "", "url_env: is missing"),
+        ("slack", "url_env = \"HOOK\"", "holds no address"),
+        ("webhook", "", "url_env: is missing"),
+        (
+            "webhook",
+            "url = \"http://a.example\"\nurl_env = \"HOOK\"",
+            "stands beside `url_env`",
+        ),
+    ] {
+        let found = mistakes(&outlet(kind, more), &[], &keys).join("\n");
+        assert!(found.contains(expected), "{kind} {more}: {found}");
+        assert!(!found.contains("secret"), "{found}");
     }
 }

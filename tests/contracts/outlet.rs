@@ -1,9 +1,13 @@
 //! The contract of the outlet port.
 
 mod bluesky;
+mod discord;
 mod file;
 mod mastodon;
+mod slack;
 mod snac;
+mod telegram;
+mod webhook;
 mod x;
 
 use std::path::PathBuf;
@@ -11,8 +15,8 @@ use std::sync::Arc;
 
 use babelfeed::outlets::feed::{FeedConfig, FeedOutlet};
 use babelfeed::outlets::file::FileOutlet;
-use babelfeed_actors::domain::{IdMint, Part, Publication, Timestamp};
-use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, Published, ReadBack};
+use babelfeed_actors::domain::{Attached, IdMint, Media, Part, Publication, Timestamp};
+use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use tempfile::TempDir;
 
@@ -40,6 +44,31 @@ fn publication(number: u64, parts: &[&str]) -> Arc<Publication> {
         revises: None,
         created_at: at,
     })
+}
+
+/// A publication of one part, with what hangs on it.
+fn hung(number: u64, text: &str, attached: Attached) -> Arc<Publication> {
+    let mut publication = Publication::clone(&publication(number, &[text]));
+    publication.attached = Some(Arc::new(attached));
+    Arc::new(publication)
+}
+
+/// A medium at that address.
+fn medium(url: &str, alt: Option<&str>) -> Media {
+    Media {
+        url: url.to_owned(),
+        mime: None,
+        alt: alt.map(str::to_owned),
+    }
+}
+
+/// Publishes the first part of a publication.
+async fn publish(
+    outlet: &dyn Outlet,
+    publication: &Arc<Publication>,
+) -> Result<Published, OutletError> {
+    let parts = frozen(outlet, vec![dispatch(publication, 0)]).await;
+    outlet.publish(&parts).await.remove(0)
 }
 
 fn dispatch(publication: &Arc<Publication>, part: usize) -> Dispatch {

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod apertium;
+mod chats;
 mod checks;
 mod commands;
 mod falls;

@@ -3,6 +3,8 @@
 
 pub mod batch;
 pub mod bluesky;
+pub mod discord;
+pub mod faults;
 pub mod files;
 pub mod litellm;
 pub mod mastodon;
@@ -10,6 +12,9 @@ pub mod nginx;
 pub mod pds;
 pub mod provider;
 pub mod server;
+pub mod slack;
 pub mod snac;
+pub mod telegram;
 pub mod web;
+pub mod webhook;
 pub mod x;

@@ -79,6 +79,15 @@ pub trait Outlet {
     /// When the outlet has to be asked and does not answer.
     fn limit(&self) -> LocalBoxFuture<'_, Result<crate::logic::fit::Limit, OutletError>>;
 
+    /// Tries the credential without publishing anything; says what it found out, or why it could
+    /// not try.
+    ///
+    /// # Errors
+    /// When nothing could be published now.
+    fn probe(&self) -> LocalBoxFuture<'_, Result<Option<String>, OutletError>> {
+        Box::pin(async { self.limit().await.map(|_| None) })
+    }
+
     /// Makes the bytes of these parts, in their order.
     ///
     /// # Errors

@@ -1,0 +1,429 @@
+//! What goes over the wire to Telegram's Bot API, and what comes back.
+
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{Dispatch, OutletError};
+use serde::{Deserialize, Serialize};
+
+use super::TelegramConfig;
+use crate::outlets::words::{self, Look};
+
+/// The most media of one message.
+const MAX_MEDIA: usize = 10;
+
+/// A part as it is frozen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Message {
+    /// What is called.
+    pub(super) call: Call,
+    /// What is called instead, where Telegram does not take the media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) otherwise: Option<Call>,
+}
+
+/// One call of a method.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) body: Body,
+}
+
+/// The methods that send something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Method {
+    #[serde(rename = "sendMessage")]
+    Text,
+    #[serde(rename = "sendPhoto")]
+    Photo,
+    #[serde(rename = "sendVideo")]
+    Video,
+    #[serde(rename = "sendMediaGroup")]
+    Group,
+}
+
+impl Method {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "sendMessage",
+            Self::Photo => "sendPhoto",
+            Self::Video => "sendVideo",
+            Self::Group => "sendMediaGroup",
+        }
+    }
+}
+
+/// The parameters of a method.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) chat_id: Option<Chat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_thread_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) entities: Vec<Entity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) link_preview_options: Option<Preview>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) photo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) video: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) media: Vec<Medium>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) caption: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) caption_entities: Vec<Entity>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_spoiler: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply_parameters: Option<Reply>,
+    /// Of what is changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_id: Option<i64>,
+}
+
+/// A chat: its number, or the public name of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Chat {
+    Number(i64),
+    Name(String),
+}
+
+impl Chat {
+    /// The chat as the settings write it.
+    pub(super) fn of(written: &str) -> Self {
+        match written.parse() {
+            Ok(number) => Self::Number(number),
+            Err(_) => Self::Name(written.to_owned()),
+        }
+    }
+}
+
+/// A piece of a text that is shown in a way of its own, in code units of UTF-16.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entity {
+    pub(super) r#type: String,
+    pub(super) offset: usize,
+    pub(super) length: usize,
+}
+
+/// What is shown of a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Preview {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) prefer_large_media: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) show_above_text: bool,
+}
+
+/// One of several media.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Medium {
+    pub(super) r#type: String,
+    pub(super) media: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) caption: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) caption_entities: Vec<Entity>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_spoiler: bool,
+}
+
+/// What a message answers. Where that is gone, it goes out by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reply {
+    pub(super) message_id: i64,
+    pub(super) allow_sending_without_reply: bool,
+}
+
+/// An answer, whatever was called.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
+pub(super) struct Answer<T> {
+    #[serde(default)]
+    pub(super) ok: bool,
+    pub(super) result: Option<T>,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) parameters: Parameters,
+}
+
+/// What a refusal says beside its words.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Parameters {
+    pub(super) retry_after: Option<u64>,
+    pub(super) migrate_to_chat_id: Option<i64>,
+}
+
+/// What was sent.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Sent {
+    One(SentMessage),
+    Several(Vec<SentMessage>),
+}
+
+/// A message as it stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct SentMessage {
+    pub(super) message_id: i64,
+    pub(super) chat: SentChat,
+}
+
+/// The chat in which it stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct SentChat {
+    pub(super) id: i64,
+    pub(super) username: Option<String>,
+    pub(super) title: Option<String>,
+}
+
+/// A bot.
+#[derive(Debug, Deserialize)]
+pub(super) struct Bot {
+    #[serde(default)]
+    pub(super) username: String,
+}
+
+/// The calls that publish a part in that chat.
+pub(super) fn message(
+    dispatch: &Dispatch,
+    chat: &Chat,
+    config: &TelegramConfig,
+) -> Result<Message, OutletError> {
+    let text = words::text_of(dispatch)?;
+    let base = Body {
+        chat_id: Some(chat.clone()),
+        message_thread_id: config.topic,
+        reply_parameters: words::parent(dispatch).and_then(reply),
+        ..Body::default()
+    };
+    let preview = (!config.preview).then(|| Preview {
+        is_disabled: true,
+        ..Preview::default()
+    });
+    let Some(attached) = words::hanging(dispatch) else {
+        return Ok(Message {
+            call: in_text(base, Shown::plain(text), preview),
+            otherwise: None,
+        });
+    };
+    let publication = &dispatch.publication;
+    let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
+    let is_hidden = attached.is_sensitive || warning.is_some();
+    let shown = |pieces: &[String]| {
+        let whole = words::with_pieces(text, pieces, Limit::TELEGRAM, publication);
+        Shown::of(whole, warning)
+    };
+    let is_one = |it: &&babelfeed_actors::domain::Media| words::look(it) != Look::Other;
+    let media: Vec<_> = attached
+        .media
+        .iter()
+        .filter(is_one)
+        .take(MAX_MEDIA)
+        .collect();
+    let rest = attached.media.iter();
+    let rest = rest.filter(|it| !media.iter().any(|taken| std::ptr::eq(*taken, *it)));
+    let mut pieces = words::pieces(attached, publication);
+    pieces.extend(rest.map(|it| it.url.clone()));
+    if media.is_empty() {
+        return Ok(Message {
+            call: in_text(base, shown(&pieces), preview),
+            otherwise: None,
+        });
+    }
+    let links = media.iter().map(|it| it.url.clone());
+    let with_links: Vec<String> = pieces.iter().cloned().chain(links).collect();
+    let linked = in_text(base.clone(), shown(&with_links), preview);
+    let caption = shown(&pieces);
+    if caption.units() > Limit::TELEGRAM_CAPTION.max().unwrap_or_default() {
+        // Too long for a caption: the first picture is shown above the text, as a preview.
+        let first = media[0];
+        if is_hidden || words::look(first) != Look::Picture {
+            return Ok(Message {
+                call: linked,
+                otherwise: None,
+            });
+        }
+        let more = media[1..].iter().map(|it| it.url.clone());
+        let pieces: Vec<String> = pieces.into_iter().chain(more).collect();
+        let preview = Preview {
+            url: Some(first.url.clone()),
+            prefer_large_media: true,
+            show_above_text: true,
+            ..Preview::default()
+        };
+        return Ok(Message {
+            call: in_text(base, shown(&pieces), Some(preview)),
+            otherwise: Some(linked),
+        });
+    }
+    Ok(Message {
+        call: in_caption(base, &media, caption, is_hidden),
+        otherwise: Some(linked),
+    })
+}
+
+fn in_text(base: Body, shown: Shown, preview: Option<Preview>) -> Call {
+    Call {
+        method: Method::Text,
+        body: Body {
+            text: Some(shown.text),
+            entities: shown.entities,
+            link_preview_options: preview,
+            ..base
+        },
+    }
+}
+
+fn in_caption(
+    base: Body,
+    media: &[&babelfeed_actors::domain::Media],
+    shown: Shown,
+    has_spoiler: bool,
+) -> Call {
+    let caption = Some(shown.text).filter(|it| !it.is_empty());
+    if let [one] = media {
+        let url = Some(one.url.clone());
+        let (method, photo, video) = match words::look(one) {
+            Look::Film => (Method::Video, None, url),
+            _ => (Method::Photo, url, None),
+        };
+        let body = Body {
+            photo,
+            video,
+            caption,
+            caption_entities: shown.entities,
+            has_spoiler,
+            ..base
+        };
+        return Call { method, body };
+    }
+    let mut media: Vec<Medium> = media
+        .iter()
+        .map(|it| Medium {
+            r#type: match words::look(it) {
+                Look::Film => "video".to_owned(),
+                _ => "photo".to_owned(),
+            },
+            media: it.url.clone(),
+            caption: None,
+            caption_entities: Vec::new(),
+            has_spoiler,
+        })
+        .collect();
+    // The caption of the first is shown as that of all.
+    media[0].caption = caption;
+    media[0].caption_entities = shown.entities;
+    Call {
+        method: Method::Group,
+        body: Body { media, ..base },
+    }
+}
+
+/// A text with what is hidden in it.
+struct Shown {
+    text: String,
+    entities: Vec<Entity>,
+}
+
+impl Shown {
+    fn plain(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            entities: Vec::new(),
+        }
+    }
+
+    /// The text behind its warning, hidden until it is asked for.
+    fn of(text: String, warning: Option<&str>) -> Self {
+        let Some(warning) = warning.filter(|_| !text.is_empty()) else {
+            return Self::plain(warning.filter(|_| text.is_empty()).unwrap_or(&text));
+        };
+        let max = Limit::TELEGRAM.max().unwrap_or_default();
+        // Half of it, because a code point may be two code units.
+        let room = max.saturating_sub(units(&text) + 2);
+        let fits = units(warning) <= room;
+        let warning = match fits {
+            true => warning.to_owned(),
+            false => words::shortened(warning, room / 2),
+        };
+        let head = match warning.is_empty() {
+            true => String::new(),
+            false => format!("{warning}\n\n"),
+        };
+        let hidden = Entity {
+            r#type: "spoiler".to_owned(),
+            offset: units(&head),
+            length: units(&text),
+        };
+        Self {
+            text: format!("{head}{text}"),
+            entities: vec![hidden],
+        }
+    }
+
+    fn units(&self) -> usize {
+        units(&self.text)
+    }
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// What answers the message with that id, which is the first where several are one publication.
+fn reply(id: &str) -> Option<Reply> {
+    let message_id = *ids(id).1.first()?;
+    Some(Reply {
+        message_id,
+        allow_sending_without_reply: true,
+    })
+}
+
+/// Whether a published id is that of media, and the numbers of its messages.
+pub(super) fn ids(id: &str) -> (bool, Vec<i64>) {
+    let (is_media, numbers) = match id.strip_prefix("media:") {
+        Some(numbers) => (true, numbers),
+        None => (false, id),
+    };
+    let numbers = numbers.split(',').filter_map(|it| it.parse().ok());
+    (is_media, numbers.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_hides_the_text_behind_it_in_code_units() {
+        let shown = Shown::of("hola 😀".to_owned(), Some("¡Ojo 😀!"));
+        assert_eq!(shown.text, "¡Ojo 😀!\n\nhola 😀");
+        assert_eq!(
+            (shown.entities[0].offset, shown.entities[0].length),
+            (10, 7)
+        );
+    }
+
+    #[test]
+    fn a_warning_never_makes_a_message_too_long() {
+        let shown = Shown::of("x".repeat(4_090), Some(&"😀".repeat(100)));
+        assert!(shown.units() <= 4_096, "{}", shown.units());
+        assert_eq!(shown.entities[0].length, 4_090);
+    }
+
+    #[test]
+    fn ids_tell_media_from_text() {
+        assert_eq!(ids("42"), (false, vec![42]));
+        assert_eq!(ids("media:42,43"), (true, vec![42, 43]));
+        assert_eq!(reply("media:42,43").map(|it| it.message_id), Some(42));
+        assert_eq!(reply("what"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What outlets to chats and programs must be told: Telegram, Discord, Slack, webhooks.
+
+use babelfeed_actors::setup::LaneLimits;
+
+use super::items::OutletKind;
+use super::reader::{Section, address, flag, some_text, whole};
+use crate::secret::Secret;
+
+/// Where Telegram's bots are heard.
+const TELEGRAM: &str = "https://api.telegram.org";
+
+/// Reads what a Telegram outlet is told.
+pub(super) fn read_telegram(section: &Section<'_>) -> Option<OutletKind> {
+    let base_url = section.read("base_url", TELEGRAM.to_owned(), address);
+    let is_named = section.required("token_env", "\"TELEGRAM_TOKEN\"", some_text);
+    let token = is_named.and_then(|_| section.secret_in_variable("token_env"));
+    let chat = section.required("chat", "\"@channel\"", some_text);
+    let topic = section.optional("topic", whole(1));
+    let preview = section.read("preview", true, flag);
+    let chat = chat?;
+    let is_name = chat.len() > 1 && chat.starts_with('@');
+    if !is_name && chat.parse::<i64>().is_err() {
+        section.mistake(
+            "chat",
+            "is no chat, expected \"@channel\" or a number like \"-1001234567890\"".to_owned(),
+        );
+        return None;
+    }
+    Some(OutletKind::Telegram {
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        token: token?,
+        chat,
+        topic,
+        preview,
+    })
+}
+
+/// Reads what a Discord outlet is told.
+pub(super) fn read_discord(section: &Section<'_>) -> Option<OutletKind> {
+    read_url(section, "\"DISCORD_WEBHOOK\"").map(|url| OutletKind::Discord { url })
+}
+
+/// Reads what a Slack outlet is told.
+pub(super) fn read_slack(section: &Section<'_>) -> Option<OutletKind> {
+    read_url(section, "\"SLACK_WEBHOOK\"").map(|url| OutletKind::Slack { url })
+}
+
+/// Reads what a webhook outlet is told.
+pub(super) fn read_webhook(section: &Section<'_>) -> Option<OutletKind> {
+    let url = match (section.has("url"), section.has("url_env")) {
+        (true, true) => {
+            section.mistake(
+                "url",
+                "stands beside `url_env`, expected one of them".to_owned(),
+            );
+            None
+        }
+        (true, false) => section.optional("url", address).map(|it| Secret::new(&it)),
+        _ => read_url(section, "\"WEBHOOK_URL\" (or `url`)"),
+    };
+    let secret = section.secret_in_variable("secret_env");
+    let drops_repeats = section.read("drops_repeats", false, flag);
+    Some(OutletKind::Webhook {
+        url: url?,
+        secret,
+        drops_repeats,
+    })
+}
+
+/// An address in a variable, which is a credential.
+fn read_url(section: &Section<'_>, example: &str) -> Option<Secret> {
+    section.required("url_env", example, some_text)?;
+    let url = section.secret_in_variable("url_env")?;
+    let is_address = url::Url::parse(url.expose())
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !is_address {
+        section.mistake(
+            "url_env",
+            "names a variable that holds no address, expected one like \"https://example.org/…\""
+                .to_owned(),
+        );
+    }
+    is_address.then_some(url)
+}
+
+/// The limits of an outlet's account: where the settings name none per second or minute, those
+/// that its platform is known to keep.
+pub(super) fn paced(kind: &OutletKind, limits: LaneLimits) -> LaneLimits {
+    let (rps, rpm) = match kind {
+        OutletKind::Telegram { chat, .. } => {
+            // A person's chat has a positive number; all others take fewer in a minute.
+            let is_person = chat.parse().is_ok_and(|number: i64| number > 0);
+            (Some(1.0), (!is_person).then_some(20.0))
+        }
+        OutletKind::Discord { .. } => (Some(2.0), Some(30.0)),
+        OutletKind::Slack { .. } => (Some(1.0), None),
+        _ => (None, None),
+    };
+    LaneLimits {
+        rps: limits.rps.or(rps),
+        rpm: limits.rpm.or(rpm),
+        ..limits
+    }
+}

@@ -1,0 +1,341 @@
+//! What a Telegram outlet does when bots meet chats as they are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed::http::HttpConfig;
+use babelfeed::outlets::telegram::{TelegramConfig, TelegramOutlet};
+use babelfeed::secret::Secret;
+use babelfeed_actors::domain::{Attached, Part, Poll, Publication, Thread};
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
+
+use super::{Stage, dispatch, frozen, hung, keeps_the_contract, medium, publication, publish};
+use crate::simulators::faults::Fault;
+use crate::simulators::telegram::{CHAT, NUMBER, TOKEN, Telegram};
+
+struct Bot {
+    outlet: TelegramOutlet,
+    server: Telegram,
+}
+
+impl Bot {
+    fn new() -> Self {
+        Self::with(TOKEN, CHAT)
+    }
+
+    fn with(token: &str, chat: &str) -> Self {
+        let server = Telegram::start();
+        let outlet = outlet(&server, token, chat);
+        Self { outlet, server }
+    }
+
+    async fn failure(&self) -> OutletError {
+        let one = publication(1, &["hola"]);
+        publish(&self.outlet, &one).await.expect_err("a failure")
+    }
+}
+
+fn outlet(server: &Telegram, token: &str, chat: &str) -> TelegramOutlet {
+    TelegramOutlet::new(TelegramConfig {
+        base_url: server.base_url().parse().expect("an address"),
+        token: Secret::new(token),
+        chat: chat.to_owned(),
+        topic: None,
+        preview: true,
+        http: HttpConfig::default(),
+        timeout: Duration::from_secs(5),
+    })
+    .expect("an address")
+}
+
+impl Stage for Bot {
+    fn outlet(&self) -> &dyn Outlet {
+        &self.outlet
+    }
+
+    fn n_standing(&self, publication: &Publication) -> usize {
+        let texts = publication.parts.iter().map(|part| &part.text);
+        let standing = texts.map(|text| self.server.n_standing(text));
+        standing.max().unwrap_or(0)
+    }
+}
+
+#[actix_rt::test]
+async fn a_chat_on_telegram_keeps_the_contract() {
+    keeps_the_contract(Bot::new()).await;
+}
+
+#[actix_rt::test]
+async fn the_limit_is_that_of_a_message() {
+    let bot = Bot::new();
+    assert_eq!(bot.outlet.limit().await, Ok(Limit::Telegram { max: 4_096 }));
+    let longest = publication(1, &["😀".repeat(2_048).as_str()]);
+    publish(&bot.outlet, &longest).await.expect("fits");
+    let longer = publication(2, &["x".repeat(4_097).as_str()]);
+    let error = publish(&bot.outlet, &longer).await.expect_err("too long");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+    assert!(error.to_string().contains("too long"), "{error}");
+}
+
+#[actix_rt::test]
+async fn parts_answer_each_other_and_a_thread_its_parent() {
+    let bot = Bot::new();
+    let root = publish(&bot.outlet, &publication(1, &["antes"])).await;
+    let root = root.expect("publishes").id;
+    let mut two = Publication::clone(&publication(2, &["uno"]));
+    two.thread = Some(Thread {
+        root: root.clone(),
+        parent: root,
+    });
+    let two = Arc::new(two);
+    let first = publish(&bot.outlet, &two).await.expect("publishes");
+    assert_eq!(first.url.as_deref(), Some("https://t.me/noticias/2"));
+    let mut after = Publication::clone(&two);
+    after.parts[0].id = Some(first.id);
+    after.parts.push(Part::new("dos"));
+    let second = frozen(&bot.outlet, vec![dispatch(&Arc::new(after), 1)]).await;
+    bot.outlet
+        .publish(&second)
+        .await
+        .remove(0)
+        .expect("publishes");
+    let replies: Vec<_> = bot.server.messages().iter().map(|it| it.reply_to).collect();
+    assert_eq!(replies, [None, Some(1), Some(2)]);
+}
+
+#[actix_rt::test]
+async fn what_answers_something_deleted_goes_out_by_itself() {
+    let bot = Bot::new();
+    let mut one = Publication::clone(&publication(1, &["hola"]));
+    one.thread = Some(Thread {
+        root: "77".into(),
+        parent: "77".into(),
+    });
+    publish(&bot.outlet, &Arc::new(one))
+        .await
+        .expect("publishes");
+    assert_eq!(bot.server.messages()[0].reply_to, None);
+}
+
+#[actix_rt::test]
+async fn a_picture_has_the_text_as_its_caption_and_several_are_a_group() {
+    let bot = Bot::new();
+    for n_media in [1, 2, 10, 11] {
+        let urls = (0..n_media).map(|n| format!("https://a.example/{n}.jpg"));
+        let attached = Attached {
+            media: urls.map(|url| medium(&url, Some("un gato"))).collect(),
+            is_sensitive: true,
+            ..Attached::default()
+        };
+        let n_before = bot.server.messages().len();
+        let one = hung(n_media, "hola", attached);
+        let published = publish(&bot.outlet, &one).await.expect("publishes");
+        let messages = bot.server.messages().split_off(n_before);
+        assert_eq!(messages.len() as u64, n_media.min(10));
+        assert!(messages[0].text.starts_with("hola"));
+        assert_eq!(messages[0].text.contains("/10.jpg"), n_media > 10);
+        assert!(
+            messages
+                .iter()
+                .all(|it| it.has_spoiler && it.media.len() == 1)
+        );
+        bot.outlet.delete(&published).await.expect("is gone");
+        assert_eq!(bot.server.messages().len(), n_before);
+    }
+}
+
+#[actix_rt::test]
+async fn a_text_too_long_for_a_caption_shows_its_picture_as_a_preview() {
+    let bot = Bot::new();
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", None)],
+        ..Attached::default()
+    };
+    let one = hung(1, &"x".repeat(1_025), attached.clone());
+    publish(&bot.outlet, &one).await.expect("publishes");
+    let shown = &bot.server.messages()[0];
+    assert_eq!(shown.preview["url"], "https://a.example/1.png");
+    assert!(shown.media.is_empty());
+    let one = hung(2, &"x".repeat(1_024), attached);
+    publish(&bot.outlet, &one).await.expect("publishes");
+    assert_eq!(bot.server.messages()[1].media, ["https://a.example/1.png"]);
+}
+
+#[actix_rt::test]
+async fn media_that_telegram_cannot_fetch_go_out_as_links() {
+    let bot = Bot::new();
+    bot.server.hide("https://a.example/1.png");
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", None)],
+        ..Attached::default()
+    };
+    let one = hung(1, "hola", attached);
+    publish(&bot.outlet, &one).await.expect("publishes");
+    let messages = bot.server.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].text, "hola\n\nhttps://a.example/1.png");
+}
+
+#[actix_rt::test]
+async fn a_warning_hides_the_text_and_a_poll_is_put_into_words() {
+    let bot = Bot::new();
+    let attached = Attached {
+        warning: Some("Ojo 😀".into()),
+        poll: Some(Poll {
+            options: vec!["sí".into(), "no".into()],
+            is_multiple: false,
+            lasts: None,
+        }),
+        quoted: Some("https://b.example/9".into()),
+        ..Attached::default()
+    };
+    let one = hung(1, "hola", attached);
+    publish(&bot.outlet, &one).await.expect("publishes");
+    let shown = &bot.server.messages()[0];
+    assert_eq!(
+        shown.text,
+        "Ojo 😀\n\nhola\n\n• sí\n• no\n\nhttps://b.example/9"
+    );
+    assert_eq!(shown.entities[0]["type"], "spoiler");
+    assert_eq!(shown.entities[0]["offset"], 8);
+}
+
+#[actix_rt::test]
+async fn a_message_is_changed_in_place_and_taken_back_however_often() {
+    let bot = Bot::new();
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", None)],
+        ..Attached::default()
+    };
+    for (before, after) in [
+        (publication(1, &["hola"]), publication(1, &["adiós"])),
+        (
+            hung(2, "hola", attached.clone()),
+            hung(2, "adiós", attached),
+        ),
+    ] {
+        let out = publish(&bot.outlet, &before).await.expect("publishes");
+        let parts = frozen(&bot.outlet, vec![dispatch(&after, 0)]).await;
+        for _ in 0..2 {
+            let changed = bot.outlet.edit(&parts[0], &out).await;
+            assert_eq!(changed.as_ref(), Ok(&out));
+        }
+        assert_eq!(bot.server.messages()[0].text, "adiós");
+        for _ in 0..2 {
+            bot.outlet.delete(&out).await.expect("is gone");
+        }
+        assert_eq!(bot.server.messages().len(), 0);
+        let error = bot.outlet.edit(&parts[0], &out).await.expect_err("gone");
+        assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+    }
+}
+
+#[actix_rt::test]
+async fn a_group_that_moved_is_followed() {
+    let bot = Bot::with(TOKEN, &NUMBER.to_string());
+    bot.server.move_to(-1_009_999);
+    let error = bot.failure().await;
+    let OutletRemedy::Retry(Some(wait)) = error.remedy() else {
+        panic!("{error}");
+    };
+    assert!(wait < Duration::from_secs(2), "{wait:?}");
+    for number in [2, 3] {
+        let one = publication(number, &["hola"]);
+        let published = publish(&bot.outlet, &one).await.expect("publishes");
+        let url = published.url.expect("a URL");
+        assert!(url.starts_with("https://t.me/c/9999/"), "{url}");
+    }
+}
+
+#[actix_rt::test]
+async fn whatever_is_lost_on_the_way_a_text_stands_at_most_once() {
+    for fault in [
+        Fault::ReplyLost,
+        Fault::HalfReply,
+        Fault::BadGateway,
+        Fault::RequestLost,
+    ] {
+        let bot = Bot::new();
+        bot.server.fail_next(fault.clone());
+        let one = publication(1, &["hola"]);
+        let parts = frozen(&bot.outlet, vec![dispatch(&one, 0)]).await;
+        let answer = bot.outlet.publish(&parts).await.remove(0);
+        let error = answer.expect_err("is lost");
+        assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{fault:?}");
+        let restarted = outlet(&bot.server, TOKEN, CHAT);
+        for outlet in [&bot.outlet, &restarted] {
+            let error = outlet.read_back(&parts[0]).await.expect_err("unknown");
+            assert!(matches!(error, OutletError::Ambiguous { .. }));
+        }
+        assert_eq!(bot.server.n_standing("hola"), usize::from(fault.takes()));
+    }
+}
+
+#[actix_rt::test]
+async fn a_wait_that_is_asked_for_is_kept_with_a_margin() {
+    let bot = Bot::new();
+    bot.server.set_budget(0, 35);
+    let wait = Some(Duration::from_secs(36));
+    assert_eq!(bot.failure().await.remedy(), OutletRemedy::Retry(wait));
+    bot.server.fail_next(Fault::page(429));
+    assert_eq!(bot.failure().await.remedy(), OutletRemedy::Retry(None));
+}
+
+#[actix_rt::test]
+async fn what_a_person_must_mend_is_told_without_the_token() {
+    let kicked = Bot::new();
+    kicked.server.kick();
+    let revoked = Bot::new();
+    revoked.server.revoke();
+    for bot in [
+        kicked,
+        revoked,
+        Bot::with("123456:another-token", CHAT),
+        Bot::with("no-token-at-all", CHAT),
+        Bot::with(TOKEN, "@nobody"),
+    ] {
+        let error = bot.failure().await;
+        assert_eq!(error.remedy(), OutletRemedy::Person, "{error}");
+        let tried = bot.outlet.probe().await.expect_err("is told before");
+        assert_eq!(tried.remedy(), OutletRemedy::Person, "{tried}");
+        for token in [TOKEN, "another-token", "no-token-at-all"] {
+            assert!(!format!("{error:?}{tried:?}").contains(token));
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_server_that_is_not_there_was_not_reached_and_shows_no_token() {
+    let bot = Bot::new();
+    let address = bot.server.base_url();
+    drop(bot.server);
+    let config = TelegramConfig {
+        base_url: address.parse().expect("an address"),
+        token: Secret::new(TOKEN),
+        chat: CHAT.to_owned(),
+        topic: None,
+        preview: false,
+        http: HttpConfig::default(),
+        timeout: Duration::from_secs(5),
+    };
+    let outlet = TelegramOutlet::new(config).expect("an address");
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    loop {
+        let answer = publish(&outlet, &publication(1, &["hola"])).await;
+        let error = answer.expect_err("no server");
+        assert!(!format!("{error:?}").contains(TOKEN));
+        if matches!(error, OutletError::Unreachable { .. }) {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{error}");
+    }
+}
+
+#[actix_rt::test]
+async fn trying_a_bot_publishes_nothing() {
+    let bot = Bot::new();
+    let note = bot.outlet.probe().await.expect("works").expect("a note");
+    assert_eq!(note, "@noticias_bot posts to `Noticias`");
+    assert_eq!(bot.server.methods(), ["getMe", "getChat"]);
+}
