@@ -14,6 +14,7 @@ mod plan;
 mod queries;
 mod refresh;
 mod stopping;
+mod tighten;
 mod window;
 mod work;
 

@@ -193,7 +193,10 @@ impl Call {
             pack.items.iter().map(|item| &*item.text),
         );
         let exam = Exam {
-            checks: self.checks,
+            checks: match &pack.guide {
+                Some(guide) if guide.budget.is_some() => self.checks.without_length(),
+                _ => self.checks,
+            },
             pair: &pack.pair,
             wishes: &wishes,
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::Guide;
+use babelfeed_actors::domain::{Budget, Counting, Guide};
 use babelfeed_actors::logic::glossary::relevant;
 use babelfeed_actors::ports::{Item, Pack, Translated};
 use serde::{Deserialize, Serialize, Serializer};
@@ -87,6 +87,7 @@ pub fn question(pack: &Pack) -> String {
         forbidden: guide.map_or(&[][..], |guide| &guide.forbidden),
         tone: guide.and_then(|guide| guide.tone.as_deref()),
         remark: guide.and_then(|guide| guide.remark.as_deref()).map(refusal),
+        budget: guide.and_then(|guide| guide.budget).map(most),
     };
     serde_json::to_string(&question).expect("strings alone always become JSON")
 }
@@ -172,6 +173,8 @@ struct Question<'a> {
     tone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -217,6 +220,21 @@ fn terms<'a>(guide: &'a Guide, pack: &Pack) -> Vec<Wanted<'a>> {
 /// What is said of a translation that was not taken.
 fn refusal(why: &str) -> String {
     format!("The last translation of this text was not taken: {why}.")
+}
+
+/// What is said of the length that a translation may have.
+fn most(budget: Budget) -> String {
+    let Budget { most, had, .. } = budget;
+    let counting = match budget.counting {
+        Counting::Single => "",
+        Counting::Double => {
+            " (letters of Chinese, Japanese and Korean, and emoji, count as two characters)"
+        }
+    };
+    format!(
+        "The translation may have at most {most} characters{counting}, its marks not counted. The \
+         last one had {had} and was too long: say the same in fewer words."
+    )
 }
 
 /// Shows each JSON object of a text to `take`, which tells whether it used it up.
@@ -362,9 +380,25 @@ mod tests {
             tone: Some("formal".into()),
             version: "1".into(),
             remark: Some("`b` was wanted as `x`".into()),
+            budget: None,
         };
         assert!(question(&pack(Some(guide))).ends_with(
             r#""glossary":[{"source":"b","target":"x"}],"forbidden":["barco"],"tone":"formal","remark":"The last translation of this text was not taken: `b` was wanted as `x`."}"#
+        ));
+    }
+
+    #[test]
+    fn a_question_tells_what_the_translation_may_measure() {
+        let guide = Guide {
+            budget: Some(Budget {
+                most: 257,
+                had: 301,
+                counting: Counting::Single,
+            }),
+            ..Guide::default()
+        };
+        assert!(question(&pack(Some(guide))).ends_with(
+            r#""budget":"The translation may have at most 257 characters, its marks not counted. The last one had 301 and was too long: say the same in fewer words."}"#
         ));
     }
 

@@ -1,5 +1,6 @@
 //! The actor system on fakes, in virtual time, from a seed.
 
+mod budget;
 mod checks;
 mod edits;
 mod flow;

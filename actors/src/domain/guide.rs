@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::Budget;
+
 /// What a glossary asks for in one pair of languages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guide {
@@ -15,6 +17,9 @@ pub struct Guide {
     pub version: Arc<str>,
     /// What was wrong with the last translation, where a text is asked for again, alone in its call.
     pub remark: Option<Arc<str>>,
+    /// What the translation may measure, where a text is asked for again because the last one was
+    /// too long, alone in its call.
+    pub budget: Option<Budget>,
 }
 
 /// A term and how it is translated.

@@ -1,6 +1,7 @@
 //! The nouns of babelfeed: what is watched, asked for, worked on and published.
 
 mod attached;
+mod budget;
 mod guide;
 mod identity;
 mod language;
@@ -14,6 +15,7 @@ mod task;
 mod time;
 
 pub use attached::{Attached, SEPARATOR, body};
+pub use budget::{Budget, Counting};
 pub use guide::{Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};

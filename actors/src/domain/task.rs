@@ -109,6 +109,18 @@ pub struct Usage {
     pub cost_usd: f64,
 }
 
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            tokens_in: self.tokens_in + other.tokens_in,
+            tokens_out: self.tokens_out + other.tokens_out,
+            cost_usd: self.cost_usd + other.cost_usd,
+        }
+    }
+}
+
 /// Why a task failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -76,7 +76,7 @@ impl Style {
         origin: Origin<'_>,
     ) -> Result<Vec<String>, TooLong> {
         let first = self.tail(text, origin);
-        let whole = with(text.trim(), &first);
+        let whole = self.in_one(text, origin);
         if limit.fits(&whole) {
             return Ok(vec![whole]);
         }
@@ -90,6 +90,11 @@ impl Style {
                 shorten(text, limit, &lines.collect::<Vec<_>>().join("\n"))
             }
         }
+    }
+
+    /// The text as one part, with what stands below it, however long that is.
+    pub fn in_one(&self, text: &str, origin: Origin<'_>) -> String {
+        with(text.trim(), &self.tail(text, origin))
     }
 
     /// The text of a person without the lines that are put below it anyway.

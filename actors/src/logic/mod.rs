@@ -4,6 +4,7 @@ pub mod answers;
 pub mod backoff;
 pub mod brake;
 pub mod breaker;
+pub mod budget;
 pub mod checks;
 pub mod compose;
 pub mod estimate;

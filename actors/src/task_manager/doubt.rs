@@ -72,6 +72,10 @@ impl TaskManagerActor {
     pub(super) fn guide(&self, pack: &[Work]) -> Option<Arc<Guide>> {
         let guide = self.config.edition.guide(&pack.first()?.bucket.pair);
         match pack {
+            [alone] if let Some(tight) = &alone.tight => Some(Arc::new(Guide {
+                budget: Some(tight.budget),
+                ..guide.map(|guide| Guide::clone(guide)).unwrap_or_default()
+            })),
             [alone] if let Some(doubt) = &alone.doubt => Some(Arc::new(Guide {
                 remark: Some(Arc::clone(&doubt.remark)),
                 ..guide.map(|guide| Guide::clone(guide)).unwrap_or_default()

@@ -119,7 +119,8 @@ impl TaskManagerActor {
         let can_wait = work.bucket.class == Class::Low
             && live.home.class == Class::Low
             && live.record.task.request.deadline.is_none()
-            && live.record.lifecycle.attempts() == 0;
+            && live.record.lifecycle.attempts() == 0
+            && work.tight.is_none();
         if !can_wait || self.intake == Intake::Stopping {
             return None;
         }

@@ -127,6 +127,10 @@ impl TaskManagerActor {
     /// or it is in the language already, by what is declared, or else by its words.
     pub(super) fn passes_by(&self, work: &Work) -> Option<Made> {
         let pair = &work.bucket.pair;
+        if work.tight.is_some() {
+            // Whether it needs one was asked before.
+            return None;
+        }
         if !work.text.has_words() {
             return Some(Made::Known);
         }
@@ -179,7 +183,10 @@ impl TaskManagerActor {
         match found {
             Found::Known(translation) => self.complete(work, &translation, Made::Known),
             Found::Due(translation, leadership) => {
-                self.refresh(&work, leadership);
+                // What was said in fewer words is not often asked for, and has a budget.
+                if work.tight.is_none() {
+                    self.refresh(&work, leadership);
+                }
                 self.complete(work, &translation, Made::Known);
             }
             Found::Lead(leadership) => {

@@ -10,13 +10,13 @@ use super::book::{After, Flight};
 use super::dispatch::{Ended, Sent};
 use super::doubt::Doubt;
 use super::lookup::Made;
-use super::plan::{Planned, Standing, plan};
+use super::plan::{Planned, Standing, Text, plan};
 use super::work::{Subject, Work};
 use super::{Learned, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::logic::checks::Check;
+use crate::logic::checks::{Check, Fault};
 use crate::logic::lifecycle::Step;
 use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
@@ -60,6 +60,26 @@ impl Handler<Ended> for TaskManagerActor {
         self.dispatch(context);
         self.flush_soon(context);
         self.set_timer();
+    }
+}
+
+/// What is published of a task.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// Its translation, spans and all.
+    pub(super) translation: Translation,
+    /// How it was come by.
+    pub(super) made: Made,
+    /// What is wrong with it.
+    pub(super) fault: Option<Fault>,
+    /// The same in fewer words, without what hangs on it.
+    pub(super) short: Option<Arc<str>>,
+}
+
+impl Finished {
+    /// Whether it is a translation as it was wanted.
+    pub(super) fn is_sound(&self) -> bool {
+        self.made != Made::Same && self.fault.is_none()
     }
 }
 
@@ -117,6 +137,15 @@ impl TaskManagerActor {
                 continue;
             };
             work.leadership = duty.and_then(Duty::take);
+            if let Some(Err(trouble)) = &result
+                && let Some(tight) = work.tight.take()
+            {
+                if let Trouble::Doubtful { fault, .. } = trouble {
+                    self.count_fault(fault);
+                }
+                self.end_tight(work, *tight, None, Made::ByCall);
+                continue;
+            }
             match (result, &end.error) {
                 (Some(Ok(translation)), _) => {
                     work.doubt = None;
@@ -182,7 +211,11 @@ impl TaskManagerActor {
     }
 
     /// A text has its translation.
-    pub(super) fn complete(&mut self, work: Work, translation: &Translation, made: Made) {
+    pub(super) fn complete(&mut self, mut work: Work, translation: &Translation, made: Made) {
+        if let Some(tight) = work.tight.take() {
+            self.end_tight(work, *tight, Some(translation), made);
+            return;
+        }
         let torn = work
             .doubt
             .as_ref()
@@ -202,7 +235,7 @@ impl TaskManagerActor {
             return;
         };
         let is_known = made != Made::ByCall;
-        let finished = Translation {
+        let translation = Translation {
             text: text.into(),
             provider: translation.provider.clone(),
             model: Arc::clone(&translation.model),
@@ -213,17 +246,28 @@ impl TaskManagerActor {
                 translation.usage
             },
         };
-        match work.subject {
-            Subject::Now { call, index } => call.finish(index, finished),
-            Subject::Task(_) => self.complete_task(work, finished, made),
+        if let Subject::Now { call, index } = work.subject {
+            call.finish(index, translation);
+            return;
+        }
+        let doubt = work.doubt.as_ref().filter(|_| made == Made::ByCall);
+        let finished = Finished {
+            fault: doubt.map(|doubt| doubt.fault.clone()),
+            translation,
+            made,
+            short: None,
+        };
+        if let Some((work, finished)) = self.tightened(work, finished) {
+            self.complete_task(work, finished);
         }
     }
 
-    fn complete_task(&mut self, work: Work, finished: Translation, made: Made) {
+    /// A task has what is published of it.
+    pub(super) fn complete_task(&mut self, work: Work, finished: Finished) {
         self.displace(&work);
-        let standing = match (made, &work.doubt) {
+        let standing = match (finished.made, &finished.fault) {
             (Made::Same, _) => Standing::Same,
-            (Made::ByCall, Some(doubt)) => Standing::Doubtful(&doubt.fault),
+            (_, Some(fault)) => Standing::Doubtful(fault),
             _ => Standing::Sound,
         };
         let Subject::Task(live) = work.subject else {
@@ -246,7 +290,11 @@ impl TaskManagerActor {
                 &self.config.outlets,
                 limits,
                 &record.task,
-                (&finished, standing),
+                Text {
+                    translation: &finished.translation,
+                    short: finished.short.as_deref(),
+                    standing,
+                },
                 at,
             )
         } else {
@@ -254,12 +302,18 @@ impl TaskManagerActor {
         };
         let accepted = record.task.request.accepted_at;
         self.record(&self.system, "task", at.since(accepted));
-        record.ended = Some(ports::Ended::Completed(finished));
+        record.ended = Some(ports::Ended::Completed(finished.translation));
         self.push(Self::last_change(record, publications), After::Ended);
     }
 
     /// A text ends without a translation.
     pub(super) fn give_up(&mut self, mut work: Work, failure: Failure) {
+        if (failure.kind.is_from_providers() || failure.kind == FailureKind::Expired)
+            && let Some(tight) = work.tight.take()
+        {
+            self.end_tight(work, *tight, None, Made::Known);
+            return;
+        }
         if failure.kind.is_from_providers()
             && let Some(doubt) = work.doubt.take()
         {

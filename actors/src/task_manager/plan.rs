@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task, Timestamp,
-    Translation,
+    Attached, Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task,
+    Timestamp, Translation,
 };
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::compose::{self, Style};
@@ -44,13 +44,29 @@ impl OutletRoute {
     /// Whether it would keep a translation with such a fault for a person.
     pub(super) fn keeps(&self, task: &Task, fault: &Fault) -> bool {
         let keeps = self.hold != Hold::Never || fault.check.gravity() == Gravity::Torn;
-        keeps && self.wants(task, &origin(task).0)
+        keeps && self.is_wanted_for(task)
+    }
+
+    /// Whether the translation of a task is published there.
+    pub(super) fn is_wanted_for(&self, task: &Task) -> bool {
+        self.wants(task, &origin(task).0)
     }
 
     fn wants(&self, task: &Task, source: &str) -> bool {
         let is_wanted = self.takes_edits || task.request.revises.is_none();
         is_wanted && self.language == task.target && self.takes(source)
     }
+}
+
+/// A translation that is published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    /// It, with the words that hang on it.
+    pub(super) translation: &'a Translation,
+    /// The same in fewer words, without them.
+    pub(super) short: Option<&'a str>,
+    /// What it is worth.
+    pub(super) standing: Standing<'a>,
 }
 
 /// What a translation that is published is.
@@ -72,25 +88,18 @@ pub(super) fn plan(
     routes: &[OutletRoute],
     limits: &OutletLimits,
     task: &Task,
-    (translation, standing): (&Translation, Standing<'_>),
+    text: Text<'_>,
     at: Timestamp,
 ) -> Vec<Planned> {
     let (source, post) = origin(task);
+    let Text {
+        translation,
+        short,
+        standing,
+    } = text;
     let is_same = matches!(standing, Standing::Same);
-    let (text, attached) = match &task.request.attached {
-        None => (&*translation.text, None),
-        Some(attached) => {
-            let (text, attached) = attached.split(&translation.text);
-            (text, Some(Arc::new(attached)))
-        }
-    };
-    let back = compose::Origin {
-        source: &source,
-        author: task.request.author.as_deref(),
-        url: task.request.url.as_deref(),
-        // What passes through as it is has no provider.
-        is_translated: !is_same && !translation.provider.as_str().is_empty(),
-    };
+    let (text, attached) = split(task, &translation.text);
+    let back = back(task, &source, (translation, is_same));
     let wanting = routes.iter().filter(|route| route.wants(task, &source));
     wanting
         .zip(1..=u8::MAX)
@@ -98,6 +107,7 @@ pub(super) fn plan(
         .map(|(route, number)| {
             let limit = limits.borrow().get(&route.name).copied();
             let limit = room(limit.unwrap_or(Limit::Unbounded), attached.as_deref());
+            let text = best(text, short, limit, |text| route.style.in_one(text, back));
             let (parts, unfit) = parts(text, limit, &route.style, back);
             let publication = Publication {
                 id: task.id.publication(number),
@@ -138,6 +148,59 @@ fn origin(task: &Task) -> (Arc<str>, Arc<str>) {
             (REQUESTS.into(), key.clone().unwrap_or_else(id))
         }
     }
+}
+
+/// A translation without the words that hang on it, as one post of an outlet, with what that
+/// post may measure.
+pub(super) fn in_one_post(
+    route: &OutletRoute,
+    task: &Task,
+    translation: &Translation,
+    limit: Limit,
+) -> (String, Limit) {
+    let (source, _) = origin(task);
+    let (text, attached) = split(task, &translation.text);
+    let back = back(task, &source, (translation, false));
+    let limit = room(limit, attached.as_deref());
+    (route.style.in_one(text, back), limit)
+}
+
+/// The text alone, and what hangs on it in its words.
+fn split<'a>(task: &Task, text: &'a str) -> (&'a str, Option<Arc<Attached>>) {
+    match &task.request.attached {
+        None => (text, None),
+        Some(attached) => {
+            let (text, attached) = attached.split(text);
+            (text, Some(Arc::new(attached)))
+        }
+    }
+}
+
+/// Where the text of a task comes from.
+fn back<'a>(
+    task: &'a Task,
+    source: &'a str,
+    (translation, is_same): (&Translation, bool),
+) -> compose::Origin<'a> {
+    compose::Origin {
+        source,
+        author: task.request.author.as_deref(),
+        url: task.request.url.as_deref(),
+        // What passes through as it is has no provider.
+        is_translated: !is_same && !translation.provider.as_str().is_empty(),
+    }
+}
+
+/// The text where it fits as one post, or else the shorter one where that is of use.
+fn best<'a>(
+    text: &'a str,
+    short: Option<&'a str>,
+    limit: Limit,
+    post: impl Fn(&str) -> String,
+) -> &'a str {
+    let is_shorter =
+        |short: &&str| !limit.fits(&post(text)) && limit.measure(short) < limit.measure(text);
+    short.filter(is_shorter).unwrap_or(text)
 }
 
 /// The parts of a text, and why it does not fit, where something in it cannot be split.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::doubt::Doubt;
+use super::tighten::Tight;
 use crate::domain::{Bucket, Class, Failure, Flow, Pair, Position, TaskId, Timestamp, Translation};
 use crate::logic::estimate::Weight;
 use crate::logic::known::Edition;
@@ -50,6 +51,8 @@ pub(super) struct Work {
     pub(super) tried: Routes,
     /// What it was translated to, not as it was wanted.
     pub(super) doubt: Option<Doubt>,
+    /// What it is asked for again in fewer words with, when it has a translation.
+    pub(super) tight: Option<Box<Tight>>,
     /// Calls made for a caller's text, without those given back; a task's are in its lifecycle.
     pub(super) attempts: u32,
     /// How often an attempt was given back because its lane failed.
@@ -111,6 +114,7 @@ impl Work {
             avoids: Routes::default(),
             tried: Routes::default(),
             doubt: None,
+            tight: None,
             attempts: 0,
             refunds: 0,
             subject: Subject::Task(Box::new(Live {
@@ -144,6 +148,7 @@ impl Work {
             avoids: Routes::default(),
             tried: Routes::default(),
             doubt: None,
+            tight: None,
             attempts: 0,
             refunds: 0,
             subject: Subject::Now {
@@ -151,6 +156,14 @@ impl Work {
                 index,
             },
         }
+    }
+
+    /// Makes it a question for the same text in fewer words, alone in its call.
+    pub(super) fn ask_for(&mut self, text: Arc<Protected>, key: KnownKey, tight: Tight) {
+        self.weight = Weight::of(&text.skeleton, self.context.as_deref());
+        (self.text, self.key, self.tight) = (text, key, Some(Box::new(tight)));
+        (self.leadership, self.doubt, self.doublings) = (None, None, 0);
+        (self.pack_limit, self.avoids) = (1, Routes::default());
     }
 
     /// Notes that a provider failed it, so that others come first.

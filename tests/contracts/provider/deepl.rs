@@ -19,6 +19,7 @@ fn guide(version: &str, terms: &[(&str, &str)], tone: Option<&str>) -> Option<Ar
         tone: tone.map(Arc::from),
         version: version.into(),
         remark: None,
+        budget: None,
     }))
 }
 

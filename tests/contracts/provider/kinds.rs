@@ -58,6 +58,7 @@ async fn a_model_is_told_the_terms_the_forbidden_words_and_the_tone() {
             tone: Some("like a harbour master".into()),
             version: "1".into(),
             remark: None,
+            budget: None,
         };
         let pack = Pack {
             guide: Some(Arc::new(guide)),

@@ -157,6 +157,7 @@ fn merged(kept: &[Term], layers: &[&Rules]) -> Option<Arc<Guide>> {
         forbidden,
         tone,
         remark: None,
+        budget: None,
     }))
 }
 
