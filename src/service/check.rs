@@ -100,16 +100,20 @@ async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Res
     let adapter = build::source(source)?;
     let polled = timeout(PATIENCE, adapter.poll(None, POSTS)).await;
     let (posts, error) = match polled {
-        Ok(Ok(polled)) => (polled.posts.len(), None),
-        Ok(Err(error)) => (0, Some(error.to_string())),
-        Err(_) => (0, Some(format!("no answer within {PATIENCE:?}"))),
+        Ok(Ok(polled)) => (polled.posts, None),
+        Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
+        Err(_) => (Vec::new(), Some(format!("no answer within {PATIENCE:?}"))),
     };
+    let filter = &source.rules.filter;
+    let newest = posts.iter().rev();
+    let newest = newest.take(source.backfill.unwrap_or(posts.len()));
+    let taken = newest.filter(|post| filter.refusal(post).is_none()).count();
     let name = source.name.as_str();
     let takers = settings.outlets.iter().filter(|it| takes(it, name));
     Ok(SourceFinding {
         name: name.to_owned(),
-        posts,
-        taken: source.backfill.unwrap_or(posts).min(posts),
+        posts: posts.len(),
+        taken,
         outlets: takers.map(|outlet| outlet.name.to_string()).collect(),
         error,
     })

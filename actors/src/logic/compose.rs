@@ -80,6 +80,10 @@ impl Style {
         if limit.fits(&whole) {
             return Ok(vec![whole]);
         }
+        // What the network refuses anywhere is left out, which may be enough.
+        if let Ok([one]) = fit(text, less(limit, "", &first)).as_deref() {
+            return Ok(vec![with(one, &first)]);
+        }
         match self.long {
             Long::Thread => self.thread(text, limit, &first, origin),
             Long::Shorten => shorten(text, limit, &first),

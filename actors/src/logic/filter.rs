@@ -162,11 +162,16 @@ fn covers(wanted: &Language, language: &Language) -> bool {
 }
 
 fn has_opted_out(post: &Post) -> bool {
+    post.has_opted_out || asks_to_be_left_alone(&post.text)
+}
+
+/// Whether a text, of a post or of its author's profile, asks that it be carried nowhere.
+pub fn asks_to_be_left_alone(text: &str) -> bool {
     let is_tag = |word: &str| {
         let word = word.trim_end_matches(|character: char| !character.is_alphanumeric());
         OPT_OUT.iter().any(|tag| word.eq_ignore_ascii_case(tag))
     };
-    post.has_opted_out || post.text.split_whitespace().any(is_tag)
+    text.split_whitespace().any(is_tag)
 }
 
 #[cfg(test)]

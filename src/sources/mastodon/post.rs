@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Audience, Language, Media, Poll, Post, Relation, Timestamp};
+use babelfeed_actors::logic::filter::asks_to_be_left_alone;
 
 use super::MastodonConfig;
 use super::wire::{self, Account, Mention, Status};
@@ -41,6 +42,7 @@ impl Reader<'_> {
             relation: relation(status, is_own_thread, quoted.is_some()),
             quoted,
             author: Some(format!("@{}", self.full_name(&shown.account.acct))),
+            has_opted_out: has_opted_out(&shown.account),
             audience: audience(status.visibility.as_deref()),
             created_at,
             ..Post::new(
@@ -165,6 +167,13 @@ fn without_quote(html: &str) -> String {
     }
 }
 
+/// Whether an author's profile asks that its posts be carried nowhere.
+fn has_opted_out(account: &Account) -> bool {
+    let note = account.note.as_deref().unwrap_or_default();
+    // Few say it, and only for them is it worth to read HTML.
+    note.contains('#') && asks_to_be_left_alone(&to_text(note, Links::Shown))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -187,6 +196,7 @@ mod tests {
         let account = Account {
             id: "7".into(),
             acct: "ana".into(),
+            note: None,
         };
         let reader = Reader {
             config: &config,
@@ -226,6 +236,23 @@ mod tests {
         );
         let other = read(json!({"id": "2", "in_reply_to_id": "1", "in_reply_to_account_id": "8"}));
         assert_eq!((other.parent, other.relation), (None, Relation::Reply));
+    }
+
+    #[test]
+    fn who_asks_for_it_in_the_profile_is_left_alone() {
+        let of = |note: &str| {
+            let post = read(json!({
+                "id": "3", "content": "", "reblog": {
+                    "id": "9", "content": "<p>other</p>", "url": "https://b.example/9",
+                    "account": {"id": "8", "acct": "bob@b.example", "note": note},
+                },
+            }));
+            post.has_opted_out
+        };
+        let tag = r#"<p>Boats. <a href="https://b.example/tags/nobot" class="mention hashtag" rel="tag">#<span>NoBot</span></a></p>"#;
+        assert!(of(tag));
+        assert!(!of("<p>I like #nobotany</p>"));
+        assert!(!of(""));
     }
 
     #[test]

@@ -9,6 +9,9 @@ pub(super) struct Account {
     /// With the host, unless it is the server's own.
     #[serde(default)]
     pub(super) acct: String,
+    /// What it says of itself, as HTML.
+    #[serde(default)]
+    pub(super) note: Option<String>,
 }
 
 /// A status.
