@@ -253,8 +253,8 @@ struct State {
     /// Who waits for a task's change to be durable.
     waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,
     stoppers: Vec<oneshot::Sender<()>>,
-    /// Calls in flight by far translator.
-    calls: HashMap<usize, usize>,
+    /// Calls in flight by far translator; none stands for the near one.
+    calls: HashMap<Option<usize>, usize>,
 }
 
 /// What is known of a provider while it works.

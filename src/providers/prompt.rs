@@ -1,12 +1,13 @@
 //! What is said to a language model, and how its answer is read.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use babelfeed_actors::domain::{Budget, Counting, Guide};
 use babelfeed_actors::logic::glossary::relevant;
 use babelfeed_actors::ports::{Item, Pack, Translated};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What every family is told; what follows is its own.
 macro_rules! system {
@@ -62,6 +63,18 @@ impl Family {
         }
     }
 
+    /// The system prompt as a JSON string, which is written once instead of at each call.
+    pub fn system_json(self) -> &'static RawValue {
+        static OPEN_AI: LazyLock<Box<RawValue>> = LazyLock::new(|| written(Family::OpenAi));
+        static GEMINI: LazyLock<Box<RawValue>> = LazyLock::new(|| written(Family::Gemini));
+        static ANTHROPIC: LazyLock<Box<RawValue>> = LazyLock::new(|| written(Family::Anthropic));
+        match self {
+            Self::OpenAi => &OPEN_AI,
+            Self::Gemini => &GEMINI,
+            Self::Anthropic => &ANTHROPIC,
+        }
+    }
+
     /// Names the words of the prompt: another whenever the system prompt, or the way in which a
     /// question is written, becomes another.
     pub const fn version(self) -> &'static str {
@@ -71,6 +84,11 @@ impl Family {
             Self::Anthropic => "anthropic-1",
         }
     }
+}
+
+fn written(family: Family) -> Box<RawValue> {
+    let json = Value::from(family.system()).to_string();
+    RawValue::from_string(json).expect("a text shows as JSON")
 }
 
 /// How many places in an answer are tried as the start of its JSON.

@@ -24,6 +24,8 @@ use super::lookup::RETRY;
 
 /// The most permits asked for at once.
 const PERMITS: usize = 64;
+/// So many calls of those who wait are made by the near translator although others have fewer.
+const FEW: usize = 4;
 /// How many of the tasks whose turn is next are shown as waiting when a lane grants nothing.
 const SHOWN_WAITING: usize = 100;
 
@@ -520,16 +522,14 @@ impl TaskManagerActor {
         (sent, made): (Sent, Made),
     ) {
         let Translators { near, far } = &self.peers.translators;
-        let load = |translator: &usize| self.state.calls.get(translator).copied().unwrap_or(0);
-        let idlest = (0..far.len()).min_by_key(load);
-        let translator = idlest.filter(|_| awaited == Awaited::ByNobody);
+        let load = |translator| self.state.calls.get(&translator).copied().unwrap_or(0);
+        let far_loads = (0..far.len()).map(|index| load(Some(index)));
+        let translator = translator_for(awaited, load(None), far_loads);
         let sending = match translator {
             Some(translator) => far[translator].send(Translate(job)),
             None => near.send(Translate(job)),
         };
-        if let Some(translator) = translator {
-            *self.state.calls.entry(translator).or_default() += 1;
-        }
+        *self.state.calls.entry(translator).or_default() += 1;
         let own = self.own.clone();
         actix_rt::spawn(async move {
             let end = sending.await.ok();
@@ -568,6 +568,20 @@ impl TaskManagerActor {
             }
         }
     }
+}
+
+/// Which far translator makes a call; none for the near one.
+///
+/// What somebody waits for goes to the near one, which is heard without a change of threads, as
+/// long as it has few calls: many of them would wait for one thread while others rest.
+fn translator_for(
+    awaited: Awaited,
+    near_load: usize,
+    far_loads: impl Iterator<Item = usize>,
+) -> Option<usize> {
+    let (index, load) = far_loads.enumerate().min_by_key(|(_, load)| *load)?;
+    let is_near = awaited == Awaited::BySomebody && (near_load < FEW || near_load <= load);
+    (!is_near).then_some(index)
 }
 
 /// Whether work of a class is asked for with that urgency.
@@ -655,5 +669,28 @@ impl Handler<Granted> for TaskManagerActor {
             self.dispatch(context);
             self.flush_soon(context);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_waits_for_stays_near_until_many_do() {
+        let chosen =
+            |near, far: &[usize]| translator_for(Awaited::BySomebody, near, far.iter().copied());
+        assert_eq!(chosen(0, &[0, 0]), None);
+        assert_eq!(chosen(FEW - 1, &[0, 0]), None);
+        assert_eq!(chosen(FEW, &[2, 1]), Some(1));
+        assert_eq!(chosen(FEW, &[FEW, FEW]), None);
+        assert_eq!(chosen(9, &[]), None, "there is no other");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_to_the_idlest_of_the_others() {
+        let chosen = |far: &[usize]| translator_for(Awaited::ByNobody, 0, far.iter().copied());
+        assert_eq!(chosen(&[3, 1, 2]), Some(1));
+        assert_eq!(chosen(&[]), None);
     }
 }

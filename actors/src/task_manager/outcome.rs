@@ -46,7 +46,7 @@ impl Handler<Ended> for TaskManagerActor {
             end,
         } = ended;
         self.end_call(route, &made, end.as_ref());
-        if let Some(calls) = translator.and_then(|far| self.state.calls.get_mut(&far)) {
+        if let Some(calls) = self.state.calls.get_mut(&translator) {
             *calls = calls.saturating_sub(1);
         }
         match end {

@@ -71,7 +71,7 @@ pub(super) fn body(config: &AnthropicConfig, shape: Shape, pack: &Pack) -> Vec<u
         max_tokens: config
             .max_tokens
             .unwrap_or_else(|| prompt::answer_tokens(pack)),
-        system: Family::Anthropic.system(),
+        system: Family::Anthropic.system_json(),
         messages: [Message {
             role: "user",
             content: &question,
@@ -91,7 +91,7 @@ static FORMAT: LazyLock<Box<RawValue>> = LazyLock::new(|| {
 struct Body<'a> {
     model: &'a str,
     max_tokens: u32,
-    system: &'a str,
+    system: &'a RawValue,
     messages: [Message<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     output_config: Option<OutputConfig<'a>>,

@@ -106,16 +106,16 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
     let max_tokens = prompt::most_tokens(pack, config.max_tokens);
     let body = Body {
         model: &config.model,
-        messages: [
+        messages: (
             Message {
                 role: "system",
-                content: Family::OpenAi.system(),
+                content: Family::OpenAi.system_json(),
             },
             Message {
                 role: "user",
                 content: &question,
             },
-        ],
+        ),
         stream: false,
         max_completion_tokens: (shape.limit == Limit::Completion).then_some(max_tokens),
         max_tokens: (shape.limit == Limit::Legacy).then_some(max_tokens),
@@ -152,7 +152,7 @@ fn raw(value: &Value) -> Box<RawValue> {
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: [Message<'a>; 2],
+    messages: (Message<&'a RawValue>, Message<&'a str>),
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
@@ -169,9 +169,9 @@ struct Body<'a> {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
-    role: &'a str,
-    content: &'a str,
+struct Message<C> {
+    role: &'static str,
+    content: C,
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The small numbers that stand for names and buckets in every row.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use babelfeed_actors::domain::{Class, Flow, Language, Pair};
 use babelfeed_actors::ports::Bucket;
+use foldhash::{HashMap, HashMapExt as _};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::fault::Fault;

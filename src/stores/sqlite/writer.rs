@@ -1,12 +1,12 @@
 //! The one thread that writes: it commits in groups what has gathered while the last one synced.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use babelfeed_actors::domain::TaskId;
 use babelfeed_actors::ports::{Kept, StoreError, Tally, TaskChange, Token};
+use foldhash::{HashMap, HashMapExt as _};
 use log::{debug, error, warn};
 use rusqlite::{Connection, Statement};
 
@@ -341,7 +341,7 @@ impl Plan {
                 is_absorbed: false,
             })
             .collect();
-        let mut latest: HashMap<TaskId, usize> = HashMap::new();
+        let mut latest: HashMap<TaskId, usize> = HashMap::with_capacity(changes.len());
         for (index, change) in changes.iter().enumerate() {
             if let Some(&before) = latest.get(&change.id)
                 && is_bare_claim(changes[before])
