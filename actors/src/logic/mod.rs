@@ -16,6 +16,7 @@ pub mod known;
 pub mod landing;
 pub mod lifecycle;
 pub mod pack;
+pub mod policy;
 pub mod queue;
 pub mod quota;
 pub mod routing;

@@ -72,6 +72,7 @@ fn is_label(label: &str) -> bool {
 
 /// Whether an address may follow; what touches a span before it stands free.
 fn may_stand_behind(before: &str, is_behind_span: bool) -> bool {
+    let before = before.trim_end_matches('\u{200b}');
     is_behind_span
         || !before.ends_with([
             '@', '＠', '#', '＃', '$', '/', '\\', '_', '.', '%', '=', '&', '-', ':',

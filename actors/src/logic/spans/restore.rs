@@ -124,6 +124,12 @@ impl Protected {
         Placed { text, places }
     }
 
+    /// Whether the span stands behind such a character in the text itself.
+    fn stood_behind(&self, number: usize, is_such: fn(char) -> bool) -> bool {
+        let place = placeholder::all(&self.skeleton).nth(number);
+        place.is_some_and(|(found, _)| self.skeleton[..found.start].ends_with(is_such))
+    }
+
     /// Whether a reader of the text finds these spans again, and no others.
     fn check_spans(&self, placed: &Placed) -> Result<(), Box<BrokenSpans>> {
         let mut found = Scan::new(&placed.text, self.numbers).peekable();
@@ -138,7 +144,11 @@ impl Protected {
             while let Some(other) = found.next_if(|found| found.start < start) {
                 note_added(&other);
             }
-            if found.next_if_eq(&Found { kind, start, end }).is_none() {
+            let is_found = found.next_if_eq(&Found { kind, start, end }).is_some();
+            let is_glued = kind == SpanKind::Url
+                && placed.text[..start].ends_with(hides_url)
+                && !self.stood_behind(*number, hides_url);
+            if !is_found || is_glued {
                 changed.push(*number);
             }
         }
@@ -146,6 +156,11 @@ impl Protected {
         broken.changed = changed;
         broken.into_result()
     }
+}
+
+/// Whether networks make no link of a web address behind this character.
+const fn hides_url(before: char) -> bool {
+    before.is_ascii_alphanumeric() || matches!(before, '_' | '@' | '＠' | '$' | '#' | '＃')
 }
 
 /// Appends a piece, behind a blank if it is to stand apart and nothing else parts them.

@@ -206,6 +206,8 @@ fn what_touches_a_span_does_not_change_it() {
             "ver⟦0⟧ahora",
             "ver https://e.co ahora",
         ),
+        ("see https://e.co", "ver⟦0⟧", "ver https://e.co"),
+        ("xhttps://e.co", "y⟦0⟧", "yhttps://e.co"),
         ("@ada and @bob", "⟦0⟧⟦1⟧", "@ada @bob"),
         ("@ada が", "⟦0⟧が", "@adaが"),
         ("hi @ada, #b", "a⟦0⟧b, (⟦1⟧)", "a @ada b, (#b)"),
