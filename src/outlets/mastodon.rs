@@ -228,6 +228,12 @@ impl MastodonOutlet {
             return Ok(account);
         }
         let response = self.get("/api/v1/accounts/verify_credentials").await?;
+        if response.status == 422 {
+            // What Mastodon says to a token without a user, and snac2 to one that is none.
+            return Err(OutletError::Auth {
+                detail: answer::detail(&response, &self.config.token),
+            });
+        }
         let account: wire::Account = answer::of_get(&response, &self.config.token)?;
         if let Some(wanted) = &self.config.account
             && !is_account(wanted, &account.acct)
@@ -304,10 +310,9 @@ impl Outlet for MastodonOutlet {
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async {
-            // Nothing may go out on another account than the one that is meant.
-            if self.config.account.is_some() {
-                self.account().await?;
-            }
+            // A token that is not accepted is told before anything waits for it, and nothing may go
+            // out on another account than the one that is meant.
+            self.account().await?;
             self.server().await.map(|server| server.limit)
         }
         .boxed_local()

@@ -20,6 +20,7 @@ mod providers;
 mod quotas;
 mod reload;
 mod settings;
+mod snac;
 mod stopping;
 mod storm;
 mod sync;

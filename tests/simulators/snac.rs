@@ -121,8 +121,12 @@ impl Snac {
 
     /// Hands a picture in; returns its id.
     pub fn hand_in(&self, user: &User, png: &[u8], description: &str) -> String {
-        let head = "--line\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
-                    Content-Type: image/png\r\n\r\n";
+        // It knows files by their names alone.
+        let name = description.replace(' ', "-");
+        let head = format!(
+            "--line\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}.png\"\r\n\
+             Content-Type: image/png\r\n\r\n"
+        );
         let tail = format!(
             "\r\n--line\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\n\
              {description}\r\n--line--\r\n"

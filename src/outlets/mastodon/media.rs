@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
@@ -22,8 +23,6 @@ use crate::http::{Call, Method, Response};
 const MAX_KNOWN: usize = 256;
 /// How long servers keep what was handed in and is not attached to anything, at the least.
 const KEPT: Duration = Duration::from_secs(6 * 3600);
-/// How old an upload is that a server may have forgotten.
-const OLD: Duration = Duration::from_secs(3600);
 /// The first wait for a medium that is being processed; the next ones double.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// How long one freezing waits for it in all; the outlet then rests, and looks again.
@@ -49,15 +48,25 @@ pub(super) struct Attachments {
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     known: RefCell<VecDeque<Upload>>,
+    /// Publications whose media the server had lost.
+    lost: RefCell<VecDeque<PublicationId>>,
 }
 
 #[derive(Clone, Debug)]
 struct Upload {
-    publication: PublicationId,
-    index: usize,
+    slot: Slot,
     url: String,
     state: State,
     at: Instant,
+}
+
+/// A place among the media of a post, which an edit of the post has as well: what is attached to a
+/// status stays attached when that is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Slot {
+    source: Arc<str>,
+    post: Arc<str>,
+    index: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +116,7 @@ pub(super) async fn attach(
         let is_first = attachments.ids.is_empty();
         let handed = match is_full {
             true => None,
-            false => hand_in_once(outlet, publication.id, index, medium, limits).await?,
+            false => hand_in_once(outlet, publication, index, medium, limits).await?,
         };
         match handed {
             Some(handed) if handed.group == Group::Picture || is_first => {
@@ -124,25 +133,29 @@ pub(super) async fn attach(
 /// none where it cannot be attached.
 async fn hand_in_once(
     outlet: &MastodonOutlet,
-    publication: PublicationId,
+    publication: &Publication,
     index: usize,
     medium: &Media,
     limits: &MediaLimits,
 ) -> Result<Option<Handed>, OutletError> {
     let uploads = &outlet.uploads;
-    let mut upload = match uploads.find(publication, index, &medium.url) {
+    let slot = Slot {
+        source: Arc::clone(&publication.source),
+        post: Arc::clone(&publication.post),
+        index,
+    };
+    let mut upload = match uploads.find(&slot, &medium.url) {
         Some(upload) => upload,
         None => Upload {
-            publication,
-            index,
+            slot,
             url: medium.url.clone(),
-            state: hand_in(outlet, publication, medium, limits).await?,
+            state: hand_in(outlet, publication.id, medium, limits).await?,
             at: Instant::now(),
         },
     };
     uploads.note(upload.clone());
     if let State::Processing(handed) = upload.state.clone() {
-        upload.state = processed(outlet, &upload, handed).await?;
+        upload.state = processed(outlet, publication.id, &upload, handed).await?;
         uploads.note(upload.clone());
     }
     Ok(match upload.state {
@@ -184,7 +197,9 @@ async fn hand_in(
         false => Group::Alone,
     };
     match response.status {
-        400 | 413 | 415 | 422 | 500 => refused(&answer::detail(&response, &outlet.config.token)),
+        400 | 404 | 405 | 410 | 413 | 415 | 422 | 500 | 501 => {
+            refused(&answer::detail(&response, &outlet.config.token))
+        }
         status => {
             let Medium { id } = answer::of_get(&response, &outlet.config.token)?;
             let handed = Handed { id, group };
@@ -235,6 +250,7 @@ async fn upload(outlet: &MastodonOutlet, body: &Multipart) -> Result<Response, O
 /// Waits until the server has finished with a medium, and says what came of it.
 async fn processed(
     outlet: &MastodonOutlet,
+    publication: PublicationId,
     upload: &Upload,
     handed: Handed,
 ) -> Result<State, OutletError> {
@@ -252,7 +268,7 @@ async fn processed(
             }
             422 => {
                 let cause = answer::detail(&response, &outlet.config.token);
-                warn!(publication:% = upload.publication, url = upload.url.as_str(), cause = cause.as_str(); "a medium cannot be attached, and becomes a link");
+                warn!(publication:% = publication, url = upload.url.as_str(), cause = cause.as_str(); "a medium cannot be attached, and becomes a link");
                 return Ok(State::Refused);
             }
             _ => {
@@ -261,7 +277,7 @@ async fn processed(
             }
         }
         if upload.at.elapsed() > LONGEST {
-            warn!(publication:% = upload.publication, url = upload.url.as_str(), cause = "the server does not finish with it"; "a medium cannot be attached, and becomes a link");
+            warn!(publication:% = publication, url = upload.url.as_str(), cause = "the server does not finish with it"; "a medium cannot be attached, and becomes a link");
             return Ok(State::Refused);
         }
         if begun.elapsed() + wait > PATIENCE {
@@ -284,10 +300,14 @@ pub(super) async fn judge(
         let looked = outlet.get(&format!("/api/v1/media/{id}")).await;
         match looked.map(|response| response.status) {
             Ok(206) => {
-                outlet.uploads.reopen(part.dispatch.publication.id);
+                outlet.uploads.reopen(id);
                 return still_processing(FIRST_LOOK * 8);
             }
-            Ok(404) if outlet.uploads.forget_old(id) => {
+            // Once: a server that does not show media at all would have them handed in for ever.
+            Ok(404) if outlet.uploads.note_lost(part.dispatch.publication.id) => {
+                for id in &status.media_ids {
+                    outlet.uploads.forget(id);
+                }
                 return OutletError::Unreachable {
                     detail: "the server has lost a medium that was handed in".to_owned(),
                 };
@@ -330,17 +350,15 @@ fn description(alt: &str, max: usize) -> String {
 }
 
 impl Uploads {
-    fn find(&self, publication: PublicationId, index: usize, url: &str) -> Option<Upload> {
+    fn find(&self, slot: &Slot, url: &str) -> Option<Upload> {
         let known = self.known.borrow();
-        let mut matching = known
-            .iter()
-            .filter(|it| it.publication == publication && it.index == index && it.url == url);
+        let mut matching = known.iter().filter(|it| it.slot == *slot && it.url == url);
         matching.next().filter(|it| it.at.elapsed() < KEPT).cloned()
     }
 
     fn note(&self, upload: Upload) {
         let mut known = self.known.borrow_mut();
-        known.retain(|it| (it.publication, it.index) != (upload.publication, upload.index));
+        known.retain(|it| it.slot != upload.slot);
         if known.len() >= MAX_KNOWN {
             known.pop_front();
         }
@@ -351,20 +369,23 @@ impl Uploads {
         self.known.borrow_mut().retain(|it| it.id() != Some(id));
     }
 
-    /// Forgets an upload that is so old that the server may have done so too.
-    fn forget_old(&self, id: &str) -> bool {
-        let is_fresh = |it: &Upload| it.id() == Some(id) && it.at.elapsed() < OLD;
-        if self.known.borrow().iter().any(is_fresh) {
+    /// Notes that the server has lost media of a publication; false if it had before.
+    fn note_lost(&self, publication: PublicationId) -> bool {
+        let mut lost = self.lost.borrow_mut();
+        if lost.contains(&publication) {
             return false;
         }
-        self.forget(id);
+        if lost.len() >= MAX_KNOWN {
+            lost.pop_front();
+        }
+        lost.push_back(publication);
         true
     }
 
-    /// Looks again whether the media of a publication are ready.
-    fn reopen(&self, publication: PublicationId) {
+    /// Looks again whether a medium is ready.
+    fn reopen(&self, id: &str) {
         let mut known = self.known.borrow_mut();
-        for upload in known.iter_mut().filter(|it| it.publication == publication) {
+        for upload in known.iter_mut().filter(|it| it.id() == Some(id)) {
             if let State::Ready(handed) = &upload.state {
                 upload.state = State::Processing(handed.clone());
             }
@@ -389,11 +410,15 @@ struct Multipart {
 
 impl Multipart {
     fn new(file: &Downloaded, description: &str) -> Self {
-        // A hash of the file does not stand in the file.
-        let hash = Sha256::digest(&file.bytes);
+        // A hash of all that is sent does not stand in it.
+        let hash = Sha256::new()
+            .chain_update(&file.bytes)
+            .chain_update(description)
+            .finalize();
         let boundary: String = hash[..16].iter().map(|it| format!("{it:02x}")).collect();
         let mut bytes = Vec::with_capacity(file.bytes.len() + description.len() + 512);
-        let name = file_name(&file.mime);
+        // What is another file has another name: snac2 knows files by their names alone.
+        let name = file_name(&boundary, &file.mime);
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
              Content-Type: {}\r\n\r\n",
@@ -417,14 +442,14 @@ impl Multipart {
 }
 
 /// A name for a file of that type: servers look at its ending as well.
-fn file_name(mime: &str) -> String {
+fn file_name(stem: &str, mime: &str) -> String {
     let ending = match mime {
         "image/jpeg" => "jpg",
         "audio/mpeg" => "mp3",
         "video/quicktime" => "mov",
         other => other.rsplit('/').next().unwrap_or("bin"),
     };
-    format!("medium.{ending}")
+    format!("{stem}.{ending}")
 }
 
 #[cfg(test)]
@@ -447,8 +472,9 @@ mod tests {
         let boundary = form.kind.rsplit('=').next().expect("a boundary");
         let text = String::from_utf8_lossy(&form.bytes);
         assert_eq!(text.matches(&format!("--{boundary}")).count(), 3);
-        assert!(text.contains("filename=\"medium.png\""));
+        assert!(text.contains(&format!("filename=\"{boundary}.png\"")));
         assert!(text.contains("name=\"description\"\r\n\r\nun gato\r\n"));
         assert!(text.ends_with("--\r\n"));
+        assert_ne!(form.kind, Multipart::new(&file, "dos gatos").kind);
     }
 }

@@ -15,6 +15,8 @@ use crate::http::{Response, hints};
 const MAX_PAGES: usize = 25;
 /// The statuses of a page.
 const PAGE: usize = 40;
+/// The most statuses of a list without pages that is taken for whole; snac2 shows 256.
+const MAX_WHOLE: usize = 200;
 /// How much earlier than its freezing a status may seem to be, in milliseconds.
 const SLACK: i64 = 5_000;
 /// The same where the server does not show its clock.
@@ -46,7 +48,7 @@ pub(super) async fn find(
             .iter()
             .any(|status| Timestamp::parse(&status.created_at).is_some_and(|at| at < since));
         before = format!("&max_id={}", oldest.id);
-        let is_short = page.len() < PAGE;
+        let is_short = page.len() < PAGE || (PAGE + 1..=MAX_WHOLE).contains(&page.len());
         let mut has_news = false;
         for status in page {
             let is_later = Timestamp::parse(&status.created_at).is_none_or(|at| at >= since);
@@ -61,8 +63,8 @@ pub(super) async fn find(
             return Ok(None);
         }
         if !has_news && is_short {
-            // The same again and less than a page: it is all there is, on a server that has no
-            // pages of an account.
+            // The same again, and less or more than a page: it is all there is, on a server that
+            // has no pages of an account.
             return Ok(None);
         }
         if !has_news {

@@ -251,6 +251,8 @@ async fn a_bad_token_is_told_and_never_shown() {
     let error = account.publish(&part).await.expect_err("is refused");
     assert!(matches!(error, OutletError::Auth { .. }));
     assert!(!format!("{error:?}").contains("a-wrong-token"));
+    let error = account.outlet.limit().await.expect_err("is refused");
+    assert!(matches!(error, OutletError::Auth { .. }));
 }
 
 #[actix_rt::test]
@@ -318,7 +320,11 @@ async fn what_never_arrived_is_absent_also_where_an_account_has_no_pages() {
     let account = Account::new(Keys::Ignored);
     account.server.forget_pages();
     let (_, part) = account.freeze(1, "hola").await;
-    account.server.post_elsewhere("otro");
-    let fate = account.outlet.read_back(&part).await;
-    assert_eq!(fate, Ok(ReadBack::Absent));
+    for n_others in [1, 20, 180] {
+        for number in account.server.statuses().len()..n_others {
+            account.server.post_elsewhere(&format!("otro {number}"));
+        }
+        let fate = account.outlet.read_back(&part).await;
+        assert_eq!(fate, Ok(ReadBack::Absent), "{n_others}");
+    }
 }

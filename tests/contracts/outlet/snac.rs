@@ -165,6 +165,8 @@ async fn a_token_that_snac_does_not_know_waits_for_a_person() {
     let stranger = outlet(&account.snac.base_url(), "no-such-token");
     let one = publication(1, &["hola"]);
     let parts = frozen(&stranger, vec![dispatch(&one, 0)]).await;
+    let error = stranger.limit().await;
+    assert!(matches!(error, Err(OutletError::Auth { .. })), "{error:?}");
     let error = stranger.publish(&parts).await.remove(0);
     assert!(matches!(error, Err(OutletError::Auth { .. })), "{error:?}");
 }

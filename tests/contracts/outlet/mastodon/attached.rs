@@ -189,6 +189,21 @@ async fn media_that_the_server_has_forgotten_are_handed_in_again_after_a_restart
 }
 
 #[actix_rt::test]
+async fn media_that_are_lost_again_and_again_are_not_handed_in_for_ever() {
+    let (account, files) = (Account::new(Keys::Kept), Files::start());
+    let picture = files.put("/a.png", "image/png", PNG);
+    let one = with(1, "hola", pictures(&[picture]));
+    let mut remedies = Vec::new();
+    for _ in 0..2 {
+        let parts = frozen(&account.outlet, vec![dispatch(&one, 0)]).await;
+        account.server.forget_media();
+        let error = account.publish(&parts[0]).await.expect_err("is lost");
+        remedies.push(error.remedy());
+    }
+    assert_eq!(remedies, [OutletRemedy::Retry(None), OutletRemedy::GiveUp]);
+}
+
+#[actix_rt::test]
 async fn media_of_this_machine_are_not_downloaded_unless_that_is_allowed() {
     let (server, files) = (Mastodon::start(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);

@@ -10,8 +10,10 @@ use super::{Account, outlet};
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::mastodon::{Keys, TOKEN};
 
-fn with_picture(text: &str, url: &str, alt: &str) -> Arc<Publication> {
-    let mut publication = Publication::clone(&publication(1, &[text]));
+/// A publication of the first post or of an edit of it, which is a publication of its own.
+fn with_picture(number: u64, text: &str, url: &str, alt: &str) -> Arc<Publication> {
+    let mut publication = Publication::clone(&publication(number, &[text]));
+    publication.post = "post-1".into();
     publication.attached = Some(Arc::new(Attached {
         media: vec![Media {
             url: url.to_owned(),
@@ -34,10 +36,10 @@ fn published(id: &str) -> Published {
 async fn a_status_is_changed_in_place_and_keeps_its_media() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
-    let before = with_picture("hola", &picture, "un gato");
+    let before = with_picture(1, "hola", &picture, "un gato");
     let parts = frozen(&account.outlet, vec![dispatch(&before, 0)]).await;
     let out = settle(&account.outlet, &parts[0]).await;
-    let after = with_picture("adiós", &picture, "dos gatos");
+    let after = with_picture(2, "adiós", &picture, "dos gatos");
     let parts = frozen(&account.outlet, vec![dispatch(&after, 0)]).await;
     for _ in 0..2 {
         let changed = account.outlet.edit(&parts[0], &out).await;
@@ -58,11 +60,11 @@ async fn a_status_is_changed_in_place_and_keeps_its_media() {
 async fn a_status_is_changed_after_a_restart_too() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
-    let before = with_picture("hola", &picture, "un gato");
+    let before = with_picture(1, "hola", &picture, "un gato");
     let parts = frozen(&account.outlet, vec![dispatch(&before, 0)]).await;
     let out = settle(&account.outlet, &parts[0]).await;
     let restarted = outlet(&account.server, TOKEN);
-    let after = with_picture("adiós", &picture, "un gato");
+    let after = with_picture(2, "adiós", &picture, "un gato");
     let parts = frozen(&restarted, vec![dispatch(&after, 0)]).await;
     restarted.edit(&parts[0], &out).await.expect("is changed");
     let status = account.server.statuses().remove(0);
