@@ -94,6 +94,12 @@ impl Response {
         self.head.headers().get(name)?.to_str().ok()
     }
 
+    /// Every value of a header that may come several times, where it is text.
+    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.head.headers().get_all(name);
+        values.filter_map(|value| value.to_str().ok())
+    }
+
     /// Whether the status is one of the 200s.
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)

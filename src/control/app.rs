@@ -17,7 +17,8 @@ use super::gather::Gatherer;
 use super::problem::Problem;
 use super::server::Face;
 use super::{
-    cache, events, figures, health, operations, publications, requests, status, tasks, translate,
+    cache, callbacks, events, figures, health, operations, publications, requests, status, tasks,
+    translate,
 };
 
 /// What a route answers.
@@ -51,6 +52,13 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/healthz").get(health::healthz))
         .service(at("/readyz").get(health::readyz))
         .default_service(web::to(no_route));
+}
+
+/// The one route that hubs call, who know no token; for TCP alone, and only where hubs are expected.
+pub(super) fn callback_routes(app: &mut web::ServiceConfig) {
+    let path = format!("{}{{id}}", callbacks::PREFIX);
+    let asked = at(&path).get(callbacks::ask);
+    app.service(asked.route(web::post().to(callbacks::deliver)));
 }
 
 /// One path, whose other methods are answered with a problem.
@@ -91,12 +99,12 @@ async fn wrong_method(request: HttpRequest) -> Answer {
     ))
 }
 
-/// Lets only those pass who bear the token; whether the service lives is no secret.
+/// Lets only those pass who bear the token, but for what is open to everybody.
 pub(super) async fn require_token(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if request.path() == "/healthz" || bears_token(&request) {
+    if is_open(&request) || bears_token(&request) {
         let response = next.call(request).await?;
         return Ok(response.map_into_left_body());
     }
@@ -106,6 +114,14 @@ pub(super) async fn require_token(
     );
     let response = actix_web::ResponseError::error_response(&problem);
     Ok(request.into_response(response).map_into_right_body())
+}
+
+/// Whether everybody may pass: whether the service lives is no secret, and hubs know none.
+fn is_open(request: &ServiceRequest) -> bool {
+    let face = request.app_data::<web::Data<Face>>();
+    let hears_hubs = face.is_some_and(|face| face.control.callbacks.is_some());
+    let path = request.path();
+    path == "/healthz" || (hears_hubs && path.starts_with(callbacks::PREFIX))
 }
 
 fn bears_token(request: &ServiceRequest) -> bool {

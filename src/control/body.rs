@@ -92,7 +92,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 /// Reads a whole body.
-async fn whole(
+pub(super) async fn whole(
     request: &HttpRequest,
     payload: web::Payload,
     limit: usize,

@@ -3,6 +3,7 @@
 mod app;
 mod body;
 mod cache;
+mod callbacks;
 mod events;
 mod figures;
 mod gather;
@@ -37,6 +38,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use figures::metrics;
 pub use server::{Running, serve};
 
+use crate::sources::websub::Callbacks;
 use crate::telemetry::process::Process;
 
 /// What control needs to answer.
@@ -57,6 +59,8 @@ pub struct Control {
     pub process: Process,
     /// What a client must bear on TCP.
     pub token: Option<BearerToken>,
+    /// Where hubs tell of news; none: no hub is expected.
+    pub callbacks: Option<Callbacks>,
     /// Hears of each thread that serves, so that somebody can look after it.
     pub watch: Arc<dyn Fn(ArbiterHandle) + Send + Sync>,
 }

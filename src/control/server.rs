@@ -136,12 +136,18 @@ pub(super) fn serve_with(
     let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
     if let Some(tcp) = tcp {
         let remote = face.clone();
+        let hears_hubs = remote.control.callbacks.is_some();
         servers.push(
             HttpServer::new(move || {
                 tell_of_thread(&remote);
                 App::new()
                     .app_data(remote.clone())
                     .wrap(from_fn(app::require_token))
+                    .configure(|app| {
+                        if hears_hubs {
+                            app::callback_routes(app);
+                        }
+                    })
                     .configure(app::routes)
             })
             .workers(listen.workers)

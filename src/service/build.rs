@@ -44,6 +44,7 @@ use crate::settings::{
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
 use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
+use crate::sources::websub::Callbacks;
 use crate::stores::SqliteStore;
 use crate::x::{ApiConfig, Identity, Renewal};
 
@@ -58,6 +59,8 @@ pub(super) struct Prepared {
     pub(super) arbiters: Vec<Arbiter>,
     /// What is asked of each provider, in the order of the settings.
     pub(super) counts: Vec<Arc<Counts>>,
+    /// Where hubs tell of news, where that is wanted.
+    pub(super) callbacks: Option<Callbacks>,
 }
 
 /// Makes everything that these settings name; nothing is read, called or written yet.
@@ -74,7 +77,9 @@ pub(super) fn prepare(
     tell_of_shared_lanes(settings);
     let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
-    let sources = settings.sources.iter().map(source_setup);
+    let callbacks = callbacks(settings);
+    let sources = settings.sources.iter();
+    let sources = sources.map(|it| source_setup(it, callbacks.as_ref()));
     let providers = settings.providers.iter().zip(&counts);
     let providers = providers.map(|(it, counts)| provider_setup(it, settings, n_arbiters, counts));
     let outlets = settings.outlets.iter().map(|it| outlet_setup(it, settings));
@@ -106,7 +111,15 @@ pub(super) fn prepare(
         setup,
         arbiters,
         counts,
+        callbacks,
     })
+}
+
+/// Where hubs tell of news, where the settings name a public address.
+fn callbacks(settings: &Settings) -> Option<Callbacks> {
+    let public_url = settings.http.public_url.as_deref()?;
+    let file = settings.service.data_dir.join("websub.json");
+    Some(Callbacks::new(public_url, file))
 }
 
 /// How many threads the machine runs at once.
@@ -145,6 +158,14 @@ fn http_config(settings: &Settings) -> HttpConfig {
 
 /// The adapter of a source.
 pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>> {
+    source_with(settings, None)
+}
+
+/// The adapter of a source, which hubs may wake.
+fn source_with(
+    settings: &SourceSettings,
+    callbacks: Option<&Callbacks>,
+) -> anyhow::Result<Rc<dyn Source>> {
     Ok(match &settings.kind {
         SourceKind::File(path) => Rc::new(FileSource::new(FileConfig {
             name: settings.name.clone(),
@@ -154,11 +175,15 @@ pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>
         SourceKind::Feed(place) => {
             let location = match place {
                 FeedPlace::Path(path) => Location::Path(path.clone()),
-                FeedPlace::Url(url) => Location::Url(uri(url, settings.name.as_str())?),
+                FeedPlace::Url(url) | FeedPlace::Hub(url) => {
+                    Location::Url(uri(url, settings.name.as_str())?)
+                }
             };
+            let callbacks = callbacks.filter(|_| matches!(place, FeedPlace::Hub(_)));
             Rc::new(FeedSource::new(FeedConfig {
                 language: settings.language.clone(),
                 respect_hints: settings.respect_hints,
+                callbacks: callbacks.cloned(),
                 ..FeedConfig::new(settings.name.clone(), location)
             }))
         }
@@ -181,11 +206,14 @@ pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>
     })
 }
 
-fn source_setup(settings: &SourceSettings) -> anyhow::Result<SourceSetup> {
+fn source_setup(
+    settings: &SourceSettings,
+    callbacks: Option<&Callbacks>,
+) -> anyhow::Result<SourceSetup> {
     Ok(SourceSetup {
         name: settings.name.clone(),
         kind: settings.kind.name(),
-        source: source(settings)?,
+        source: source_with(settings, callbacks)?,
         every: settings.every,
         respects_hints: settings.respect_hints,
         backfill: settings.backfill,

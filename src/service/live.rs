@@ -26,6 +26,7 @@ use super::warm::WarmUp;
 use super::watchdog::Watchdog;
 use crate::control::{BearerToken, Command, Control, Listen, OutletRoute, Running, serve};
 use crate::settings::Settings;
+use crate::sources::websub::Callbacks;
 use crate::stores::SqliteStore;
 use crate::telemetry::metrics::Teller;
 use crate::telemetry::process::Process;
@@ -89,8 +90,14 @@ impl Live {
             let name = format!("translator {}", index + 1);
             surroundings.watchdog.watch(name, arbiter.handle());
         }
+        let callbacks = prepared.callbacks;
+        if let Some(callbacks) = &callbacks {
+            callbacks
+                .open()
+                .context("what is agreed with hubs cannot be read")?;
+        }
         let handles = (surroundings.start)(prepared.setup);
-        let control = open_control(&handles, settings, surroundings)?;
+        let control = open_control(&handles, settings, surroundings, callbacks)?;
         let data_dir = &settings.service.data_dir;
         let teller = settings
             .service
@@ -235,6 +242,7 @@ fn open_control(
     handles: &Handles,
     settings: &Settings,
     surroundings: &Surroundings,
+    callbacks: Option<Callbacks>,
 ) -> anyhow::Result<Running> {
     let outlets = settings.outlets.iter().map(|outlet| OutletRoute {
         language: outlet.language.clone(),
@@ -251,6 +259,7 @@ fn open_control(
         clock: Arc::clone(&surroundings.clock),
         process: surroundings.process.clone(),
         token: token.and_then(|token| BearerToken::new(token.expose())),
+        callbacks,
         watch: Arc::new(move |arbiter| watchdog.watch("control", arbiter)),
     };
     let listen = Listen {

@@ -93,6 +93,7 @@ pub(super) async fn work(
         setup,
         arbiters,
         counts,
+        ..
     } = prepared;
     let handles = start(setup);
     let polled_and_done = async {

@@ -68,6 +68,8 @@ pub enum SourceKind {
 pub enum FeedPlace {
     /// On the web.
     Url(String),
+    /// On the web, where its hub is to tell of news.
+    Hub(String),
     /// On this machine.
     Path(PathBuf),
 }
@@ -391,7 +393,7 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
     let others = ["bluesky", "x"];
     let kind = section.required("kind", "\"feed\"", kind(&kinds, &others))?;
     let (more, default_backfill): (&[&str], _) = match kind {
-        KindOfSource::Feed => (&["url", "path"], Some(0)),
+        KindOfSource::Feed => (&["url", "path", "websub"], Some(0)),
         KindOfSource::File => (&["path"], None),
         KindOfSource::Mastodon => (&["base_url", "account", "token_env", "stream"], Some(0)),
     };
@@ -488,6 +490,13 @@ fn languages(value: &Value) -> Result<Vec<Language>, String> {
 }
 
 fn read_feed_place(section: &Section<'_>) -> Option<FeedPlace> {
+    let has_hub = section.read("websub", false, flag);
+    if has_hub && section.has("path") {
+        section.mistake(
+            "websub",
+            "is true, expected false: a file has no hub".to_owned(),
+        );
+    }
     match (section.has("url"), section.has("path")) {
         (true, true) => {
             section.mistake(
@@ -503,7 +512,10 @@ fn read_feed_place(section: &Section<'_>) -> Option<FeedPlace> {
                 "\"https://example.org/feed.xml\" (or `path`)",
                 address,
             )
-            .map(FeedPlace::Url),
+            .map(match has_hub {
+                true => FeedPlace::Hub,
+                false => FeedPlace::Url,
+            }),
     }
 }
 

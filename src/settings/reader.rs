@@ -227,6 +227,11 @@ impl<'a> Section<'a> {
         self.value(key).and_then(|value| text(value).ok())
     }
 
+    /// Whether a key is true; what is wrong with it is noted elsewhere.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| flag(value) == Ok(true))
+    }
+
     /// A path that counts from the settings' folder.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         self.reader.tree.folder().join(written)

@@ -10,7 +10,7 @@ use babelfeed_actors::logic::glossary::Glossary;
 use babelfeed_actors::logic::routing::By;
 use config::Value;
 
-use super::reader::{Section, choice, duration, flag, kind, size, text, whole};
+use super::reader::{Section, address, choice, duration, flag, kind, size, text, whole};
 use super::{Mode, glossary, is_socket_path};
 use crate::cli::options::GlobalOptions;
 use crate::secret::Secret;
@@ -51,6 +51,9 @@ pub struct HttpSettings {
     pub listen: Option<SocketAddr>,
     /// What every caller must bear; there whenever `listen` is.
     pub token: Option<Secret>,
+    /// How the world reaches `listen`, without a slash at the end; there whenever a source has a
+    /// hub.
+    pub public_url: Option<String>,
 }
 
 /// `[store]`: where tasks are kept.
@@ -220,7 +223,7 @@ fn read_socket(section: &Section<'_>, data_dir: &Path, options: &GlobalOptions) 
 
 impl HttpSettings {
     pub(super) fn read(top: &Section<'_>) -> Self {
-        let section = top.section("http", &["listen", "token_env"]);
+        let section = top.section("http", &["listen", "token_env", "public_url"]);
         let listen = section
             .optional("listen", |value| match text(value)?.as_str() {
                 "" => Ok(None),
@@ -237,7 +240,27 @@ impl HttpSettings {
                 "is missing, expected the name of a variable, because `listen` is set".to_owned(),
             );
         }
-        Self { listen, token }
+        let public_url = section
+            .optional("public_url", |value| match text(value)?.as_str() {
+                "" => Ok(None),
+                _ => address(value).map(Some),
+            })
+            .flatten();
+        let mut sources = top.list("source").into_iter();
+        if sources.any(|source| source.is_on("websub"))
+            && (public_url.is_none() || listen.is_none())
+        {
+            section.mistake(
+                "public_url",
+                "stands not beside `listen`, expected both, because a source has `websub = true`"
+                    .to_owned(),
+            );
+        }
+        Self {
+            listen,
+            token,
+            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        }
     }
 }
 

@@ -612,3 +612,25 @@ fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
         assert!(!found.contains("secret"), "{found}");
     }
 }
+
+#[test]
+fn a_hub_needs_an_address_to_call() {
+    let source = format!("{SOURCE}websub = true\n");
+    for http in [
+        "",
+        "[http]\npublic_url = \"https://bot.example\"\n",
+        "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n",
+    ] {
+        let found = mistakes(&format!("{http}{source}"), &[], &KEYS).join("\n");
+        assert!(found.contains("public_url: stands not beside"), "{found}");
+    }
+    let http = "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n\
+                public_url = \"https://bot.example/\"\n";
+    let settings = read(&format!("{http}{source}"), &[], &KEYS).expect("valid");
+    assert_eq!(
+        settings.http.public_url.as_deref(),
+        Some("https://bot.example")
+    );
+    let hub = FeedPlace::Hub("https://a.example/".to_owned());
+    assert_eq!(settings.sources[0].kind, SourceKind::Feed(hub));
+}

@@ -25,13 +25,15 @@ use crate::http::{HttpClient, HttpConfig, Uri};
 use cursor::Seen;
 use fetch::Fetched;
 
+use super::websub::{Callbacks, Subscriber};
+
 /// The most redirects that are followed.
 const MAX_REDIRECTS: u8 = 5;
 /// The longest that a server's wish to be left alone is believed.
 const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
 
 /// What a feed source is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FeedConfig {
     /// Its name.
     pub name: SourceName,
@@ -47,6 +49,8 @@ pub struct FeedConfig {
     pub timeout: Duration,
     /// Whether the server may lengthen the time between polls.
     pub respect_hints: bool,
+    /// Where its hub calls; none: no hub is asked.
+    pub callbacks: Option<Callbacks>,
 }
 
 /// Where a feed is.
@@ -69,6 +73,7 @@ impl FeedConfig {
             max_body: 10_000_000,
             timeout: Duration::from_secs(30),
             respect_hints: true,
+            callbacks: None,
         }
     }
 }
@@ -78,6 +83,8 @@ impl FeedConfig {
 pub struct FeedSource {
     config: FeedConfig,
     client: HttpClient,
+    /// Who looks after its subscription at a hub.
+    subscriber: Option<Subscriber>,
 }
 
 impl FeedSource {
@@ -87,7 +94,17 @@ impl FeedSource {
             redirects: MAX_REDIRECTS,
             ..config.http.clone()
         });
-        Self { config, client }
+        let subscriber = match (&config.callbacks, &config.location) {
+            (Some(callbacks), Location::Url(url)) => {
+                Some(callbacks.subscriber(&config.name, &config.http, url))
+            }
+            _ => None,
+        };
+        Self {
+            config,
+            client,
+            subscriber,
+        }
     }
 
     async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
@@ -97,18 +114,43 @@ impl FeedSource {
             Location::Path(path) => fetch::from_file(path, &self.config, seen).await?,
         };
         let mut polled = match fetched {
-            Fetched::Unchanged { seen, rest } => Polled {
-                cursor: Some(seen.to_cursor()),
-                rest,
-                ..Polled::default()
-            },
-            Fetched::Changed(document) => self.parse(document).await?,
+            Fetched::Unchanged { seen, rest, hub } => {
+                if let Some(subscriber) = &self.subscriber {
+                    subscriber.note_unchanged(hub);
+                }
+                Polled {
+                    cursor: Some(seen.to_cursor()),
+                    rest,
+                    ..Polled::default()
+                }
+            }
+            Fetched::Changed(document) => {
+                if let Some(subscriber) = &self.subscriber {
+                    subscriber.note_changed(document.hub.clone());
+                }
+                self.parse(document).await?
+            }
         };
         polled.rest = polled
             .rest
             .filter(|rest| self.config.respect_hints && !rest.is_zero())
             .map(|rest| rest.min(LONGEST_REST));
         Ok(polled)
+    }
+
+    async fn poll_and_tend(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
+        let polled = self.read(cursor).await;
+        if let Some(subscriber) = &self.subscriber {
+            subscriber.tend().await;
+        }
+        polled
+    }
+
+    async fn wait_for_news(&self) {
+        match &self.subscriber {
+            Some(subscriber) => subscriber.news().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn parse(&self, document: fetch::Document) -> Result<Polled, SourceError> {
@@ -129,6 +171,10 @@ impl Source for FeedSource {
         cursor: Option<&'a Cursor>,
         _room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
-        self.read(cursor).boxed_local()
+        self.poll_and_tend(cursor).boxed_local()
+    }
+
+    fn news(&self) -> LocalBoxFuture<'_, ()> {
+        self.wait_for_news().boxed_local()
     }
 }

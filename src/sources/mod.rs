@@ -3,3 +3,4 @@
 pub mod feed;
 pub mod file;
 pub mod mastodon;
+pub mod websub;

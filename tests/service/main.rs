@@ -24,6 +24,7 @@ mod snac;
 mod stopping;
 mod storm;
 mod sync;
+mod websub;
 
 #[path = "../simulators/mod.rs"]
 mod simulators;

@@ -17,4 +17,5 @@ pub mod snac;
 pub mod telegram;
 pub mod web;
 pub mod webhook;
+pub mod websub;
 pub mod x;

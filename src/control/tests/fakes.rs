@@ -478,6 +478,7 @@ pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
         process: Process::new(),
         watch: Arc::new(|_| ()),
         token: token.and_then(BearerToken::new),
+        callbacks: None,
     };
     let listen = Listen {
         socket: socket.clone(),

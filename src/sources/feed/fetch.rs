@@ -13,6 +13,7 @@ use babelfeed_actors::ports::SourceError;
 use super::FeedConfig;
 use super::cursor::{FileVersion, Seen};
 use crate::http::{Call, HttpClient, HttpError, Method, Response, Uri, hints};
+use crate::sources::websub::discover::{self, Hub};
 
 /// What is accepted, feeds before anything else.
 const ACCEPT: &str = "application/atom+xml, application/rss+xml, application/feed+json, \
@@ -26,6 +27,8 @@ pub(super) enum Fetched {
         seen: Seen,
         /// How long the server would like to be left alone.
         rest: Option<Duration>,
+        /// The hub that the answer names.
+        hub: Option<Hub>,
     },
     /// It is new, or changed.
     Changed(Document),
@@ -43,6 +46,8 @@ pub(super) struct Document {
     pub(super) seen: Seen,
     /// How long the server would like to be left alone.
     pub(super) rest: Option<Duration>,
+    /// The hub that answer or document name.
+    pub(super) hub: Option<Hub>,
 }
 
 /// Asks for the feed at `url`, unless it is still the one that was seen.
@@ -99,6 +104,7 @@ fn judge(response: Response, seen: Seen) -> Result<Fetched, SourceError> {
                 file: None,
             },
             rest,
+            hub: hub(&response, b""),
         }),
         200..=299 => Ok(Fetched::Changed(Document {
             base: Some(response.url.to_string()),
@@ -109,10 +115,15 @@ fn judge(response: Response, seen: Seen) -> Result<Fetched, SourceError> {
                 file: None,
             },
             rest,
+            hub: hub(&response, &response.body),
             bytes: response.body,
         })),
         status => Err(refusal(status, &response)),
     }
+}
+
+fn hub(response: &Response, body: &[u8]) -> Option<Hub> {
+    discover::hub(response.headers("link"), body, &response.url.to_string())
 }
 
 fn refusal(status: u16, response: &Response) -> SourceError {
@@ -171,7 +182,11 @@ fn read_file(path: &Path, max_body: usize, seen: Seen) -> io::Result<Fetched> {
         nanos: metadata.mtime_nsec(),
     };
     if seen.file == Some(version) {
-        return Ok(Fetched::Unchanged { seen, rest: None });
+        return Ok(Fetched::Unchanged {
+            seen,
+            rest: None,
+            hub: None,
+        });
     }
     let mut bytes = Vec::new();
     file.take(max_body as u64 + 1).read_to_end(&mut bytes)?;
@@ -190,6 +205,7 @@ fn read_file(path: &Path, max_body: usize, seen: Seen) -> io::Result<Fetched> {
             ..Seen::default()
         },
         rest: None,
+        hub: None,
     }))
 }
 

@@ -10,6 +10,7 @@ fn document(text: impl AsRef<[u8]>) -> Document {
         charset: None,
         seen: Seen::default(),
         rest: None,
+        hub: None,
     }
 }
 
