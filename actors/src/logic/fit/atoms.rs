@@ -140,7 +140,7 @@ impl<'a> Atoms<'a> {
     fn covered(&mut self, mut end: usize) -> Covered {
         let (mut clusters, mut unseen) = (1, 0);
         while let Some(found) = self.spans.next_if(|found| found.start < end) {
-            if !is_whole(found.kind) {
+            if !is_whole(&found) {
                 continue;
             }
             let mut covered = 1;
@@ -236,12 +236,17 @@ pub(super) fn graphemes_of(text: &str) -> usize {
     count
 }
 
-/// Whether such a span stays whole as more than its grapheme clusters.
-const fn is_whole(kind: SpanKind) -> bool {
-    !matches!(
-        kind,
-        SpanKind::Emoji | SpanKind::Placeholder | SpanKind::Code | SpanKind::Separator
-    )
+/// The most bytes of code that no part splits: a name, a call, a short line. What is longer would
+/// leave parts half empty, or fit nowhere.
+const WHOLE_CODE: usize = 80;
+
+/// Whether a span stays whole as more than its grapheme clusters.
+const fn is_whole(found: &Found) -> bool {
+    match found.kind {
+        SpanKind::Emoji | SpanKind::Separator => false,
+        SpanKind::Code => found.end - found.start <= WHOLE_CODE,
+        _ => true,
+    }
 }
 
 /// Whether Mastodon links the URL: its host has a dot and ends in a name that exists.
