@@ -88,6 +88,7 @@ struct Schedule {
     error: Option<String>,
     seen: u64,
     new: u64,
+    cost_usd: f64,
     waiters: Vec<oneshot::Sender<()>>,
 }
 
@@ -233,6 +234,7 @@ impl MonitorActor {
             error: schedule.error.clone(),
             seen: schedule.seen,
             new: schedule.new,
+            cost_usd: schedule.cost_usd,
         })
     }
 
@@ -340,6 +342,7 @@ impl Handler<Ended> for MonitorActor {
             result,
             seen,
             new,
+            cost_usd,
             latest,
             settling,
         } = ended;
@@ -354,6 +357,7 @@ impl Handler<Ended> for MonitorActor {
         };
         schedule.seen += seen;
         schedule.new += new;
+        schedule.cost_usd += cost_usd;
         let settled = settling.due().map(|due| due.since(self.clock.now()));
         schedule.settling = settling;
         if let Some(latest) = latest {

@@ -13,9 +13,9 @@ use actix::{Actor, Addr, Context, Handler, Supervised};
 use log::{info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Lane, Moment, Tokens};
+use crate::domain::{Lane, Moment};
 use crate::failpoints;
-use crate::logic::quota::{Now, Parked, Quota, Turn, Word};
+use crate::logic::quota::{Need, Now, Parked, Quota, Turn, Word};
 use crate::messages::{
     Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, PermitHome, Quotas, Settle,
     UnknownName, Urgency, Verdict,
@@ -91,29 +91,23 @@ impl RateLimiterActor {
     }
 
     /// Grants at most so many permits in a lane now.
-    fn grant(
-        &mut self,
-        lane: &Lane,
-        calls: usize,
-        tokens: Tokens,
-        urgency: Urgency,
-    ) -> Vec<Permit> {
+    fn grant(&mut self, lane: &Lane, calls: usize, need: Need, urgency: Urgency) -> Vec<Permit> {
         let now = self.now();
         let patience = self.patience;
         let Some(state) = self.lanes.get_mut(lane) else {
             return Vec::new();
         };
-        let mut room = state.quota.room(calls, tokens, urgency, now);
+        let mut room = state.quota.room(calls, need, urgency, now);
         if room == 0 && state.quota.in_flight() > 0 {
             state.quota.write_off(patience, now.moment);
-            room = state.quota.room(calls, tokens, urgency, now);
+            room = state.quota.room(calls, need, urgency, now);
         }
         let first = self.serial + 1;
         self.serial += room as u64;
         let serials = first..first + room as u64;
         let permits = serials.map(|serial| {
-            state.quota.grant(serial, tokens, now);
-            Permit::new(Arc::clone(&state.home), serial, tokens)
+            state.quota.grant(serial, need, now);
+            Permit::new(Arc::clone(&state.home), serial, need.tokens)
         });
         permits.collect()
     }
@@ -133,10 +127,10 @@ impl RateLimiterActor {
 
     /// Serves the next who waits with that urgency; answers whether anything was granted.
     fn serve_one(&mut self, lane: &Lane, urgency: Urgency) -> bool {
-        let Some((calls, tokens)) = self.next_waiter(lane, urgency) else {
+        let Some((calls, need)) = self.next_waiter(lane, urgency) else {
             return false;
         };
-        let permits = self.grant(lane, calls, tokens, urgency);
+        let permits = self.grant(lane, calls, need, urgency);
         if permits.is_empty() {
             return false;
         }
@@ -150,12 +144,12 @@ impl RateLimiterActor {
         true
     }
 
-    fn next_waiter(&mut self, lane: &Lane, urgency: Urgency) -> Option<(usize, Tokens)> {
+    fn next_waiter(&mut self, lane: &Lane, urgency: Urgency) -> Option<(usize, Need)> {
         let waiters = self.lanes.get_mut(lane)?.waiters(urgency);
         while waiters.front()?.permits.is_closed() {
             waiters.pop_front();
         }
-        waiters.front().map(|waiter| (waiter.calls, waiter.tokens))
+        waiters.front().map(|waiter| (waiter.calls, waiter.need))
     }
 
     fn set_timer(&mut self, lane: &Lane) {
@@ -164,17 +158,17 @@ impl RateLimiterActor {
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
-        let Some(tokens) = state.next_tokens() else {
+        let Some(need) = state.next_need() else {
             return;
         };
-        state.say_binding(tokens, now);
+        state.say_binding(need, now);
         // Without a window to wait for, the end of a call is waited for; one whose end is lost
         // is written off in the end.
         let written_off = |quota: &Quota| {
             let oldest = quota.oldest().filter(|_| quota.parked().is_none());
             oldest.map(|at| at.plus(patience).plus(Duration::from_millis(1)))
         };
-        let due = state.quota.due(tokens, now);
+        let due = state.quota.due(need, now);
         let Some(due) = due.or_else(|| written_off(&state.quota)) else {
             return;
         };
@@ -193,8 +187,8 @@ impl RateLimiterActor {
     }
 
     /// When it is expected that a waiter at the end of the line is served, if that is known.
-    fn expected(&self, lane: &Lane, tokens: Tokens) -> Option<Moment> {
-        self.lanes.get(lane)?.quota.due(tokens, self.now())
+    fn expected(&self, lane: &Lane, need: Need) -> Option<Moment> {
+        self.lanes.get(lane)?.quota.due(need, self.now())
     }
 
     fn draw_for(&mut self, lane: &Lane) {
@@ -256,7 +250,9 @@ impl Handler<Acquire> for RateLimiterActor {
             urgency,
             calls,
             tokens,
+            usd,
         } = acquire;
+        let need = Need { tokens, usd };
         if !self.lanes.contains_key(&lane) {
             let mut state = self.new_lane(&lane, &LaneLimits::default());
             for account in state.quota.accounts_mut() {
@@ -269,7 +265,7 @@ impl Handler<Acquire> for RateLimiterActor {
             Urgency::Bulk => !state.is_waited_for(),
         });
         if is_first {
-            let permits = self.grant(&lane, calls, tokens, urgency);
+            let permits = self.grant(&lane, calls, need, urgency);
             self.draw_for(&lane);
             if !permits.is_empty() {
                 return actix::MessageResult(Acquired::Now(permits));
@@ -279,14 +275,14 @@ impl Handler<Acquire> for RateLimiterActor {
         if let Some(state) = self.lanes.get_mut(&lane) {
             state.waiters(urgency).push_back(Waiter {
                 calls,
-                tokens,
+                need,
                 permits: sender,
             });
         }
         self.serve(&lane);
         self.draw_for(&lane);
         actix::MessageResult(Acquired::Later {
-            until: self.expected(&lane, tokens),
+            until: self.expected(&lane, need),
             permits,
         })
     }

@@ -141,9 +141,13 @@ fn source_line(source: &Source) -> String {
         .lag_s
         .map_or(String::new(), |lag| format!(", lag {}", span(lag)));
     let error = because(&source.error);
+    let cost = match source.cost_usd {
+        cost if cost > 0.0 => format!(", {cost:.3} US dollars"),
+        _ => String::new(),
+    };
     let (name, kind, state) = (&source.name, &source.kind, &source.state);
     format!(
-        "source {name} ({kind}): {state}, polled {polled}{lag}, {} seen, {} new{error}",
+        "source {name} ({kind}): {state}, polled {polled}{lag}, {} seen, {} new{cost}{error}",
         source.seen, source.new
     )
 }

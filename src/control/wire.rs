@@ -272,6 +272,9 @@ pub struct Source {
     pub seen: u64,
     /// Posts of these that were new.
     pub new: u64,
+    /// What its server charged since the start, in US dollars.
+    #[serde(default)]
+    pub cost_usd: f64,
 }
 
 /// A provider as it does.

@@ -268,6 +268,19 @@ impl Outlet for XOutlet {
         1
     }
 
+    fn cost(&self, dispatch: &Dispatch) -> f64 {
+        let prices = &self.config.prices;
+        let post = wire::text(dispatch, self.most()).map_or(0.0, |text| prices.of_post(&text));
+        let attached = dispatch.publication.attached.as_deref();
+        let attached = attached.filter(|_| dispatch.part == 0);
+        let n_described = attached.map_or(0, media::n_described);
+        post + prices.media_metadata * n_described as f64
+    }
+
+    fn cost_of_deletion(&self) -> f64 {
+        self.config.prices.delete
+    }
+
     fn quiet(&self) -> Duration {
         self.config.quiet
     }

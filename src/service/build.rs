@@ -45,6 +45,7 @@ use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
 use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
 use crate::sources::websub::Callbacks;
+use crate::sources::x::{LeftOut, XConfig as XSourceConfig, XSource};
 use crate::stores::SqliteStore;
 use crate::x::{ApiConfig, Identity, Renewal};
 
@@ -186,6 +187,35 @@ fn source_with(
                 callbacks: callbacks.cloned(),
                 ..FeedConfig::new(settings.name.clone(), location)
             }))
+        }
+        SourceKind::X(x) => {
+            let rules = &settings.rules.filter;
+            let left_out = [
+                (LeftOut::Replies, !x.threads),
+                (LeftOut::Reposts, !rules.reposts),
+            ];
+            let left_out = left_out.into_iter().filter(|(_, is_left_out)| *is_left_out);
+            Rc::new(XSource::new(XSourceConfig {
+                name: settings.name.clone(),
+                api: ApiConfig {
+                    base_url: x.access.base_url.clone(),
+                    identity: match &x.access.credential {
+                        XCredential::Keys(keys) => Identity::Keys(keys.clone()),
+                        XCredential::App(token) => Identity::App(token.clone()),
+                        XCredential::Renewed { .. } => {
+                            anyhow::bail!("a source on X is read by an app or by keys")
+                        }
+                    },
+                    spelling: x.access.spelling,
+                    http: HttpConfig::default(),
+                    timeout: SOURCE_TIMEOUT,
+                },
+                accounts: x.accounts.clone(),
+                left_out: left_out.map(|(it, _)| it).collect(),
+                language: settings.language.clone(),
+                backfill: settings.backfill,
+                prices: x.access.prices,
+            })?)
         }
         SourceKind::Mastodon {
             base_url,

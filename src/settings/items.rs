@@ -21,11 +21,11 @@ use super::reader::{
     Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
     texts, whole,
 };
-use super::x::{self, XOutletSettings};
+use super::x::{self, XOutletSettings, XSourceSettings};
 use crate::secret::Secret;
 
 /// `[[source]]`: something that is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceSettings {
     /// Its name.
     pub name: SourceName,
@@ -44,12 +44,14 @@ pub struct SourceSettings {
 }
 
 /// What a source is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     /// An RSS, Atom or JSON feed.
     Feed(FeedPlace),
     /// A file that grows line by line.
     File(PathBuf),
+    /// Accounts on X.
+    X(Box<XSourceSettings>),
     /// An account of a server that speaks Mastodon's API.
     Mastodon {
         /// The server, without a slash at the end.
@@ -80,6 +82,7 @@ impl SourceKind {
         match self {
             Self::Feed(_) => "feed",
             Self::File(_) => "file",
+            Self::X(_) => "x",
             Self::Mastodon { .. } => "mastodon",
         }
     }
@@ -351,6 +354,7 @@ const OUTLET: [&str; 19] = [
 enum KindOfSource {
     Feed,
     File,
+    X,
     Mastodon,
 }
 
@@ -389,18 +393,21 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
         ("feed", KindOfSource::Feed),
         ("file", KindOfSource::File),
         ("mastodon", KindOfSource::Mastodon),
+        ("x", KindOfSource::X),
     ];
-    let others = ["bluesky", "x"];
+    let others = ["bluesky"];
     let kind = section.required("kind", "\"feed\"", kind(&kinds, &others))?;
     let (more, default_backfill): (&[&str], _) = match kind {
         KindOfSource::Feed => (&["url", "path", "websub"], Some(0)),
         KindOfSource::File => (&["path"], None),
+        KindOfSource::X => (&x::SOURCE, Some(0)),
         KindOfSource::Mastodon => (&["base_url", "account", "token_env", "stream"], Some(0)),
     };
     section.refuse_unknown(&[&SOURCE[..], more].concat());
     let place = match kind {
         KindOfSource::Feed => read_feed_place(section).map(SourceKind::Feed),
         KindOfSource::File => required_path(section).map(SourceKind::File),
+        KindOfSource::X => x::read_source(section).map(|it| SourceKind::X(Box::new(it))),
         KindOfSource::Mastodon => read_mastodon_account(section),
     };
     let every = section.read(

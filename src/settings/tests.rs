@@ -55,7 +55,7 @@ fn uncommented() -> String {
         .join("\n")
 }
 
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 17] = [
     ("GROQ_API_KEY", "gsk-1"),
     ("ANTHROPIC_API_KEY", "sk-ant-1"),
     ("DEEPL_API_KEY", "deepl-1"),
@@ -78,6 +78,7 @@ const KEYS: [(&str, &str); 16] = [
         "https://hooks.slack.com/services/T/B/token",
     ),
     ("WEBHOOK_SECRET", "secret"),
+    ("X_BEARER", "AAAA"),
 ];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
@@ -111,8 +112,8 @@ fn the_defaults_are_those_of_the_contract() {
 fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
     let kinds: Vec<&str> = settings.sources.iter().map(|it| it.kind.name()).collect();
-    assert_eq!(kinds, ["feed", "file", "mastodon"]);
     assert_eq!(settings.outlets.len(), 10);
+    assert_eq!(kinds, ["feed", "file", "mastodon", "x"]);
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
     let provider = &settings.providers[0];
@@ -331,12 +332,12 @@ fn a_kind_of_another_build_is_told_from_a_wrong_one() {
         mistakes(&kind("bluesky"), &[], &[]),
         [
             "Settings.toml:3: source \"news\".kind: kind `bluesky` is not available in this \
-             build; available: feed, file, mastodon"
+             build; available: feed, file, mastodon, x"
         ]
     );
     assert_eq!(
         mistakes(&kind("fax"), &[], &[]),
-        ["Settings.toml:3: source \"news\".kind: `fax` is none of feed, file, mastodon"]
+        ["Settings.toml:3: source \"news\".kind: `fax` is none of feed, file, mastodon, x"]
     );
 }
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::reader::{Section, address, amount, choice, duration, some_text, text, whole};
+use config::Value;
+
+use super::reader::{
+    Section, address, amount, choice, duration, flag, some_text, text, texts, whole,
+};
 use crate::secret::Secret;
 use crate::x::oauth1::Keys;
 use crate::x::post::Spelling;
@@ -52,6 +56,31 @@ pub struct XOutletSettings {
     pub quiet: Duration,
 }
 
+/// Accounts on X that are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XSourceSettings {
+    /// Where X is, and as whom it is called.
+    pub access: XAccess,
+    /// The accounts, at least one.
+    pub accounts: Vec<String>,
+    /// Whether answers are read, those in the accounts' own threads among them.
+    pub threads: bool,
+}
+
+/// The keys of a source on X.
+pub(super) const SOURCE: [&str; 10] = [
+    "base_url",
+    "consumer_key_env",
+    "consumer_secret_env",
+    "token_env",
+    "token_secret_env",
+    "bearer_env",
+    "fields",
+    "prices",
+    "accounts",
+    "threads",
+];
+
 /// The keys of an outlet on X.
 pub(super) const OUTLET: [&str; 13] = [
     "base_url",
@@ -71,6 +100,41 @@ pub(super) const OUTLET: [&str; 13] = [
 
 /// The most that a post of an account that pays for long ones may weigh.
 const LONGEST: u32 = 25_000;
+
+/// Reads a source on X.
+pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
+    let credential = if section.has("bearer_env") {
+        required_secret(section, "bearer_env", "\"X_BEARER\"").map(XCredential::App)
+    } else {
+        read_keys(section)
+    };
+    let accounts = section.required("accounts", "[\"news_es\"]", accounts);
+    let threads = section.read("threads", true, flag);
+    Some(XSourceSettings {
+        access: read_access(section, credential)?,
+        accounts: accounts?,
+        threads,
+    })
+}
+
+/// Names of accounts, at least one.
+fn accounts(value: &Value) -> Result<Vec<String>, String> {
+    let names = texts(value)?;
+    let is_name = |name: &String| {
+        let name = name.trim_start_matches('@');
+        let is_word = name
+            .bytes()
+            .all(|it| it.is_ascii_alphanumeric() || it == b'_');
+        is_word && (1..=15).contains(&name.len())
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!(
+            "`{name}` is no name of an account, expected letters, digits and `_`, at most 15"
+        )),
+        None if names.is_empty() => Err("is empty, expected names of accounts".to_owned()),
+        None => Ok(names),
+    }
+}
 
 /// Reads an outlet on X.
 pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
@@ -125,6 +189,10 @@ fn read_account(section: &Section<'_>) -> Option<XCredential> {
         });
     }
     section.refuse("client_secret_env", "belongs to `refresh_token_env`");
+    read_keys(section)
+}
+
+fn read_keys(section: &Section<'_>) -> Option<XCredential> {
     let consumer_key = required_secret(section, "consumer_key_env", "\"X_CONSUMER_KEY\"");
     let consumer_secret = required_secret(section, "consumer_secret_env", "\"X_CONSUMER_SECRET\"");
     let token = required_secret(section, "token_env", "\"X_TOKEN\"");

@@ -4,3 +4,4 @@ pub mod feed;
 pub mod file;
 pub mod mastodon;
 pub mod websub;
+pub mod x;

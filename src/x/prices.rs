@@ -1,5 +1,7 @@
 //! What X charges, as far as it is told.
 
+use babelfeed_actors::logic::x_text::{EntityKind, entities};
+
 /// US dollars for each of the things that X charges for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prices {
@@ -19,6 +21,18 @@ pub struct Prices {
     pub delete: f64,
 }
 
+impl Prices {
+    /// What a post with that text costs: X bills what it makes a link of.
+    pub fn of_post(&self, text: &str) -> f64 {
+        let mut entities = entities(text).into_iter();
+        if entities.any(|entity| entity.kind == EntityKind::Url) {
+            self.post_with_url
+        } else {
+            self.post
+        }
+    }
+}
+
 impl Default for Prices {
     /// Pay-per-use as of the summer of 2026.
     fn default() -> Self {
@@ -30,6 +44,24 @@ impl Default for Prices {
             owned_read: 0.001,
             user_read: 0.010,
             delete: 0.010,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Prices;
+
+    #[test]
+    fn what_becomes_a_link_is_billed_as_one() {
+        let prices = Prices::default();
+        for (text, price) in [
+            ("no link, node.js and 1.2.3.4", 0.015),
+            ("see https://example.com/a", 0.20),
+            ("a bare example.com", 0.20),
+            ("a lost blank: the end.So it goes", 0.20),
+        ] {
+            assert_eq!(prices.of_post(text), price, "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod feed;
 mod mastodon;
 mod snac;
+mod x;
 
 use std::fs::File;
 use std::io::Write;

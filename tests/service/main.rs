@@ -25,6 +25,7 @@ mod stopping;
 mod storm;
 mod sync;
 mod websub;
+mod x;
 
 #[path = "../simulators/mod.rs"]
 mod simulators;

@@ -413,6 +413,7 @@ async fn permit(acquire: &Recipient<Acquire>, lane: &Lane) -> Option<Permit> {
             urgency: Urgency::Bulk,
             calls: 1,
             tokens: Tokens::default(),
+            usd: None,
         };
         let permits = match acquire.send(wanted).await {
             Ok(Acquired::Now(permits)) => permits,

@@ -75,6 +75,8 @@ pub struct SourceView {
     pub seen: u64,
     /// Posts of these that were new.
     pub new: u64,
+    /// What its server charged since the start, in US dollars.
+    pub cost_usd: f64,
 }
 
 /// What a source is doing.

@@ -23,6 +23,8 @@ pub struct Acquire {
     pub calls: usize,
     /// The tokens that each call is expected to use.
     pub tokens: Tokens,
+    /// What each call costs in US dollars; none where it costs about what calls cost lately.
+    pub usd: Option<f64>,
 }
 
 /// What the lane grants.

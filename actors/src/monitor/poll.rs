@@ -32,6 +32,8 @@ pub(super) struct Ended {
     pub(super) result: Result<Option<Duration>, PollError>,
     pub(super) seen: u64,
     pub(super) new: u64,
+    /// What the server charged, in US dollars.
+    pub(super) cost_usd: f64,
     /// When the latest post was published.
     pub(super) latest: Option<Timestamp>,
     /// Posts that are not old enough to be taken.
@@ -76,6 +78,7 @@ pub(super) struct Taken {
 struct Found {
     seen: u64,
     new: u64,
+    cost_usd: f64,
     latest: Option<Timestamp>,
 }
 
@@ -101,6 +104,7 @@ impl Poll {
             result,
             seen: found.seen,
             new: found.new,
+            cost_usd: found.cost_usd,
             latest: found.latest,
             settling,
         }
@@ -128,6 +132,7 @@ impl Poll {
                 warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
             }
             found.seen += page.posts.len() as u64;
+            found.cost_usd += page.cost_usd;
             let dates = page.posts.iter().filter_map(|post| post.created_at);
             found.latest = found.latest.max(dates.max());
             let (has_more, rest) = (page.has_more, page.rest);

@@ -68,6 +68,16 @@ pub trait Outlet {
     /// The most parts that one call of `publish` takes; they are of different publications.
     fn batch(&self) -> usize;
 
+    /// What publishing a part costs, in US dollars.
+    fn cost(&self, _dispatch: &Dispatch) -> f64 {
+        0.0
+    }
+
+    /// What taking back a part costs that is out, in US dollars.
+    fn cost_of_deletion(&self) -> f64 {
+        0.0
+    }
+
     /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
     fn quiet(&self) -> Duration;
 

@@ -25,6 +25,8 @@ pub struct Polled {
     pub rest: Option<Duration>,
     /// What a person should know although the poll went on, like items without any text.
     pub warnings: Vec<String>,
+    /// What the server charged for it, in US dollars.
+    pub cost_usd: f64,
 }
 
 /// Something that shows posts.

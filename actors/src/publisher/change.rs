@@ -135,7 +135,7 @@ impl Batch {
             answers.push(plain(answer.unwrap_or_else(|_| Err(panicked()))));
         }
         self.count("edit", begun, answers.iter().any(Result::is_err));
-        permit.settle(verdict(&answers), Vec::new());
+        permit.settle(verdict(&answers, self.spent(&frozen, &answers)), Vec::new());
         let at = self.clock.wall();
         let mut failure = None;
         if let (Some(record), Some(answer)) = (self.records.first_mut(), answers.pop()) {
@@ -167,7 +167,9 @@ impl Batch {
             }
         }
         self.count("delete", begun, answers.iter().any(Result::is_err));
-        permit.settle(verdict(&answers), Vec::new());
+        let n_gone = answers.iter().filter(|answer| answer.is_ok()).count();
+        let cost_usd = self.seat.outlet.cost_of_deletion() * n_gone as f64;
+        permit.settle(verdict(&answers, cost_usd), Vec::new());
         let failure = answers.pop().and_then(Result::err);
         let at = self.clock.wall();
         if let (Some(record), None) = (self.records.first_mut(), &failure) {

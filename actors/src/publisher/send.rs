@@ -110,13 +110,15 @@ impl PublisherActor {
         };
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
         actix_rt::spawn(async move {
+            let step = batch.step();
+            let cost_usd = batch.cost(&step);
             // Who waits for a permit takes no turn from others.
-            let Some(permit) = batch.permit().await else {
+            let Some(permit) = batch.permit(cost_usd).await else {
                 return;
             };
             // The semaphore is never closed.
             let turn = turns.acquire().await;
-            let sent = match batch.step() {
+            let sent = match step {
                 Step::Publish => batch.run(permit).await,
                 Step::Edit(published) => batch.edit(permit, published).await,
                 Step::TakeBack(standing) => batch.take_back(permit, standing).await,
@@ -163,6 +165,18 @@ impl Batch {
         self.records.first().map_or(Step::Publish, Step::of)
     }
 
+    /// What it costs, in US dollars.
+    fn cost(&self, step: &Step) -> f64 {
+        let outlet = &self.seat.outlet;
+        match step {
+            Step::Publish | Step::Edit(_) => {
+                let dispatches = self.dispatches().into_iter();
+                dispatches.map(|dispatch| outlet.cost(&dispatch)).sum()
+            }
+            Step::TakeBack(standing) => outlet.cost_of_deletion() * standing.len() as f64,
+        }
+    }
+
     async fn run(mut self, permit: Permit) -> Sent {
         if let Some(begun) = &self.begun {
             begun.write().await;
@@ -176,7 +190,7 @@ impl Batch {
         let answers = self.publish(&frozen).await;
         let is_error = answers.iter().any(Result::is_err);
         self.count("publish", begun, is_error);
-        permit.settle(verdict(&answers), Vec::new());
+        permit.settle(verdict(&answers, self.spent(&frozen, &answers)), Vec::new());
         let error = self.take_answers(answers);
         let n_kept_back = self.records.iter().filter(|record| begins(record)).count();
         self.give_back(n_kept_back);
@@ -194,13 +208,14 @@ impl Batch {
     }
 
     /// The right to send; none when the system has ended.
-    async fn permit(&self) -> Option<Permit> {
+    async fn permit(&self, cost_usd: f64) -> Option<Permit> {
         loop {
             let acquire = Acquire {
                 lane: self.seat.lane.clone(),
                 urgency: Urgency::Bulk,
                 calls: 1,
                 tokens: Tokens::default(),
+                usd: Some(cost_usd),
             };
             let permits = match self.peers.acquire.send(acquire).await {
                 Ok(Acquired::Now(permits)) => permits,
@@ -217,14 +232,7 @@ impl Batch {
 
     /// Makes the bytes of each publication's next part.
     pub(super) async fn freeze(&self) -> Result<Vec<Frozen>, OutletError> {
-        let dispatches = self
-            .records
-            .iter()
-            .map(|record| Dispatch {
-                publication: Arc::clone(&record.publication),
-                part: next_part(&record.publication),
-            })
-            .collect();
+        let dispatches = self.dispatches();
         let freezing = async {
             failpoints::hit("publisher.call");
             self.seat.outlet.freeze(dispatches).await
@@ -236,6 +244,27 @@ impl Batch {
                 detail: "the outlet panicked".to_owned(),
             })
         })
+    }
+
+    /// The next part of each publication.
+    fn dispatches(&self) -> Vec<Dispatch> {
+        let records = self.records.iter();
+        let dispatches = records.map(|record| Dispatch {
+            publication: Arc::clone(&record.publication),
+            part: next_part(&record.publication),
+        });
+        dispatches.collect()
+    }
+
+    /// What was paid for those parts that are proved to be out, in US dollars.
+    pub(super) fn spent(
+        &self,
+        frozen: &[Frozen],
+        answers: &[Result<Published, OutletError>],
+    ) -> f64 {
+        let out = frozen.iter().zip(answers).filter(|(_, it)| it.is_ok());
+        out.map(|(part, _)| self.seat.outlet.cost(&part.dispatch))
+            .sum()
     }
 
     /// Writes down what is about to be sent; what somebody else holds now is left out.
@@ -417,16 +446,22 @@ fn gravity(error: &OutletError) -> u8 {
     }
 }
 
-pub(super) fn verdict(answers: &[Result<Published, OutletError>]) -> Verdict {
+/// What a call was, as far as the outlet's lane is concerned; what is only perhaps out counts as
+/// it was reserved.
+pub(super) fn verdict(answers: &[Result<Published, OutletError>], cost_usd: f64) -> Verdict {
     let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
     match errors.max_by_key(|error| gravity(error)) {
         None if answers.is_empty() => Verdict::Unused,
         None | Some(OutletError::Rejected { .. }) => Verdict::Answered {
             tokens: None,
-            cost_usd: 0.0,
+            cost_usd,
         },
         Some(OutletError::Busy { wait, .. }) => Verdict::Bounced { wait: *wait },
-        Some(_) => Verdict::Spent { tokens: None },
+        // Proved not to be made, so it was not paid for either.
+        Some(
+            OutletError::Unreachable { .. } | OutletError::Auth { .. } | OutletError::Unpaid { .. },
+        ) => Verdict::Unused,
+        Some(OutletError::Ambiguous { .. }) => Verdict::Spent { tokens: None },
     }
 }
 

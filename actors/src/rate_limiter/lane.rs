@@ -7,8 +7,8 @@ use std::time::Duration;
 use log::info;
 use tokio::sync::oneshot;
 
-use crate::domain::{DayReset, Moment, Tokens, Unit};
-use crate::logic::quota::{Account, Binding, Learned, Now, Quota, Span, Urgency, Window};
+use crate::domain::{DayReset, Moment, Unit};
+use crate::logic::quota::{Account, Binding, Learned, Need, Now, Quota, Span, Urgency, Window};
 use crate::messages::{Permit, PermitHome};
 use crate::setup::LaneLimits;
 
@@ -38,7 +38,7 @@ pub(super) struct LaneState {
 /// Who waits for permits.
 pub(super) struct Waiter {
     pub(super) calls: usize,
-    pub(super) tokens: Tokens,
+    pub(super) need: Need,
     pub(super) permits: oneshot::Sender<Vec<Permit>>,
 }
 
@@ -91,10 +91,10 @@ impl LaneState {
         !self.urgent.is_empty() || !self.bulk.is_empty()
     }
 
-    /// The tokens of the call that is served next.
-    pub(super) fn next_tokens(&self) -> Option<Tokens> {
+    /// What the call needs that is served next.
+    pub(super) fn next_need(&self) -> Option<Need> {
         let next = self.urgent.front().or_else(|| self.bulk.front());
-        next.map(|waiter| waiter.tokens)
+        next.map(|waiter| waiter.need)
     }
 
     /// Says in the log what was learned of a limit, once for each change.
@@ -111,11 +111,11 @@ impl LaneState {
     }
 
     /// Says in the log for which limit the lane waits, once for each change.
-    pub(super) fn say_binding(&mut self, tokens: Tokens, now: Now) {
+    pub(super) fn say_binding(&mut self, need: Need, now: Now) {
         if self.quota.parked().is_some() {
             return;
         }
-        let Some(binding) = self.quota.binding(tokens, now) else {
+        let Some(binding) = self.quota.binding(need, now) else {
             return;
         };
         let Binding { unit, per, .. } = binding;

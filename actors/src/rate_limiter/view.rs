@@ -1,14 +1,14 @@
 //! What people are shown of a lane.
 
 use super::lane::LaneState;
-use crate::domain::{Moment, Timestamp, Tokens, Unit};
-use crate::logic::quota::{Account, Now, Parked, Window, per_name};
+use crate::domain::{Moment, Timestamp, Unit};
+use crate::logic::quota::{Account, Need, Now, Parked, Window, per_name};
 use crate::messages::{BindingView, LaneView, WindowView};
 
 /// How a lane does.
 pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
     state.quota.look(now);
-    let tokens = state.next_tokens();
+    let need = state.next_need();
     let quota = &state.quota;
     let windows = quota.windows().iter();
     let mut windows: Vec<WindowView> = windows.filter_map(|it| window(it, now)).collect();
@@ -31,7 +31,7 @@ pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
             by_wall(until, now)
         })
     };
-    let binding = tokens.filter(|_| parked.is_none());
+    let binding = need.filter(|_| parked.is_none());
     LaneView {
         name: state.home.lane().clone(),
         windows,
@@ -40,7 +40,7 @@ pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
         parked_until: parked.map(|(_, until)| end(until)),
         why: quota.closed().map(Parked::name),
         usd_today: quota.usd_today(),
-        binding: binding.and_then(|tokens| binding_view(state, tokens, now)),
+        binding: binding.and_then(|need| binding_view(state, need, now)),
     }
 }
 
@@ -76,8 +76,8 @@ fn account(account: &Account) -> impl Iterator<Item = WindowView> {
     })
 }
 
-fn binding_view(state: &LaneState, tokens: Tokens, now: Now) -> Option<BindingView> {
-    let binding = state.quota.binding(tokens, now)?;
+fn binding_view(state: &LaneState, need: Need, now: Now) -> Option<BindingView> {
+    let binding = state.quota.binding(need, now)?;
     Some(BindingView {
         unit: binding.unit.name(),
         per: binding.per,

@@ -155,6 +155,7 @@ impl TaskManagerActor {
             urgency,
             calls: calls.clamp(1, slots.min(PERMITS).min(most)),
             tokens,
+            usd: None,
         };
         let state = self.state.routes.entry(route).or_default();
         state.set_ask(urgency, Ask::Sent);

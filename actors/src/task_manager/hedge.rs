@@ -97,6 +97,7 @@ impl TaskManagerActor {
             } else {
                 Tokens::default()
             },
+            usd: None,
         };
         let (limiter, own, epoch) = (self.peers.acquire.clone(), self.own.clone(), self.epoch);
         actix_rt::spawn(async move {

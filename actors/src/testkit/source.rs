@@ -116,6 +116,7 @@ impl FakeSource {
             has_more: end < stage.posts.len(),
             rest: stage.rest,
             warnings: std::mem::take(&mut stage.warnings),
+            cost_usd: 0.0,
         })
     }
 }

@@ -408,6 +408,7 @@ hears!(Watching, |memory, _watching| {
         error: Some("no route".into()),
         seen: 9,
         new: 4,
+        cost_usd: 0.0,
     }]
 });
 hears!(Record, |_memory, _record| ());

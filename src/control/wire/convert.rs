@@ -176,6 +176,7 @@ impl From<&SourceView> for Source {
             error: view.error.clone(),
             seen: view.seen,
             new: view.new,
+            cost_usd: view.cost_usd,
         }
     }
 }

@@ -120,6 +120,15 @@ pub(super) async fn upload(
     Ok(ids)
 }
 
+/// How many of the media something is said of, which costs.
+pub(super) fn n_described(attached: &Attached) -> usize {
+    let has_words = |alt: &String| !alt.trim().is_empty();
+    let media = attached.media.iter().take(MAX_PICTURES);
+    let described =
+        media.filter(|it| attached.is_sensitive || it.alt.as_ref().is_some_and(has_words));
+    described.count()
+}
+
 fn categorized(file: &Downloaded, url: &str) -> Result<Category, OutletError> {
     let rejected = |detail: String| OutletError::Rejected { detail };
     let category = Category::of(&file.mime)

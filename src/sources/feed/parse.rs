@@ -55,6 +55,7 @@ pub(super) fn parse(
         has_more: false,
         rest: ttl.max(document.rest),
         warnings,
+        cost_usd: 0.0,
     })
 }
 

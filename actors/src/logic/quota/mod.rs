@@ -80,6 +80,21 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
+/// What a call is expected to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Need {
+    /// Its tokens.
+    pub tokens: Tokens,
+    /// Its price in US dollars; none where it costs about what calls cost lately.
+    pub usd: Option<f64>,
+}
+
+impl From<Tokens> for Need {
+    fn from(tokens: Tokens) -> Self {
+        Self { tokens, usd: None }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
     at: Now,
@@ -251,8 +266,14 @@ impl Quota {
         self.outstanding.values().map(|call| call.at.moment).min()
     }
 
-    /// How many calls of so many tokens may begin now, at most `calls`.
-    pub fn room(&mut self, calls: usize, tokens: Tokens, urgency: Urgency, now: Now) -> usize {
+    /// How many calls of that need may begin now, at most `calls`.
+    pub fn room(
+        &mut self,
+        calls: usize,
+        need: impl Into<Need>,
+        urgency: Urgency,
+        now: Now,
+    ) -> usize {
         let mut room = calls.min(self.breaker.most(now.moment));
         if let Some(concurrency) = self.concurrency {
             let open = concurrency.saturating_sub(held_back(concurrency, urgency));
@@ -262,7 +283,7 @@ impl Quota {
             return 0;
         }
         self.try_higher(now.moment);
-        let charge = self.charge(tokens);
+        let charge = self.charge(need.into());
         let mut is_held_back = false;
         for window in &mut self.windows {
             window.forget(now.moment);
@@ -279,9 +300,9 @@ impl Quota {
         room
     }
 
-    /// Takes one call of so many tokens; only after [`Quota::room`] said so.
-    pub fn grant(&mut self, serial: u64, tokens: Tokens, now: Now) {
-        let charge = self.charge(tokens);
+    /// Takes one call of that need; only after [`Quota::room`] said so.
+    pub fn grant(&mut self, serial: u64, need: impl Into<Need>, now: Now) {
+        let charge = self.charge(need.into());
         if self.windows.iter().all(|window| window.used() <= 0.0) {
             self.run = (now.moment, 0.0);
         }
@@ -296,12 +317,12 @@ impl Quota {
         }
     }
 
-    /// When a call of so many tokens may begin, as far as time alone decides it.
-    pub fn due(&self, tokens: Tokens, now: Now) -> Option<Moment> {
+    /// When a call of that need may begin, as far as time alone decides it.
+    pub fn due(&self, need: impl Into<Need>, now: Now) -> Option<Moment> {
         if let Some((_, until)) = self.breaker.parked() {
             return until;
         }
-        let charge = self.charge(tokens);
+        let charge = self.charge(need.into());
         let windows = self.windows.iter();
         let windows = windows.filter_map(|it| it.due(charge.of(it.unit()), now.moment));
         let accounts = self.accounts.iter();
@@ -310,9 +331,9 @@ impl Quota {
         windows.chain(accounts).max()
     }
 
-    /// The limit that a call of so many tokens waits for, the one that opens last.
-    pub fn binding(&self, tokens: Tokens, now: Now) -> Option<Binding> {
-        let charge = self.charge(tokens);
+    /// The limit that a call of that need waits for, the one that opens last.
+    pub fn binding(&self, need: impl Into<Need>, now: Now) -> Option<Binding> {
+        let charge = self.charge(need.into());
         let windows = self.windows.iter().filter_map(|window| {
             let opens = window.due(charge.of(window.unit()), now.moment)?;
             Some(Binding {
@@ -385,11 +406,11 @@ impl Quota {
         windows.find(|window| window.unit() == unit && window.per() == per)
     }
 
-    fn charge(&self, tokens: Tokens) -> Charge {
+    fn charge(&self, need: Need) -> Charge {
         Charge {
             requests: 1.0,
-            tokens,
-            dollars: self.price,
+            tokens: need.tokens,
+            dollars: need.usd.unwrap_or(self.price),
         }
     }
 
