@@ -212,6 +212,25 @@ fn a_rejected_publication_is_refused_until_a_person_retries_it() {
 }
 
 #[test]
+fn what_is_refused_before_it_is_sent_is_given_up_and_the_rest_goes_on() {
+    world::run(44, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.fail_next_freeze(OutletError::Rejected {
+            detail: "its picture is no picture".into(),
+        });
+        let handles = world.start();
+        let ids = publish(&handles, texts(1), "es").await;
+        settle(&handles).await;
+        let first = publication(&handles, ids[0]).await;
+        assert_eq!(first.state, PublicationState::Refused);
+        assert!(first.why.is_some_and(|why| why.contains("no picture")));
+        publish(&handles, texts(3).skip(1), "es").await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), translated(3).skip(1).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn an_outlet_that_needs_a_person_is_left_alone_and_says_so_once() {
     world::run(36, async |mut world: World| {
         journal::listen();

@@ -13,7 +13,7 @@ use super::{PublisherActor, Seat};
 use crate::domain::{Part, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::messages::Permit;
-use crate::ports::{Errand, OutletError, PublicationRecord, Published};
+use crate::ports::{Errand, OutletError, OutletRemedy, PublicationRecord, Published};
 use crate::setup::OnEdit;
 
 /// What is done next with a publication whose turn it is.
@@ -121,6 +121,9 @@ impl Batch {
     pub(super) async fn edit(mut self, permit: Permit, published: Published) -> Sent {
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
+            Err(error) if error.remedy() == OutletRemedy::GiveUp => {
+                return self.end(Some(error)).await;
+            }
             Err(error) => return self.not_sent(error),
         };
         let frozen = self.write_sending(frozen).await;

@@ -183,6 +183,13 @@ impl Batch {
         }
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
+            Err(error) if error.remedy() == OutletRemedy::GiveUp && self.records.len() == 1 => {
+                return self.refuse(error).await;
+            }
+            Err(OutletError::Rejected { detail }) => {
+                // Which of several is refused cannot be told, so the outlet rests instead.
+                return self.not_sent(OutletError::Unreachable { detail });
+            }
             Err(error) => return self.not_sent(error),
         };
         let frozen = self.write_sending(frozen).await;
@@ -345,6 +352,31 @@ impl Batch {
         if let (Some(begun), 1..) = (self.begun.take(), n) {
             let n = u32::try_from(n).unwrap_or(u32::MAX);
             self.own.do_send(begun.give_back(n));
+        }
+    }
+
+    /// Gives the only publication up, which the outlet refuses before anything of it was sent: it
+    /// would be refused again, and nothing else would come to its turn.
+    async fn refuse(mut self, error: OutletError) -> Sent {
+        let n = self.records.iter().filter(|record| begins(record)).count();
+        self.give_back(n);
+        let (at, token) = (self.clock.wall(), self.store.token());
+        for record in &mut self.records {
+            note_error(record, &error);
+            record.at = at;
+        }
+        let kept = write_as(&*self.store, &mut self.records, token).await;
+        let mut kept = kept.into_iter();
+        // What somebody else holds now is in other hands.
+        self.records.retain(|_| kept.next() == Some(Kept::Yes));
+        for record in &self.records {
+            self.tell(record);
+        }
+        drop(self.under_way);
+        Sent {
+            outlet: self.seat.name,
+            records: self.records,
+            error: Some(error),
         }
     }
 

@@ -56,6 +56,7 @@ struct Stage {
     out: Vec<Out>,
     faults: VecDeque<OutletFault>,
     read_back_faults: VecDeque<OutletError>,
+    freeze_faults: VecDeque<OutletError>,
     limit_faults: VecDeque<OutletError>,
     change_faults: VecDeque<OutletError>,
     n_out: usize,
@@ -76,6 +77,7 @@ impl Default for FakeOutlet {
                 out: Vec::new(),
                 faults: VecDeque::new(),
                 read_back_faults: VecDeque::new(),
+                freeze_faults: VecDeque::new(),
                 limit_faults: VecDeque::new(),
                 change_faults: VecDeque::new(),
                 n_out: 0,
@@ -96,6 +98,11 @@ impl FakeOutlet {
     /// Makes something happen to a coming part; several wait their turn.
     pub fn fail_next(&self, fault: OutletFault) {
         self.stage().faults.push_back(fault);
+    }
+
+    /// Makes a coming freezing fail; several wait their turn.
+    pub fn fail_next_freeze(&self, error: OutletError) {
+        self.stage().freeze_faults.push_back(error);
     }
 
     /// Makes a coming read-back fail; several wait their turn.
@@ -250,6 +257,9 @@ impl Outlet for FakeOutlet {
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
         let mark = self.stage().out.len() as u64;
         async move {
+            if let Some(error) = self.stage().freeze_faults.pop_front() {
+                return Err(error);
+            }
             Ok(dispatches
                 .into_iter()
                 .map(|one| freeze(one, mark))
