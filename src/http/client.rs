@@ -212,7 +212,7 @@ impl Pool {
     }
 }
 
-fn build(config: &HttpConfig, connector: CachedConnector) -> awc::Client {
+pub(super) fn build(config: &HttpConfig, connector: CachedConnector) -> awc::Client {
     // HTTP/1.1 alone: the pool hands out HTTP/2 connections without looking whether they live.
     let connector = awc::Connector::new()
         .connector(connector)

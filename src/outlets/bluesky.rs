@@ -130,7 +130,7 @@ impl BlueskyOutlet {
         let warning = attached.and_then(|it| it.warning.as_deref());
         let text = with_warning(&part.text, warning);
         let displayed = display(&text, Limit::BLUESKY);
-        let mut record = Post::new(&displayed, publication.language.as_str(), at);
+        let mut record = Post::new(&displayed, publication, at);
         record.reply = reply(&dispatch)?;
         if is_first {
             record.embed = self.embed(publication, &displayed).await?;

@@ -41,6 +41,7 @@ use crate::settings::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
     SourceSettings, Visibility, XAccess, XCredential,
 };
+use crate::sources::bluesky::{BlueskyConfig as BlueskySourceConfig, BlueskySource};
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
 use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
@@ -233,6 +234,23 @@ fn source_with(
             http: HttpConfig::default(),
             timeout: SOURCE_TIMEOUT,
         })),
+        SourceKind::Bluesky {
+            account,
+            base_url,
+            jetstream,
+        } => {
+            let name = settings.name.as_str();
+            let jetstream = jetstream.as_deref().map(|url| uri(url, name));
+            Rc::new(BlueskySource::new(BlueskySourceConfig {
+                name: settings.name.clone(),
+                account: account.clone(),
+                base_url: uri(base_url, name)?,
+                jetstream: jetstream.transpose()?,
+                language: settings.language.clone(),
+                http: HttpConfig::default(),
+                timeout: SOURCE_TIMEOUT,
+            }))
+        }
     })
 }
 

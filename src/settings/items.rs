@@ -18,8 +18,8 @@ use config::{Value, ValueKind};
 
 use super::chats;
 use super::reader::{
-    Section, address, amount, choice, duration, flag, kind, language, shown, some_text, text,
-    texts, whole,
+    Section, address, amount, choice, duration, flag, language, shown, socket_address, some_text,
+    text, texts, whole,
 };
 use super::x::{self, XOutletSettings, XSourceSettings};
 use crate::secret::Secret;
@@ -63,6 +63,15 @@ pub enum SourceKind {
         /// Whether the token's own stream is read.
         streams: bool,
     },
+    /// An account of Bluesky.
+    Bluesky {
+        /// Its handle or its permanent name.
+        account: String,
+        /// The network's view, or the server that keeps it; without a slash at the end.
+        base_url: String,
+        /// Where a stream of the network is heard; none: the account is only polled.
+        jetstream: Option<String>,
+    },
 }
 
 /// Where a feed is.
@@ -84,6 +93,7 @@ impl SourceKind {
             Self::File(_) => "file",
             Self::X(_) => "x",
             Self::Mastodon { .. } => "mastodon",
+            Self::Bluesky { .. } => "bluesky",
         }
     }
 }
@@ -309,6 +319,9 @@ impl Visibility {
 /// Where accounts of Bluesky log in, unless they have a server of their own.
 const BLUESKY: &str = "https://bsky.social";
 
+/// Where posts on Bluesky are read by anybody.
+const BLUESKY_VIEW: &str = "https://public.api.bsky.app";
+
 /// The keys of every source, and of every outlet.
 const SOURCE: [&str; 16] = [
     "name",
@@ -356,6 +369,7 @@ enum KindOfSource {
     File,
     X,
     Mastodon,
+    Bluesky,
 }
 
 #[derive(Clone, Copy)]
@@ -393,15 +407,16 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
         ("feed", KindOfSource::Feed),
         ("file", KindOfSource::File),
         ("mastodon", KindOfSource::Mastodon),
+        ("bluesky", KindOfSource::Bluesky),
         ("x", KindOfSource::X),
     ];
-    let others = ["bluesky"];
-    let kind = section.required("kind", "\"feed\"", kind(&kinds, &others))?;
+    let kind = section.required("kind", "\"feed\"", choice(&kinds))?;
     let (more, default_backfill): (&[&str], _) = match kind {
         KindOfSource::Feed => (&["url", "path", "websub"], Some(0)),
         KindOfSource::File => (&["path"], None),
         KindOfSource::X => (&x::SOURCE, Some(0)),
         KindOfSource::Mastodon => (&["base_url", "account", "token_env", "stream"], Some(0)),
+        KindOfSource::Bluesky => (&["account", "base_url", "jetstream"], Some(0)),
     };
     section.refuse_unknown(&[&SOURCE[..], more].concat());
     let place = match kind {
@@ -409,6 +424,7 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
         KindOfSource::File => required_path(section).map(SourceKind::File),
         KindOfSource::X => x::read_source(section).map(|it| SourceKind::X(Box::new(it))),
         KindOfSource::Mastodon => read_mastodon_account(section),
+        KindOfSource::Bluesky => read_bluesky_source(section),
     };
     let every = section.read(
         "every",
@@ -542,6 +558,17 @@ fn read_mastodon_account(section: &Section<'_>) -> Option<SourceKind> {
         account: account?,
         token,
         streams,
+    })
+}
+
+fn read_bluesky_source(section: &Section<'_>) -> Option<SourceKind> {
+    let account = section.required("account", "\"news.example.org\"", some_text);
+    let base_url = section.read("base_url", BLUESKY_VIEW.to_owned(), address);
+    let jetstream = section.optional("jetstream", socket_address);
+    Some(SourceKind::Bluesky {
+        account: account?,
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        jetstream: jetstream.map(|it| it.trim_end_matches('/').to_owned()),
     })
 }
 

@@ -389,6 +389,21 @@ pub(super) fn address(value: &Value) -> Result<String, String> {
     }
 }
 
+/// An address of a web socket.
+pub(super) fn socket_address(value: &Value) -> Result<String, String> {
+    let written = text(value)?;
+    let is_address = url::Url::parse(&written)
+        .is_ok_and(|url| matches!(url.scheme(), "ws" | "wss") && url.has_host());
+    if is_address {
+        Ok(written)
+    } else {
+        Err(
+            "is no address of a web socket, expected something like \"wss://example.org\""
+                .to_owned(),
+        )
+    }
+}
+
 /// One of several words, each with what it means.
 pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Result<T, String> {
     move |value| {

@@ -1,5 +1,6 @@
 //! The contract of the source port.
 
+mod bluesky;
 mod feed;
 mod mastodon;
 mod snac;

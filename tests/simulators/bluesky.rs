@@ -38,6 +38,7 @@ pub enum Fault {
 pub struct Bluesky {
     entryway: Server,
     home: Server,
+    view: Server,
     node: Arc<Mutex<Node>>,
 }
 
@@ -58,6 +59,13 @@ struct Node {
     points: Option<(u32, u64)>,
     faults: VecDeque<Fault>,
     requests: Vec<Request>,
+    n_written: u64,
+    /// When the view saw a post, in milliseconds since 1970.
+    indexed: BTreeMap<String, Option<i64>>,
+    /// Time, key and text.
+    reposts: Vec<(i64, String, String)>,
+    is_lagging: bool,
+    refused: VecDeque<Answer>,
 }
 
 impl Bluesky {
@@ -67,10 +75,13 @@ impl Bluesky {
         let entryway = Server::start(move |request| lock(&entered).enter(request).into());
         let lived = node.clone();
         let home = Server::start(move |request| lock(&lived).serve(request));
+        let viewed = node.clone();
+        let view = Server::start(move |request| lock(&viewed).look(request).into());
         lock(&node).home = home.base_url();
         Self {
             entryway,
             home,
+            view,
             node,
         }
     }
@@ -78,6 +89,67 @@ impl Bluesky {
     /// Where the account logs in.
     pub fn base_url(&self) -> String {
         self.entryway.base_url()
+    }
+
+    /// The server that keeps the account.
+    pub fn home_url(&self) -> String {
+        self.home.base_url()
+    }
+
+    /// Where anybody reads what the network saw.
+    pub fn view_url(&self) -> String {
+        self.view.base_url()
+    }
+
+    /// Writes a post as its author does, and returns its address. It stands where its time says,
+    /// unless that is to come.
+    pub fn write(&self, record: &Value) -> String {
+        let mut node = self.node();
+        node.n_written += 1;
+        let digits = b"234567abcdefghijklmnopqrstuvwxyz";
+        let digit = |place: u64| digits[(node.n_written >> (5 * place) & 31) as usize] as char;
+        let key = format!("3n2t2gu4w{}{}{}{}", digit(3), digit(2), digit(1), digit(0));
+        let cid = cid_of(record.to_string().as_bytes());
+        let place = (POSTS.to_owned(), key.clone());
+        node.records.insert(place, (record.clone(), cid));
+        let now = now();
+        let is_late = node.is_lagging;
+        let seen = if is_late { None } else { Some(now) };
+        node.indexed.insert(key.clone(), seen);
+        format!("at://{DID}/{POSTS}/{key}")
+    }
+
+    /// Shows a post of somebody else's once more.
+    pub fn repost(&self, text: &str) {
+        let mut node = self.node();
+        let number = node.reposts.len();
+        let at = now();
+        node.reposts
+            .push((at, format!("{text}#{number}"), text.to_owned()));
+    }
+
+    /// Lets the view fall behind: what is written now, it does not show.
+    pub fn lag(&self) {
+        self.node().is_lagging = true;
+    }
+
+    /// Lets the view see all that there is.
+    pub fn catch_up(&self) {
+        let mut node = self.node();
+        node.is_lagging = false;
+        let now = now();
+        for seen in node.indexed.values_mut() {
+            seen.get_or_insert(now);
+        }
+    }
+
+    /// Refuses a coming question to the view or the home with this.
+    pub fn refuse_next_question(&self, status: u16, headers: &[(&str, &str)], error: &str) {
+        let mut answer = refusal(status, error, "no");
+        for (name, value) in headers {
+            answer = answer.with(name, *value);
+        }
+        self.node().refused.push_back(answer);
     }
 
     /// Makes something happen to a coming putRecord; several wait their turn.
@@ -176,6 +248,12 @@ impl Node {
         self.requests.push(request.clone());
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/xrpc/com.atproto.repo.getRecord") => self.record(&request).into(),
+            ("GET", "/xrpc/com.atproto.repo.listRecords") => self.list(&request).into(),
+            ("GET", "/xrpc/com.atproto.identity.resolveHandle") => resolved(&request).into(),
+            ("GET", "/xrpc/app.bsky.feed.getAuthorFeed") => {
+                let text = "No service configured for app.bsky.feed.getAuthorFeed";
+                refusal(400, "InvalidRequest", text).into()
+            }
             ("GET", "/xrpc/com.atproto.server.getSession") => {
                 let who = json!({"handle": HANDLE, "did": DID, "active": true});
                 self.if_authorized(&request, |_| found(&who)).into()
@@ -189,6 +267,97 @@ impl Node {
                 .into(),
             _ => refusal(501, "MethodNotImplemented", "Method Not Implemented").into(),
         }
+    }
+
+    /// What the network's view answers, to anybody.
+    fn look(&mut self, request: Request) -> Answer {
+        self.requests.push(request.clone());
+        if let Some(answer) = self.refused.pop_front() {
+            return answer;
+        }
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/xrpc/com.atproto.identity.resolveHandle") => resolved(&request),
+            ("GET", "/xrpc/app.bsky.feed.getAuthorFeed") => self.feed(&request),
+            _ => refusal(501, "MethodNotImplemented", "Method Not Implemented"),
+        }
+    }
+
+    /// A page of what the account wrote and reposted, the newest first.
+    fn feed(&self, request: &Request) -> Answer {
+        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        if asked("actor") != DID && asked("actor") != HANDLE {
+            return refusal(400, "InvalidRequest", "Profile not found");
+        }
+        let mut entries: Vec<(i64, Value)> = Vec::new();
+        for ((_, key), (record, cid)) in &self.records {
+            let Some(Some(seen)) = self.indexed.get(key) else {
+                continue;
+            };
+            let at = millis(&record["createdAt"]).map_or(*seen, |at| at.min(*seen));
+            let entry = json!({"post": {
+                "uri": format!("at://{DID}/{POSTS}/{key}"), "cid": cid,
+                "author": {"did": DID, "handle": HANDLE}, "record": record,
+                "embed": viewed(&record["embed"]), "indexedAt": written(*seen), "labels": [],
+            }});
+            entries.push((at, entry));
+        }
+        for (at, key, text) in &self.reposts {
+            let at_text = written(*at);
+            let entry = json!({
+                "post": {
+                    "uri": format!("at://did:plc:other/{POSTS}/{key}"), "cid": cid_of(key.as_bytes()),
+                    "author": {"did": "did:plc:other", "handle": "other.test"},
+                    "record": {"$type": POSTS, "text": text, "createdAt": "2020-01-01T00:00:00Z"},
+                    "indexedAt": "2020-01-01T00:00:00.000Z",
+                },
+                "reason": {
+                    "$type": "app.bsky.feed.defs#reasonRepost", "by": {"did": DID, "handle": HANDLE},
+                    "uri": format!("at://{DID}/app.bsky.feed.repost/{key}"), "indexedAt": at_text,
+                },
+            });
+            entries.push((*at, entry));
+        }
+        entries.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let limit = asked("limit").parse().unwrap_or(50_usize).min(100);
+        let from: usize = asked("cursor").parse().unwrap_or(0);
+        let n_all = entries.len();
+        let page: Vec<Value> = entries
+            .into_iter()
+            .skip(from)
+            .take(limit)
+            .map(|it| it.1)
+            .collect();
+        let mut answer = json!({"feed": page});
+        if from + limit < n_all {
+            answer["cursor"] = json!((from + limit).to_string());
+        }
+        found(&answer)
+    }
+
+    /// A page of records, the newest first.
+    fn list(&self, request: &Request) -> Answer {
+        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        if asked("repo") != DID {
+            return refusal(400, "InvalidRequest", "Could not find repo");
+        }
+        let limit = asked("limit").parse().unwrap_or(50_usize).min(100);
+        let below = asked("cursor");
+        let mut records: Vec<(&String, &Value, &String)> = self
+            .records
+            .iter()
+            .filter(|(place, _)| place.0 == asked("collection"))
+            .filter(|(place, _)| below.is_empty() || place.1 < below)
+            .map(|(place, (record, cid))| (&place.1, record, cid))
+            .collect();
+        records.reverse();
+        records.truncate(limit);
+        let mut answer = json!({"records": records.iter().map(|(key, record, cid)| json!({
+            "uri": format!("at://{DID}/{POSTS}/{key}"), "cid": cid, "value": record,
+        })).collect::<Vec<_>>()});
+        if let Some((key, ..)) = records.last() {
+            answer["cursor"] = json!(key);
+        }
+        found(&answer)
     }
 
     fn log_in(&mut self, request: &Request) -> Answer {
@@ -428,6 +597,47 @@ impl Node {
             .with("RateLimit-Reset", reset.to_string())
             .with("RateLimit-Policy", "5000;w=3600")
     }
+}
+
+fn resolved(request: &Request) -> Answer {
+    match request.query.get("handle").is_some_and(|it| it == HANDLE) {
+        true => found(&json!({"did": DID})),
+        false => refusal(400, "InvalidRequest", "Unable to resolve handle"),
+    }
+}
+
+/// What a view shows of what hangs on a post.
+fn viewed(embed: &Value) -> Value {
+    let Some(images) = embed["images"].as_array() else {
+        return Value::Null;
+    };
+    let images: Vec<Value> = images
+        .iter()
+        .map(|image| {
+            let link = image["image"]["ref"]["$link"].as_str().unwrap_or_default();
+            json!({
+                "thumb": format!("https://cdn.simulated.test/thumb/{link}"),
+                "fullsize": format!("https://cdn.simulated.test/full/{link}"), "alt": image["alt"],
+            })
+        })
+        .collect();
+    json!({"$type": "app.bsky.embed.images#view", "images": images})
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// A time as records tell it.
+pub fn written(millis: i64) -> String {
+    let at = DateTime::from_timestamp_millis(millis).expect("a time");
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+fn millis(time: &Value) -> Option<i64> {
+    let time = DateTime::parse_from_rfc3339(time.as_str()?).ok()?;
+    Some(time.timestamp_millis())
 }
 
 fn ensure(is_true: bool, otherwise: &str) -> Result<(), String> {

@@ -6,6 +6,7 @@ pub mod bluesky;
 pub mod discord;
 pub mod faults;
 pub mod files;
+pub mod jetstream;
 pub mod litellm;
 pub mod mastodon;
 pub mod nginx;

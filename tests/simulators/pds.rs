@@ -82,6 +82,18 @@ impl Account {
 
     /// Writes a post as another client of the account, and returns its address.
     pub fn post(&self, record: &Value) -> String {
+        let reference = self.post_referred(record);
+        reference["uri"].as_str().expect("an address").to_owned()
+    }
+
+    /// Uploads a file, and returns what stands for it in a record.
+    pub fn upload(&self, mime: &str, bytes: &[u8]) -> Value {
+        let method = "com.atproto.repo.uploadBlob";
+        post_as(self.port, method, &self.access, mime, bytes)["blob"].clone()
+    }
+
+    /// Writes a post, and returns what answers to it refer to.
+    pub fn post_referred(&self, record: &Value) -> Value {
         let body = json!({"repo": self.did, "collection": "app.bsky.feed.post", "record": record});
         let made = post(
             self.port,
@@ -89,10 +101,7 @@ impl Account {
             &self.access,
             &body,
         );
-        made["uri"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{made}"))
-            .to_owned()
+        json!({"uri": made["uri"], "cid": made["cid"]})
     }
 
     /// The bytes of an uploaded file, by what stands for it in a record.
@@ -213,8 +222,16 @@ fn get(port: u16, path: &str) -> Value {
 
 fn post(port: u16, method: &str, token: &str, body: &Value) -> Value {
     let body = body.to_string();
+    post_as(port, method, token, "application/json", body.as_bytes())
+}
+
+fn post_as(port: u16, method: &str, token: &str, mime: &str, body: &[u8]) -> Value {
     let path = format!("/xrpc/{method}");
-    let (head, body) = exchange(port, "POST", &path, token, body.as_bytes()).expect("an answer");
+    let headers = match token {
+        "" => format!("Content-Type: {mime}\r\n"),
+        token => format!("Content-Type: {mime}\r\nAuthorization: Bearer {token}\r\n"),
+    };
+    let (head, body) = exchange(port, "POST", &path, &headers, body).expect("an answer");
     let body = String::from_utf8(body).expect("a text");
     assert!(head.starts_with("HTTP/1.1 200"), "{method}: {head}\n{body}");
     serde_json::from_str(&body).expect("JSON")
@@ -225,17 +242,13 @@ fn exchange(
     port: u16,
     method: &str,
     path: &str,
-    token: &str,
+    headers: &str,
     body: &[u8],
 ) -> io::Result<(String, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    let authorization = match token {
-        "" => String::new(),
-        token => format!("Authorization: Bearer {token}\r\n"),
-    };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
-         {authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         {headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body].concat())?;

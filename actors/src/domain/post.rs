@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Language, SourceName, Timestamp};
+use super::{Language, PublicationId, SourceName, Timestamp};
 
 /// A post as its source showed it; (source, id) is its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Post {
     pub audience: Audience,
     /// When it was published, as the source says.
     pub created_at: Option<Timestamp>,
+    /// The publication that it says it is; it is passed over where that is one of ours.
+    pub publication: Option<PublicationId>,
 }
 
 impl Post {
@@ -61,6 +63,7 @@ impl Post {
             relation: Relation::default(),
             audience: Audience::default(),
             created_at: None,
+            publication: None,
         }
     }
 }

@@ -230,13 +230,14 @@ impl Poll {
         }
     }
 
-    /// The posts that are not publications of ours, which a feed outlet names by their ids.
+    /// The posts that are not publications of ours: a feed outlet names them by their ids, others
+    /// in what the source reads of them.
     async fn without_our_own(&self, posts: Vec<Post>) -> Result<Vec<Post>, PollError> {
         let mut others = Vec::with_capacity(posts.len());
         for post in posts {
-            let id = post.id.strip_prefix("urn:uuid:").map(str::parse);
-            let is_ours = match id {
-                Some(Ok(id)) => self
+            let by_id = || post.id.strip_prefix("urn:uuid:")?.parse().ok();
+            let is_ours = match post.publication.or_else(by_id) {
+                Some(id) => self
                     .store
                     .publication(id)
                     .await

@@ -1,6 +1,6 @@
 //! A post as a record of `app.bsky.feed.post`, and what else goes over the wire.
 
-use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::domain::{Publication, Timestamp};
 use babelfeed_actors::logic::fit::{self, Displayed, FacetKind};
 use babelfeed_actors::ports::OutletError;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub(super) struct Post {
     pub(super) embed: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) labels: Option<Value>,
+    /// Which publication it is, so that a source that reads this account passes it over.
+    #[serde(default)]
+    pub(super) via: String,
 }
 
 /// A place in a text that leads somewhere.
@@ -86,16 +89,17 @@ pub(super) struct Uploaded {
 }
 
 impl Post {
-    pub(super) fn new(displayed: &Displayed, language: &str, at: Timestamp) -> Self {
+    pub(super) fn new(displayed: &Displayed, publication: &Publication, at: Timestamp) -> Self {
         Self {
             kind: COLLECTION.to_owned(),
             text: displayed.text.clone(),
             created_at: at.to_string(),
-            langs: vec![language.to_owned()],
+            langs: vec![publication.language.as_str().to_owned()],
             facets: displayed.facets.iter().filter_map(Facet::of).collect(),
             reply: None,
             embed: None,
             labels: None,
+            via: format!("babelfeed {}", publication.id),
         }
     }
 }

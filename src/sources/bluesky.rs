@@ -1,0 +1,347 @@
+//! An account on Bluesky as a source, read from the network's view or from its own server.
+//!
+//! The view (`app.bsky.feed.getAuthorFeed`) has no way to ask for what is new, and orders posts
+//! by times that their authors tell. So each poll reads again what is a day old, and shows what
+//! was not seen. A server without a view has the records themselves.
+
+mod cursor;
+mod item;
+mod stream;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Language, Post, Relation, SourceName, Timestamp};
+use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::http::xrpc::{Xrpc, asked_wait, detail, refusal};
+use crate::http::{HttpConfig, HttpError, Response, Uri};
+use cursor::Seen;
+use item::Blobs;
+use stream::Stream;
+use wire::{Entry, Feed, Records, Resolved};
+
+/// Posts on a page.
+const PAGE: &str = "100";
+/// The most pages that one poll reads, also at first sight.
+const MAX_PAGES: usize = 20;
+/// Where posts stand in an account's repository.
+const COLLECTION: &str = "app.bsky.feed.post";
+
+/// What a Bluesky source is told.
+#[derive(Clone, Debug)]
+pub struct BlueskyConfig {
+    /// Its name.
+    pub name: SourceName,
+    /// The account's handle or permanent name.
+    pub account: String,
+    /// The network's view, or the server that keeps the account.
+    pub base_url: Uri,
+    /// Where the network's stream is heard, which makes polls timely; none: it is not.
+    pub jetstream: Option<Uri>,
+    /// The language of posts that do not tell theirs.
+    pub language: Option<Language>,
+    /// How it connects.
+    pub http: HttpConfig,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// A source that reads an account; bound to its arbiter, like the client it holds.
+pub struct BlueskySource {
+    config: BlueskyConfig,
+    xrpc: Xrpc,
+    did: RefCell<Option<String>>,
+    reading: Cell<Reading>,
+    stream: Option<Stream>,
+}
+
+/// What the server is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Unknown,
+    View,
+    Records,
+}
+
+/// What was found, the newest first.
+#[derive(Default)]
+struct Found {
+    /// Posts, and when they were published as the server orders them.
+    posts: Vec<(i64, Post)>,
+    /// Whether everything was read since the time that was asked for.
+    is_whole: bool,
+}
+
+impl BlueskySource {
+    /// A source of that account; nothing is read before the first poll.
+    pub fn new(config: BlueskyConfig) -> Self {
+        Self {
+            xrpc: Xrpc::new(&config.http, config.timeout),
+            did: RefCell::new(None),
+            reading: Cell::new(Reading::Unknown),
+            stream: config
+                .jetstream
+                .clone()
+                .map(|url| Stream::new(url, config.http.clone())),
+            config,
+        }
+    }
+
+    async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
+        let before = Seen::of(cursor);
+        let since = before.as_ref().map_or(i64::MIN, Seen::since);
+        let mut seen = before.unwrap_or_default();
+        // Asked before the posts are, so that no event falls between.
+        let mut gone = Vec::new();
+        if let Some(stream) = &self.stream {
+            (gone, seen.stream) = stream.gone_since(seen.stream);
+        }
+        let found = self.found(since).await?;
+        let present: BTreeSet<&str> = found.posts.iter().map(|it| it.1.id.as_str()).collect();
+        if let Some(stream) = &self.stream {
+            stream.note_seen(&present);
+        }
+        // Its own server alone knows that a post is gone, and not only out of view.
+        if self.reading.get() == Reading::Records && found.is_whole {
+            let missing = missing(&seen, &present);
+            gone.extend(
+                missing
+                    .into_iter()
+                    .filter(|id| !gone.contains(id))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let mut posts = found.posts;
+        posts.retain(|(at, post)| {
+            // A view may show for a while what was deleted.
+            *at >= since && seen.note(&post.id, *at) && !gone.contains(&post.id)
+        });
+        if self.reading.get() == Reading::Records {
+            seen.posts.retain(|id, _| !gone.contains(id));
+        }
+        posts.sort_by_key(|(at, _)| *at);
+        seen.forget_old();
+        Ok(Polled {
+            posts: posts.into_iter().map(|(_, post)| post).collect(),
+            gone,
+            cursor: Some(seen.to_cursor()),
+            ..Polled::default()
+        })
+    }
+
+    /// Everything since that time, from the view or from the records.
+    async fn found(&self, since: i64) -> Result<Found, SourceError> {
+        let did = self.did().await?;
+        if self.reading.get() == Reading::Records {
+            return self.records(&did, since).await;
+        }
+        let refused = match self.feed(&did, since).await {
+            Ok(found) => {
+                self.reading.set(Reading::View);
+                return Ok(found);
+            }
+            Err(error) if self.reading.get() == Reading::View => return Err(error),
+            Err(error @ SourceError::Refused { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        // A server that keeps accounts need not have a view of the network.
+        let found = self.records(&did, since).await.map_err(|_| refused)?;
+        self.reading.set(Reading::Records);
+        Ok(found)
+    }
+
+    async fn feed(&self, did: &str, since: i64) -> Result<Found, SourceError> {
+        let mut found = Found::default();
+        let mut next = String::new();
+        for _ in 0..MAX_PAGES {
+            let parameters = [
+                ("actor", did),
+                ("limit", PAGE),
+                ("filter", "posts_with_replies"),
+                ("cursor", &next),
+            ];
+            let page: Feed = self.ask("app.bsky.feed.getAuthorFeed", &parameters).await?;
+            let mut has_reached = page.feed.is_empty();
+            for entry in &page.feed {
+                let Some((at, post)) = self.entry(entry) else {
+                    continue;
+                };
+                has_reached |= at < since;
+                found.posts.push((at, post));
+            }
+            match page.cursor {
+                Some(cursor) if !has_reached => next = cursor,
+                _ => {
+                    found.is_whole = true;
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// A place in the feed as a post, with its time; none for a post that is pinned there.
+    fn entry(&self, entry: &Entry) -> Option<(i64, Post)> {
+        let mut post = item::of_view(&self.config.name, &entry.post)?;
+        self.tell_language(&mut post);
+        let indexed = Timestamp::parse(&entry.post.indexed_at);
+        let Some(reason) = &entry.reason else {
+            let at = [post.created_at, indexed].into_iter().flatten().min();
+            return Some((at.unwrap_or_default().as_millis(), post));
+        };
+        if !reason.kind.ends_with("#reasonRepost") {
+            return None;
+        }
+        let at = Timestamp::parse(&reason.indexed_at).or(indexed);
+        post.id = reason
+            .uri
+            .clone()
+            .unwrap_or_else(|| format!("repost {}", post.id));
+        post.relation = Relation::Repost;
+        post.parent = None;
+        Some((at.unwrap_or_default().as_millis(), post))
+    }
+
+    async fn records(&self, did: &str, since: i64) -> Result<Found, SourceError> {
+        let server = self.config.base_url.to_string();
+        let blobs = Blobs {
+            server: server.trim_end_matches('/'),
+            did,
+        };
+        let now = now();
+        let mut found = Found::default();
+        let mut next = String::new();
+        for _ in 0..MAX_PAGES {
+            let parameters = [
+                ("repo", did),
+                ("collection", COLLECTION),
+                ("limit", PAGE),
+                ("cursor", &next),
+            ];
+            let page: Records = self
+                .ask("com.atproto.repo.listRecords", &parameters)
+                .await?;
+            let mut has_reached = page.records.is_empty();
+            for record in &page.records {
+                let name = &self.config.name;
+                let nothing = serde_json::Value::Null;
+                let Some(mut post) =
+                    item::post(name, &record.uri, &record.value, &nothing, Some(&blobs))
+                else {
+                    continue;
+                };
+                self.tell_language(&mut post);
+                post.author = Some(self.config.account.clone());
+                // Records stand in the order of their keys; the time they tell may be to come.
+                let at = post.created_at.map_or(now, |at| at.as_millis().min(now));
+                has_reached |= at < since;
+                found.posts.push((at, post));
+            }
+            match page.cursor {
+                Some(cursor) if !has_reached => next = cursor,
+                _ => {
+                    found.is_whole = true;
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn tell_language(&self, post: &mut Post) {
+        if post.language.is_none() {
+            post.language.clone_from(&self.config.language);
+        }
+    }
+
+    /// The account's permanent name, asked once.
+    async fn did(&self) -> Result<String, SourceError> {
+        let account = self.config.account.trim_start_matches('@');
+        if account.starts_with("did:") {
+            return Ok(account.to_owned());
+        }
+        let known = self.did.borrow().clone();
+        if let Some(did) = known {
+            return Ok(did);
+        }
+        let method = "com.atproto.identity.resolveHandle";
+        let resolved: Resolved = self.ask(method, &[("handle", account)]).await?;
+        *self.did.borrow_mut() = Some(resolved.did.clone());
+        Ok(resolved.did)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<T, SourceError> {
+        let given: Vec<(&str, &str)> = parameters
+            .iter()
+            .copied()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let server = &self.config.base_url;
+        let response = self.xrpc.query(server, method, &given, None).await;
+        let response = response.map_err(|error: HttpError| SourceError::Unreachable {
+            detail: error.to_string(),
+        })?;
+        if !response.is_success() {
+            return Err(of_refusal(&response));
+        }
+        serde_json::from_slice(&response.body).map_err(|error| SourceError::Malformed {
+            detail: format!("wanted an answer of {method}, got what cannot be read: {error}"),
+        })
+    }
+}
+
+impl Source for BlueskySource {
+    fn poll<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        _room: usize,
+    ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
+        self.read(cursor).boxed_local()
+    }
+
+    fn news(&self) -> LocalBoxFuture<'_, ()> {
+        match &self.stream {
+            Some(stream) => stream.news(self.did()).boxed_local(),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+/// What was seen and is not there any more.
+fn missing(seen: &Seen, present: &BTreeSet<&str>) -> Vec<String> {
+    let since = seen.since();
+    let seen = seen.posts.iter().filter(|(_, at)| **at >= since);
+    seen.map(|(id, _)| id)
+        .filter(|id| !present.contains(id.as_str()))
+        .cloned()
+        .collect()
+}
+
+fn of_refusal(response: &Response) -> SourceError {
+    let detail = detail(response);
+    match response.status {
+        429 => SourceError::Busy {
+            wait: asked_wait(response),
+            detail,
+        },
+        501 => SourceError::Refused { detail },
+        408 | 500..=599 => SourceError::Unreachable { detail },
+        _ if refusal(response).error == "UpstreamFailure" => SourceError::Unreachable { detail },
+        _ => SourceError::Refused { detail },
+    }
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,217 @@
+//! Jetstream, the network's stream of events, as a sign that a poll is worth making.
+//!
+//! It is heard by <https://github.com/bluesky-social/jetstream>'s first version: each event has
+//! its time, from which the stream is heard again after a restart, for a day and a half.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use babelfeed_actors::ports::SourceError;
+use log::{info, warn};
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::COLLECTION;
+use crate::http::socket::Socket;
+use crate::http::{HttpConfig, HttpError, Uri};
+
+/// How long opening may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// After how long without a word the other side is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(30);
+/// The waits between attempts to connect: the first, doubled up to the last.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often a post is looked for that the stream told of and the view does not show yet.
+const MAX_LOOKS: u32 = 6;
+/// The most deletions that are kept for a poll.
+const MAX_GONE: usize = 10_000;
+
+/// What is heard of one account; it is heard until this is dropped.
+pub(super) struct Stream {
+    heard: Rc<Heard>,
+    listening: RefCell<Option<JoinHandle<()>>>,
+}
+
+struct Heard {
+    url: Uri,
+    http: HttpConfig,
+    news: Notify,
+    /// The time of the last event, in microseconds since 1970.
+    read: Cell<Option<u64>>,
+    /// What was deleted, with the time of its event.
+    gone: RefCell<Vec<(u64, String)>>,
+    /// What was posted, and not seen by a poll.
+    awaited: RefCell<BTreeSet<String>>,
+    n_looks: Cell<u32>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    did: String,
+    time_us: u64,
+    commit: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    operation: String,
+    collection: String,
+    rkey: String,
+}
+
+impl Stream {
+    pub(super) fn new(url: Uri, http: HttpConfig) -> Self {
+        Self {
+            heard: Rc::new(Heard {
+                url,
+                http,
+                news: Notify::new(),
+                read: Cell::new(None),
+                gone: RefCell::default(),
+                awaited: RefCell::default(),
+                n_looks: Cell::new(0),
+            }),
+            listening: RefCell::new(None),
+        }
+    }
+
+    /// Waits until there is something to poll for; the first call begins to listen.
+    pub(super) async fn news(&self, did: impl Future<Output = Result<String, SourceError>>) {
+        if self.listening.borrow().is_none() {
+            match did.await {
+                Ok(did) => {
+                    let listening = actix_rt::spawn(listen(Rc::downgrade(&self.heard), did));
+                    *self.listening.borrow_mut() = Some(listening);
+                }
+                // The next poll says why.
+                Err(_) => return std::future::pending().await,
+            }
+        }
+        self.heard.news.notified().await;
+    }
+
+    /// What was deleted since `read`, and how far the stream was heard when this was asked.
+    pub(super) fn gone_since(&self, read: Option<u64>) -> (Vec<String>, Option<u64>) {
+        let heard = &self.heard;
+        if heard.read.get().is_none() {
+            // A restart: the stream is heard again from where polls have got to.
+            heard.read.set(read);
+        }
+        let mut gone = heard.gone.borrow_mut();
+        gone.retain(|(at, _)| read.is_none_or(|read| *at > read));
+        let ids = gone.iter().map(|(_, id)| id.clone()).collect();
+        (ids, heard.read.get())
+    }
+
+    /// Sees to another poll where one did not yet show what the stream told of.
+    pub(super) fn note_seen(&self, present: &BTreeSet<&str>) {
+        let heard = &self.heard;
+        let mut awaited = heard.awaited.borrow_mut();
+        awaited.retain(|id| !present.contains(id.as_str()));
+        if awaited.is_empty() {
+            heard.n_looks.set(0);
+            return;
+        }
+        let n_looks = heard.n_looks.get();
+        if n_looks == MAX_LOOKS {
+            awaited.clear();
+            heard.n_looks.set(0);
+            return;
+        }
+        heard.n_looks.set(n_looks + 1);
+        let heard = Rc::downgrade(heard);
+        actix_rt::spawn(async move {
+            // The view follows the network within seconds.
+            sleep(Duration::from_millis(500 << n_looks)).await;
+            if let Some(heard) = heard.upgrade() {
+                heard.news.notify_one();
+            }
+        });
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+        }
+    }
+}
+
+/// Listens for as long as anybody cares, connecting anew whenever the stream ends.
+async fn listen(heard: Weak<Heard>, did: String) {
+    let mut wait = BACKOFF.0;
+    let mut is_failing = false;
+    loop {
+        let Some(heard) = heard.upgrade() else { return };
+        match connected(&heard, &did).await {
+            Ok(mut socket) => {
+                if std::mem::take(&mut is_failing) {
+                    info!(account = did.as_str(); "a stream is heard again");
+                }
+                wait = BACKOFF.0;
+                // Whatever happened meanwhile may be older than what the stream still has.
+                heard.news.notify_one();
+                // How it ends makes no difference: it is opened anew.
+                while let Ok(Some(message)) = socket.next(QUIET).await {
+                    heard.take(&message, &did);
+                }
+            }
+            Err(error) if !is_failing => {
+                is_failing = true;
+                warn!(account = did.as_str(), cause:% = error; "a stream is not heard, only polls are made");
+            }
+            Err(_) => {}
+        }
+        drop(heard);
+        sleep(wait).await;
+        wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+async fn connected(heard: &Heard, did: &str) -> Result<Socket, HttpError> {
+    let base = heard.url.to_string();
+    let cursor = heard.read.get();
+    let cursor = cursor.map_or_else(String::new, |read| format!("&cursor={read}"));
+    let url = format!(
+        "{}/subscribe?wantedCollections={COLLECTION}&wantedDids={did}{cursor}",
+        base.trim_end_matches('/')
+    );
+    let url: Uri = url.parse().map_err(|_| HttpError::NotSent {
+        detail: format!("`{base}` cannot be listened to"),
+    })?;
+    Socket::open(&heard.http, &url, PATIENCE).await
+}
+
+impl Heard {
+    fn take(&self, message: &[u8], did: &str) {
+        let Ok(event) = serde_json::from_slice::<Event>(message) else {
+            return;
+        };
+        // Events come again after each connection, and some of other accounts come always.
+        let is_old = self.read.get().is_some_and(|read| event.time_us <= read);
+        if is_old || event.did != did {
+            return;
+        }
+        self.read.set(Some(event.time_us));
+        let Some(commit) = event.commit.filter(|it| it.collection == COLLECTION) else {
+            return;
+        };
+        let id = format!("at://{did}/{COLLECTION}/{}", commit.rkey);
+        if commit.operation == "delete" {
+            self.awaited.borrow_mut().remove(&id);
+            let mut gone = self.gone.borrow_mut();
+            if gone.len() < MAX_GONE {
+                gone.push((event.time_us, id));
+            }
+        } else {
+            self.awaited.borrow_mut().insert(id);
+            self.n_looks.set(0);
+        }
+        self.news.notify_one();
+    }
+}
