@@ -17,6 +17,7 @@ use crate::logic::glossary::Glossary;
 use crate::logic::known::Quality;
 use crate::logic::quota::Quota;
 use crate::logic::routing::{By, Pairs};
+use crate::logic::spans::Numbers;
 use crate::ports::{
     Abilities, BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,
@@ -318,6 +319,8 @@ pub struct SystemConfig {
     pub publishing_concurrency: usize,
     /// The terms and the tone wanted.
     pub glossary: Arc<Glossary>,
+    /// What becomes of numbers with units and prices.
+    pub numbers: Numbers,
     /// What a translation must pass.
     pub checks: Checks,
 }
@@ -340,6 +343,7 @@ impl Default for SystemConfig {
             cache_ttl: Duration::from_secs(168 * 3600),
             publishing_concurrency: 5,
             glossary: Arc::default(),
+            numbers: Numbers::default(),
             checks: Checks::ALL,
         }
     }

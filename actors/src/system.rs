@@ -474,7 +474,7 @@ fn edition(config: &SystemConfig, providers: &[ProviderSetup]) -> Edition {
     let quality = best.unwrap_or_default();
     let good = providers.iter().filter(|it| it.quality == quality);
     let versions = good.map(|provider| provider.version);
-    Edition::new(Arc::clone(&config.glossary), versions, quality)
+    Edition::new(Arc::clone(&config.glossary), versions, quality).with_numbers(config.numbers)
 }
 
 fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {

@@ -146,6 +146,7 @@ fn config(settings: &Settings) -> SystemConfig {
         cache_ttl: settings.cache.ttl,
         publishing_concurrency: settings.publishing.concurrency,
         glossary: Arc::clone(&settings.translation.glossary),
+        numbers: settings.translation.numbers,
         checks: settings.checks,
     }
 }

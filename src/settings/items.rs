@@ -1,6 +1,6 @@
 //! The named things: sources, providers and outlets, with what each kind must be told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use babelfeed_actors::domain::{
 };
 use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::filter::{Filter, Pattern, PatternError};
+use babelfeed_actors::logic::policy::{Mentions, is_mention};
 use babelfeed_actors::logic::routing::{MOST_ROUTES, Pairs};
 use babelfeed_actors::setup::{
     Hold, LaneLimits, Lapse, Lapsed, OnDelete, OnEdit, OutletRules, Same, SourceRules,
@@ -305,6 +306,14 @@ impl KindOfOutlet {
             _ => 300,
         }
     }
+
+    /// What becomes of mentions, where nothing is said: nobody is alerted by a file or a program.
+    const fn usual_mentions(self) -> Mentioned {
+        match self {
+            Self::File | Self::Feed | Self::Webhook => Mentioned::Keep,
+            _ => Mentioned::Plain,
+        }
+    }
 }
 
 impl Visibility {
@@ -341,7 +350,7 @@ const SOURCE: [&str; 16] = [
     "patterns",
     "not_from",
 ];
-const OUTLET: [&str; 19] = [
+const OUTLET: [&str; 21] = [
     "name",
     "kind",
     "language",
@@ -361,6 +370,8 @@ const OUTLET: [&str; 19] = [
     "link_for",
     "attribution",
     "mark",
+    "mentions",
+    "mention_map",
 ];
 
 #[derive(Clone, Copy)]
@@ -370,6 +381,13 @@ enum KindOfSource {
     X,
     Mastodon,
     Bluesky,
+}
+
+#[derive(Clone, Copy)]
+enum Mentioned {
+    Plain,
+    Map,
+    Keep,
 }
 
 #[derive(Clone, Copy)]
@@ -843,7 +861,7 @@ fn read_outlet(
     ];
     let hold = section.read("hold", Hold::Never, choice(&holds));
     let limits = read_limits(section, DayReset::Rolling);
-    let rules = read_rules(section, sources, kind.usual_per_hour());
+    let rules = read_rules(section, sources, kind);
     let kind = adapter?;
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
@@ -872,7 +890,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
     })
 }
 
-fn read_rules(section: &Section<'_>, sources: &[String], per_hour: u32) -> OutletRules {
+fn read_rules(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> OutletRules {
     let edits = [
         ("edit", OnEdit::Edit),
         ("leave", OnEdit::Leave),
@@ -881,6 +899,7 @@ fn read_rules(section: &Section<'_>, sources: &[String], per_hour: u32) -> Outle
     let deletions = [("delete", OnDelete::Delete), ("leave", OnDelete::Leave)];
     let sames = [("publish", Same::Publish), ("skip", Same::Skip)];
     let usual = OutletRules::default();
+    let per_hour = kind.usual_per_hour();
     OutletRules {
         on_edit: section.optional("on_edit", choice(&edits)),
         repost_within: section.read(
@@ -892,7 +911,7 @@ fn read_rules(section: &Section<'_>, sources: &[String], per_hour: u32) -> Outle
         same: section.read("same", usual.same, choice(&sames)),
         per_hour: Some(section.read("per_hour", per_hour, whole(0))).filter(|most| *most > 0),
         lapse: read_lapse(section),
-        style: Arc::new(read_style(section, sources)),
+        style: Arc::new(read_style(section, sources, kind)),
     }
 }
 
@@ -903,7 +922,7 @@ fn read_lapse(section: &Section<'_>) -> Option<Lapse> {
     (!after.is_zero()).then_some(Lapse { after, into })
 }
 
-fn read_style(section: &Section<'_>, sources: &[String]) -> Style {
+fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> Style {
     let longs = [
         ("thread", Long::Thread),
         ("shorten", Long::Shorten),
@@ -919,7 +938,46 @@ fn read_style(section: &Section<'_>, sources: &[String]) -> Style {
         link: read_link(section, sources),
         attribution: line("attribution"),
         mark: line("mark"),
+        mentions: read_mentions(section, kind.usual_mentions()),
     }
+}
+
+fn read_mentions(section: &Section<'_>, usual: Mentioned) -> Mentions {
+    let words = [
+        ("plain", Mentioned::Plain),
+        ("map", Mentioned::Map),
+        ("keep", Mentioned::Keep),
+    ];
+    let wanted = section.read("mentions", usual, choice(&words));
+    if !matches!(wanted, Mentioned::Map) {
+        section.refuse("mention_map", "belongs to `mentions = \"map\"`");
+    }
+    match wanted {
+        Mentioned::Plain => Mentions::Plain,
+        Mentioned::Keep => Mentions::Alive,
+        Mentioned::Map => {
+            let example = "{ \"@ana@social.example\" = \"@ana.bsky.social\" }";
+            let accounts = section.required("mention_map", example, accounts);
+            Mentions::Mapped(Arc::new(accounts.unwrap_or_default()))
+        }
+    }
+}
+
+/// Accounts, with what they are called elsewhere.
+fn accounts(value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let ValueKind::Table(table) = &value.kind else {
+        return Err(format!("{} is no table", shown(value)));
+    };
+    let named = table.iter().map(|(name, there)| {
+        let there = text(there)?;
+        for it in [name, &there] {
+            if !is_mention(it) {
+                return Err(format!("`{it}` is no mention, expected one like `@ana`"));
+            }
+        }
+        Ok((name.clone(), there))
+    });
+    named.collect()
 }
 
 fn read_link(section: &Section<'_>, sources: &[String]) -> Link {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use babelfeed_actors::logic::checks::Checks;
 use babelfeed_actors::logic::glossary::Glossary;
 use babelfeed_actors::logic::routing::By;
+use babelfeed_actors::logic::spans::Numbers;
 use config::Value;
 
 use super::reader::{Section, address, choice, duration, flag, kind, size, text, whole};
@@ -115,6 +116,8 @@ pub struct TranslationSettings {
     pub dns_ttl: Duration,
     /// The terms and the tone wanted; empty without a file.
     pub glossary: Arc<Glossary>,
+    /// What becomes of numbers with units and prices.
+    pub numbers: Numbers,
 }
 
 /// `[batching]`: how texts share calls.
@@ -331,6 +334,7 @@ impl TranslationSettings {
                 "keep_alive",
                 "dns_ttl",
                 "glossary",
+                "keep_numbers",
             ],
         );
         let (concurrency, connections, _) = mode.defaults();
@@ -344,6 +348,11 @@ impl TranslationSettings {
             keep_alive: section.read("keep_alive", minute, duration(MILLISECOND)),
             dns_ttl: section.read("dns_ttl", 5 * minute, duration(Duration::ZERO)),
             glossary: read_glossary(&section),
+            numbers: if section.read("keep_numbers", false, flag) {
+                Numbers::Kept
+            } else {
+                Numbers::Translated
+            },
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The rules of the settings as a whole.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use babelfeed_actors::logic::policy::Mentions;
+use babelfeed_actors::logic::spans::Numbers;
 
 use super::*;
 use crate::secret::Secret;
@@ -560,6 +564,47 @@ fn a_source_says_which_of_its_posts_are_taken() {
 /// An outlet of that kind, with these lines.
 fn outlet(kind: &str, more: &str) -> String {
     format!("[[outlet]]\nname = \"es\"\nkind = \"{kind}\"\nlanguage = \"es\"\n{more}\n")
+}
+
+#[test]
+fn an_outlet_says_what_becomes_of_mentions() {
+    let mentions = |kind: &str, more: &str| {
+        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
+        settings.outlets[0].rules.style.mentions.clone()
+    };
+    let slack = "url_env = \"SLACK_WEBHOOK\"\n";
+    let file = "path = \"es.jsonl\"\n";
+    assert_eq!(mentions("slack", slack), Mentions::Plain);
+    assert_eq!(mentions("file", file), Mentions::Alive);
+    let plain = format!("{file}mentions = \"plain\"");
+    assert_eq!(mentions("file", &plain), Mentions::Plain);
+    let map = "mention_map = { \"@Ana@social.example\" = \"@ana.bsky.social\" }";
+    let mapped = format!("{slack}mentions = \"map\"\n{map}");
+    let account = (
+        "@Ana@social.example".to_owned(),
+        "@ana.bsky.social".to_owned(),
+    );
+    let expected = Mentions::Mapped(Arc::new([account].into()));
+    assert_eq!(mentions("slack", &mapped), expected);
+    for (more, wrong) in [
+        (map, "mention_map: belongs to"),
+        ("mentions = \"map\"", "mention_map: is missing"),
+        (
+            "mentions = \"map\"\nmention_map = { ana = \"@b\" }",
+            "`ana` is no mention",
+        ),
+        ("mentions = \"loud\"", "mentions: "),
+    ] {
+        let told = mistakes(&outlet("slack", &format!("{slack}{more}")), &[], &KEYS).join("\n");
+        assert!(told.contains(wrong), "{told}");
+    }
+}
+
+#[test]
+fn numbers_are_kept_where_that_is_said() {
+    let numbers = |text: &str| read(text, &[], &[]).expect("valid").translation.numbers;
+    assert_eq!(numbers(""), Numbers::Translated);
+    assert_eq!(numbers("[translation]\nkeep_numbers = true"), Numbers::Kept);
 }
 
 #[test]

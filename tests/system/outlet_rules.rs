@@ -6,6 +6,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Post, PublicationState};
 use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::policy::Mentions;
 use babelfeed_actors::messages::{Approve, OutletView, Outlets, PollNow};
 use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
@@ -188,6 +189,70 @@ fn the_lines_of_an_outlet_stand_below_each_text_and_within_the_limit() {
         assert!(texts[1].ends_with(&format!("…\n\n{tail}")));
         assert_eq!(texts.len(), 2);
         assert!(texts.iter().all(|text| text.chars().count() <= 100));
+    });
+}
+
+#[test]
+fn mentions_go_out_as_the_outlet_wants_them_and_within_the_limit() {
+    let accounts = [("@ann@example.org".to_owned(), "@ann.bsky.social".to_owned())];
+    let text = format!("Ask @ann@example.org or @bob. {}", "Words. ".repeat(20));
+    let cases = [
+        (Mentions::Alive, "[es] Ask @ann@example.org or @bob."),
+        (
+            Mentions::Plain,
+            "[es] Ask @\u{200b}ann@\u{200b}example.org or @\u{200b}bob.",
+        ),
+        (
+            Mentions::Mapped(Arc::new(accounts.into())),
+            "[es] Ask @ann.bsky.social or @\u{200b}bob.",
+        ),
+    ];
+    for (mentions, begin) in cases {
+        world::run(908, async |mut world: World| {
+            let outlet = with_outlet(&mut world);
+            outlet.set_limit(Limit::Characters { max: 60 });
+            world.rules.style = Arc::new(Style {
+                mentions,
+                ..Style::default()
+            });
+            let handles = world.start();
+            pass(Duration::from_secs(1)).await;
+            publish(&handles, [text.trim().to_owned()], "es").await;
+            settle(&handles).await;
+            let out = outlet.texts();
+            assert!(out[0].starts_with(begin), "{out:?}");
+            assert!(out.len() > 2, "{out:?}");
+            assert!(out.iter().all(|text| text.chars().count() <= 60));
+        });
+    }
+}
+
+#[test]
+fn a_persons_text_alerts_nobody_either_and_is_known_with_its_mentions() {
+    world::run(909, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        world.hold = Hold::Always;
+        world.rules.style = Arc::new(Style {
+            mentions: Mentions::Plain,
+            ..Style::default()
+        });
+        let handles = world.start();
+        let text = "Ask @ann about it.";
+        let ids = publish(&handles, [text.to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let held = publication(&handles, ids[0]).await;
+        let approve = Approve {
+            id: held.publication.id,
+            text: Some("Pregunta a @ann.".into()),
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok(), "{approved:?}");
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["Pregunta a @\u{200b}ann."]);
+        let again = hand_in(&handles, [text.to_owned()], "es").await;
+        assert_eq!(finish(&handles, &again).await, 1);
+        let known = translation(&handles, again[0]).await;
+        assert_eq!(&*known.text, "Pregunta a @ann.");
     });
 }
 

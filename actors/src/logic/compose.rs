@@ -1,9 +1,11 @@
 //! Puts together what an outlet publishes of a text: its parts, with the link back, the
 //! attribution and the mark, all of them within the limit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fit::{Limit, TooLong, fit};
+use super::policy::{Mentions, with_mentions, without_mentions};
 
 /// How an outlet wants texts put together; by default just the text, in as many parts as it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Style {
     pub attribution: Option<Arc<str>>,
     /// A line that says that a machine translated it.
     pub mark: Option<Arc<str>>,
+    /// What becomes of the mentions in texts, and of authors in the attribution.
+    pub mentions: Mentions,
 }
 
 /// What becomes of a text that is too long for one part.
@@ -75,8 +79,9 @@ impl Style {
         limit: Limit,
         origin: Origin<'_>,
     ) -> Result<Vec<String>, TooLong> {
+        let text = &*with_mentions(text, &self.mentions);
         let first = self.tail(text, origin);
-        let whole = self.in_one(text, origin);
+        let whole = with(text.trim(), &first);
         if limit.fits(&whole) {
             return Ok(vec![whole]);
         }
@@ -98,23 +103,25 @@ impl Style {
 
     /// The text as one part, with what stands below it, however long that is.
     pub fn in_one(&self, text: &str, origin: Origin<'_>) -> String {
-        with(text.trim(), &self.tail(text, origin))
+        let text = with_mentions(text, &self.mentions);
+        with(text.trim(), &self.tail(&text, origin))
     }
 
-    /// The text of a person without the lines that are put below it anyway.
-    pub fn without_tail<'a>(&self, text: &'a str, origin: Origin<'_>) -> &'a str {
+    /// The text of a person without the lines that are put below it anyway, its mentions as they
+    /// were.
+    pub fn bare<'a>(&self, text: &'a str, origin: Origin<'_>) -> Cow<'a, str> {
         let mut text = text.trim();
         for line in self.tail("", origin).lines().rev() {
             text = text.strip_suffix(line).unwrap_or(text).trim_end();
         }
-        text
+        without_mentions(text, &self.mentions)
     }
 
     /// The lines below the first part.
     fn tail(&self, text: &str, origin: Origin<'_>) -> String {
         let mut lines: Vec<String> = Vec::new();
         let attribution = self.attribution.as_deref();
-        lines.extend(attribution.map(|template| fill(template, origin)));
+        lines.extend(attribution.map(|template| self.fill(template, origin)));
         let mark = self.mark.as_deref().filter(|_| origin.is_translated);
         lines.extend(mark.map(str::to_owned));
         let is_wanted = match &self.link {
@@ -127,6 +134,16 @@ impl Style {
         lines.extend(url.map(str::to_owned));
         lines.retain(|line| !line.trim().is_empty());
         lines.join("\n")
+    }
+
+    /// An attribution with what stands for its names.
+    fn fill(&self, template: &str, origin: Origin<'_>) -> String {
+        let author = origin.author.unwrap_or(origin.source);
+        let filled = template
+            .replace("{author}", &with_mentions(author, &self.mentions))
+            .replace("{source}", origin.source)
+            .replace("{url}", origin.url.unwrap_or_default());
+        filled.trim().to_owned()
     }
 
     fn thread(
@@ -171,15 +188,6 @@ fn with(body: &str, tail: &str) -> String {
         ("", tail) => tail.to_owned(),
         (body, tail) => format!("{body}\n\n{tail}"),
     }
-}
-
-fn fill(template: &str, origin: Origin<'_>) -> String {
-    let author = origin.author.unwrap_or(origin.source);
-    let filled = template
-        .replace("{author}", author)
-        .replace("{source}", origin.source)
-        .replace("{url}", origin.url.unwrap_or_default());
-    filled.trim().to_owned()
 }
 
 /// The limit without what stands behind and below a part.
@@ -333,8 +341,22 @@ mod tests {
             ..Style::default()
         };
         let whole = compose(&style, "Hola.", 500).remove(0);
-        assert_eq!(style.without_tail(&whole, ORIGIN), "Hola.");
-        assert_eq!(style.without_tail("Hola.", ORIGIN), "Hola.");
+        assert_eq!(style.bare(&whole, ORIGIN), "Hola.");
+        assert_eq!(style.bare("Hola.", ORIGIN), "Hola.");
+    }
+
+    #[test]
+    fn mentions_are_as_wanted_in_the_text_and_below_it() {
+        let style = Style {
+            attribution: Some("By {author}, for @us".into()),
+            mentions: Mentions::Plain,
+            ..Style::default()
+        };
+        let whole = compose(&style, "Hola, @bob.", 500).remove(0);
+        let expected = "Hola, @\u{200b}bob.\n\nBy @\u{200b}ann@\u{200b}example.org, for @us";
+        assert_eq!(whole, expected);
+        assert_eq!(style.in_one("Hola, @bob.", ORIGIN), expected);
+        assert_eq!(style.bare(&whole, ORIGIN), "Hola, @bob.");
     }
 
     proptest! {
@@ -350,6 +372,7 @@ mod tests {
                 numbers,
                 attribution: Some("By {author}".into()),
                 mark: Some("translated automatically".into()),
+                mentions: Mentions::Plain,
             };
             let limits = [
                 Limit::X { max },

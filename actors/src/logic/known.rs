@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::glossary::Glossary;
+use super::spans::{Numbers, Protected, protect_with};
 use crate::domain::{Guide, Language, Pair};
 
 /// How well the providers of a system translate, as far as their kinds tell.
@@ -42,6 +43,7 @@ pub struct Edition {
     /// The versions in which texts are put to the best providers, each once, in their order.
     versions: Arc<str>,
     quality: Quality,
+    numbers: Numbers,
 }
 
 impl Edition {
@@ -58,7 +60,18 @@ impl Edition {
             glossary,
             versions: versions.join(" ").into(),
             quality,
+            numbers: Numbers::default(),
         }
+    }
+
+    /// The same, where numbers are treated so.
+    pub fn with_numbers(self, numbers: Numbers) -> Self {
+        Self { numbers, ..self }
+    }
+
+    /// Sets aside what no translation of this edition may touch.
+    pub fn protect(&self, text: &Arc<str>) -> Protected {
+        protect_with(text, self.numbers)
     }
 
     /// What holds for this pair of languages, if anything does.
@@ -69,15 +82,22 @@ impl Edition {
     /// The key of the translation of a text, whose spans are set aside.
     pub fn key(&self, skeleton: &str, context: Option<&str>, pair: &Pair) -> [u8; 16] {
         let guide = self.guide(pair);
-        known_key(&[
-            Some(&*normalise(skeleton)),
+        let normal = normalise(skeleton);
+        let parts = [
+            Some(&*normal),
             context,
             pair.source.as_ref().map(Language::as_str),
             Some(pair.target.as_str()),
             guide.map(|guide| &*guide.version),
             Some(&*self.versions),
             Some(self.quality.name()),
-        ])
+            Some("numbers"),
+        ];
+        // The usual has no part of its own, so that what is known stays known.
+        match self.numbers {
+            Numbers::Kept => known_key(&parts),
+            Numbers::Translated => known_key(&parts[..parts.len() - 1]),
+        }
     }
 }
 
@@ -198,6 +218,7 @@ mod tests {
             key(edition(&["Hello"], &["1"], Quality::Model)),
             key(edition(&[], &["2"], Quality::Model)),
             key(edition(&[], &["1"], Quality::Engine)),
+            key(edition(&[], &["1"], Quality::Model).with_numbers(Numbers::Kept)),
         ];
         let different: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(different.len(), keys.len());

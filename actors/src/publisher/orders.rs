@@ -11,6 +11,7 @@ use super::teach::lesson;
 use super::threads::without_lost_parent;
 use crate::domain::{OutletName, Part, Publication, PublicationId, PublicationState, Timestamp};
 use crate::logic::fit::{Limit, fit, room};
+use crate::logic::policy::with_mentions;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
@@ -114,6 +115,11 @@ impl Handler<Approve> for PublisherActor {
                     let publication = &record.publication;
                     learned = lesson(&edition, &seat.style, &task.task, publication, &text);
                 }
+                // What is shown of a plain mention may be typed anew, and is to alert nobody still.
+                let text = match seat {
+                    Some(seat) => with_mentions(&text, &seat.style.mentions),
+                    None => (&*text).into(),
+                };
                 record.publication = with_text(&record, &text, limit)?;
             } else if let Some(part) = record
                 .publication

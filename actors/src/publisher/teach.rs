@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::domain::{ProviderName, Publication, Task, Translation, Usage};
 use crate::logic::compose::{Origin, Style};
 use crate::logic::known::Edition;
-use crate::logic::spans::protect;
 use crate::ports::KnownKey;
 
 /// Whom known translations that a person made are named after.
@@ -21,14 +20,14 @@ pub(super) fn lesson(
     text: &str,
 ) -> Option<(KnownKey, Arc<Translation>)> {
     let request = &task.request;
-    let original = protect(&request.text);
+    let original = edition.protect(&request.text);
     let origin = Origin {
         source: &publication.source,
         author: request.author.as_deref(),
         url: request.url.as_deref(),
         is_translated: true,
     };
-    let text = style.without_tail(text, origin);
+    let text = &*style.bare(text, origin);
     // The words that hang on it were not asked for, so they stay as they were translated.
     let joined = match &publication.attached {
         Some(attached) => attached.join(text),

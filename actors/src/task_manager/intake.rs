@@ -14,7 +14,6 @@ use super::{Intake, TaskManagerActor};
 use crate::domain::{Origin, Pair, Request, Task, Timestamp, Translation};
 use crate::failpoints;
 use crate::logic::lifecycle::{Lifecycle, Step};
-use crate::logic::spans::protect;
 use crate::messages::{
     Drain, Event, Found, Lookup, NowError, OpenIntake, Submission, Submit, SubmitError,
     TranslateNow, Withdraw,
@@ -293,12 +292,12 @@ impl Handler<TranslateNow> for TaskManagerActor {
             source: now.source,
             target: now.target,
         };
+        let edition = &self.config.edition;
         let texts: Vec<_> = now
             .texts
             .iter()
-            .map(|text| Arc::new(protect(text)))
+            .map(|text| Arc::new(edition.protect(text)))
             .collect();
-        let edition = &self.config.edition;
         let keys = texts
             .iter()
             .map(|text| edition.key(&text.skeleton, None, &pair));

@@ -13,7 +13,7 @@ use crate::domain::{Budget, State, Translation, body};
 use crate::logic::budget::budget;
 use crate::logic::known::Quality;
 use crate::logic::lifecycle::Step;
-use crate::logic::spans::{Protected, protect};
+use crate::logic::spans::Protected;
 
 /// A text that has its translation, and is asked for again in fewer words.
 #[derive(Debug)]
@@ -36,10 +36,11 @@ impl TaskManagerActor {
             return Some((work, finished));
         };
         // The words beside the text are as long as they like, and need not be made twice.
-        let text = Arc::new(protect(&Arc::from(body(work.text.original()))));
+        let edition = &self.config.edition;
+        let text = Arc::new(edition.protect(&Arc::from(body(work.text.original()))));
         let pair = &work.bucket.pair;
         let wanted = format!("{budget:?}");
-        let key = self.config.edition.key(&text.skeleton, Some(&wanted), pair);
+        let key = edition.key(&text.skeleton, Some(&wanted), pair);
         let refused_by = work.refused_by;
         for (route, provider) in self.config.routes.iter().enumerate() {
             if provider.quality != Quality::Model {

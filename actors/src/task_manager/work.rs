@@ -10,7 +10,7 @@ use crate::domain::{Bucket, Class, Failure, Flow, Pair, Position, TaskId, Timest
 use crate::logic::estimate::Weight;
 use crate::logic::known::Edition;
 use crate::logic::routing::Routes;
-use crate::logic::spans::{Protected, protect};
+use crate::logic::spans::Protected;
 use crate::messages::{Leadership, NowError};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
@@ -94,7 +94,7 @@ impl Work {
         let task = &record.task;
         let request = &task.request;
         let position = Position::new(request.deadline, task.id);
-        let text = Arc::new(protect(&request.text));
+        let text = Arc::new(edition.protect(&request.text));
         let context = request.context.clone();
         let key = edition.key(&text.skeleton, context.as_deref(), &bucket.pair);
         let weight = Weight::of(&text.skeleton, context.as_deref());

@@ -162,7 +162,7 @@ impl Protected {
     /// The skeleton of a text that is a translation already: with the placeholders of this text
     /// for the spans of both; none if not all of them are in it, each as often as here.
     pub fn set_aside(&self, translated: &str) -> Option<String> {
-        let other = protect(&Arc::from(translated));
+        let other = protect_with(&Arc::from(translated), self.numbers);
         if other.spans.len() != self.spans.len() {
             return None;
         }

@@ -134,15 +134,22 @@ impl Protected {
     fn check_spans(&self, placed: &Placed) -> Result<(), Box<BrokenSpans>> {
         let mut found = Scan::new(&placed.text, self.numbers).peekable();
         let mut broken = BrokenSpans::default();
-        // What looks like a cashtag may be how the language writes a price.
+        // What looks like a cashtag may be how the language writes a price, and a number how it
+        // writes one that stood in words.
         let mut note_added = |found: &Found| {
-            broken.n_added += usize::from(found.kind != SpanKind::Cashtag);
+            let is_writing = matches!(found.kind, SpanKind::Cashtag | SpanKind::Number);
+            broken.n_added += usize::from(!is_writing);
         };
         let mut changed = Vec::new();
         for (range, number) in &placed.places {
             let (start, end, kind) = (range.start, range.end, self.spans[*number].kind);
             while let Some(other) = found.next_if(|found| found.start < start) {
                 note_added(&other);
+            }
+            if kind == SpanKind::Number {
+                // Nobody reads it as more than text, and some languages write no blank behind it.
+                found.next_if(|found| found.start < end);
+                continue;
             }
             let is_found = found.next_if_eq(&Found { kind, start, end }).is_some();
             let is_glued = kind == SpanKind::Url

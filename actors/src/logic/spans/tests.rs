@@ -251,6 +251,9 @@ fn numbers_with_units_and_prices_are_kept_where_asked() {
     assert!(kept.spans.iter().all(|span| span.kind == SpanKind::Number));
     assert!(protect(&text).spans.is_empty());
     assert_eq!(kept.restore(&kept.skeleton).as_deref(), Ok(&*text));
+    let kept = protect_with(&"About 5 km, ten percent".into(), Numbers::Kept);
+    let restored = kept.restore("約⟦0⟧です、10 %");
+    assert_eq!(restored.as_deref(), Ok("約5 kmです、10 %"));
 }
 
 #[test]
