@@ -88,9 +88,11 @@ fn doubt_neighbours(results: &mut [Result<String, Broken>]) {
     let is_gone =
         |result: &Result<String, Broken>| matches!(result, Err(Broken::Missing | Broken::Empty));
     let gone: Vec<bool> = results.iter().map(is_gone).collect();
+    let n_texts = gone.len();
     for (position, result) in results.iter_mut().enumerate() {
-        let before = position.checked_sub(1).is_some_and(|before| gone[before]);
-        let after = gone.get(position + 1).is_some_and(|after| *after);
+        // The last text is beside the first: merged answers were seen to go round as well.
+        let before = gone[(position + n_texts - 1) % n_texts];
+        let after = gone[(position + 1) % n_texts];
         if result.is_ok() && (before || after) {
             *result = Err(Broken::Merged);
         }
@@ -119,6 +121,13 @@ mod tests {
         let checked = check_all(&["1", "2"], &[("2", "dos"), ("1", "uno")]);
         assert_eq!(checked.good, [(0, "uno".into()), (1, "dos".into())]);
         assert!(checked.broken.is_empty());
+    }
+
+    #[test]
+    fn the_ends_of_a_pack_are_beside_each_other() {
+        let merged = [("2", "dos"), ("3", "tres"), ("4", "cuatro uno")];
+        let checked = check_all(&["1", "2", "3", "4"], &merged);
+        assert_eq!(checked.good, [(2, "tres".into())]);
     }
 
     #[test]
