@@ -24,15 +24,20 @@ pub const UNCHECKED: &str =
     "[checks]\nlanguage = false\necho = false\nlength = false\nnotes = false\n";
 
 /// Waits until something becomes true, and returns what it then is.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// Waits so long at most until something becomes true, and returns what it then is.
+pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(
-            begin.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain until {what}"
+            begin.elapsed() < patience,
+            "waited {patience:?} in vain until {what}"
         );
         thread::sleep(LOOK_EVERY);
     }

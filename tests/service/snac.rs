@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{Program, UNCHECKED, until, until_within};
 use crate::patient::Patient;
 use crate::simulators::files::PNG;
 use crate::simulators::snac::{Resetting, Snac, User};
@@ -42,8 +42,8 @@ fn two_hundred_posts_stand_once_and_in_their_threads_through_twenty_kills_and_re
     program.start();
     for kill in 1..=KILLS {
         let n_wanted = kill * POSTS_BETWEEN_KILLS;
-        wait_for(&format!("{n_wanted} posts stand"), || {
-            snac.statuses(&bot).len() >= n_wanted
+        until_within(PATIENCE, &format!("{n_wanted} posts stand"), || {
+            (snac.statuses(&bot).len() >= n_wanted).then_some(())
         });
         thread::sleep(Duration::from_millis(random.u64(0..40)));
         program.kill();
@@ -56,10 +56,10 @@ fn two_hundred_posts_stand_once_and_in_their_threads_through_twenty_kills_and_re
             author.write(&snac, POSTS - POSTS / 2);
         }
     }
-    wait_for("everything is out", || {
+    until_within(PATIENCE, "everything is out", || {
         let open = &program.status()["publications"];
         let is_done = open["unknown"] == 0 && open["publishing"] == 0;
-        is_done && snac.statuses(&bot).len() >= POSTS
+        (is_done && snac.statuses(&bot).len() >= POSTS).then_some(())
     });
     author.check(&snac.statuses(&bot));
     assert!(way.n_resets() > 0);
@@ -84,8 +84,6 @@ fn what_its_author_edits_is_edited_where_it_was_published() {
             .then_some(())
     });
     let id = status["id"].as_str().expect("an id");
-    // Its times of edits are in seconds.
-    thread::sleep(Duration::from_millis(1_100));
     snac.edit(&ana, id, &json!({"status": "One, mended"}));
     until("the edit is out", || {
         let statuses = standing();
@@ -202,15 +200,4 @@ fn warning(number: usize) -> String {
 
 fn parent(number: usize) -> Option<usize> {
     (!number.is_multiple_of(THREAD)).then(|| number - 1)
-}
-
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(
-            begin.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain until {what}"
-        );
-        thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -114,8 +114,9 @@ impl Snac {
         self.call(user, "POST", "/api/v1/statuses", status)
     }
 
-    /// Changes a status; returns it.
+    /// Changes a status, in a later second than all that was before; returns it.
     pub fn edit(&self, user: &User, id: &str, status: &Value) -> Value {
+        await_another_second();
         self.call(user, "PUT", &format!("/api/v1/statuses/{id}"), status)
     }
 
@@ -360,4 +361,16 @@ fn pass_on(port: u16, request: &Request) -> io::Result<Answer> {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     ask(port, &request.method, &path, &headers, &request.body)
+}
+
+/// Waits until the clock shows another second: snac2's ids and times of edits bear whole ones.
+fn await_another_second() {
+    let second = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.expect("a time after 1970").as_secs()
+    };
+    let begun = second();
+    while second() == begun {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
