@@ -102,6 +102,14 @@ pub struct CallEnd {
     pub ending: Ending,
 }
 
+impl CallEnd {
+    /// Whether every text has its translation.
+    pub fn has_all(&self) -> bool {
+        let mut items = self.items.iter();
+        items.all(|item| matches!(item.result, Some(Ok(_))))
+    }
+}
+
 /// How one text of a call ended.
 #[derive(Debug)]
 pub struct ItemEnd {

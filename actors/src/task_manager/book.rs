@@ -163,8 +163,8 @@ impl Slots {
         }
     }
 
-    /// Lends the slot of a call that is far too late to other calls, as long as no more are lent
-    /// than there are in all.
+    /// Lends the slot of a call that is far too late, or that nobody waits for any more, to other
+    /// calls, as long as no more are lent than there are in all.
     pub(super) fn lend(&self, loan: &Loan) {
         if self.can_lend() && !loan.is_lent.swap(true, Ordering::Relaxed) {
             self.lent.fetch_add(1, Ordering::Relaxed);

@@ -242,6 +242,7 @@ impl TaskManagerActor {
             route,
             loan,
             hedged,
+            first: None,
         };
         self.watch_call(&made, on_call, slow_after);
         (slot, made)

@@ -22,6 +22,8 @@ pub(super) struct OnCall {
     pub(super) loan: Loan,
     /// What a second call needs, where one may be made.
     pub(super) hedged: Option<Hedged>,
+    /// The number of the slow call that this one was made for.
+    pub(super) first: Option<u64>,
 }
 
 /// What a second call needs of the first.
@@ -184,11 +186,33 @@ impl TaskManagerActor {
             route,
             loan,
             hedged: None,
+            first: Some(number),
         };
         self.watch_call(&made, second, None);
         let flight = Flight::new(numbers, &self.book, &self.lost, slot);
         self.send(route, awaited, job, flight, (sent, made));
         Some(())
+    }
+}
+
+impl TaskManagerActor {
+    /// Whether a slot is free for a second call; what somebody waits for may use what is held back.
+    fn has_room_to_double(&self, number: u64) -> bool {
+        let on_call = self.state.under_way.get(number);
+        let hedged = on_call.and_then(|on_call| on_call.hedged.as_ref());
+        let urgency = match hedged.map(|hedged| hedged.awaited) {
+            Some(Awaited::BySomebody) => Urgency::Urgent,
+            Some(Awaited::ByNobody) | None => Urgency::Bulk,
+        };
+        self.free_slots(urgency) > 0
+    }
+
+    /// Lends the slot of a slow call whose texts its second call has brought: nobody waits for it
+    /// any more, and slow calls that keep their slots would leave none for second ones.
+    pub(super) fn lend_slot_of(&self, first: u64) {
+        if let Some(on_call) = self.state.under_way.get(first) {
+            self.slots.lend(&on_call.loan);
+        }
     }
 }
 
@@ -203,7 +227,7 @@ impl Handler<Spared> for TaskManagerActor {
             route,
             permit,
         } = spared;
-        let has_room = self.free_slots(Urgency::Bulk) > 0 && self.intake != Intake::Stopping;
+        let has_room = self.has_room_to_double(number) && self.intake != Intake::Stopping;
         if epoch == self.epoch && has_room {
             // Where it is not made after all, the permit is dropped, and so given back.
             self.double(number, route, permit);

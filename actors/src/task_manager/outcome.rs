@@ -45,7 +45,14 @@ impl Handler<Ended> for TaskManagerActor {
             sent,
             end,
         } = ended;
+        let first = self.state.under_way.get(made.number);
+        let first = first.and_then(|on_call| on_call.first);
         self.end_call(route, &made, end.as_ref());
+        if let Some(first) = first
+            && end.as_ref().is_some_and(CallEnd::has_all)
+        {
+            self.lend_slot_of(first);
+        }
         if let Some(calls) = self.state.calls.get_mut(&translator) {
             *calls = calls.saturating_sub(1);
         }
