@@ -82,7 +82,7 @@ const KINDS: [Kind; 16] = [
     Kind {
         name: "throttle",
         about: "100 calls queued, and one 429 with each kind of hint",
-        seconds: [15, 15],
+        seconds: [50, 50],
     },
     Kind {
         name: "packing",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use anyhow::Context;
 
 use super::super::load::{Bulk, Job};
 use super::super::report::{Row, Target};
@@ -37,7 +37,8 @@ const HINTS: [(&str, Dialect, Hint); 9] = [
     ("no hint", Dialect::Silent, Hint::Absent),
 ];
 
-/// Measures all kinds of hint at the same time, each with a service and a provider of its own.
+/// Measures one kind of hint after another, each with a service and a provider of its own: side
+/// by side they would read their refusals later than the provider can know.
 pub(super) async fn throttle(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     row.conditions = format!(
         "call {REFUSED_CALL} of {N_TEXTS} is refused and asks for {} ms, a call takes {} ms; counted are calls begun after the refusal was read and before one of them was answered; {}",
@@ -45,19 +46,11 @@ pub(super) async fn throttle(bench: &Bench, row: &mut Row) -> anyhow::Result<()>
         LATENCY.as_millis(),
         setup().said()
     );
-    let outcomes = join_all(HINTS.map(|(name, dialect, hint)| async move {
-        let measured = measure(bench, dialect, hint).await;
-        (name, hint, measured)
-    }))
-    .await;
-    let mut failed = Ok(());
-    for (name, hint, outcome) in outcomes {
-        match outcome {
-            Ok((counts, counted)) => write(row, name, hint, counts, counted),
-            Err(error) => failed = Err(error.context(name)),
-        }
+    for (name, dialect, hint) in HINTS {
+        let (counts, counted) = measure(bench, dialect, hint).await.context(name)?;
+        write(row, name, hint, counts, counted);
     }
-    failed
+    Ok(())
 }
 
 fn setup() -> Setup {
