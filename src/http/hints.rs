@@ -25,7 +25,7 @@ pub fn from_headers(response: &Response) -> Option<Duration> {
                 .header("retry-after")
                 .and_then(|it| retry_after(it, now))
         })
-        .or_else(|| spent_tokens(response))
+        .or_else(|| spent_window(response))
 }
 
 /// How long until the limit that an answer's `X-RateLimit-Reset` tells is renewed: Mastodon writes
@@ -44,13 +44,21 @@ pub fn asked_for(response: &Response, message: &str) -> Option<Duration> {
         .or_else(|| reset_in_text(message, now()))
 }
 
-/// When a spent window of tokens is new again, as OpenAI and Groq tell.
+/// The longest reset of a window of requests that is a wait: a longer one is a day's.
+const LONGEST_RESET: Duration = Duration::from_secs(60);
+
+/// When the spent windows of an answer are new again, as OpenAI and Groq tell.
 ///
-/// Their window of requests tells no wait: at Groq its reset is when the day's bucket is full.
-fn spent_tokens(response: &Response) -> Option<Duration> {
-    let is_spent = response.header("x-ratelimit-remaining-tokens")? == "0";
-    let reset = response.header("x-ratelimit-reset-tokens")?;
-    is_spent.then(|| duration(reset)).flatten()
+/// A window of requests tells a wait only where it is spent and new within a minute: at Groq it is
+/// the day's, and its reset is when all of that is free again.
+fn spent_window(response: &Response) -> Option<Duration> {
+    let reset = |unit: &str| {
+        let remaining = response.header(&format!("x-ratelimit-remaining-{unit}"))?;
+        let reset = response.header(&format!("x-ratelimit-reset-{unit}"))?;
+        (remaining == "0").then(|| duration(reset)).flatten()
+    };
+    let requests = reset("requests").filter(|reset| *reset <= LONGEST_RESET);
+    reset("tokens").max(requests)
 }
 
 /// The time at the server by its `Date`, so that a wrong clock here or there does no harm.

@@ -298,6 +298,14 @@ async fn a_hint_in_the_headers_is_read_the_most_exact_form_first() {
             None,
         ),
         ("x-ratelimit-reset-requests: 1h23m31s", None),
+        (
+            "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1.5s",
+            Some(1_500),
+        ),
+        (
+            "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 23h59m0s",
+            None,
+        ),
         ("retry-after: soon", None),
     ] {
         let url = serve(move |stream, _| {
