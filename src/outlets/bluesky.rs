@@ -135,6 +135,12 @@ impl BlueskyOutlet {
         if is_first {
             record.embed = self.embed(publication, &displayed).await?;
         }
+        if displayed.text.is_empty() && record.embed.is_none() {
+            return Err(OutletError::Rejected {
+                detail: "nothing of it can be shown: no words, and no picture that Bluesky takes"
+                    .to_owned(),
+            });
+        }
         if attached.is_some_and(|it| it.is_sensitive || it.warning.is_some()) {
             record.labels = Some(record::sensitive());
         }
@@ -301,6 +307,7 @@ impl Outlet for BlueskyOutlet {
             edits: false,
             deletes: true,
             replies: true,
+            media: true,
         }
     }
 

@@ -292,6 +292,7 @@ impl Outlet for DiscordOutlet {
             edits: true,
             deletes: true,
             replies: false,
+            media: true,
         }
     }
 

@@ -297,6 +297,7 @@ impl Outlet for MastodonOutlet {
             edits: true,
             deletes: true,
             replies: true,
+            media: true,
         }
     }
 

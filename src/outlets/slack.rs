@@ -9,7 +9,9 @@ use actix_web::web::Bytes;
 use anyhow::Context as _;
 use babelfeed_actors::domain::Media;
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
+use babelfeed_actors::ports::{
+    Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
+};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
@@ -195,8 +197,11 @@ fn message(text: &str, pictures: &[&Media]) -> Message {
             alt_text: words::shortened(it.alt.as_deref().unwrap_or("…"), MAX_ALT),
         }));
     }
+    // Below blocks it is shown in notifications alone, and Slack takes no message without one.
+    let first = pictures.first().filter(|_| text.is_empty());
+    let notified = first.map_or(text, |it| it.alt.as_deref().unwrap_or(&it.url));
     Message {
-        text: escaped(text),
+        text: escaped(notified),
         mrkdwn: false,
         blocks,
     }
@@ -231,6 +236,13 @@ fn escaped(text: &str) -> String {
 }
 
 impl Outlet for SlackOutlet {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            media: true,
+            ..Abilities::default()
+        }
+    }
+
     fn batch(&self) -> usize {
         1
     }

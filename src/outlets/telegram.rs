@@ -261,6 +261,7 @@ impl Outlet for TelegramOutlet {
             edits: true,
             deletes: true,
             replies: true,
+            media: true,
         }
     }
 

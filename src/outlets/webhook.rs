@@ -203,6 +203,7 @@ impl Outlet for WebhookOutlet {
             edits: true,
             deletes: true,
             replies: true,
+            media: true,
         }
     }
 

@@ -261,6 +261,7 @@ impl Outlet for XOutlet {
             edits: false,
             deletes: true,
             replies: true,
+            media: true,
         }
     }
 

@@ -19,6 +19,7 @@ const ALL: Abilities = Abilities {
     edits: true,
     deletes: true,
     replies: true,
+    media: false,
 };
 
 fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {

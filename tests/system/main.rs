@@ -10,6 +10,7 @@ mod jobs;
 mod journal;
 mod known;
 mod limits;
+mod media;
 mod outlet_rules;
 mod packing;
 mod publishing;

@@ -56,6 +56,8 @@ pub struct Abilities {
     pub deletes: bool,
     /// Whether a part can answer what is out.
     pub replies: bool,
+    /// Whether media go out, also where there is no text.
+    pub media: bool,
 }
 
 /// Something that publishes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     Attached, Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task,
-    Timestamp, Translation,
+    Timestamp, Translation, body,
 };
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::compose::{self, Style};
@@ -24,11 +24,17 @@ pub struct OutletRoute {
     pub hold: Hold,
     /// Whether an edit of a post does anything there.
     pub takes_edits: bool,
+    /// Whether it publishes media, also where there is no text.
+    pub takes_media: bool,
     /// What becomes of posts that are in its language already.
     pub same: Same,
     /// How texts are put together.
     pub style: Arc<Style>,
 }
+
+/// Why nothing goes out where words alone are published.
+const NO_WORDS: &str =
+    "passed over: the post is media without words, which this outlet cannot show";
 
 /// A publication to be written down, with its state and the reason for it.
 pub(super) type Planned = (Arc<Publication>, PublicationState, Option<Arc<str>>);
@@ -99,6 +105,7 @@ pub(super) fn plan(
     } = text;
     let is_same = matches!(standing, Standing::Same);
     let (text, attached) = split(task, &translation.text);
+    let is_wordless = body(&task.request.text).trim().is_empty();
     let back = back(task, &source, (translation, is_same));
     let wanting = routes.iter().filter(|route| route.wants(task, &source));
     wanting
@@ -130,6 +137,9 @@ pub(super) fn plan(
                 .filter(|fault| route.hold != Hold::Never || fault.check.gravity() > Gravity::Mild);
             let held = held.map(|fault| Arc::clone(&fault.why));
             let (state, why) = match (unfit.or(held), route.hold) {
+                _ if is_wordless && !route.takes_media => {
+                    (PublicationState::Refused, Some(NO_WORDS.into()))
+                }
                 (Some(why), _) => (PublicationState::Held, Some(why)),
                 (None, Hold::Always) => (PublicationState::Held, Some("held by setting".into())),
                 (None, Hold::Never | Hold::Doubtful) => (PublicationState::Planned, None),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::{PublicationId, Thread};
+use crate::domain::{Attached, PublicationId, Thread};
 use crate::logic::fit::Limit;
 use crate::ports::{Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 
@@ -49,6 +49,8 @@ pub struct Out {
     pub id: Arc<str>,
     /// What its publication answers.
     pub thread: Option<Thread>,
+    /// What hangs on its publication.
+    pub attached: Option<Arc<Attached>>,
 }
 
 #[derive(Debug)]
@@ -222,6 +224,7 @@ impl FakeOutlet {
             bytes: part.bytes.clone(),
             id: id.clone(),
             thread: part.dispatch.publication.thread.clone(),
+            attached: part.dispatch.publication.attached.clone(),
         });
         published(id)
     }

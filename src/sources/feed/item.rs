@@ -26,7 +26,7 @@ pub(super) struct Whole<'a> {
 /// The post of an item.
 ///
 /// # Errors
-/// With the item's identity, if it has no text.
+/// With the item's identity, if it has neither text nor media.
 pub(super) fn post(entry: Entry, whole: &Whole) -> Result<Post, String> {
     let title = entry.title.as_ref().map(title_text).unwrap_or_default();
     let body = body(&entry);
@@ -37,13 +37,15 @@ pub(super) fn post(entry: Entry, whole: &Whole) -> Result<Post, String> {
         .map(|time| Timestamp::from_millis(time.timestamp_millis()));
     let id = identity(&entry.id, url.as_deref(), &title, created_at, &body);
     let text = joined(title, body);
-    if text.is_empty() {
+    let language = language(entry.language.as_deref(), whole);
+    let media = media(entry);
+    if text.is_empty() && media.is_empty() {
         return Err(id);
     }
     Ok(Post {
-        language: language(entry.language.as_deref(), whole),
+        language,
         url,
-        media: media(entry),
+        media,
         created_at,
         ..Post::new(whole.name.clone(), id, text)
     })

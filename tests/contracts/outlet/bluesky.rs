@@ -14,7 +14,7 @@ use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, ReadBac
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use super::{Stage, dispatch, frozen, hung, keeps_the_contract, publication, settle};
 use crate::simulators::bluesky::{Bluesky, Fault, HANDLE, PASSWORD};
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::pds::{self, Account};
@@ -552,6 +552,26 @@ async fn pictures_that_cannot_be_shown_become_a_card_that_leads_to_the_original(
     let embed = embed_of(&account, attached, "hola").await;
     assert_eq!(embed["$type"], "app.bsky.embed.external");
     assert_eq!(embed["external"]["uri"], "https://example.org/a?b=1&c=2");
+}
+
+#[actix_rt::test]
+async fn a_picture_goes_out_without_words_and_what_shows_nothing_does_not() {
+    let files = Files::start();
+    let account = Simulated::new();
+    let with = |url: String| Attached {
+        media: vec![media(url)],
+        ..Attached::default()
+    };
+    let picture = files.put("/a.png", "image/png", PNG);
+    let embed = embed_of(&account, with(picture), "").await;
+    assert_eq!(embed["images"].as_array().map(Vec::len), Some(1));
+    assert_eq!(account.server.posts()[0].1["text"], "");
+
+    let mut one = Publication::clone(&hung(2, "", with(files.refuse("/gone.png", 404))));
+    one.url = None;
+    let refused = account.outlet.freeze(vec![dispatch(&Arc::new(one), 0)]);
+    let error = refused.await.expect_err("nothing can be shown");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
 }
 
 #[actix_rt::test]

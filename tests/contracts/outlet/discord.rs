@@ -102,6 +102,19 @@ async fn pictures_are_embedded_with_what_they_show_or_else_linked() {
 }
 
 #[actix_rt::test]
+async fn a_picture_goes_out_without_words() {
+    let channel = Channel::new();
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", Some("un gato"))],
+        ..Attached::default()
+    };
+    let one = hung(1, "", attached);
+    publish(&channel.outlet, &one).await.expect("publishes");
+    let message = channel.server.messages().remove(0);
+    assert_eq!((message.content.as_str(), message.embeds.len()), ("", 1));
+}
+
+#[actix_rt::test]
 async fn what_is_sensitive_is_hidden_until_asked_for() {
     let channel = Channel::new();
     let media = vec![medium("https://a.example/1.png", None)];

@@ -87,6 +87,20 @@ async fn the_longest_text_fits_with_a_picture_too() {
 }
 
 #[actix_rt::test]
+async fn a_picture_goes_out_without_words() {
+    let channel = Channel::new();
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", Some("un gato"))],
+        ..Attached::default()
+    };
+    let one = hung(1, "", attached);
+    publish(&channel.outlet, &one).await.expect("publishes");
+    let message = channel.server.messages().remove(0);
+    let picture = ("https://a.example/1.png".into(), "un gato".into());
+    assert_eq!(message.pictures, [picture]);
+}
+
+#[actix_rt::test]
 async fn a_picture_that_slack_does_not_take_becomes_a_link() {
     let channel = Channel::new();
     channel.server.refuse("https://a.example/1.png");

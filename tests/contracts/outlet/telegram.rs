@@ -146,6 +146,19 @@ async fn a_picture_has_the_text_as_its_caption_and_several_are_a_group() {
 }
 
 #[actix_rt::test]
+async fn a_picture_goes_out_without_words() {
+    let bot = Bot::new();
+    let attached = Attached {
+        media: vec![medium("https://a.example/1.png", Some("un gato"))],
+        ..Attached::default()
+    };
+    let one = hung(1, "", attached);
+    publish(&bot.outlet, &one).await.expect("publishes");
+    let shown = &bot.server.messages()[0];
+    assert_eq!((shown.text.as_str(), shown.media.len()), ("", 1));
+}
+
+#[actix_rt::test]
 async fn a_text_too_long_for_a_caption_shows_its_picture_as_a_preview() {
     let bot = Bot::new();
     let attached = Attached {

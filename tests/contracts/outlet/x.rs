@@ -642,6 +642,21 @@ async fn pictures_go_with_the_first_part_and_are_described() {
 }
 
 #[actix_rt::test]
+async fn a_picture_goes_out_without_words_and_is_found_again() {
+    let account = Account::with_keys();
+    let files = files();
+    let one = [("a.png", Some("Un barco"))];
+    let (_, part) = account
+        .freeze_as(1, "", |it| it.attached = attached(&files, &one))
+        .await;
+    account.server.fail_next(Fault::ReplyLost);
+    account.publish(&part).await.expect_err("is lost");
+    settle(&account.outlet, &part).await;
+    let posts = account.server.posts();
+    assert_eq!((posts.len(), posts[0].media.len()), (1, 1));
+}
+
+#[actix_rt::test]
 async fn a_part_that_is_frozen_again_uploads_nothing_again() {
     let account = Account::with_keys();
     let files = files();

@@ -81,7 +81,7 @@ impl Protected {
         text.trim().to_owned()
     }
 
-    /// Whether every placeholder is there once, and separators in order.
+    /// Whether every placeholder is there once, and separators in order and in their place.
     fn check_placeholders(&self, translated: &str) -> Result<(), Box<BrokenSpans>> {
         let mut returned = vec![false; self.spans.len()];
         let mut broken = BrokenSpans::default();
@@ -99,6 +99,15 @@ impl Protected {
                 Some(true) => broken.note_doubled(number),
                 None => broken.note_unknown(number),
             }
+        }
+        // What stood before a separator that the text begins with would be taken for the text.
+        let begins = |text: &str| placeholder::all(text).next().map(|(found, _)| found.start);
+        let leads = |first: &super::Span| first.kind == SpanKind::Separator;
+        if self.spans.first().is_some_and(leads)
+            && begins(&self.skeleton) == Some(0)
+            && begins(translated).is_some_and(|start| start > 0)
+        {
+            broken.misplaced.push(0);
         }
         broken.missing = (0..returned.len()).filter(|&at| !returned[at]).collect();
         broken.into_result()

@@ -63,6 +63,21 @@ async fn warning_media_and_descriptions_go_out_with_the_text() {
 }
 
 #[actix_rt::test]
+async fn media_go_out_without_words() {
+    let (account, files) = (Account::new(Keys::Kept), Files::start());
+    let picture = files.put("/a.png", "image/png", PNG);
+    let status = posted(&account, &with(1, "", pictures(&[picture]))).await;
+    assert_eq!((status.text.as_str(), status.media.len()), ("", 1));
+    let gone = files.refuse("/gone.png", 404);
+    let status = posted(
+        &account,
+        &with(2, "", pictures(std::slice::from_ref(&gone))),
+    )
+    .await;
+    assert_eq!((status.text, status.media.len()), (gone, 0));
+}
+
+#[actix_rt::test]
 async fn a_medium_that_is_being_processed_is_waited_for() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     account.server.handle_next(Handling::Slow(2));
