@@ -1,17 +1,16 @@
 // Serves Bluesky's own PDS, and the PLC directory it needs, on free ports of 127.0.0.1, and writes the PDS's port to a file once both listen.
 //
 // It runs where `@atproto/pds` and `@did-plc/server` are installed: that folder is the first argument, since packages are
-// looked for from there. What the PDS keeps goes into a folder beside the port file.
+// looked for from there. What both keep goes into a folder beside the port file; begun again with the same port file, they
+// go on from there, at the PDS's old port.
 // With the word `limited` behind the port file, the PDS limits calls as the ones on the Internet do.
 //
 // usage: bluesky-loopback.mjs PACKAGES PORT_FILE [limited]
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import net from 'node:net'
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dieWithParent, hold, keepOnLoopback, load, writeWhole } from './lib/loopback.mjs'
 
 const [packages, portFile, limits] = process.argv.slice(2)
 if (!portFile) {
@@ -20,19 +19,21 @@ if (!portFile) {
 }
 
 dieWithParent(process.ppid)
-const held = new Map()
 keepOnLoopback()
 
-const { PlcServer, Database } = await load('@did-plc/server')
-const { PDS, envToCfg, envToSecrets } = await load('@atproto/pds')
+const { PlcServer, Database } = await load(packages, '@did-plc/server')
+const { PDS, envToCfg, envToSecrets } = await load(packages, '@atproto/pds')
 
-const plcPort = await hold()
-const plc = PlcServer.create({ db: Database.mock(), port: plcPort })
-await plc.start()
-
-const port = await hold()
 const folder = `${portFile}.pds`
 mkdirSync(path.join(folder, 'blobs'), { recursive: true })
+
+const kept = await identity()
+const { port } = kept
+
+const plcPort = await hold(0)
+const plc = PlcServer.create({ db: await durable(Database.mock()), port: plcPort })
+await plc.start()
+
 const environment = {
   NODE_ENV: 'development',
   LOG_ENABLED: 'false',
@@ -41,10 +42,10 @@ const environment = {
   PDS_DATA_DIRECTORY: folder,
   PDS_BLOBSTORE_DISK_LOCATION: path.join(folder, 'blobs'),
   PDS_BLOBSTORE_DISK_TMP_LOCATION: path.join(folder, 'blobs-tmp'),
-  PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX: randomBytes(32).toString('hex'),
-  PDS_JWT_SECRET: randomBytes(16).toString('hex'),
-  PDS_DPOP_SECRET: randomBytes(32).toString('hex'),
-  PDS_ADMIN_PASSWORD: randomBytes(16).toString('hex'),
+  PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX: kept.rotationKey,
+  PDS_JWT_SECRET: kept.jwtSecret,
+  PDS_DPOP_SECRET: kept.dpopSecret,
+  PDS_ADMIN_PASSWORD: kept.adminPassword,
   PDS_DID_PLC_URL: `http://127.0.0.1:${plcPort}`,
   PDS_DEV_MODE: 'true',
   PDS_INVITE_REQUIRED: 'false',
@@ -53,62 +54,41 @@ const environment = {
   PDS_RATE_LIMITS_ENABLED: String(limits === 'limited'),
 }
 Object.assign(process.env, environment)
-const { readEnv } = await load('@atproto/pds')
+const { readEnv } = await load(packages, '@atproto/pds')
 const env = readEnv()
 const pds = await PDS.create(envToCfg(env), envToSecrets(env))
 await pds.start()
 writeWhole(portFile, `${port}\n`)
 
-// What is installed in that folder, by its name.
-async function load(name) {
-  const require = createRequire(path.join(path.resolve(packages), 'package.json'))
-  let file
-  try {
-    file = require.resolve(name)
-  } catch {
-    const folder = path.join(path.resolve(packages), 'node_modules', name)
-    file = path.join(folder, require(path.join(folder, 'package.json')).exports['.'].default)
+// What makes this PDS the one it was before it ended: its port, which accounts are found at, and its secrets.
+async function identity() {
+  const file = path.join(folder, 'identity.json')
+  if (existsSync(file)) {
+    const identity = JSON.parse(readFileSync(file, 'utf8'))
+    await hold(identity.port)
+    return identity
   }
-  const module = await import(pathToFileURL(file))
-  return module.default?.PlcServer ? module.default : module
-}
-
-// A port of 127.0.0.1 that nobody else can take until it is listened at.
-async function hold() {
-  const holder = net.createServer()
-  await new Promise((done, failed) => {
-    holder.once('error', failed)
-    holder.listen({ port: 0, host: '127.0.0.1' }, done)
-  })
-  const { port } = holder.address()
-  held.set(port, holder)
-  return port
-}
-
-// Both servers listen on every interface if they are let; here they get what was held for them.
-function keepOnLoopback() {
-  const listen = net.Server.prototype.listen
-  net.Server.prototype.listen = function (...given) {
-    const port = typeof given[0] === 'object' ? given[0].port : given[0]
-    const holder = held.get(port)
-    if (holder) {
-      held.delete(port)
-      return listen.call(this, holder, given.find((it) => typeof it === 'function'))
-    }
-    if (typeof given[0] === 'object') return listen.call(this, { ...given[0], host: '127.0.0.1' }, ...given.slice(1))
-    return listen.call(this, { port, host: '127.0.0.1' }, given.find((it) => typeof it === 'function'))
+  const secret = (length) => randomBytes(length).toString('hex')
+  const identity = {
+    port: await hold(0),
+    rotationKey: secret(32),
+    jwtSecret: secret(16),
+    dpopSecret: secret(32),
+    adminPassword: secret(16),
   }
+  writeWhole(file, JSON.stringify(identity))
+  return identity
 }
 
-// Ends this process when whoever started it is gone, however it went.
-function dieWithParent(parent) {
-  setInterval(() => {
-    if (process.ppid !== parent) process.exit(1)
-  }, 200).unref()
-}
-
-// Writes aside and renames, so that whoever polls the file never reads half of it.
-function writeWhole(file, text) {
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
+// A directory in memory that knows what was told to it before it ended.
+async function durable(db) {
+  const file = path.join(folder, 'directory.jsonl')
+  const told = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
+  for (const line of told) await db.validateAndAddOp(...JSON.parse(line))
+  const add = db.validateAndAddOp
+  db.validateAndAddOp = async function (did, operation) {
+    await add.call(this, did, operation)
+    appendFileSync(file, `${JSON.stringify([did, operation])}\n`)
+  }
+  return db
 }
