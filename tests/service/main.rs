@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod apertium;
+mod bluesky;
 mod chats;
 mod checks;
 mod commands;
@@ -19,6 +20,7 @@ mod patient;
 mod providers;
 mod quotas;
 mod reload;
+mod series;
 mod settings;
 mod snac;
 mod stopping;

@@ -1,69 +1,29 @@
 //! A real server that speaks Mastodon's API, read from and published to by the built program.
 
-use std::collections::HashMap;
-use std::thread;
-use std::time::Duration;
-
-use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until, until_within};
+use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
+use crate::series::{self, Network, ONE_LOST, Standing, Written};
 use crate::simulators::files::PNG;
-use crate::simulators::snac::{Resetting, Snac, User};
-
-const POSTS: usize = 200;
-/// The posts of one thread.
-const THREAD: usize = 5;
-/// One post in so many has a picture, and one a warning.
-const ONE_WITH_PICTURE: usize = 4;
-const ONE_WITH_WARNING: usize = 3;
-const KILLS: usize = 20;
-const POSTS_BETWEEN_KILLS: usize = 6;
-/// After so many kills of ours, theirs is killed as well.
-const ONE_OF_THEIRS: usize = 7;
-/// Of so many posts on their way, two connections are reset.
-const ONE_RESET: usize = 25;
-/// How long the whole may take: what may be out is looked for after 30 s of quiet, again and
-/// again where that is reset as well.
-const PATIENCE: Duration = Duration::from_secs(600);
+use crate::simulators::resetting::{Losses, Resetting};
+use crate::simulators::snac::{Snac, User};
 
 #[test]
 fn two_hundred_posts_stand_once_and_in_their_threads_through_twenty_kills_and_resets() {
-    let Some(mut snac) = Snac::start() else {
+    let Some(mut network) = OnSnac::start() else {
         return;
     };
-    let (ana, bot) = (snac.add_user("ana"), snac.add_user("bot"));
-    let way = Resetting::start(snac.port(), ONE_RESET);
-    let mut author = Author::new(&ana);
-    author.write(&snac, POSTS / 2);
-    let (mut program, _patient) = service(&snac, &way, &bot);
-    let mut random = Rng::with_seed(0x5_ac2);
-    program.start();
-    for kill in 1..=KILLS {
-        let n_wanted = kill * POSTS_BETWEEN_KILLS;
-        until_within(PATIENCE, &format!("{n_wanted} posts stand"), || {
-            (snac.statuses(&bot).len() >= n_wanted).then_some(())
-        });
-        thread::sleep(Duration::from_millis(random.u64(0..40)));
-        program.kill();
-        if kill % ONE_OF_THEIRS == 0 {
-            snac.kill();
-            snac.start_again();
-        }
-        program.start();
-        if kill == KILLS / 2 {
-            author.write(&snac, POSTS - POSTS / 2);
-        }
-    }
-    until_within(PATIENCE, "everything is out", || {
-        let open = &program.status()["publications"];
-        let is_done = open["unknown"] == 0 && open["publishing"] == 0;
-        (is_done && snac.statuses(&bot).len() >= POSTS).then_some(())
-    });
-    author.check(&snac.statuses(&bot));
+    let way = way(&network.snac, ONE_LOST);
+    let (mut program, _patient) = service(&network.snac, &way, &network.bot);
+    let posts = series::come_through(&mut network, &mut program);
+    series::check(&posts, &network.standing());
     assert!(way.n_resets() > 0);
-    println!("{} posts, {} resets on the way", POSTS, way.n_resets());
+    println!(
+        "{} posts, {} resets on the way",
+        posts.len(),
+        way.n_resets()
+    );
 }
 
 #[test]
@@ -72,7 +32,7 @@ fn what_its_author_edits_is_edited_where_it_was_published() {
         return;
     };
     let (ana, bot) = (snac.add_user("ana"), snac.add_user("bot"));
-    let way = Resetting::start(snac.port(), usize::MAX);
+    let way = way(&snac, usize::MAX);
     let (mut program, _patient) = service(&snac, &way, &bot);
     let status = snac.post(&ana, &json!({"status": "One"}));
     program.start();
@@ -110,94 +70,88 @@ fn service(snac: &Snac, way: &Resetting, bot: &User) -> (Program, Patient) {
     (program, patient)
 }
 
-/// Writes posts, and knows what must become of them.
-struct Author<'a> {
-    user: &'a User,
-    /// Ids of its own posts.
+/// The way to a server, on which one post in so many is lost.
+fn way(snac: &Snac, one_in: usize) -> Resetting {
+    let losses = Losses {
+        path: "/api/v1/statuses",
+        one_in,
+        answers: 1,
+    };
+    Resetting::start(snac.port(), losses)
+}
+
+/// An author and a bot on one server.
+struct OnSnac {
+    snac: Snac,
+    author: User,
+    bot: User,
+    /// Ids of the author's posts.
     ids: Vec<String>,
 }
 
-impl<'a> Author<'a> {
-    fn new(user: &'a User) -> Self {
-        Self {
-            user,
+impl OnSnac {
+    fn start() -> Option<Self> {
+        let snac = Snac::start()?;
+        Some(Self {
+            author: snac.add_user("ana"),
+            bot: snac.add_user("bot"),
+            snac,
             ids: Vec::new(),
-        }
-    }
-
-    fn write(&mut self, snac: &Snac, n_posts: usize) {
-        for number in self.ids.len()..self.ids.len() + n_posts {
-            let mut status = json!({"status": text(number)});
-            if number % ONE_WITH_PICTURE == 1 {
-                let picture = snac.hand_in(self.user, PNG, &description(number));
-                status["media_ids"] = json!([picture]);
-            }
-            if number % ONE_WITH_WARNING == 1 {
-                status["spoiler_text"] = json!(warning(number));
-                status["sensitive"] = json!(true);
-            }
-            if let Some(parent) = parent(number) {
-                status["in_reply_to_id"] = json!(self.ids[parent]);
-            }
-            let posted = snac.post(self.user, &status);
-            let id = posted["id"].as_str().expect("an id");
-            self.ids.push(id.to_owned());
-        }
-    }
-
-    /// Each post once, with all that it had, after the one that it answers.
-    fn check(&self, statuses: &[Value]) {
-        let mut standing: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (place, status) in statuses.iter().enumerate() {
-            let text = status["text"].as_str().expect("a text");
-            standing.entry(text).or_default().push(place);
-        }
-        let place = |number: usize| {
-            let wanted = format!("[es] {}", text(number));
-            match standing.get(wanted.as_str()).map_or(&[][..], Vec::as_slice) {
-                [place] => *place,
-                places => panic!("{wanted} stands {} times", places.len()),
-            }
-        };
-        for number in 0..self.ids.len() {
-            let status = &statuses[place(number)];
-            let pictures = status["media_attachments"].as_array().map_or(0, Vec::len);
-            if number % ONE_WITH_PICTURE == 1 {
-                let shown = &status["media_attachments"][0]["description"];
-                assert_eq!(*shown, description(number).as_str(), "{status}");
-            }
-            assert_eq!(
-                pictures,
-                usize::from(number % ONE_WITH_PICTURE == 1),
-                "{status}"
-            );
-            if number % ONE_WITH_WARNING == 1 {
-                assert_eq!(status["spoiler_text"], warning(number).as_str(), "{status}");
-            }
-            if let Some(parent) = parent(number) {
-                assert!(place(parent) < place(number), "{number} comes too early");
-                let answered = &statuses[place(parent)]["id"];
-                assert_eq!(status["in_reply_to_id"], *answered, "{number}");
-            } else {
-                assert_eq!(status["in_reply_to_id"], Value::Null, "{status}");
-            }
-        }
-        assert_eq!(statuses.len(), self.ids.len(), "nothing else was published");
+        })
     }
 }
 
-fn text(number: usize) -> String {
-    format!("Post number {number} of ana, see https://example.org/posts?number={number} #post")
+impl Network for OnSnac {
+    fn text(&self, number: usize) -> String {
+        format!("Post number {number} of ana, see https://example.org/posts?number={number} #post")
+    }
+
+    fn warning(&self, number: usize) -> String {
+        format!("Warning {number}")
+    }
+
+    fn write(&mut self, post: &Written) {
+        let mut status = json!({"status": post.text});
+        if let Some(shown) = &post.picture {
+            let picture = self.snac.hand_in(&self.author, PNG, shown);
+            status["media_ids"] = json!([picture]);
+        }
+        if let Some(warning) = &post.warning {
+            status["spoiler_text"] = json!(warning);
+            status["sensitive"] = json!(true);
+        }
+        if let Some(parent) = post.parent {
+            status["in_reply_to_id"] = json!(self.ids[parent]);
+        }
+        let posted = self.snac.post(&self.author, &status);
+        self.ids.push(text(&posted["id"]).expect("an id"));
+    }
+
+    fn standing(&self) -> Vec<Standing> {
+        let statuses = self.snac.statuses(&self.bot);
+        statuses.iter().map(standing).collect()
+    }
+
+    fn restart(&mut self) {
+        self.snac.kill();
+        self.snac.start_again();
+    }
 }
 
-fn description(number: usize) -> String {
-    format!("Picture {number}")
+fn standing(status: &Value) -> Standing {
+    let pictures = status["media_attachments"].as_array();
+    let pictures = pictures.into_iter().flatten();
+    Standing {
+        id: text(&status["id"]).expect("an id"),
+        text: text(&status["text"]).expect("a text"),
+        pictures: pictures
+            .map(|picture| text(&picture["description"]).expect("a description"))
+            .collect(),
+        warning: text(&status["spoiler_text"]).filter(|it| !it.is_empty()),
+        parent: text(&status["in_reply_to_id"]),
+    }
 }
 
-fn warning(number: usize) -> String {
-    format!("Warning {number}")
-}
-
-fn parent(number: usize) -> Option<usize> {
-    (!number.is_multiple_of(THREAD)).then(|| number - 1)
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
 }

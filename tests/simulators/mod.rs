@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod bluesky;
+pub mod client;
 pub mod discord;
 pub mod faults;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod mastodon;
 pub mod nginx;
 pub mod pds;
 pub mod provider;
+pub mod resetting;
 pub mod server;
 pub mod slack;
 pub mod snac;

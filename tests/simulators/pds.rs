@@ -1,8 +1,6 @@
 //! Bluesky's own PDS on 127.0.0.1, as npm has it, with accounts that tests make.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::client::ask;
+use super::server::Answer;
 
 /// How long it may take to begin.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,8 +35,11 @@ impl Account {
     /// # Panics
     /// When the PDS is not installed, or does not begin.
     pub fn new() -> Self {
+        Self::at(shared())
+    }
+
+    fn at(port: u16) -> Self {
         static N_ACCOUNTS: AtomicU64 = AtomicU64::new(1);
-        let port = shared();
         let number = N_ACCOUNTS.fetch_add(1, Ordering::SeqCst);
         let handle = format!("tester{number}.test");
         let wanted = json!({
@@ -58,7 +62,17 @@ impl Account {
 
     /// Every post that stands, with its key, in the order of keys.
     pub fn posts(&self) -> Vec<(String, Value)> {
-        let mut posts = Vec::new();
+        let keyed = |record: &Value| {
+            let uri = record["uri"].as_str().expect("an address");
+            let key = uri.rsplit('/').next().expect("a key");
+            (key.to_owned(), record["value"].clone())
+        };
+        self.records().iter().map(keyed).collect()
+    }
+
+    /// Every post that stands as its server shows it, in the order of keys.
+    pub fn records(&self) -> Vec<Value> {
+        let mut records = Vec::new();
         let mut cursor = String::new();
         loop {
             let page = get(
@@ -68,14 +82,10 @@ impl Account {
                     self.did
                 ),
             );
-            for record in page["records"].as_array().expect("records") {
-                let uri = record["uri"].as_str().expect("an address");
-                let key = uri.rsplit('/').next().expect("a key");
-                posts.push((key.to_owned(), record["value"].clone()));
-            }
+            records.extend(page["records"].as_array().expect("records").iter().cloned());
             match page["cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
-                None => return posts,
+                None => return records,
             }
         }
     }
@@ -108,9 +118,9 @@ impl Account {
     pub fn blob(&self, blob: &Value) -> Vec<u8> {
         let link = blob["ref"]["$link"].as_str().expect("a reference");
         let path = format!("/xrpc/com.atproto.sync.getBlob?did={}&cid={link}", self.did);
-        exchange(self.port, "GET", &path, "", &[])
-            .expect("an answer")
-            .1
+        let answer = ask(self.port, "GET", &path, &[], b"").expect("an answer");
+        assert_eq!(answer.status, 200, "{path}");
+        answer.body
     }
 }
 
@@ -133,13 +143,18 @@ fn shared() -> u16 {
     })
 }
 
-struct Pds {
+/// A PDS of its own for a test that ends it; it is stopped when it is dropped.
+pub struct Pds {
     process: Child,
     folder: TempDir,
 }
 
 impl Pds {
-    fn start() -> Self {
+    /// A PDS without accounts.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not begin.
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let process = spawn(folder.path());
         let mut pds = Self { process, folder };
@@ -147,9 +162,29 @@ impl Pds {
         pds
     }
 
-    fn port(&self) -> u16 {
+    /// A new account on it.
+    pub fn add_account(&self) -> Account {
+        Account::at(self.port())
+    }
+
+    pub fn port(&self) -> u16 {
         let port = fs::read_to_string(self.port_file()).expect("a port");
         port.trim().parse().expect("a number")
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("ended");
+    }
+
+    /// Begins again at the same port with what it has written down.
+    pub fn start_again(&mut self) {
+        let port = self.port();
+        fs::remove_file(self.port_file()).expect("a file");
+        self.process = spawn(self.folder.path());
+        self.wait_until_up();
+        assert_eq!(self.port(), port);
     }
 
     fn port_file(&self) -> PathBuf {
@@ -193,7 +228,11 @@ fn installed() -> PathBuf {
 
 fn spawn(folder: &Path) -> Child {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/bluesky-loopback.mjs");
-    let log = File::create(folder.join("log")).expect("a log");
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .expect("a log");
     let installed = installed();
     let node = installed.join("bin/node");
     Command::new(&node)
@@ -214,10 +253,8 @@ fn spawn(folder: &Path) -> Child {
 }
 
 fn get(port: u16, path: &str) -> Value {
-    let (head, body) = exchange(port, "GET", &format!("/xrpc/{path}"), "", &[]).expect("an answer");
-    let body = String::from_utf8(body).expect("a text");
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}\n{body}");
-    serde_json::from_str(&body).expect("JSON")
+    let answer = ask(port, "GET", &format!("/xrpc/{path}"), &[], b"").expect("an answer");
+    read(path, &answer)
 }
 
 fn post(port: u16, method: &str, token: &str, body: &Value) -> Value {
@@ -227,52 +264,17 @@ fn post(port: u16, method: &str, token: &str, body: &Value) -> Value {
 
 fn post_as(port: u16, method: &str, token: &str, mime: &str, body: &[u8]) -> Value {
     let path = format!("/xrpc/{method}");
-    let headers = match token {
-        "" => format!("Content-Type: {mime}\r\n"),
-        token => format!("Content-Type: {mime}\r\nAuthorization: Bearer {token}\r\n"),
-    };
-    let (head, body) = exchange(port, "POST", &path, &headers, body).expect("an answer");
-    let body = String::from_utf8(body).expect("a text");
-    assert!(head.starts_with("HTTP/1.1 200"), "{method}: {head}\n{body}");
-    serde_json::from_str(&body).expect("JSON")
-}
-
-/// One exchange on a connection of its own: the head and the body of the answer.
-fn exchange(
-    port: u16,
-    method: &str,
-    path: &str,
-    headers: &str,
-    body: &[u8],
-) -> io::Result<(String, Vec<u8>)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
-         {headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|it| it == b"\r\n\r\n");
-    let end = end.ok_or(io::ErrorKind::InvalidData)?;
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let body = answer[end + 4..].to_vec();
-    let is_chunked = head.to_lowercase().contains("transfer-encoding: chunked");
-    Ok((head, if is_chunked { joined(&body) } else { body }))
-}
-
-/// A body without the lengths of its chunks.
-fn joined(mut chunks: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = chunks.windows(2).position(|it| it == b"\r\n") {
-        let length = String::from_utf8_lossy(&chunks[..end]).into_owned();
-        let length = usize::from_str_radix(length.trim(), 16).expect("a length");
-        if length == 0 {
-            break;
-        }
-        body.extend(&chunks[end + 2..end + 2 + length]);
-        chunks = &chunks[end + 4 + length..];
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("content-type", mime)];
+    if !token.is_empty() {
+        headers.push(("authorization", &bearer));
     }
-    body
+    let answer = ask(port, "POST", &path, &headers, body).expect("an answer");
+    read(method, &answer)
+}
+
+fn read(what: &str, answer: &Answer) -> Value {
+    let body = String::from_utf8_lossy(&answer.body);
+    assert_eq!(answer.status, 200, "{what}: {body}");
+    serde_json::from_str(&body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"))
 }

@@ -1,19 +1,18 @@
-//! A real snac2, which speaks Mastodon's API, on 127.0.0.1; and a proxy that loses what it passes on.
+//! A real snac2, which speaks Mastodon's API, on 127.0.0.1.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::server::{Answer, Reply, Request, Server};
+use super::client::ask;
+use super::server::Answer;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -256,111 +255,6 @@ fn change_settings(base: &Path) {
     settings["shared_inboxes"] = json!(false);
     settings["disable_inbox_collection"] = json!(true);
     fs::write(&path, settings.to_string()).expect("written");
-}
-
-/// Asks once over a connection of its own.
-fn ask(
-    port: u16,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut head =
-        format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|it| it.parse().ok());
-    let mut answer = Answer {
-        status: status.ok_or(io::ErrorKind::UnexpectedEof)?,
-        ..Answer::default()
-    };
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.trim().split_once(": ") {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.parse().unwrap_or(0);
-            } else {
-                answer.headers.push((name.to_owned(), value.to_owned()));
-            }
-        }
-    }
-    answer.body = vec![0; length];
-    reader.read_exact(&mut answer.body)?;
-    Ok(answer)
-}
-
-/// Stands before a server, and resets some connections on which something is posted.
-pub struct Resetting {
-    server: Server,
-    n_resets: Arc<AtomicUsize>,
-}
-
-impl Resetting {
-    /// Of so many posts, one is passed on and its answer lost, and one is not passed on.
-    pub fn start(port: u16, one_in: usize) -> Self {
-        let (n_posts, n_resets) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let counted = n_resets.clone();
-        let server = Server::start(move |request| {
-            let is_post = request.method == "POST" && request.path == "/api/v1/statuses";
-            let turn = match is_post {
-                true => n_posts.fetch_add(1, Ordering::SeqCst) % one_in,
-                false => usize::MAX,
-            };
-            if turn == 1 {
-                counted.fetch_add(1, Ordering::SeqCst);
-                return Reply::Hangup;
-            }
-            let answer = pass_on(port, &request);
-            if turn == one_in / 2 + 1 {
-                counted.fetch_add(1, Ordering::SeqCst);
-                return Reply::Hangup;
-            }
-            answer.map_or(Reply::Hangup, Reply::Answer)
-        });
-        Self { server, n_resets }
-    }
-
-    pub fn base_url(&self) -> String {
-        self.server.base_url()
-    }
-
-    /// How many connections were reset.
-    pub fn n_resets(&self) -> usize {
-        self.n_resets.load(Ordering::SeqCst)
-    }
-}
-
-fn pass_on(port: u16, request: &Request) -> io::Result<Answer> {
-    let query: Vec<String> = request
-        .query
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let path = match query.is_empty() {
-        true => request.path.clone(),
-        false => format!("{}?{}", request.path, query.join("&")),
-    };
-    let own = ["host", "connection", "content-length", "accept-encoding"];
-    let headers: Vec<(&str, &str)> = request
-        .headers
-        .iter()
-        .filter(|(name, _)| !own.contains(&name.as_str()))
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    ask(port, &request.method, &path, &headers, &request.body)
 }
 
 /// Waits until the clock shows another second: snac2's ids and times of edits bear whole ones.

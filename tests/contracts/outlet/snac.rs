@@ -12,7 +12,8 @@ use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
 use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
 use crate::simulators::files::{Files, PNG};
-use crate::simulators::snac::{Resetting, Snac, User};
+use crate::simulators::resetting::{Losses, Resetting};
+use crate::simulators::snac::{Snac, User};
 
 struct Account {
     outlet: MastodonOutlet,
@@ -70,7 +71,12 @@ async fn whatever_snac_or_the_way_to_it_loses_a_text_stands_once() {
     let Some(account) = Account::new() else {
         return;
     };
-    let proxy = Resetting::start(account.snac.port(), 4);
+    let losses = Losses {
+        path: "/api/v1/statuses",
+        one_in: 4,
+        answers: 1,
+    };
+    let proxy = Resetting::start(account.snac.port(), losses);
     let outlet = outlet(&proxy.base_url(), &account.user.token);
     for number in 0..12 {
         let text = format!(
