@@ -1,27 +1,30 @@
-# Bluesky's own PDS for the tests: installed once, with the Node.js it runs on, into a folder of its own. To be sourced
-# after common.sh.
+# Bluesky's own PDS and its whole development network for the tests: installed once, with the Node.js they run on, into a
+# folder of their own. To be sourced after common.sh.
 
-bluesky_version=0.5.35
+bluesky_version=0.6.7
+bluesky_pds_version=0.5.35
 bluesky_folder=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/babelfeed/bluesky-$bluesky_version
+# PostgreSQL is for the network's view.
 # shellcheck disable=SC2034 # The scripts that source this file use it.
-bluesky_packages=(npm g++ make python3)
+bluesky_packages=(npm g++ make python3 postgresql)
 bluesky_pid=
+bluesky_network_pid=
 
-# Begins to install the PDS beside whatever else is done; `await_bluesky` must follow. Its log goes to folder $1.
+# Begins to install them beside whatever else is done; `await_bluesky` must follow. Its log goes to folder $1.
 begin_bluesky() {
   bluesky_log=$1/bluesky.log
   (install_bluesky && try_bluesky "$1") >"$bluesky_log" 2>&1 </dev/null &
   bluesky_pid=$!
 }
 
-# Waits until the PDS is installed and was seen to start.
+# Waits until they are installed and the PDS was seen to start.
 await_bluesky() {
   local outcome=0
   wait "$bluesky_pid" || outcome=$?
   bluesky_pid=
   if ((outcome)); then
     tail -n 20 "$bluesky_log" >&2
-    fail "Bluesky's PDS $bluesky_version could not be installed or started (the end of its log stands above)"
+    fail "Bluesky's network $bluesky_version could not be installed or started (the end of its log stands above)"
   fi
 }
 
@@ -44,7 +47,8 @@ install_bluesky() {
 {
   "private": true,
   "dependencies": {
-    "@atproto/pds": "$bluesky_version",
+    "@atproto/dev-env": "$bluesky_version",
+    "@atproto/pds": "$bluesky_pds_version",
     "@did-plc/server": "0.0.1",
     "node-linux-$architecture": "22.23.3"
   },
@@ -63,7 +67,7 @@ END
   touch "$bluesky_folder/complete"
 }
 
-# Starts it once and ends it again, so that a test need not be the first to find out that it cannot.
+# Starts the PDS once and ends it again, so that a test need not be the first to find out that it cannot.
 try_bluesky() {
   local port_file=$1/bluesky.port tries pid outcome=1
   rm -f "$port_file"
@@ -82,9 +86,31 @@ try_bluesky() {
   return "$outcome"
 }
 
+# Starts the network, to be ended by `stop_bluesky`, and sets bluesky_network to the file that says where it is. Its log goes
+# to folder $1. It must be called in the script's own shell: the network ends with the process that started it.
+start_bluesky_network() {
+  local postgresql tries
+  bluesky_network=$1/bluesky-network
+  rm -f "$bluesky_network"
+  postgresql=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+  "$bluesky_folder/bin/node" "$top/scripts/bluesky-network-loopback.mjs" "$bluesky_folder" "$postgresql" \
+    "$bluesky_network" >"$bluesky_network.log" 2>&1 </dev/null &
+  bluesky_network_pid=$!
+  for ((tries = 0; tries < 1200; tries++)); do
+    [[ -s $bluesky_network ]] && return
+    kill -0 "$bluesky_network_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -n 20 "$bluesky_network.log" >&2
+  fail "Bluesky's network did not start within two minutes (the end of its log stands above)"
+}
+
 stop_bluesky() {
-  [[ -n $bluesky_pid ]] || return 0
-  kill "$bluesky_pid" 2>/dev/null || true
-  wait "$bluesky_pid" 2>/dev/null || true
+  local pid
+  for pid in $bluesky_pid $bluesky_network_pid; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   bluesky_pid=
+  bluesky_network_pid=
 }

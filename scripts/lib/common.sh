@@ -28,6 +28,7 @@ have_package() {
     gcc) command -v cc >/dev/null ;;
     curl | g++ | make | nginx | npm) command -v "$1" >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
     *) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
   esac
 }
@@ -64,7 +65,7 @@ install_packages() {
     if [ -d /run/systemd/system ]; then
       for package in "$@"; do
         case "$package" in
-          apertium-apy | nginx) systemctl disable --quiet "$package.service" || true ;;
+          apertium-apy | nginx | postgresql) systemctl disable --quiet "$package.service" || true ;;
         esac
       done
     fi

@@ -26,7 +26,11 @@ fn two_hundred_records_stand_once_in_order_and_byte_for_byte_through_twenty_kill
     let way = Resetting::start(network.pds.port(), losses);
     let patient = Patient::start(0, 20);
     let (author, bot) = (&network.author, &network.bot);
-    let mut program = mirroring(author, bot, &way.base_url(), &patient);
+    let mut program = mirroring(
+        (author, &author.base_url()),
+        (bot, &way.base_url()),
+        &patient,
+    );
 
     let posts = series::come_through(&mut network, &mut program);
 
@@ -49,7 +53,9 @@ fn an_account_that_is_read_and_published_to_is_no_mirror_of_itself() {
     let account = Account::new();
     account.post(&record("Hello", 0));
     let patient = Patient::start(0, 0);
-    let mut program = mirroring(&account, &account, &account.base_url(), &patient);
+    let url = account.base_url();
+    let at = (&account, url.as_str());
+    let mut program = mirroring(at, at, &patient);
     program.start();
     until("it is mirrored", || {
         (account.posts().len() == 2).then_some(())
@@ -66,7 +72,9 @@ fn an_account_that_is_read_and_published_to_is_no_mirror_of_itself() {
 fn check_tries_the_password_and_publishes_nothing() {
     let account = Account::new();
     let patient = Patient::start(0, 0);
-    let mut program = mirroring(&account, &account, &account.base_url(), &patient);
+    let url = account.base_url();
+    let at = (&account, url.as_str());
+    let mut program = mirroring(at, at, &patient);
     let said = program.run(&["check"]);
     assert!(
         said.out.contains("outlet es: works"),
@@ -81,8 +89,12 @@ fn check_tries_the_password_and_publishes_nothing() {
     assert_eq!(account.posts().len(), 0);
 }
 
-/// A program that mirrors an account in another one, in Spanish, which it reaches by `way`.
-fn mirroring(author: &Account, bot: &Account, way: &str, patient: &Patient) -> Program {
+/// A program that mirrors an account in another one, in Spanish; each with where it is reached.
+pub fn mirroring(
+    (author, view): (&Account, &str),
+    (bot, way): (&Account, &str),
+    patient: &Patient,
+) -> Program {
     let mut program = Program::new(&format!(
         "[publishing]\nmedia_from_private = true\n{UNCHECKED}{}\
          [[source]]\nname = \"author\"\nkind = \"bluesky\"\naccount = \"{}\"\nbase_url = \"{}\"\n\
@@ -91,14 +103,15 @@ fn mirroring(author: &Account, bot: &Account, way: &str, patient: &Patient) -> P
          base_url = \"{way}\"\npassword_env = \"APP_PASSWORD\"\n",
         patient.settings(),
         author.handle,
-        author.base_url(),
+        view,
         bot.handle,
     ));
     program.set("APP_PASSWORD", PASSWORD);
     program
 }
 
-fn record(text: &str, number: usize) -> Value {
+/// A post in English, written in the so many-th second after noon.
+pub fn record(text: &str, number: usize) -> Value {
     let (minute, second) = (number / 60, number % 60);
     json!({
         "$type": "app.bsky.feed.post", "text": text, "langs": ["en"],
@@ -279,14 +292,14 @@ fn labels(value: &str) -> Value {
 }
 
 /// Where a piece of a text leads, in bytes of UTF-8.
-fn facet(text: &str, piece: &str, feature: Value) -> Value {
+pub fn facet(text: &str, piece: &str, feature: Value) -> Value {
     let start = text.find(piece).expect("a piece");
     let index = json!({"byteStart": start, "byteEnd": start + piece.len()});
     json!({"index": index, "features": [feature]})
 }
 
 /// A picture of one pixel, in a colour of its own.
-fn gif(number: usize) -> Vec<u8> {
+pub fn gif(number: usize) -> Vec<u8> {
     let mut gif = b"GIF89a\x01\0\x01\0\x80\0\0".to_vec();
     gif.extend([u8::try_from(number).expect("a colour"), 100, 200]);
     gif.extend(b"\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;");

@@ -4,6 +4,7 @@
 
 mod apertium;
 mod bluesky;
+mod bluesky_network;
 mod chats;
 mod checks;
 mod commands;

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod bluesky;
+pub mod bluesky_network;
 pub mod client;
 pub mod discord;
 pub mod faults;

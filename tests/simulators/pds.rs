@@ -17,7 +17,7 @@ use super::server::Answer;
 /// How long it may take to begin.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Where `scripts/test` installs it, below the home folder.
-const CACHED: &str = ".cache/babelfeed/bluesky-0.5.35";
+const CACHED: &str = ".cache/babelfeed/bluesky-0.6.7";
 /// The password of every account.
 pub const PASSWORD: &str = "only-for-tests";
 
@@ -38,12 +38,15 @@ impl Account {
         Self::at(shared())
     }
 
-    fn at(port: u16) -> Self {
+    /// A new account on the PDS at that port.
+    pub fn at(port: u16) -> Self {
         static N_ACCOUNTS: AtomicU64 = AtomicU64::new(1);
         let number = N_ACCOUNTS.fetch_add(1, Ordering::SeqCst);
-        let handle = format!("tester{number}.test");
+        // Other programs may make accounts at the same server.
+        let name = format!("t{}-{number}", std::process::id());
+        let handle = format!("{name}.test");
         let wanted = json!({
-            "handle": handle, "email": format!("tester{number}@example.test"), "password": PASSWORD,
+            "handle": handle, "email": format!("{name}@example.test"), "password": PASSWORD,
         });
         let made = post(port, "com.atproto.server.createAccount", "", &wanted);
         let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{made}"));
@@ -252,9 +255,10 @@ fn spawn(folder: &Path) -> Child {
         })
 }
 
-fn get(port: u16, path: &str) -> Value {
-    let answer = ask(port, "GET", &format!("/xrpc/{path}"), &[], b"").expect("an answer");
-    read(path, &answer)
+/// What the server at that port answers to a question with its parameters.
+pub fn get(port: u16, question: &str) -> Value {
+    let answer = ask(port, "GET", &format!("/xrpc/{question}"), &[], b"").expect("an answer");
+    read(question, &answer)
 }
 
 fn post(port: u16, method: &str, token: &str, body: &Value) -> Value {

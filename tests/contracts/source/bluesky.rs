@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{NAME, Stage, follow, keeps_the_contract};
 use crate::simulators::bluesky::{Bluesky, DID, HANDLE, now, written};
+use crate::simulators::bluesky_network::Network;
 use crate::simulators::jetstream::Jetstream;
 use crate::simulators::pds::Account;
 
@@ -86,6 +87,19 @@ async fn an_account_on_the_real_server_keeps_the_contract() {
     let source = BlueskySource::new(config(&account.base_url(), &account.handle));
     keeps_the_contract(Written::new(source, |record| {
         account.post(record);
+    }))
+    .await;
+}
+
+#[actix_rt::test]
+async fn an_account_in_the_real_networks_view_keeps_the_contract() {
+    let Some(network) = Network::running() else {
+        return;
+    };
+    let account = network.add_account();
+    let source = BlueskySource::new(config(&network.view_url(), &account.handle));
+    keeps_the_contract(Written::new(source, |record| {
+        network.await_shown(&account.post(record));
     }))
     .await;
 }
