@@ -1,5 +1,6 @@
 //! The service around the actors: settings, HTTP, files, databases, the socket, the command line.
 
+pub mod atproto;
 pub mod benchmark;
 pub mod cli;
 pub mod control;

@@ -31,7 +31,7 @@ const SERVICE: &[&[&str]] = &[
     &["secret"],
     &["html"],
     &["http"],
-    &["x"],
+    &["atproto", "x"],
     &["sources", "providers", "outlets", "stores"],
     &["settings"],
     &["telemetry::process"],

@@ -28,12 +28,13 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::atproto::{Account, POSTS};
 use crate::http::download::DownloadConfig;
 use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
 use crate::http::{HttpConfig, Response, Uri};
 use crate::secret::Secret;
 use embed::Attachments;
-use record::{COLLECTION, Post, Put, Reference, Reply, Standing};
+use record::{Post, Put, Reference, Reply, Standing};
 use session::{Session, Sessions};
 
 /// How long after an ambiguous answer a record may still arrive. It harms nobody if it comes
@@ -52,7 +53,7 @@ pub struct BlueskyConfig {
     /// Where the account logs in, like `https://bsky.social`.
     pub base_url: Uri,
     /// Its handle or its permanent name.
-    pub account: String,
+    pub account: Account,
     /// A password for apps, made for this one.
     pub password: Secret,
     /// The folder in which the session is kept.
@@ -121,9 +122,10 @@ impl BlueskyOutlet {
         let publication = &dispatch.publication;
         let part = publication.parts.get(dispatch.part);
         let place = part.zip(key::of(publication.id, dispatch.part));
-        let (part, rkey) = place.ok_or_else(|| OutletError::Rejected {
+        let (part, key) = place.ok_or_else(|| OutletError::Rejected {
             detail: format!("part {} can have no place", dispatch.part + 1),
         })?;
+        let rkey = key.to_string();
         let at = self.time_of(&rkey);
         let is_first = dispatch.part == 0;
         let attached = publication.attached.as_deref().filter(|_| is_first);
@@ -145,8 +147,8 @@ impl BlueskyOutlet {
             record.labels = Some(record::sensitive());
         }
         let put = Put {
-            repo: session.did.clone(),
-            collection: COLLECTION.to_owned(),
+            repo: session.did.to_string(),
+            collection: POSTS.to_owned(),
             rkey: rkey.clone(),
             swap_record: None,
             record,
@@ -229,11 +231,11 @@ impl BlueskyOutlet {
         if !response.is_success() {
             return Err(answer::of_refusal(&response));
         }
-        serde_json::from_slice::<Standing>(&response.body)
-            .map(published)
-            .map_err(|error| OutletError::Ambiguous {
+        let standing: Standing =
+            serde_json::from_slice(&response.body).map_err(|error| OutletError::Ambiguous {
                 detail: format!("wanted a record, got what cannot be read: {error}"),
-            })
+            })?;
+        published(standing)
     }
 
     /// The part as it stands in the account's repository; none where it does not.
@@ -248,7 +250,7 @@ impl BlueskyOutlet {
         let session = self.sessions.current().await?;
         let parameters = [
             ("repo", wanted.repo.as_str()),
-            ("collection", COLLECTION),
+            ("collection", POSTS),
             ("rkey", &wanted.rkey),
         ];
         let method = "com.atproto.repo.getRecord";
@@ -263,15 +265,16 @@ impl BlueskyOutlet {
         }?;
         let is_it = serde_json::from_value(standing.value.clone())
             .is_ok_and(|found: Post| is_same(&found, &wanted.record));
-        Ok(is_it.then(|| published(standing)))
+        is_it.then(|| published(standing)).transpose()
     }
 
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
         let reference = Reference::of_id(&published.id)?;
-        let (did, key) = reference.place().ok_or_else(|| OutletError::Rejected {
-            detail: format!("`{}` names no record of an account", published.id),
+        let place = reference.place().ok_or_else(|| OutletError::Rejected {
+            detail: format!("`{}` names no post of an account", published.id),
         })?;
-        let body = json!({"repo": did, "collection": COLLECTION, "rkey": key}).to_string();
+        let (did, key) = (place.account.as_str(), place.key.as_str());
+        let body = json!({"repo": did, "collection": POSTS, "rkey": key}).to_string();
         let response = self
             .authorized(async |session| {
                 let body = Body::json(Bytes::from(body.clone()));
@@ -405,15 +408,19 @@ fn is_same(found: &Post, wanted: &Post) -> bool {
     found.text == wanted.text && found.langs == wanted.langs && found.reply == wanted.reply
 }
 
-fn published(standing: Standing) -> Published {
+/// What stands, as others know it; in doubt where the server names no post.
+fn published(standing: Standing) -> Result<Published, OutletError> {
     let reference = Reference {
         uri: standing.uri,
         cid: standing.cid,
     };
-    Published {
+    let place = reference.place().ok_or_else(|| OutletError::Ambiguous {
+        detail: format!("wanted the address of a post, got `{}`", reference.uri),
+    })?;
+    Ok(Published {
         id: reference.to_id().into(),
-        url: reference.url().map(Into::into),
-    }
+        url: Some(place.url().into()),
+    })
 }
 
 fn now() -> Timestamp {

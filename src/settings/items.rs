@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use babelfeed_actors::domain::DayReset;
 use babelfeed_actors::setup::LaneLimits;
+use config::Value;
 
-use crate::settings::reader::{Section, amount, choice, shown, some_text, whole};
+use crate::atproto::Account;
+use crate::settings::reader::{Section, amount, choice, shown, some_text, text, whole};
 
 pub(in crate::settings) use outlets::read_outlets;
 pub use outlets::{OutletKind, OutletSettings, Visibility};
@@ -68,6 +70,14 @@ fn read_limits(section: &Section<'_>, day: DayReset) -> LaneLimits {
 fn required_path(section: &Section<'_>) -> Option<PathBuf> {
     section.required("path", "\"data/out/es.jsonl\"", some_text)?;
     section.path_at("path")
+}
+
+/// An account of Bluesky, with or without the `@` that people write before a handle.
+fn bluesky_account(value: &Value) -> Result<Account, String> {
+    let name = text(value)?;
+    Account::parse(name.strip_prefix('@').unwrap_or(&name)).ok_or_else(|| {
+        format!("`{name}` is no account, expected a handle like `news.example.org`, or a `did:`")
+    })
 }
 
 fn read_name(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<String> {

@@ -601,6 +601,33 @@ fn an_outlet_says_what_becomes_of_mentions() {
 }
 
 #[test]
+fn an_account_of_bluesky_is_a_handle_or_a_permanent_name() {
+    let source = |account: &str| {
+        format!("[[source]]\nname = \"ana\"\nkind = \"bluesky\"\naccount = \"{account}\"")
+    };
+    for (account, read_as) in [
+        ("@Ana.bsky.social", "ana.bsky.social"),
+        ("did:plc:abc", "did:plc:abc"),
+    ] {
+        let settings = read(&source(account), &[], &KEYS).expect("valid");
+        let SourceKind::Bluesky { account, .. } = &settings.sources[0].kind else {
+            panic!("a source of another kind");
+        };
+        assert_eq!(account.as_str(), read_as);
+    }
+    for account in ["ana", "ana@example.org", "did:plc:", "ana.bsky.social/"] {
+        let told = mistakes(&source(account), &[], &KEYS).join("\n");
+        assert!(told.contains("account: `"), "{told}");
+    }
+    let slack = outlet("slack", "url_env = \"SLACK_WEBHOOK\"\n");
+    let map = "mentions = \"map\"\nmention_map = { \"@ana\" = \"@ana\" }";
+    assert!(read(&format!("{slack}{map}"), &[], &KEYS).is_ok());
+    let more = "account = \"ana.bsky.social\"\npassword_env = \"SLACK_WEBHOOK\"\n";
+    let told = mistakes(&outlet("bluesky", &format!("{more}{map}")), &[], &KEYS).join("\n");
+    assert!(told.contains("`@ana` is no account of Bluesky"), "{told}");
+}
+
+#[test]
 fn numbers_are_kept_where_that_is_said() {
     let numbers = |text: &str| read(text, &[], &[]).expect("valid").translation.numbers;
     assert_eq!(numbers(""), Numbers::Translated);

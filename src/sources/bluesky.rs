@@ -13,12 +13,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Language, Post, Relation, SourceName, Timestamp};
+use babelfeed_actors::domain::{Language, Post, Relation, SourceName};
 use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
+use crate::atproto::{Account, Did, POSTS, datetime};
 use crate::http::xrpc::{Xrpc, asked_wait, detail, refusal};
 use crate::http::{HttpConfig, HttpError, Response, Uri};
 use cursor::Seen;
@@ -30,8 +31,6 @@ use wire::{Entry, Feed, Records, Resolved};
 const PAGE: &str = "100";
 /// The most pages that one poll reads, also at first sight.
 const MAX_PAGES: usize = 20;
-/// Where posts stand in an account's repository.
-const COLLECTION: &str = "app.bsky.feed.post";
 
 /// What a Bluesky source is told.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ pub struct BlueskyConfig {
     /// Its name.
     pub name: SourceName,
     /// The account's handle or permanent name.
-    pub account: String,
+    pub account: Account,
     /// The network's view, or the server that keeps the account.
     pub base_url: Uri,
     /// Where the network's stream is heard, which makes polls timely; none: it is not.
@@ -56,7 +55,7 @@ pub struct BlueskyConfig {
 pub struct BlueskySource {
     config: BlueskyConfig,
     xrpc: Xrpc,
-    did: RefCell<Option<String>>,
+    did: RefCell<Option<Did>>,
     reading: Cell<Reading>,
     stream: Option<Stream>,
 }
@@ -156,12 +155,12 @@ impl BlueskySource {
         Ok(found)
     }
 
-    async fn feed(&self, did: &str, since: i64) -> Result<Found, SourceError> {
+    async fn feed(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
         let mut found = Found::default();
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
             let parameters = [
-                ("actor", did),
+                ("actor", did.as_str()),
                 ("limit", PAGE),
                 ("filter", "posts_with_replies"),
                 ("cursor", &next),
@@ -190,7 +189,7 @@ impl BlueskySource {
     fn entry(&self, entry: &Entry) -> Option<(i64, Post)> {
         let mut post = item::of_view(&self.config.name, &entry.post)?;
         self.tell_language(&mut post);
-        let indexed = Timestamp::parse(&entry.post.indexed_at);
+        let indexed = datetime(&entry.post.indexed_at);
         let Some(reason) = &entry.reason else {
             let at = [post.created_at, indexed].into_iter().flatten().min();
             return Some((at.unwrap_or_default().as_millis(), post));
@@ -198,7 +197,7 @@ impl BlueskySource {
         if !reason.kind.ends_with("#reasonRepost") {
             return None;
         }
-        let at = Timestamp::parse(&reason.indexed_at).or(indexed);
+        let at = datetime(&reason.indexed_at).or(indexed);
         post.id = reason
             .uri
             .clone()
@@ -208,19 +207,19 @@ impl BlueskySource {
         Some((at.unwrap_or_default().as_millis(), post))
     }
 
-    async fn records(&self, did: &str, since: i64) -> Result<Found, SourceError> {
+    async fn records(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
         let server = self.config.base_url.to_string();
         let blobs = Blobs {
             server: server.trim_end_matches('/'),
-            did,
+            did: did.as_str(),
         };
         let now = now();
         let mut found = Found::default();
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
             let parameters = [
-                ("repo", did),
-                ("collection", COLLECTION),
+                ("repo", did.as_str()),
+                ("collection", POSTS),
                 ("limit", PAGE),
                 ("cursor", &next),
             ];
@@ -237,9 +236,10 @@ impl BlueskySource {
                     continue;
                 };
                 self.tell_language(&mut post);
-                post.author = Some(self.config.account.clone());
+                post.author = Some(self.config.account.to_string());
                 // Records stand in the order of their keys; the time they tell may be to come.
-                let at = post.created_at.map_or(now, |at| at.as_millis().min(now));
+                let told = post.created_at.or_else(|| item::time_of_key(&record.uri));
+                let at = told.map_or(now, |at| at.as_millis().min(now));
                 has_reached |= at < since;
                 found.posts.push((at, post));
             }
@@ -261,19 +261,25 @@ impl BlueskySource {
     }
 
     /// The account's permanent name, asked once.
-    async fn did(&self) -> Result<String, SourceError> {
-        let account = self.config.account.trim_start_matches('@');
-        if account.starts_with("did:") {
-            return Ok(account.to_owned());
-        }
+    async fn did(&self) -> Result<Did, SourceError> {
+        let handle = match &self.config.account {
+            Account::Did(did) => return Ok(did.clone()),
+            Account::Handle(handle) => handle.as_str(),
+        };
         let known = self.did.borrow().clone();
         if let Some(did) = known {
             return Ok(did);
         }
         let method = "com.atproto.identity.resolveHandle";
-        let resolved: Resolved = self.ask(method, &[("handle", account)]).await?;
-        *self.did.borrow_mut() = Some(resolved.did.clone());
-        Ok(resolved.did)
+        let resolved: Resolved = self.ask(method, &[("handle", handle)]).await?;
+        let did = Did::parse(&resolved.did).ok_or_else(|| SourceError::Malformed {
+            detail: format!(
+                "wanted the permanent name of {handle}, got `{}`",
+                resolved.did
+            ),
+        })?;
+        *self.did.borrow_mut() = Some(did.clone());
+        Ok(did)
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -125,7 +125,7 @@ impl Bluesky {
         let number = node.reposts.len();
         let at = now();
         node.reposts
-            .push((at, format!("{text}#{number}"), text.to_owned()));
+            .push((at, format!("other-{number}"), text.to_owned()));
     }
 
     /// Lets the view fall behind: what is written now, it does not show.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::page::{Page, Pages};
 use super::picture::{self, Picture};
-use super::record::{COLLECTION, Reference, Standing, Uploaded};
+use super::record::{Reference, Standing, Uploaded};
 use super::{BlueskyConfig, BlueskyOutlet, answer};
+use crate::atproto::{POSTS, PostPlace};
 use crate::http::download::{DownloadError, Downloader};
 use crate::http::xrpc::Body;
 
@@ -200,15 +201,15 @@ impl BlueskyOutlet {
 
     /// The quoted post, where it stands on Bluesky and its server shows it.
     async fn quoted(&self, address: Option<&str>) -> Result<Option<Reference>, OutletError> {
-        let Some((repository, key)) = address.and_then(post_of) else {
+        let Some(place) = address.and_then(post_of) else {
             return Ok(None);
         };
         let session = self.sessions.current().await?;
         let method = "com.atproto.repo.getRecord";
         let parameters = [
-            ("repo", repository),
-            ("collection", COLLECTION),
-            ("rkey", key),
+            ("repo", place.account.as_str()),
+            ("collection", POSTS),
+            ("rkey", place.key.as_str()),
         ];
         let asked = self.xrpc.query(&session.server, method, &parameters, None);
         let response = answer::of_question(asked.await)?;
@@ -228,18 +229,9 @@ fn first_link(displayed: &Displayed) -> Option<&str> {
     })
 }
 
-/// The account and the key of a post on Bluesky, by its address.
-fn post_of(address: &str) -> Option<(&str, &str)> {
-    let mut pieces = match address.strip_prefix("at://") {
-        Some(rest) => rest.split('/'),
-        None => {
-            let rest = address.strip_prefix("https://bsky.app/profile/")?;
-            rest.split(['?', '#']).next()?.split('/')
-        }
-    };
-    let (repository, kind, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let is_post = matches!(kind, "post" | COLLECTION) && pieces.next().is_none();
-    is_post.then_some((repository, key))
+/// Where a post of Bluesky stands, by either form of its address.
+fn post_of(address: &str) -> Option<PostPlace> {
+    PostPlace::of_uri(address).or_else(|| PostPlace::of_url(address))
 }
 
 fn with(media: Value, quoted: Option<Reference>) -> Value {
@@ -255,28 +247,4 @@ fn with(media: Value, quoted: Option<Reference>) -> Value {
 
 fn as_record(quoted: &Reference) -> Value {
     json!({"$type": "app.bsky.embed.record", "record": quoted})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::post_of;
-
-    #[test]
-    fn a_post_is_known_by_either_form_of_its_address() {
-        let post = Some(("did:plc:x", "3n2t2gu4w2222"));
-        for address in [
-            "at://did:plc:x/app.bsky.feed.post/3n2t2gu4w2222",
-            "https://bsky.app/profile/did:plc:x/post/3n2t2gu4w2222",
-            "https://bsky.app/profile/did:plc:x/post/3n2t2gu4w2222?ref=1",
-        ] {
-            assert_eq!(post_of(address), post, "{address}");
-        }
-        for address in [
-            "https://bsky.app/profile/did:plc:x",
-            "https://example.org/profile/x/post/y",
-            "at://did:plc:x/app.bsky.feed.like/3n2t2gu4w2222",
-        ] {
-            assert_eq!(post_of(address), None, "{address}");
-        }
-    }
 }

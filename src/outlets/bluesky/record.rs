@@ -6,8 +6,7 @@ use babelfeed_actors::ports::OutletError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Where posts stand in an account's repository.
-pub(super) const COLLECTION: &str = "app.bsky.feed.post";
+use crate::atproto::{POSTS, PostPlace};
 
 /// A post.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ pub(super) struct Uploaded {
 impl Post {
     pub(super) fn new(displayed: &Displayed, publication: &Publication, at: Timestamp) -> Self {
         Self {
-            kind: COLLECTION.to_owned(),
+            kind: POSTS.to_owned(),
             text: displayed.text.clone(),
             created_at: at.to_string(),
             langs: vec![publication.language.as_str().to_owned()],
@@ -133,8 +132,10 @@ pub(super) fn sensitive() -> Value {
 impl Reference {
     /// The record that an id of ours names.
     pub(super) fn of_id(id: &str) -> Result<Self, OutletError> {
-        let (uri, cid) = id.split_once(' ').ok_or_else(|| OutletError::Rejected {
-            detail: format!("`{id}` names no record, expected its address and its cid"),
+        let named = id.split_once(' ');
+        let named = named.filter(|(uri, _)| PostPlace::of_uri(uri).is_some());
+        let (uri, cid) = named.ok_or_else(|| OutletError::Rejected {
+            detail: format!("`{id}` names no post, expected its address and its cid"),
         })?;
         Ok(Self {
             uri: uri.to_owned(),
@@ -147,16 +148,8 @@ impl Reference {
         format!("{} {}", self.uri, self.cid)
     }
 
-    /// The account and the key.
-    pub(super) fn place(&self) -> Option<(&str, &str)> {
-        let mut pieces = self.uri.strip_prefix("at://")?.split('/');
-        let (did, _, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
-        Some((did, key))
-    }
-
-    /// Where people read it.
-    pub(super) fn url(&self) -> Option<String> {
-        let (did, key) = self.place()?;
-        Some(format!("https://bsky.app/profile/{did}/post/{key}"))
+    /// Where the post stands; none where the address is none of a post.
+    pub(super) fn place(&self) -> Option<PostPlace> {
+        PostPlace::of_uri(&self.uri)
     }
 }

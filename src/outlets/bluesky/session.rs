@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::{BlueskyConfig, answer};
+use crate::atproto::{Account, Did};
 use crate::http::xrpc::{Body, Xrpc};
 use crate::http::{Response, Uri};
 use crate::outlets::disk;
@@ -26,7 +27,7 @@ use crate::secret::Secret;
 /// What an account is called while somebody is logged in.
 pub(super) struct Session {
     /// The account's permanent name.
-    pub(super) did: String,
+    pub(super) did: Did,
     /// The server that holds what the account writes.
     pub(super) server: Uri,
     /// What each call is authorized by.
@@ -38,7 +39,7 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     xrpc: Xrpc,
     base_url: Uri,
-    account: String,
+    account: Account,
     password: Secret,
     file: PathBuf,
     /// Tells whether a kept session was begun with this account and password.
@@ -72,12 +73,12 @@ struct Told {
 
 impl Sessions {
     pub(super) fn new(config: &BlueskyConfig, xrpc: Xrpc) -> Self {
-        let place = fingerprint(&[&config.base_url.to_string(), &config.account]);
+        let place = fingerprint(&[&config.base_url.to_string(), config.account.as_str()]);
         let name = format!("bluesky-{}.session", &place[..16]);
         Self {
             xrpc,
             base_url: config.base_url.clone(),
-            account: config.account.trim_start_matches('@').to_owned(),
+            account: config.account.clone(),
             password: config.password.clone(),
             file: config.folder.join(name),
             credential: fingerprint(&[&place, config.password.expose()]),
@@ -149,7 +150,7 @@ impl Sessions {
 
     async fn begun(&self) -> Result<Session, OutletError> {
         let method = "com.atproto.server.createSession";
-        let body = json!({"identifier": self.account, "password": self.password.expose()});
+        let body = json!({"identifier": self.account.as_str(), "password": self.password.expose()});
         let body = Body::json(Bytes::from(body.to_string()));
         let asked = self.xrpc.procedure(&self.base_url, method, body, None);
         let response = answer::of_question(asked.await)?;
@@ -188,7 +189,7 @@ impl Sessions {
             Err(error) => return Err(not_kept(&self.file, &error)),
         }
         Session::of(kept).ok_or_else(|| OutletError::Unreachable {
-            detail: "the account's server has no address".to_owned(),
+            detail: "wanted a session, got one of no account or server with a name".to_owned(),
         })
     }
 }
@@ -196,7 +197,7 @@ impl Sessions {
 impl Session {
     fn of(kept: Kept) -> Option<Self> {
         Some(Self {
-            did: kept.did,
+            did: Did::parse(&kept.did)?,
             server: kept.server.parse().ok()?,
             access: Secret::new(&kept.access),
             refresh: Secret::new(&kept.refresh),

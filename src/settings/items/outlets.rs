@@ -13,7 +13,8 @@ use babelfeed_actors::setup::{
 };
 use config::{Value, ValueKind};
 
-use super::{read_limits, read_name, required_path};
+use super::{bluesky_account, read_limits, read_name, required_path};
+use crate::atproto::{Account, Handle};
 use crate::secret::Secret;
 use crate::settings::chats;
 use crate::settings::reader::{
@@ -71,7 +72,7 @@ pub enum OutletKind {
         /// Where it logs in, without a slash at the end.
         base_url: String,
         /// Its handle or its permanent name.
-        account: String,
+        account: Account,
         /// A password for apps.
         password: Secret,
     },
@@ -361,17 +362,17 @@ fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
         link: read_link(section, sources),
         attribution: line("attribution"),
         mark: line("mark"),
-        mentions: read_mentions(section, kind.usual_mentions()),
+        mentions: read_mentions(section, kind),
     }
 }
 
-fn read_mentions(section: &Section<'_>, usual: Mentioned) -> Mentions {
+fn read_mentions(section: &Section<'_>, kind: KindOfOutlet) -> Mentions {
     let words = [
         ("plain", Mentioned::Plain),
         ("map", Mentioned::Map),
         ("keep", Mentioned::Keep),
     ];
-    let wanted = section.read("mentions", usual, choice(&words));
+    let wanted = section.read("mentions", kind.usual_mentions(), choice(&words));
     if !matches!(wanted, Mentioned::Map) {
         section.refuse("mention_map", "belongs to `mentions = \"map\"`");
     }
@@ -380,14 +381,14 @@ fn read_mentions(section: &Section<'_>, usual: Mentioned) -> Mentions {
         Mentioned::Keep => Mentions::Alive,
         Mentioned::Map => {
             let example = "{ \"@ana@social.example\" = \"@ana.bsky.social\" }";
-            let accounts = section.required("mention_map", example, accounts);
+            let accounts = section.required("mention_map", example, |map| accounts(map, kind));
             Mentions::Mapped(Arc::new(accounts.unwrap_or_default()))
         }
     }
 }
 
-/// Accounts, with what they are called elsewhere.
-fn accounts(value: &Value) -> Result<BTreeMap<String, String>, String> {
+/// Accounts, with what they are called where this outlet publishes.
+fn accounts(value: &Value, kind: KindOfOutlet) -> Result<BTreeMap<String, String>, String> {
     let ValueKind::Table(table) = &value.kind else {
         return Err(format!("{} is no table", shown(value)));
     };
@@ -397,6 +398,12 @@ fn accounts(value: &Value) -> Result<BTreeMap<String, String>, String> {
             if !is_mention(it) {
                 return Err(format!("`{it}` is no mention, expected one like `@ana`"));
             }
+        }
+        let is_handle = Handle::parse(there.trim_start_matches('@')).is_some();
+        if matches!(kind, KindOfOutlet::Bluesky) && !is_handle {
+            return Err(format!(
+                "`{there}` is no account of Bluesky, expected one like `@ana.bsky.social`"
+            ));
         }
         Ok((name.clone(), there))
     });
@@ -436,7 +443,7 @@ fn read_link(section: &Section<'_>, sources: &[String]) -> Link {
 
 fn read_bluesky(section: &Section<'_>) -> Option<OutletKind> {
     let base_url = section.read("base_url", BLUESKY.to_owned(), address);
-    let account = section.required("account", "\"news.example.org\"", some_text);
+    let account = section.required("account", "\"news.example.org\"", bluesky_account);
     let is_named = section.required("password_env", "\"BLUESKY_PASSWORD\"", some_text);
     let password = is_named.and_then(|_| section.secret_in_variable("password_env"));
     Some(OutletKind::Bluesky {

@@ -9,7 +9,8 @@ use babelfeed_actors::logic::filter::{Filter, Pattern, PatternError};
 use babelfeed_actors::setup::SourceRules;
 use config::{Value, ValueKind};
 
-use super::{read_name, required_path};
+use super::{bluesky_account, read_name, required_path};
+use crate::atproto::Account;
 use crate::secret::Secret;
 use crate::settings::reader::{
     Section, address, choice, duration, flag, language, shown, socket_address, some_text, texts,
@@ -59,7 +60,7 @@ pub enum SourceKind {
     /// An account of Bluesky.
     Bluesky {
         /// Its handle or its permanent name.
-        account: String,
+        account: Account,
         /// The network's view, or the server that keeps it; without a slash at the end.
         base_url: String,
         /// Where a stream of the network is heard; none: the account is only polled.
@@ -300,7 +301,7 @@ fn read_mastodon_account(section: &Section<'_>) -> Option<SourceKind> {
 }
 
 fn read_bluesky_source(section: &Section<'_>) -> Option<SourceKind> {
-    let account = section.required("account", "\"news.example.org\"", some_text);
+    let account = section.required("account", "\"news.example.org\"", bluesky_account);
     let base_url = section.read("base_url", BLUESKY_VIEW.to_owned(), address);
     let jetstream = section.optional("jetstream", socket_address);
     Some(SourceKind::Bluesky {

@@ -4,6 +4,7 @@ use babelfeed_actors::domain::{Media, Post, Relation, SourceName, Timestamp};
 use serde_json::Value;
 
 use super::wire::{Facet, PostRecord, View};
+use crate::atproto::{LanguageTag, PostPlace, Tid, datetime};
 
 /// What Bluesky calls pictures that are hidden until asked for.
 const HIDING: [&str; 4] = ["graphic-media", "nudity", "porn", "sexual"];
@@ -26,12 +27,13 @@ pub(super) fn post(
     blobs: Option<&Blobs<'_>>,
 ) -> Option<Post> {
     let record: PostRecord = serde_json::from_value(record.clone()).ok()?;
-    let (did, key) = place(uri)?;
+    let place = PostPlace::of_uri(uri)?;
     let mut post = Post::new(source.clone(), uri, with_addresses(&record));
-    post.language = record.langs.first().and_then(|tag| tag.parse().ok());
-    post.url = Some(format!("https://bsky.app/profile/{did}/post/{key}"));
+    let mut tags = record.langs.iter();
+    post.language = tags.find_map(|tag| LanguageTag::parse(tag)?.language());
+    post.url = Some(place.url());
     post.is_sensitive = is_hidden(&record.labels);
-    post.created_at = Timestamp::parse(&record.created_at);
+    post.created_at = datetime(&record.created_at);
     post.publication = record
         .via
         .as_deref()
@@ -47,13 +49,14 @@ pub(super) fn post(
         post.text = format!("{}\n\n{card}", post.text.trim_end());
         post.text = post.text.trim_start().to_owned();
     }
-    let quoted = quoted.and_then(place);
-    post.quoted = quoted.map(|(did, key)| format!("https://bsky.app/profile/{did}/post/{key}"));
-    if quoted.is_some_and(|(other, _)| other != did) {
+    let quoted = quoted.and_then(PostPlace::of_uri);
+    post.quoted = quoted.as_ref().map(PostPlace::url);
+    if quoted.is_some_and(|other| other.account != place.account) {
         post.relation = Relation::Quote;
     }
     if let Some(reply) = &record.reply {
-        let is_own = |uri: &str| place(uri).is_some_and(|(other, _)| other == did);
+        let is_own =
+            |uri: &str| PostPlace::of_uri(uri).is_some_and(|other| other.account == place.account);
         if is_own(&reply.root.uri) && is_own(&reply.parent.uri) {
             post.parent = Some(reply.parent.uri.clone());
         } else {
@@ -70,11 +73,9 @@ pub(super) fn of_view(source: &SourceName, view: &View) -> Option<Post> {
     Some(post)
 }
 
-/// The account and the key of a record.
-pub(super) fn place(uri: &str) -> Option<(&str, &str)> {
-    let mut pieces = uri.strip_prefix("at://")?.split('/');
-    let (did, _, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    Some((did, key))
+/// When a post was written, as its key tells.
+pub(super) fn time_of_key(uri: &str) -> Option<Timestamp> {
+    Tid::parse(PostPlace::of_uri(uri)?.key.as_str()).map(Tid::time)
 }
 
 /// The text with the whole address wherever a place in it leads to one.
@@ -246,6 +247,41 @@ mod tests {
         );
         let other = reply("did:plc:bob", "did:plc:ana");
         assert_eq!((other.relation, other.parent), (Relation::Reply, None));
+    }
+
+    #[test]
+    fn what_is_told_in_no_form_of_atproto_was_not_told() {
+        let told = |langs: Value, at: &str| {
+            let post = read(json!({"text": "t", "langs": langs, "createdAt": at}));
+            let language = post.language.map(|it| it.to_string());
+            (language, post.created_at.map(|it| it.to_string()))
+        };
+        let at = "2026-11-21T12:00:00.000Z";
+        let es = (Some("es".to_owned()), Some(at.to_owned()));
+        assert_eq!(told(json!(["es", "en"]), at), es);
+        assert_eq!(told(json!(["i-default", "jaja", "es"]), at), es);
+        assert_eq!(
+            told(json!(["SPANISH"]), "2026-11-21 12:00:00Z"),
+            (None, None)
+        );
+        let nowhere = "at://did:plc:ana/app.bsky.feed.like/3k";
+        let record = json!({"text": "t"});
+        assert_eq!(
+            post(&"news".into(), nowhere, &record, &Value::Null, None),
+            None
+        );
+        assert_eq!(
+            time_of_key(URI).map(|it| it.to_string()),
+            Some(at.to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_quoted_and_no_post_has_no_address_of_one() {
+        let feed = json!({"uri": "at://did:plc:bob/app.bsky.feed.generator/hot", "cid": "x"});
+        let embed = json!({"$type": "app.bsky.embed.record", "record": feed});
+        let shown = read(json!({"text": "t", "embed": embed}));
+        assert_eq!((shown.relation, shown.quoted), (Relation::Own, None));
     }
 
     #[test]

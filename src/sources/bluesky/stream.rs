@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::COLLECTION;
+use crate::atproto::{Account, Did, POSTS, PostPlace, RecordKey};
 use crate::http::socket::Socket;
 use crate::http::{HttpConfig, HttpError, Uri};
 
@@ -80,7 +80,7 @@ impl Stream {
     }
 
     /// Waits until there is something to poll for; the first call begins to listen.
-    pub(super) async fn news(&self, did: impl Future<Output = Result<String, SourceError>>) {
+    pub(super) async fn news(&self, did: impl Future<Output = Result<Did, SourceError>>) {
         if self.listening.borrow().is_none() {
             match did.await {
                 Ok(did) => {
@@ -143,7 +143,7 @@ impl Drop for Stream {
 }
 
 /// Listens for as long as anybody cares, connecting anew whenever the stream ends.
-async fn listen(heard: Weak<Heard>, did: String) {
+async fn listen(heard: Weak<Heard>, did: Did) {
     let mut wait = BACKOFF.0;
     let mut is_failing = false;
     loop {
@@ -173,12 +173,12 @@ async fn listen(heard: Weak<Heard>, did: String) {
     }
 }
 
-async fn connected(heard: &Heard, did: &str) -> Result<Socket, HttpError> {
+async fn connected(heard: &Heard, did: &Did) -> Result<Socket, HttpError> {
     let base = heard.url.to_string();
     let cursor = heard.read.get();
     let cursor = cursor.map_or_else(String::new, |read| format!("&cursor={read}"));
     let url = format!(
-        "{}/subscribe?wantedCollections={COLLECTION}&wantedDids={did}{cursor}",
+        "{}/subscribe?wantedCollections={POSTS}&wantedDids={did}{cursor}",
         base.trim_end_matches('/')
     );
     let url: Uri = url.parse().map_err(|_| HttpError::NotSent {
@@ -188,20 +188,24 @@ async fn connected(heard: &Heard, did: &str) -> Result<Socket, HttpError> {
 }
 
 impl Heard {
-    fn take(&self, message: &[u8], did: &str) {
+    fn take(&self, message: &[u8], did: &Did) {
         let Ok(event) = serde_json::from_slice::<Event>(message) else {
             return;
         };
         // Events come again after each connection, and some of other accounts come always.
         let is_old = self.read.get().is_some_and(|read| event.time_us <= read);
-        if is_old || event.did != did {
+        if is_old || event.did != did.as_str() {
             return;
         }
         self.read.set(Some(event.time_us));
-        let Some(commit) = event.commit.filter(|it| it.collection == COLLECTION) else {
+        let Some(commit) = event.commit.filter(|it| it.collection == POSTS) else {
             return;
         };
-        let id = format!("at://{did}/{COLLECTION}/{}", commit.rkey);
+        let Some(key) = RecordKey::parse(&commit.rkey) else {
+            return;
+        };
+        let account = Account::Did(did.clone());
+        let id = PostPlace { account, key }.to_string();
         if commit.operation == "delete" {
             self.awaited.borrow_mut().remove(&id);
             let mut gone = self.gone.borrow_mut();

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use babelfeed::atproto;
 use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
@@ -22,7 +23,7 @@ use crate::simulators::pds::{self, Account};
 fn config(base_url: &str, account: &str, password: &str, folder: &TempDir) -> BlueskyConfig {
     BlueskyConfig {
         base_url: base_url.parse().expect("an address"),
-        account: account.to_owned(),
+        account: atproto::Account::parse(account).expect("an account"),
         password: Secret::new(password),
         folder: folder.path().join("data"),
         http: HttpConfig::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use babelfeed::atproto;
 use babelfeed::http::HttpConfig;
 use babelfeed::sources::bluesky::{BlueskyConfig, BlueskySource};
 use babelfeed_actors::domain::{Post, Relation};
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn config(base_url: &str, account: &str) -> BlueskyConfig {
     BlueskyConfig {
         name: NAME.into(),
-        account: account.to_owned(),
+        account: atproto::Account::parse(account).expect("an account"),
         base_url: base_url.parse().expect("an address"),
         jetstream: None,
         language: Some("en".parse().expect("a tag")),
