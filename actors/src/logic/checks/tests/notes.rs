@@ -1,0 +1,206 @@
+//! The translator's own words, beside texts that say the same themselves.
+
+use super::super::Check;
+use super::fault;
+
+#[test]
+fn preambles_notes_and_refusals_are_found() {
+    let text = "The ferry leaves at nine, bring your own bread.";
+    for (target, translated, expected) in [
+        (
+            "es",
+            "Here is the translation:\nEl ferry sale a las nueve, traigan su propio pan.",
+            Check::Notes,
+        ),
+        (
+            "es",
+            "Traducción: El ferry sale a las nueve, traigan su propio pan.",
+            Check::Notes,
+        ),
+        (
+            "es",
+            "Sure, here's the Spanish text: El ferry sale a las nueve.",
+            Check::Notes,
+        ),
+        (
+            "fr",
+            "Voici la traduction : Le ferry part à neuf heures, apportez votre pain.",
+            Check::Notes,
+        ),
+        (
+            "de",
+            "Hier ist die Übersetzung: Die Fähre fährt um neun, bringt euer Brot mit.",
+            Check::Notes,
+        ),
+        (
+            "ru",
+            "Вот перевод: Паром отходит в девять, возьмите с собой хлеб.",
+            Check::Notes,
+        ),
+        (
+            "ja",
+            "以下は翻訳です：フェリーは9時に出ます。パンは各自持参してください。",
+            Check::Notes,
+        ),
+        ("zh", "以下是翻译：渡轮九点出发，请自带面包。", Check::Notes),
+        (
+            "es",
+            "El ferry sale a las nueve, traigan su propio pan.\n\nNota: «ferry» se deja en inglés.",
+            Check::Notes,
+        ),
+        (
+            "es",
+            "El ferry sale a las nueve (Nota: hora local), traigan su propio pan.",
+            Check::Notes,
+        ),
+        (
+            "de",
+            "Die Fähre fährt um neun, bringt Brot mit.\n(Anmerkung: „ferry“ kann auch Autofähre heißen.)",
+            Check::Notes,
+        ),
+        (
+            "fr",
+            "Le ferry part à neuf heures.\n**Note :** « bread » est traduit par « pain ».",
+            Check::Notes,
+        ),
+        (
+            "en",
+            "The ferry leaves at nine. I translated it freely.",
+            Check::Notes,
+        ),
+        (
+            "ja",
+            "フェリーは9時に出ます。パンは各自持参してください。\n注：「ferry」はフェリーと訳しました。",
+            Check::Notes,
+        ),
+        (
+            "es",
+            "Lo siento, no puedo ayudar con esa solicitud.",
+            Check::Refusal,
+        ),
+        ("es", "I'm sorry, I cannot help with that.", Check::Refusal),
+        (
+            "es",
+            "I’m sorry, but I can’t assist with translating this.",
+            Check::Refusal,
+        ),
+        (
+            "es",
+            "As an AI language model, I do not take ferries.",
+            Check::Refusal,
+        ),
+        (
+            "fr",
+            "Je suis désolé, mais je ne peux pas traduire ce texte.",
+            Check::Refusal,
+        ),
+        (
+            "de",
+            "Es tut mir leid, aber das kann ich nicht tun.",
+            Check::Refusal,
+        ),
+        ("pt", "Desculpe, não posso ajudar com isso.", Check::Refusal),
+        (
+            "ru",
+            "Извините, я не могу перевести этот текст.",
+            Check::Refusal,
+        ),
+        (
+            "ja",
+            "申し訳ありませんが、このテキストは翻訳できません。",
+            Check::Refusal,
+        ),
+        ("zh", "抱歉，我无法翻译这段文字。", Check::Refusal),
+        (
+            "ko",
+            "죄송하지만 이 텍스트는 번역할 수 없습니다.",
+            Check::Refusal,
+        ),
+    ] {
+        assert_eq!(
+            fault(("?", target), text, translated),
+            Some(expected),
+            "{translated}"
+        );
+    }
+}
+
+#[test]
+fn what_the_text_itself_says_is_no_note_and_no_refusal() {
+    for (source, target, text, translated) in [
+        (
+            "en",
+            "es",
+            "I'm sorry, I can't come tonight.",
+            "Lo siento, no puedo ir esta noche.",
+        ),
+        (
+            "en",
+            "de",
+            "Sorry, we are unable to ship to Norway.",
+            "Es tut uns leid, wir können nicht nach Norwegen liefern.",
+        ),
+        (
+            "ja",
+            "en",
+            "申し訳ありませんが、本日は入場できません。",
+            "We are sorry, but you cannot enter today.",
+        ),
+        (
+            "en",
+            "fr",
+            "Here is the translation of my book: https://example.org/book",
+            "Voici la traduction de mon livre : https://example.org/book",
+        ),
+        (
+            "en",
+            "es",
+            "Note: the ferry leaves at nine.",
+            "Nota: el ferry sale a las nueve.",
+        ),
+        (
+            "en",
+            "de",
+            "Heads up!\nPS: the road is closed",
+            "Achtung!\nHinweis: die Straße ist gesperrt",
+        ),
+        (
+            "en",
+            "es",
+            "As an AI researcher I cannot help with chatbots.",
+            "Como investigador de IA no puedo ayudar con chatbots.",
+        ),
+        (
+            "en",
+            "zh",
+            "Translator's note: the pun is lost",
+            "译者注：双关语没有译出",
+        ),
+        (
+            "de",
+            "en",
+            "Klar: das war der Plan",
+            "Sure: that was the plan",
+        ),
+        (
+            "en",
+            "fr",
+            "Today's list: bread, milk, eggs",
+            "La liste du jour : pain, lait, œufs",
+        ),
+        (
+            "es",
+            "en",
+            "Claro que sí: mañana vamos",
+            "Of course: we are going tomorrow",
+        ),
+        ("en", "ru", "I can't believe it", "Не могу поверить"),
+        ("en", "ja", "We can't wait!", "待ちきれません！"),
+    ] {
+        assert_eq!(
+            fault((source, target), text, translated),
+            None,
+            "{translated}"
+        );
+    }
+}
