@@ -49,11 +49,11 @@ impl Language {
     /// Whether who reads the one reads the other as well, so that nothing is to be translated:
     /// the same language in the same script, as CLDR completes tags; regions keep nothing apart.
     pub fn matches(&self, other: &Self) -> bool {
-        let is_same_script = match (self.script(), other.script()) {
+        let is_same_script = || match (self.script(), other.script()) {
             (Some(own), Some(other)) => own == other,
             _ => true,
         };
-        self.0 == other.0 || self.name() == other.name() && is_same_script
+        self.0 == other.0 || self.name() == other.name() && is_same_script()
     }
 
     /// What stands behind the primary subtag, up to extensions and private use.

@@ -16,9 +16,14 @@ const SHORTENED: usize = 200;
 /// The budget with which a translation is asked for again, where it does not fit and a shorter one
 /// can be hoped for.
 ///
-/// `post` is the translation as it would be published in one post, `bare` the translation alone
-/// without its protected spans, whose length no words can change.
-pub fn budget(post: &str, bare: &str, limit: Limit, long: Long) -> Option<Budget> {
+/// `post` is the translation as it would be published in one post, `bare` makes the translation
+/// alone without its protected spans, whose length no words can change.
+pub fn budget(
+    post: &str,
+    bare: impl FnOnce() -> String,
+    limit: Limit,
+    long: Long,
+) -> Option<Budget> {
     let most = match long {
         Long::Thread => SPLITTABLE,
         Long::Shorten => SHORTENED,
@@ -29,7 +34,7 @@ pub fn budget(post: &str, bare: &str, limit: Limit, long: Long) -> Option<Budget
     if limit.fits(post) {
         return None;
     }
-    let (whole, had) = (limit.measure(post), limit.measure(bare));
+    let (whole, had) = (limit.measure(post), limit.measure(&bare()));
     let around = whole.checked_sub(had)?;
     // What is too long in bytes alone is not told in characters.
     if whole <= max || whole * 100 > max * most || around * 2 > max {
@@ -60,7 +65,7 @@ mod tests {
     fn a_text_slightly_too_long_is_asked_for_with_what_its_spans_leave() {
         let bare = words(90);
         let text = format!("{bare} https://example.org/a/long/path/of/a/page");
-        let found = budget(&text, &format!("{bare} "), LIMIT, Long::Thread);
+        let found = budget(&text, || format!("{bare} "), LIMIT, Long::Thread);
         let had = LIMIT.measure(&format!("{bare} "));
         let expected = Budget {
             most: 77,
@@ -81,19 +86,17 @@ mod tests {
             (120, Long::Link, false),
         ] {
             let text = words(n);
-            let found = budget(&text, &text, LIMIT, long);
+            let found = budget(&text, || text.clone(), LIMIT, long);
             assert_eq!(found.is_some(), is_asked, "{n} {long:?}");
         }
-        assert_eq!(
-            budget("long", "long", Limit::Unbounded, Long::Shorten),
-            None
-        );
+        let unbounded = budget("long", || "long".into(), Limit::Unbounded, Long::Shorten);
+        assert_eq!(unbounded, None);
     }
 
     #[test]
     fn on_x_letters_that_count_two_are_counted_so() {
         let text = "字".repeat(150);
-        let found = budget(&text, &text, Limit::X, Long::Thread).expect("a budget");
+        let found = budget(&text, || text.clone(), Limit::X, Long::Thread).expect("a budget");
         assert_eq!((found.most, found.had), (280, 300));
         assert_eq!(found.counting, Counting::Double);
     }

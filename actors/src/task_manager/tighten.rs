@@ -103,7 +103,7 @@ impl TaskManagerActor {
             return None;
         }
         let text = body(&finished.translation.text);
-        let bare = without_spans(&work.text, text);
+        let bare = || without_spans(&work.text, text);
         let limits = self.config.limits.borrow();
         let wanting = self
             .config
@@ -113,7 +113,7 @@ impl TaskManagerActor {
         let budgets = wanting.filter_map(|route| {
             let limit = *limits.get(&route.name)?;
             let (post, limit) = in_one_post(route, &record.task, &finished.translation, limit);
-            budget(&post, &bare, limit, route.style.long)
+            budget(&post, bare, limit, route.style.long)
         });
         budgets.min_by_key(|budget| budget.most)
     }

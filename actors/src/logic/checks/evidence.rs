@@ -77,9 +77,13 @@ impl Evidence {
         let others = FUNCTION_WORDS.iter().zip(self.counts);
         let others = others.filter(|((name, _), _)| is_other(name));
         let most = others.map(|(_, count)| count).max().unwrap_or_default();
+        // Most texts are in another language, whose words say so; what costs comes last.
+        if own < most {
+            return false;
+        }
         guess(words, &EVERY).is_some_and(|guess| {
             let is_shown = own >= SURE_SIGNS && own > most;
-            guess.name == language.name() && (is_shown || guess.is_sure && own >= most)
+            guess.name == language.name() && (is_shown || guess.is_sure)
         })
     }
 
