@@ -181,7 +181,7 @@ impl Poll {
             gone,
             cursor,
         } = taken;
-        let gone: Vec<(SourceName, Arc<str>)> = gone
+        let mut gone: Vec<(SourceName, Arc<str>)> = gone
             .into_iter()
             .filter(|_| self.watched.minds_deletions)
             .map(|post| (self.watched.name.clone(), post.into()))
@@ -209,7 +209,7 @@ impl Poll {
             let rest_seen = seen.split_off(seen.len().min(PAGE * 10));
             let is_last = rest.is_empty() && rest_seen.is_empty();
             let (cursor, gone) = if is_last {
-                (cursor.clone(), gone.clone())
+                (cursor.clone(), std::mem::take(&mut gone))
             } else {
                 (None, Vec::new())
             };
