@@ -120,22 +120,22 @@ impl Handler<Found> for PublisherActor {
         if serial != self.withdrawals.serial {
             return;
         }
-        let found = found.unwrap_or_else(|error| {
-            warn!(cause:% = error; "deleted posts were not looked up");
-            self.look_for_withdrawn(LOOKS.after(3));
-            Vec::new()
-        });
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                warn!(cause:% = error; "deleted posts were not looked up");
+                self.look_for_withdrawn(LOOKS.after(3));
+                return;
+            }
+        };
         self.withdrawals.requests = found.iter().map(|(request, _)| *request).collect();
         let mut over = Vec::new();
         for (request, standings) in found {
-            // All of them, not only up to the first that is left to be done.
-            let n_left = standings
-                .into_iter()
-                .filter(|_| true)
-                .map(|standing| self.withdraw(standing))
-                .filter(|is_over| !is_over)
-                .count();
-            if n_left == 0 {
+            let mut is_over = true;
+            for standing in standings {
+                is_over &= self.withdraw(standing);
+            }
+            if is_over {
                 over.push(request);
             }
         }
