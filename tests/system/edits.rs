@@ -5,7 +5,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Post, PublicationState, State};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{Approve, List, PollNow, Review};
-use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
+use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord, StoreError};
 use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
@@ -219,6 +219,33 @@ fn an_outlet_that_refuses_an_edit_keeps_what_is_out() {
         show(&source, "a", "A third text.");
         poll(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A third text."]);
+    });
+}
+
+#[test]
+fn what_is_out_stays_after_a_refused_edit_although_the_store_could_not_be_read() {
+    world::run(812, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        show(&source, "a", "A text with a typo.");
+        let store = world.store.clone();
+        let handles = world.start();
+        poll(&handles).await;
+        outlet.fail_next_change(OutletError::Busy {
+            detail: "later".into(),
+            wait: Some(Duration::from_secs(100)),
+        });
+        outlet.fail_next_change(rejected());
+        show(&source, "a", "A text without a typo.");
+        handles.poll_now.do_send(PollNow(None));
+        pass(Duration::from_secs(50)).await;
+        store.refuse_reads(Some(StoreError::Failed {
+            detail: "not now".into(),
+        }));
+        pass(Duration::from_secs(100)).await;
+        store.refuse_reads(None);
+        settle(&handles).await;
+        let expected = [PublicationState::Published, PublicationState::Refused];
+        assert_eq!(states(&handles).await, expected);
     });
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use log::error;
 
+use super::read_back::stored;
 use super::send::{Batch, Sent, note_error, note_published, verdict, write, write_as};
 use super::threads::Changed;
 use super::{PublisherActor, Seat};
@@ -208,7 +209,7 @@ impl Batch {
 
     /// The earlier publication, which stays in its place; none if there is no such.
     async fn reinstated(&self, earlier: Option<PublicationId>) -> Option<PublicationRecord> {
-        let mut record = self.store.publication(earlier?).await.ok().flatten()?;
+        let mut record = stored(&*self.store, earlier?).await?;
         record.state = PublicationState::Published;
         record.why = Some("its post was edited, but the edit was refused".into());
         record.at = self.clock.wall();

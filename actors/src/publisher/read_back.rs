@@ -13,7 +13,7 @@ use super::book::UnderWay;
 use super::change::is_edit;
 use super::send::{note_published, write_as};
 use super::{OutletState, PublisherActor, Seat};
-use crate::domain::PublicationState;
+use crate::domain::{PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::ports::{
@@ -194,17 +194,17 @@ pub(super) async fn write_one(
     let [mut record] = records;
     if kept != [Kept::Yes] {
         // A person gave an order meanwhile, which stands.
-        record = newest(store, record).await;
+        record = stored(store, record.publication.id).await.unwrap_or(record);
     }
     drop(under_way);
     record
 }
 
 /// The publication as the store has it, however often it takes to read it.
-async fn newest(store: &dyn TaskStore, record: PublicationRecord) -> PublicationRecord {
+pub(super) async fn stored(store: &dyn TaskStore, id: PublicationId) -> Option<PublicationRecord> {
     loop {
-        match store.publication(record.publication.id).await {
-            Ok(newest) => return newest.unwrap_or(record),
+        match store.publication(id).await {
+            Ok(record) => return record,
             Err(error) => {
                 let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
                 tokio::time::sleep(wait).await;
