@@ -6,7 +6,7 @@ use babelfeed_actors::domain::{Post, PublicationState, Thread};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{Approve, PollNow, Reject, Review};
 use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
-use babelfeed_actors::setup::Hold;
+use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, Out, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
@@ -132,6 +132,27 @@ fn what_answers_a_refused_post_is_held_until_a_person_lets_it_out_alone() {
         let approved = handles.approve.send(approve).await.expect("heard");
         assert!(approved.is_ok(), "{approved:?}");
         settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] An answer."]);
+        assert_eq!(outlet.out()[0].thread, None);
+    });
+}
+
+#[test]
+fn what_answers_a_refused_post_lapses_into_standing_alone() {
+    world::run(710, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.lapse = Some(Lapse {
+            after: Duration::from_secs(3_600),
+            into: Lapsed::Published,
+        });
+        outlet.fail_next(rejected());
+        show(&source, "a", None, "A start.");
+        show(&source, "b", Some("a"), "An answer.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!((held(&handles).await.len(), outlet.out().len()), (1, 0));
+        pass(Duration::from_secs(3_700)).await;
         assert_eq!(outlet.texts(), ["[es] An answer."]);
         assert_eq!(outlet.out()[0].thread, None);
     });

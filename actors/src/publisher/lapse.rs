@@ -1,13 +1,15 @@
 //! Decides about what is held when nobody did in time.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Context, Handler};
 use log::warn;
 
-use super::{PublisherActor, Seat};
-use crate::domain::PublicationState;
+use super::PublisherActor;
+use super::threads::without_lost_parent;
+use crate::domain::{OutletName, PublicationState, Timestamp};
 use crate::failpoints;
 use crate::logic::fit::{Limit, room};
 use crate::ports::{PublicationRecord, StoreError, TaskStore};
@@ -18,27 +20,29 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How many publications are read at a time.
 const PAGE: usize = 500;
 
-/// What is held was read.
+/// What has been held for too long was read.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct HeldThere {
+struct Overdue {
     epoch: u64,
-    held: Result<Vec<PublicationRecord>, StoreError>,
+    lapsed: Result<Vec<PublicationRecord>, StoreError>,
 }
 
 impl PublisherActor {
     /// Looks at what is held where that lapses.
     pub(super) fn look_for_lapsed(&self) {
-        let lapsing = self.seats.iter().filter(|seat| seat.lapse.is_some());
-        let lapsing: Vec<Seat> = lapsing.cloned().collect();
+        let lapsing = self.seats.iter();
+        let lapsing = lapsing.filter_map(|seat| Some((seat.name.clone(), seat.lapse?.after)));
+        let lapsing: Vec<(OutletName, Duration)> = lapsing.collect();
         if lapsing.is_empty() {
             return;
         }
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
+        let clock = Arc::clone(&self.clock);
         actix_rt::spawn(async move {
             tokio::time::sleep(LOOK_EVERY).await;
-            let held = held(&*store, &lapsing).await;
-            own.do_send(HeldThere { epoch, held });
+            let lapsed = lapsed(&*store, &lapsing, clock.wall()).await;
+            own.do_send(Overdue { epoch, lapsed });
         });
     }
 
@@ -49,9 +53,6 @@ impl PublisherActor {
         let Some(lapse) = seat.lapse else {
             return;
         };
-        if self.clock.wall().since(record.at) < lapse.after {
-            return;
-        }
         let limit = self.limits.borrow().get(&seat.name).copied();
         let limit = limit.unwrap_or(Limit::Unbounded);
         let limit = room(limit, record.publication.attached.as_deref());
@@ -73,38 +74,46 @@ impl PublisherActor {
     }
 }
 
-/// Everything that is held at these outlets.
-async fn held(store: &dyn TaskStore, seats: &[Seat]) -> Result<Vec<PublicationRecord>, StoreError> {
-    let mut held: Vec<PublicationRecord> = Vec::new();
-    for seat in seats {
+/// What has been held at these outlets for longer than it is there; without what it answers, if
+/// that will never be out, because as an answer it would be held again.
+async fn lapsed(
+    store: &dyn TaskStore,
+    outlets: &[(OutletName, Duration)],
+    now: Timestamp,
+) -> Result<Vec<PublicationRecord>, StoreError> {
+    let mut lapsed: Vec<PublicationRecord> = Vec::new();
+    for (outlet, longest) in outlets {
         let mut after = None;
         loop {
-            let outlet = seat.name.clone();
             let page = store
-                .publications_in(outlet, PublicationState::Held, after, PAGE)
+                .publications_in(outlet.clone(), PublicationState::Held, after, PAGE)
                 .await?;
             after = page.last().map(|record| record.publication.id);
             let n_page = page.len();
-            held.extend(page);
+            for record in page {
+                if now.since(record.at) >= *longest {
+                    lapsed.push(without_lost_parent(store, record).await?);
+                }
+            }
             if n_page < PAGE {
                 break;
             }
         }
     }
-    Ok(held)
+    Ok(lapsed)
 }
 
-impl Handler<HeldThere> for PublisherActor {
+impl Handler<Overdue> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, HeldThere { epoch, held }: HeldThere, _: &mut Context<Self>) {
+    fn handle(&mut self, Overdue { epoch, lapsed }: Overdue, _: &mut Context<Self>) {
         failpoints::hit("publisher.held");
         if epoch != self.epoch {
             return;
         }
-        match held {
-            Ok(held) => {
-                for record in held {
+        match lapsed {
+            Ok(lapsed) => {
+                for record in lapsed {
                     self.lapse(record);
                 }
             }
