@@ -79,17 +79,16 @@ pub fn land(
 impl Exam<'_> {
     /// The translation of a text as it is taken, or what is wrong with it.
     fn take(&self, source: &Protected, text: Arc<str>) -> Result<Arc<str>, Flaw> {
-        if let Err(broken) = source.restore(&text) {
-            let fault = Fault::new(Check::Spans, broken);
-            return Err(Flaw::Faulty { text, fault });
-        }
+        // Mended first: fences around the whole would be taken for a span that the text lacks.
         let Examined { text, fault } = self.checks.examine(source, text, self.pair);
+        let torn = source.restore(&text).err();
+        let torn = torn.map(|broken| Fault::new(Check::Spans, broken));
         let missed = || {
             let missed = self.wishes.check(&source.skeleton, &text);
             let missed = missed.err();
             missed.map(|missed| Fault::new(Check::Glossary, missed))
         };
-        match fault.or_else(missed) {
+        match torn.or(fault).or_else(missed) {
             Some(fault) => Err(Flaw::Faulty { text, fault }),
             None => Ok(text),
         }
@@ -140,15 +139,8 @@ mod tests {
             .collect()
     }
 
-    #[test]
-    fn only_what_came_back_whole_under_its_id_is_kept() {
-        let sent = sent(&["Read https://example.org now", "Two", "Three"]);
-        let answered = [
-            ("1".into(), "Lee ahora".to_owned()),
-            ("3".into(), "Tres".to_owned()),
-            ("9".into(), "Nueve".to_owned()),
-        ];
-
+    /// What each text got of the answers to these ids, under every check.
+    fn landed(texts: &[&str], answered: &[(&str, &str)]) -> Vec<Result<Arc<str>, Flaw>> {
         let pair = Pair {
             source: None,
             target: "es".parse().expect("a tag"),
@@ -158,9 +150,24 @@ mod tests {
             pair: &pair,
             wishes: &Wishes::of(None, []),
         };
-        let landed = land(&sent, answered, (Ending::Cut, Usage::default()), exam);
+        let answered = answered.iter();
+        let answered = answered.map(|(id, text)| (Arc::from(*id), (*text).to_owned()));
+        let landed = land(
+            &sent(texts),
+            answered,
+            (Ending::Cut, Usage::default()),
+            exam,
+        );
+        landed.into_iter().map(|landed| landed.text).collect()
+    }
 
-        let texts: Vec<_> = landed.into_iter().map(|landed| landed.text).collect();
+    #[test]
+    fn only_what_came_back_whole_under_its_id_is_kept() {
+        let texts = landed(
+            &["Read https://example.org now", "Two", "Three"],
+            &[("1", "Lee ahora"), ("3", "Tres"), ("9", "Nueve")],
+        );
+
         let fault = Fault::new(
             Check::Spans,
             "every placeholder was wanted once, missing: ⟦0⟧",
@@ -172,6 +179,14 @@ mod tests {
             Ok("Tres".into()),
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn what_was_put_around_a_translation_is_no_span_of_its_own() {
+        for answer in ["```\nLee ⟦0⟧ ahora\n```", "`Lee ⟦0⟧ ahora`"] {
+            let texts = landed(&["Read https://example.org now"], &[("1", answer)]);
+            assert_eq!(texts, [Ok("Lee ⟦0⟧ ahora".into())], "{answer}");
+        }
     }
 
     proptest! {
