@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use unicode_normalization::{UnicodeNormalization, is_nfc};
-
 use super::Checks;
 use super::script::joins_words;
 use crate::domain::Language;
 use crate::logic::spans::{Protected, SpanKind};
+use crate::logic::x_text::composed;
 
 /// Quotation marks that belong together.
 const QUOTES: [(char, char); 13] = [
@@ -35,10 +34,7 @@ pub(super) fn repaired(
     target: &Language,
     checks: Checks,
 ) -> Arc<str> {
-    let mut text = Cow::Borrowed(&*translated);
-    if !is_nfc(&text) {
-        text = Cow::Owned(text.nfc().collect());
-    }
+    let mut text = composed(&translated);
     if checks.notes {
         let bare = unwrapped(&source.skeleton, &text);
         if bare.len() < text.len() {
