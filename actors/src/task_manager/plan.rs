@@ -55,7 +55,7 @@ impl OutletRoute {
 
     /// Whether the translation of a task is published there.
     pub(super) fn is_wanted_for(&self, task: &Task) -> bool {
-        self.wants(task, &origin(task).0)
+        self.wants(task, source(task))
     }
 
     fn wants(&self, task: &Task, source: &str) -> bool {
@@ -97,7 +97,7 @@ pub(super) fn plan(
     text: Text<'_>,
     at: Timestamp,
 ) -> Vec<Planned> {
-    let (source, post) = origin(task);
+    let (source, post): (Arc<str>, _) = (source(task).into(), post(task));
     let Text {
         translation,
         short,
@@ -149,14 +149,20 @@ pub(super) fn plan(
         .collect()
 }
 
-/// The source and the post that a publication names.
-fn origin(task: &Task) -> (Arc<str>, Arc<str>) {
+/// The source that a publication names.
+fn source(task: &Task) -> &str {
     match &task.request.origin {
-        Origin::Post { source, post } => (source.as_str().into(), Arc::clone(post)),
-        Origin::Client { key } => {
-            let id = || task.request.id.to_string().into();
-            (REQUESTS.into(), key.clone().unwrap_or_else(id))
-        }
+        Origin::Post { source, .. } => source.as_str(),
+        Origin::Client { .. } => REQUESTS,
+    }
+}
+
+/// The post that a publication names.
+fn post(task: &Task) -> Arc<str> {
+    match &task.request.origin {
+        Origin::Post { post, .. } => Arc::clone(post),
+        Origin::Client { key: Some(key) } => Arc::clone(key),
+        Origin::Client { key: None } => task.request.id.to_string().into(),
     }
 }
 
@@ -168,9 +174,8 @@ pub(super) fn in_one_post(
     translation: &Translation,
     limit: Limit,
 ) -> (String, Limit) {
-    let (source, _) = origin(task);
     let (text, attached) = split(task, &translation.text);
-    let back = back(task, &source, (translation, false));
+    let back = back(task, source(task), (translation, false));
     let limit = room(limit, attached.as_deref());
     (route.style.in_one(text, back), limit)
 }
