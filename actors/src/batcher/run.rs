@@ -16,14 +16,13 @@ use super::{Callee, Means, until_written};
 use crate::domain::{Guide, Lane, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::logic::checks::Fault;
 use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
 use crate::logic::quota::Urgency;
 use crate::messages::{
-    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Operation,
-    Permit, Record, TextEnd, Verdict,
+    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit, Record,
+    TextEnd, Verdict,
 };
 use crate::ports::{
     Answer, BatchAnswers, BatchCall, BatchProgress, Item, KnownKey, Pack, ProviderError,
@@ -265,7 +264,7 @@ impl Run {
         let landed = land(&sent, answered, (ending, took), exam);
         for (text, landed) in call.texts.iter().zip(landed) {
             if let Err(Flaw::Faulty { fault, .. }) = &landed.text {
-                self.means.peers.record.do_send(failure_of(fault));
+                self.means.peers.record.do_send(Record::of_fault(fault));
             }
             // What is not as it was wanted goes on by an ordinary call.
             let wanted = landed.text.map_err(|flaw| Arc::from(flaw.to_string()));
@@ -347,19 +346,6 @@ impl Run {
         if abandoned.await.is_ok() {
             self.is_abandoned.set(true);
         }
-    }
-}
-
-/// What is counted when a translation fails a check.
-fn failure_of(fault: &Fault) -> Record {
-    Record {
-        operation: Operation {
-            service: fault.check.service().into(),
-            name: "missed",
-        },
-        took: Duration::ZERO,
-        is_error: true,
-        task: None,
     }
 }
 

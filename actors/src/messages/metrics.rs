@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::TaskId;
+use crate::logic::checks::Fault;
 
 /// Tells that something was done; every actor says it.
 #[derive(Clone, Debug, Message)]
@@ -19,6 +20,21 @@ pub struct Record {
     pub is_error: bool,
     /// The task it was done for, when it was for one.
     pub task: Option<TaskId>,
+}
+
+impl Record {
+    /// Tells that a translation failed a check.
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self {
+            operation: Operation {
+                service: fault.check.service().into(),
+                name: "missed",
+            },
+            took: Duration::ZERO,
+            is_error: true,
+            task: None,
+        }
+    }
 }
 
 /// One operation of one service; the services are the names in the settings, `cache`, `store`,

@@ -1,7 +1,6 @@
 //! What follows when a translation came back whole, but not as it was wanted.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use log::debug;
 
@@ -12,7 +11,7 @@ use crate::domain::{Failure, FailureKind, Guide, ProviderName, Translation};
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::known::Quality;
 use crate::logic::lifecycle::Step;
-use crate::messages::{Insert, Operation, Record};
+use crate::messages::{Insert, Record};
 
 /// The best translation of a text that was not as it was wanted.
 #[derive(Debug)]
@@ -157,14 +156,6 @@ impl TaskManagerActor {
 
     /// Counts a translation that failed a check.
     pub(super) fn count_fault(&self, fault: &Fault) {
-        self.peers.record.do_send(Record {
-            operation: Operation {
-                service: fault.check.service().into(),
-                name: "missed",
-            },
-            took: Duration::ZERO,
-            is_error: true,
-            task: None,
-        });
+        self.peers.record.do_send(Record::of_fault(fault));
     }
 }
