@@ -5,7 +5,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Post, PublicationState, State};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{Approve, List, PollNow, Review};
-use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord, StoreError};
+use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord, StoreError, TaskStore};
 use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
@@ -269,6 +269,25 @@ fn a_deleted_post_is_deleted_where_that_is_wanted() {
             assert_eq!(outlet.out().len(), 1 + n_left, "{:?}", outlet.texts());
         });
     }
+}
+
+#[test]
+fn a_deletion_that_an_outlet_refuses_is_not_tried_again() {
+    world::run(813, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        show(&source, "a", "A text.");
+        let store = world.store.clone();
+        let handles = world.start();
+        poll(&handles).await;
+        outlet.fail_next_change(rejected());
+        source.lose_post("a");
+        poll(&handles).await;
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(outlet.texts(), ["[es] A text."]);
+        assert_eq!(states(&handles).await, [PublicationState::Published]);
+        assert_eq!(store.withdrawn(1).await, Ok(Vec::new()));
+    });
 }
 
 #[test]

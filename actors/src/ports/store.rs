@@ -159,7 +159,7 @@ pub enum Errand {
     Edit(PublicationId, Vec<Published>),
     /// To take back what is out of an earlier publication, then to publish its parts.
     Repost(PublicationId, Vec<Published>),
-    /// To take back its own parts.
+    /// To take back its own parts; what is out keeps it where the outlet refused that.
     Delete,
 }
 

@@ -245,6 +245,8 @@ fn note_refused(record: &mut PublicationRecord, errand: Errand) -> Option<Public
         }
         Errand::Repost(earlier, _) => Some(earlier),
         Errand::Delete => {
+            // It stays out, and keeps its errand, so that it is known to be in vain.
+            record.errand = Errand::Delete;
             record.state = PublicationState::Published;
             None
         }

@@ -1,5 +1,6 @@
 //! Takes back what was published of posts that were deleted at their sources.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) struct Withdrawals {
     /// Their requests.
     requests: HashSet<RequestId>,
     /// The look that counts; others are late.
-    serial: u64,
+    serial: Rc<Cell<u64>>,
     /// Looks since something new was heard.
     looks: u32,
 }
@@ -51,13 +52,17 @@ impl Withdrawals {
 impl PublisherActor {
     /// Looks at the posts that were deleted, after a while.
     pub(super) fn look_for_withdrawn(&mut self, wait: Duration) {
-        self.withdrawals.serial += 1;
-        let serial = self.withdrawals.serial;
+        let latest = Rc::clone(&self.withdrawals.serial);
+        let serial = latest.get() + 1;
+        latest.set(serial);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let minding = self.seats.iter().filter(|seat| seat.minds_deletions);
         let minding: Vec<Seat> = minding.cloned().collect();
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
+            if latest.get() != serial {
+                return;
+            }
             let found = find(&*store, &minding).await;
             own.do_send(Found { serial, found });
         });
@@ -68,6 +73,8 @@ impl PublisherActor {
     fn withdraw(&mut self, standing: Standing) -> bool {
         match standing {
             Standing::Nowhere | Standing::Lost(_) => true,
+            // The outlet has refused to take it back, and would again.
+            Standing::Out(record) if record.errand == Errand::Delete => true,
             Standing::Pending => false,
             Standing::Waiting(record) => {
                 self.drop_withdrawn(*record);
@@ -117,7 +124,7 @@ impl Handler<Found> for PublisherActor {
 
     fn handle(&mut self, Found { serial, found }: Found, _: &mut Context<Self>) {
         failpoints::hit("publisher.withdrawn");
-        if serial != self.withdrawals.serial {
+        if serial != self.withdrawals.serial.get() {
             return;
         }
         let found = match found {
