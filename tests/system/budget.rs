@@ -17,7 +17,7 @@ use babelfeed_actors::testkit::world::{self, World, submission};
 use crate::helpers::{hand_in_all, publication, settle, translation};
 
 const TEXT: &str = "See https://example.org/a for more of it.";
-/// 55 characters, of which the address counts 23, where 50 fit.
+/// 62 characters, of which the address counts 23, where 50 fit.
 const LONG: &str = "Véase ⟦0⟧ para saber más de todo esto hoy.";
 const LONG_WHOLE: &str = "Véase https://example.org/a para saber más de todo esto hoy.";
 const SHORT: &str = "Ver ⟦0⟧ para más.";
@@ -74,6 +74,31 @@ fn a_translation_slightly_too_long_is_asked_for_with_the_exact_budget() {
         assert_eq!(&*made.text, LONG_WHOLE, "the task has the whole of it");
         let first = LONG.len().div_ceil(4) as u64;
         assert!(made.usage.tokens_out > first, "both calls are counted");
+    });
+}
+
+#[test]
+fn a_text_with_a_separator_of_its_own_is_asked_for_whole() {
+    world::run(914, async |mut world: World| {
+        let outlet = FakeOutlet::default();
+        outlet.set_limit(LIMIT);
+        world.outlets.push(("es", outlet.clone(), "es"));
+        for says in [
+            "Véase ⟦0⟧ ⟦1⟧ para saber más de todo esto.",
+            "Ver ⟦0⟧ ⟦1⟧ para más.",
+        ] {
+            world.providers[0].1.then(ProviderFault::Says(says));
+        }
+        let handles = world.start();
+
+        publish(
+            &handles,
+            &["See https://example.org/a \u{1e} for more of it."],
+        )
+        .await;
+
+        let short = "Ver https://example.org/a \u{1e} para más.";
+        assert_eq!(outlet.texts(), [short]);
     });
 }
 

@@ -99,7 +99,7 @@ fn has_words(text: &str) -> bool {
 }
 
 /// The text alone, without the words that hang on it.
-pub fn body(joined: &str) -> &str {
+pub(super) fn body(joined: &str) -> &str {
     match joined.split_once(SEPARATOR) {
         Some((text, _)) => text.trim_end(),
         None => joined,

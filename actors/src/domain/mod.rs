@@ -14,7 +14,7 @@ mod request;
 mod task;
 mod time;
 
-pub use attached::{Attached, SEPARATOR, body};
+pub use attached::{Attached, SEPARATOR};
 pub use budget::{Budget, Counting};
 pub use guide::{Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};

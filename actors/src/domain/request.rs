@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attached, Class, Flow, Language, RequestId, SourceName, Timestamp};
+use super::{Attached, Class, Flow, Language, RequestId, SourceName, Timestamp, attached};
 
 /// One text to be translated, from a post or from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,17 @@ pub struct Request {
     pub accepted_at: Timestamp,
     /// By when it must be Completed; else its tasks fail as `expired`.
     pub deadline: Option<Timestamp>,
+}
+
+impl Request {
+    /// The text alone, of its own or of a translation, without the words that hang on it.
+    pub fn body<'a>(&self, joined: &'a str) -> &'a str {
+        match self.attached {
+            Some(_) => attached::body(joined),
+            // Its author may have written what separates elsewhere.
+            None => joined,
+        }
+    }
 }
 
 /// Where a request comes from.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     Attached, Language, Origin, OutletName, Part, Publication, PublicationState, REQUESTS, Task,
-    Timestamp, Translation, body,
+    Timestamp, Translation,
 };
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::compose::{self, Style};
@@ -105,7 +105,7 @@ pub(super) fn plan(
     } = text;
     let is_same = matches!(standing, Standing::Same);
     let (text, attached) = split(task, &translation.text);
-    let is_wordless = body(&task.request.text).trim().is_empty();
+    let is_wordless = task.request.body(&task.request.text).trim().is_empty();
     let back = back(task, &source, (translation, is_same));
     let wanting = routes.iter().filter(|route| route.wants(task, &source));
     wanting

@@ -9,7 +9,7 @@ use super::outcome::Finished;
 use super::plan::in_one_post;
 use super::work::{Subject, Work};
 use super::{Intake, TaskManagerActor};
-use crate::domain::{Budget, State, Translation, body};
+use crate::domain::{Budget, State, Translation};
 use crate::logic::budget::budget;
 use crate::logic::known::Quality;
 use crate::logic::lifecycle::Step;
@@ -32,12 +32,11 @@ impl TaskManagerActor {
         mut work: Work,
         finished: Finished,
     ) -> Option<(Work, Finished)> {
-        let Some(budget) = self.budget(&work, &finished) else {
+        let Some((budget, text)) = self.budget(&work, &finished) else {
             return Some((work, finished));
         };
-        // The words beside the text are as long as they like, and need not be made twice.
         let edition = &self.config.edition;
-        let text = Arc::new(edition.protect(&Arc::from(body(work.text.original()))));
+        let text = Arc::new(edition.protect(&text));
         let pair = &work.bucket.pair;
         let wanted = format!("{budget:?}");
         let key = edition.key(&text.skeleton, Some(&wanted), pair);
@@ -93,8 +92,9 @@ impl TaskManagerActor {
         self.complete_task(work, finished);
     }
 
-    /// The budget of the outlet with the least room, of those that a shorter text would serve.
-    fn budget(&self, work: &Work, finished: &Finished) -> Option<Budget> {
+    /// The budget of the outlet with the least room, of those that a shorter text would serve, and
+    /// the text that is asked for: the words beside it are as long as they like.
+    fn budget(&self, work: &Work, finished: &Finished) -> Option<(Budget, Arc<str>)> {
         let Subject::Task(live) = &work.subject else {
             return None;
         };
@@ -102,7 +102,8 @@ impl TaskManagerActor {
         if !record.publish || !finished.is_sound() || self.intake == Intake::Stopping {
             return None;
         }
-        let text = body(&finished.translation.text);
+        let request = &record.task.request;
+        let text = request.body(&finished.translation.text);
         let bare = || without_spans(&work.text, text);
         let limits = self.config.limits.borrow();
         let wanting = self
@@ -115,7 +116,8 @@ impl TaskManagerActor {
             let (post, limit) = in_one_post(route, &record.task, &finished.translation, limit);
             budget(&post, bare, limit, route.style.long)
         });
-        budgets.min_by_key(|budget| budget.most)
+        let budget = budgets.min_by_key(|budget| budget.most)?;
+        Some((budget, request.body(&request.text).into()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{PublicationState, State, Timestamp, body};
+use babelfeed_actors::domain::{PublicationState, State, Timestamp};
 use babelfeed_actors::messages::{
     BindingView, CacheView, Event, LaneView, OutletView, ProviderView, SourceView, TaskView,
     WindowView,
@@ -25,14 +25,6 @@ fn text(value: impl Display) -> String {
     value.to_string()
 }
 
-/// The text alone, where the words of what hangs on it stand behind it.
-fn unattached<'a>(request: &babelfeed_actors::domain::Request, text: &'a str) -> &'a str {
-    match request.attached {
-        Some(_) => body(text),
-        None => text,
-    }
-}
-
 impl Request {
     /// The request that these tasks belong to; none without tasks.
     pub(in crate::control) fn of(views: &[TaskView]) -> Option<Self> {
@@ -45,7 +37,7 @@ impl Request {
         Some(Self {
             id: text(request.id),
             key,
-            text: text(unattached(request, &request.text)),
+            text: text(request.body(&request.text)),
             source: request.source.as_ref().map(text),
             tasks: views.iter().map(Task::from).collect(),
         })
@@ -58,7 +50,7 @@ impl From<&TaskView> for Task {
         let (result, error) = match &record.ended {
             None => (None, None),
             Some(Ended::Completed(translation)) => {
-                let words = unattached(&record.task.request, &translation.text);
+                let words = record.task.request.body(&translation.text);
                 let result = TaskResult {
                     text: text(words),
                     ..TaskResult::from(translation)
@@ -147,7 +139,7 @@ impl Publication {
     pub(in crate::control) fn beside(record: &PublicationRecord, task: Option<&TaskView>) -> Self {
         let request = task.map(|view| &view.record.task.request);
         Self {
-            original: request.map(|request| text(unattached(request, &request.text))),
+            original: request.map(|request| text(request.body(&request.text))),
             ..Self::from(record)
         }
     }

@@ -154,11 +154,6 @@ impl Protected {
         self.has_words
     }
 
-    /// The text as it was before its spans were set aside.
-    pub const fn original(&self) -> &Arc<str> {
-        &self.original
-    }
-
     /// The skeleton of a text that is a translation already: with the placeholders of this text
     /// for the spans of both; none if not all of them are in it, each as often as here.
     pub fn set_aside(&self, translated: &str) -> Option<String> {
