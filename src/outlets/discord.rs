@@ -69,11 +69,8 @@ impl DiscordOutlet {
     /// When the address cannot be one.
     pub fn new(config: &DiscordConfig) -> anyhow::Result<Self> {
         // Without a cause, which could show the address.
-        let webhook = Url::parse(config.url.expose())
-            .ok()
-            .filter(|url| url.has_host())
+        let (webhook, secrets) = exchange::webhook(&config.url)
             .context("expected a webhook's address like `https://discord.com/api/webhooks/…`")?;
-        let secrets = vec![config.url.clone(), Secret::new(webhook.path())];
         Ok(Self {
             exchange: Exchange::new(&config.http, config.timeout, secrets),
             ledger: Ledger::default(),

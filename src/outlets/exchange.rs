@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::ports::OutletError;
+use url::{Position, Url};
 
 use crate::http::{Call, HttpClient, HttpConfig, HttpError, Method, Response, Uri, hints};
 use crate::secret::Secret;
@@ -111,6 +112,17 @@ impl Exchange {
     }
 }
 
+/// The address of a webhook that is its credential, and what of it no failure may show: servers
+/// repeat the path that was called.
+pub(super) fn webhook(address: &Secret) -> Option<(Url, Vec<Secret>)> {
+    let url = Url::parse(address.expose()).ok().filter(Url::has_host)?;
+    let called = &url[Position::BeforePath..Position::AfterQuery];
+    let secrets = [address.expose(), called, url.path()];
+    let secrets = secrets.into_iter().filter(|it| *it != "/");
+    let secrets = secrets.map(Secret::new).collect();
+    Some((url, secrets))
+}
+
 /// What the status of an answer to something published means, where its body says no more.
 pub(super) fn by_status(response: &Response, detail: String) -> OutletError {
     match response.status {
@@ -139,4 +151,27 @@ pub(super) fn repeatable(error: OutletError) -> OutletError {
 /// A wait that a server asked for, with a margin.
 pub(super) fn longer(wait: Duration) -> Duration {
     wait + MARGIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_failure_shows_what_of_a_webhook_is_its_credential() {
+        let address = Secret::new("https://example.org/hooks/key-1?token=key-2");
+        let (url, secrets) = webhook(&address).expect("an address");
+        let exchange = Exchange::new(&HttpConfig::default(), MARGIN, secrets);
+        for repeated in [url.as_str(), "/hooks/key-1?token=key-2", "/hooks/key-1"] {
+            assert_eq!(exchange.hide(repeated), "***");
+        }
+    }
+
+    #[test]
+    fn the_root_of_a_server_is_no_secret() {
+        let address = Secret::new("https://example.org");
+        let (_, secrets) = webhook(&address).expect("an address");
+        let exchange = Exchange::new(&HttpConfig::default(), MARGIN, secrets);
+        assert_eq!(exchange.hide("text/html"), "text/html");
+    }
 }

@@ -15,7 +15,6 @@ use babelfeed_actors::ports::{
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::exchange::{self, Exchange};
 use super::ledger::{Ledger, thawed};
@@ -90,14 +89,9 @@ impl SlackOutlet {
     /// When the address cannot be one.
     pub fn new(config: &SlackConfig) -> anyhow::Result<Self> {
         // Without a cause, which could show the address.
-        let url = Url::parse(config.url.expose())
-            .ok()
-            .filter(|url| url.has_host());
-        let path = url.as_ref().map(|url| Secret::new(url.path()));
-        let url = url
-            .and_then(|url| url.as_str().parse().ok())
+        let (url, secrets) = exchange::webhook(&config.url)
+            .and_then(|(url, secrets)| Some((url.as_str().parse().ok()?, secrets)))
             .context("expected a webhook's address like `https://hooks.slack.com/services/…`")?;
-        let secrets = path.into_iter().chain([config.url.clone()]).collect();
         Ok(Self {
             exchange: Exchange::new(&config.http, config.timeout, secrets),
             ledger: Ledger::default(),

@@ -20,7 +20,6 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
-use url::Url;
 
 use super::exchange::{self, Exchange};
 use super::ledger::{Ledger, thawed};
@@ -69,18 +68,12 @@ impl WebhookOutlet {
     /// When the address cannot be one.
     pub fn new(config: &WebhookConfig) -> anyhow::Result<Self> {
         // Without a cause, which could show the address.
-        let url = Url::parse(config.url.expose())
-            .ok()
-            .filter(|url| url.has_host())
-            .and_then(|url| url.as_str().parse().ok())
+        let (url, mut secrets) = exchange::webhook(&config.url)
+            .and_then(|(url, secrets)| Some((url.as_str().parse().ok()?, secrets)))
             .context("expected a receiver's address like `https://example.org/translations`")?;
-        let secrets = [Some(config.url.clone()), config.secret.clone()];
+        secrets.extend(config.secret.clone());
         Ok(Self {
-            exchange: Exchange::new(
-                &config.http,
-                config.timeout,
-                secrets.into_iter().flatten().collect(),
-            ),
+            exchange: Exchange::new(&config.http, config.timeout, secrets),
             ledger: Ledger::default(),
             url,
             secret: config.secret.clone(),
