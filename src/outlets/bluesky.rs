@@ -15,7 +15,7 @@ mod session;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::Timestamp;
@@ -28,6 +28,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::part;
 use crate::atproto::{Account, POSTS};
 use crate::http::download::DownloadConfig;
 use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
@@ -122,19 +123,18 @@ impl BlueskyOutlet {
         let publication = &dispatch.publication;
         let part = publication.parts.get(dispatch.part);
         let place = part.zip(key::of(publication.id, dispatch.part));
-        let (part, key) = place.ok_or_else(|| OutletError::Rejected {
-            detail: format!("part {} can have no place", dispatch.part + 1),
+        let (part, key) = place.ok_or_else(|| {
+            part::rejected(format!("part {} can have no place", dispatch.part + 1))
         })?;
         let rkey = key.to_string();
         let at = self.time_of(&rkey);
-        let is_first = dispatch.part == 0;
-        let attached = publication.attached.as_deref().filter(|_| is_first);
+        let attached = part::attached(&dispatch);
         let warning = attached.and_then(|it| it.warning.as_deref());
         let text = with_warning(&part.text, warning);
         let displayed = display(&text, Limit::BLUESKY);
         let mut record = Post::new(&displayed, publication, at);
         record.reply = reply(&dispatch)?;
-        if is_first {
+        if dispatch.part == 0 {
             record.embed = self.embed(publication, &displayed).await?;
         }
         if displayed.text.is_empty() && record.embed.is_none() {
@@ -153,14 +153,11 @@ impl BlueskyOutlet {
             swap_record: None,
             record,
         };
-        let bytes = serde_json::to_vec(&put).map_err(|error| OutletError::Rejected {
-            detail: format!("the post cannot be written as JSON: {error}"),
-        })?;
         Ok(Frozen {
             key: rkey.into(),
-            bytes: bytes.into(),
+            bytes: part::json(&put)?.into(),
             dispatch,
-            mark: u64::try_from(now().as_millis()).unwrap_or_default(),
+            mark: part::now(),
         })
     }
 
@@ -330,28 +327,16 @@ impl Outlet for BlueskyOutlet {
         &self,
         dispatches: Vec<Dispatch>,
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
-        async move {
-            let mut frozen = Vec::with_capacity(dispatches.len());
-            for dispatch in dispatches {
-                frozen.push(self.freeze_one(dispatch).await?);
-            }
-            Ok(frozen)
-        }
-        .boxed_local()
+        let freeze = async |dispatch: Dispatch| self.freeze_one(dispatch).await;
+        part::freeze_each(dispatches, freeze).boxed_local()
     }
 
     fn publish<'a>(
         &'a self,
         parts: &'a [Frozen],
     ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
-        async move {
-            let mut answers = Vec::with_capacity(parts.len());
-            for part in parts {
-                answers.push(self.send(part).await);
-            }
-            answers
-        }
-        .boxed_local()
+        let send = async |part: &Frozen| self.send(part).await;
+        part::send_each(parts, send).boxed_local()
     }
 
     fn read_back<'a>(
@@ -383,22 +368,16 @@ fn with_warning(text: &str, warning: Option<&str>) -> String {
 
 /// What a part answers: the part before it, or what its publication answers.
 fn reply(dispatch: &Dispatch) -> Result<Option<Reply>, OutletError> {
-    let publication = &dispatch.publication;
-    let thread = publication.thread.as_ref();
-    let id_of = |part: usize| {
-        let id = publication.parts[part].id.as_deref();
-        id.ok_or_else(|| OutletError::Rejected {
-            detail: format!("part {} has no id to answer to", part + 1),
-        })
+    let Some(parent) = part::parent(dispatch)? else {
+        return Ok(None);
     };
-    let (root, parent) = match (dispatch.part.checked_sub(1), thread) {
-        (None, None) => return Ok(None),
-        (None, Some(thread)) => (&*thread.root, &*thread.parent),
-        (Some(before), Some(thread)) => (&*thread.root, id_of(before)?),
-        (Some(before), None) => (id_of(0)?, id_of(before)?),
+    let publication = &dispatch.publication;
+    let root = match &publication.thread {
+        Some(thread) => Some(&*thread.root),
+        None => publication.parts.first().and_then(|it| it.id.as_deref()),
     };
     Ok(Some(Reply {
-        root: Reference::of_id(root)?,
+        root: Reference::of_id(root.unwrap_or(parent))?,
         parent: Reference::of_id(parent)?,
     }))
 }
@@ -424,7 +403,5 @@ fn published(standing: Standing) -> Result<Published, OutletError> {
 }
 
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.unwrap_or_default().as_millis();
-    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+    Timestamp::from_millis(i64::try_from(part::now()).unwrap_or(i64::MAX))
 }

@@ -18,15 +18,16 @@ use babelfeed_actors::ports::{
 };
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
 use super::exchange::{self, Exchange};
-use super::ledger::{Ledger, thawed};
+use super::fallback::Fallback;
+use super::ledger::Ledger;
+use super::part;
 use crate::http::{HttpConfig, Method, Response, Uri, hints};
 use crate::secret::Secret;
-use wire::{Message, Post, Refusal, Sent, Webhook};
+use wire::{Message, Refusal, Sent, Webhook};
 
 /// The code of a webhook that is not there, and of a token that is not its.
 const UNKNOWN_WEBHOOK: u32 = 10_015;
@@ -82,23 +83,18 @@ impl DiscordOutlet {
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
-        let post: Post = thawed(part)?;
-        let answer = self.publish_message(&post.message).await;
-        match (answer, &post.otherwise) {
-            // A refused message is proved not to be out, and without embeds it may be taken.
-            (Err(OutletError::Rejected { .. }), Some(otherwise)) => {
-                self.publish_message(otherwise).await
-            }
-            (answer, _) => answer,
-        }
+        let post: Fallback<Message> = part::thawed(part)?;
+        let send = async |message: &Message| self.publish_message(message).await;
+        post.send(part, send).await
     }
 
     async fn publish_message(&self, message: &Message) -> Result<Published, OutletError> {
+        let body = part::json(message)?.into();
         self.ready().await?;
         let url = self.address(|url| {
             url.query_pairs_mut().append_pair("wait", "true");
         })?;
-        let answer = self.exchange.publish(&url, &JSON, json(message)?).await?;
+        let answer = self.exchange.publish(&url, &JSON, body).await?;
         self.note_bucket(&answer);
         match answer.status {
             200 => (),
@@ -133,28 +129,25 @@ impl DiscordOutlet {
     }
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
-        let post: Post = thawed(part)?;
-        let answer = self
-            .alter(Method::PATCH, published, json(&post.message)?)
-            .await;
-        let answer = match (answer, &post.otherwise) {
-            (Err(OutletError::Rejected { .. }), Some(otherwise)) => {
-                self.alter(Method::PATCH, published, json(otherwise)?).await
-            }
-            (answer, _) => answer,
+        let post: Fallback<Message> = part::thawed(part)?;
+        let change = async |message: &Message| {
+            let body = part::json(message)?.into();
+            let answer = self.alter(Method::PATCH, published, body).await?;
+            self.done(&answer)
         };
-        answer.map(|_| published.clone())
+        post.send(part, change).await?;
+        Ok(published.clone())
     }
 
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
-        let answer = self.alter(Method::DELETE, published, Bytes::new()).await;
-        match answer {
-            Err(OutletError::Rejected { detail }) if detail.ends_with(MISSING) => Ok(()),
-            answer => answer.map(drop),
+        let answer = self.alter(Method::DELETE, published, Bytes::new()).await?;
+        match is_missing(answer.status, &refusal_in(&answer)) {
+            true => Ok(()),
+            false => self.done(&answer),
         }
     }
 
-    /// Changes or deletes a message. Doing it twice does it once, so a failure leaves it undone.
+    /// Asks for a message to be changed or deleted.
     async fn alter(
         &self,
         method: Method,
@@ -169,9 +162,14 @@ impl DiscordOutlet {
         })?;
         let answer = self.exchange.ask(method, &url, &JSON, body).await?;
         self.note_bucket(&answer);
+        Ok(answer)
+    }
+
+    /// Whether something was done that may be done twice, so that a failure leaves it undone.
+    fn done(&self, answer: &Response) -> Result<(), OutletError> {
         match answer.is_success() {
-            true => Ok(answer),
-            false => Err(exchange::repeatable(self.refusal(&answer))),
+            true => Ok(()),
+            false => Err(exchange::repeatable(self.refusal(answer))),
         }
     }
 
@@ -183,9 +181,7 @@ impl DiscordOutlet {
             .exchange
             .ask(Method::GET, &url, &JSON, Bytes::new())
             .await?;
-        if !answer.is_success() {
-            return Err(exchange::repeatable(self.refusal(&answer)));
-        }
+        self.done(&answer)?;
         let webhook: Webhook =
             serde_json::from_slice(&answer.body).map_err(|error| OutletError::Unreachable {
                 detail: format!("wanted a webhook, got what cannot be read: {error}"),
@@ -196,14 +192,11 @@ impl DiscordOutlet {
 
     /// What a refusal means; a webhook that is gone is remembered as such.
     fn refusal(&self, response: &Response) -> OutletError {
-        let read = serde_json::from_slice::<Refusal>(&response.body).ok();
-        let words = read.as_ref().map(|it| it.message.as_str());
+        let refusal = refusal_in(response);
+        let words = Some(refusal.message.as_str()).filter(|it| !it.is_empty());
         let detail = self.exchange.said(response, words);
-        let refusal = read.unwrap_or_default();
         match (response.status, refusal.code) {
-            (404, UNKNOWN_MESSAGE) => OutletError::Rejected {
-                detail: format!("{detail}{MISSING}"),
-            },
+            _ if is_missing(response.status, &refusal) => OutletError::Rejected { detail },
             (401 | 404, _) | (_, UNKNOWN_WEBHOOK | INVALID_TOKEN) => {
                 let detail =
                     format!("{detail}; it is called no more until the settings are read again");
@@ -271,16 +264,16 @@ impl DiscordOutlet {
     }
 }
 
-/// The end of what is said of a message that is not there.
-const MISSING: &str = ", the message is not there";
-
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-fn json(message: &impl Serialize) -> Result<Bytes, OutletError> {
-    let bytes = serde_json::to_vec(message).map_err(|error| OutletError::Rejected {
-        detail: format!("the message cannot be written as JSON: {error}"),
-    })?;
-    Ok(bytes.into())
+/// What a refusal says; nothing where it is none of Discord's.
+fn refusal_in(response: &Response) -> Refusal {
+    serde_json::from_slice(&response.body).unwrap_or_default()
+}
+
+/// Whether what is refused is a message that is not there.
+const fn is_missing(status: u16, refusal: &Refusal) -> bool {
+    status == 404 && refusal.code == UNKNOWN_MESSAGE
 }
 
 impl Outlet for DiscordOutlet {

@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use log::warn;
 
-use super::disk;
+use super::{disk, part};
 
 /// The most publications that are put in by one replacement of the file.
 const BATCH: usize = 100;
@@ -122,7 +122,7 @@ fn freeze(dispatch: Dispatch) -> Result<Frozen, OutletError> {
         detail: format!("the entry cannot be written: {error}"),
     })?;
     Ok(Frozen {
-        key: format!("{}.{}", publication.id, dispatch.part).into(),
+        key: part::key(&dispatch).into(),
         bytes: bytes.into(),
         dispatch,
         mark: 0,

@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::disk;
+use super::{disk, part};
 
 /// The most publications that are appended by one write.
 const BATCH: usize = 500;
@@ -137,7 +137,7 @@ fn freeze(dispatch: Dispatch, mark: u64) -> Result<Frozen, OutletError> {
     let key = publication.id.to_string();
     if dispatch.part > 0 {
         return Ok(Frozen {
-            key: format!("{key}.{}", dispatch.part).into(),
+            key: part::key(&dispatch).into(),
             dispatch,
             bytes: Arc::from([]),
             mark,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError, Published, ReadBack};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+
+use super::part;
 
 /// The most parts that are remembered.
 const MAX_KNOWN: usize = 1000;
@@ -36,10 +37,8 @@ impl Ledger {
         dispatch: Dispatch,
         message: &impl Serialize,
     ) -> Result<Frozen, OutletError> {
-        let bytes = serde_json::to_vec(message).map_err(|error| OutletError::Rejected {
-            detail: format!("the message cannot be written as JSON: {error}"),
-        })?;
-        let key = Arc::from(format!("{}.{}", dispatch.publication.id, dispatch.part));
+        let bytes = part::json(message)?;
+        let key = Arc::from(part::key(&dispatch));
         if !self.knows(&key) {
             self.note(&key, Fate::Kept);
         }
@@ -57,14 +56,13 @@ impl Ledger {
         parts: &[Frozen],
         send: impl AsyncFn(&Frozen) -> Result<Published, OutletError>,
     ) -> Vec<Result<Published, OutletError>> {
-        let mut answers = Vec::with_capacity(parts.len());
-        for part in parts {
+        let send = async |part: &Frozen| {
             self.note(&part.key, Fate::Left);
             let answer = send(part).await;
             self.note_answer(&part.key, &answer);
-            answers.push(answer);
-        }
-        answers
+            answer
+        };
+        part::send_each(parts, send).await
     }
 
     fn note_answer(&self, key: &Arc<str>, answer: &Result<Published, OutletError>) {
@@ -106,11 +104,4 @@ impl Ledger {
         }
         entries.push_back((Arc::clone(key), fate));
     }
-}
-
-/// The message that a part was frozen as.
-pub(super) fn thawed<T: DeserializeOwned>(part: &Frozen) -> Result<T, OutletError> {
-    serde_json::from_slice(&part.bytes).map_err(|error| OutletError::Rejected {
-        detail: format!("the frozen part cannot be read: {error}"),
-    })
 }

@@ -13,10 +13,8 @@ mod server;
 mod wire;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use anyhow::Context;
@@ -27,6 +25,8 @@ use babelfeed_actors::ports::{
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::known::Known;
+use super::part;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::http::{Call, HttpClient, HttpConfig, HttpError, Method, Response, Uri};
 use crate::secret::Secret;
@@ -40,8 +40,6 @@ const QUIET: Duration = Duration::from_secs(30);
 const KEY_LIFE: Duration = Duration::from_secs(55 * 60);
 /// The most bytes of an answer.
 const MAX_BODY: usize = 4_000_000;
-/// The most published ids that are remembered, to be told from what is looked for.
-const MAX_KNOWN: usize = 1000;
 
 /// What a Mastodon outlet is told.
 #[derive(Clone, Debug)]
@@ -77,8 +75,8 @@ pub struct MastodonOutlet {
     account: RefCell<Option<Rc<wire::Account>>>,
     /// What was handed in lately.
     uploads: Uploads,
-    /// What was published lately: (status, key).
-    known: RefCell<VecDeque<(Arc<str>, Arc<str>)>>,
+    /// What was published lately.
+    known: Known,
 }
 
 impl MastodonOutlet {
@@ -110,7 +108,7 @@ impl MastodonOutlet {
             server: RefCell::new(None),
             account: RefCell::new(None),
             uploads: Uploads::default(),
-            known: RefCell::new(VecDeque::new()),
+            known: Known::default(),
             config,
         })
     }
@@ -133,11 +131,11 @@ impl MastodonOutlet {
         let answer = self.poster.call(call).await;
         match answer::of_post(answer, &self.config.token) {
             Ok(published) => {
-                self.remember(&published.id, &part.key);
+                self.known.note(&published.id, &part.key);
                 Ok(published)
             }
             Err(refusal @ OutletError::Rejected { .. }) => {
-                let status = wire::thawed(part)?;
+                let status = part::thawed(part)?;
                 Err(media::judge(self, part, &status, refusal).await)
             }
             Err(error) => Err(error),
@@ -145,13 +143,11 @@ impl MastodonOutlet {
     }
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
-        let status = wire::thawed(part)?;
+        let status: wire::NewStatus = part::thawed(part)?;
         let attributes = media::attributes(part, &status.media_ids);
         let change = wire::ChangedStatus::to(status, attributes);
-        let body = serde_json::to_vec(&change).map_err(|error| OutletError::Rejected {
-            detail: format!("the change cannot be written as JSON: {error}"),
-        })?;
-        let response = self.alter(Method::PUT, published, body.into()).await?;
+        let body = part::json(&change)?.into();
+        let response = self.alter(Method::PUT, published, body).await?;
         answer::of_change(&response, &self.config.token)
     }
 
@@ -270,24 +266,8 @@ impl MastodonOutlet {
         let Some(published) = found else {
             return Ok(ReadBack::Absent);
         };
-        self.remember(&published.id, &part.key);
+        self.known.note(&published.id, &part.key);
         Ok(ReadBack::Found(published))
-    }
-
-    fn remember(&self, id: &Arc<str>, key: &Arc<str>) {
-        let mut known = self.known.borrow_mut();
-        if known.len() >= MAX_KNOWN {
-            known.pop_front();
-        }
-        known.push_back((id.clone(), key.clone()));
-    }
-
-    /// Whether a status is known to be another publication's.
-    fn is_taken(&self, id: &str, key: &str) -> bool {
-        self.known
-            .borrow()
-            .iter()
-            .any(|(known, owner)| &**known == id && &**owner != key)
     }
 }
 
@@ -323,32 +303,19 @@ impl Outlet for MastodonOutlet {
         &self,
         dispatches: Vec<Dispatch>,
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
-        async move {
-            let mut frozen = Vec::with_capacity(dispatches.len());
-            for dispatch in dispatches {
-                let hung = attach::hang(self, &dispatch).await?;
-                // Nothing is posted before now, however long media took.
-                let mark = now();
-                let visibility = self.config.visibility;
-                frozen.push(wire::freeze(dispatch, hung, visibility, mark)?);
-            }
-            Ok(frozen)
-        }
-        .boxed_local()
+        let freeze = async |dispatch: Dispatch| {
+            let hung = attach::hang(self, &dispatch).await?;
+            wire::freeze(dispatch, hung, self.config.visibility)
+        };
+        part::freeze_each(dispatches, freeze).boxed_local()
     }
 
     fn publish<'a>(
         &'a self,
         parts: &'a [Frozen],
     ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
-        async move {
-            let mut answers = Vec::with_capacity(parts.len());
-            for part in parts {
-                answers.push(self.send(part).await);
-            }
-            answers
-        }
-        .boxed_local()
+        let send = async |part: &Frozen| self.send(part).await;
+        part::send_each(parts, send).boxed_local()
     }
 
     fn read_back<'a>(
@@ -386,14 +353,8 @@ fn address(base: &Uri, path: &str) -> anyhow::Result<Uri> {
     Ok(format!("{}{path}", base.trim_end_matches('/')).parse()?)
 }
 
-/// Milliseconds since 1970 by our clock.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-}
-
 fn age(mark: u64) -> Duration {
-    Duration::from_millis(now().saturating_sub(mark))
+    Duration::from_millis(part::now().saturating_sub(mark))
 }
 
 /// Whether an account's name on its server is the one that the settings name.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use anyhow::Context as _;
 use babelfeed_actors::domain::Media;
 use babelfeed_actors::logic::fit::Limit;
@@ -17,7 +16,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::{self, Exchange};
-use super::ledger::{Ledger, thawed};
+use super::fallback::Fallback;
+use super::ledger::Ledger;
+use super::part;
 use super::words::{self, Look};
 use crate::http::{HttpConfig, Uri};
 use crate::secret::Secret;
@@ -47,15 +48,6 @@ pub struct SlackOutlet {
     exchange: Exchange,
     ledger: Ledger,
     url: Uri,
-}
-
-/// A part as it is frozen.
-#[derive(Debug, Serialize, Deserialize)]
-struct Post {
-    message: Message,
-    /// What is sent instead, where Slack does not take the pictures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    otherwise: Option<Message>,
 }
 
 /// A message as it is sent.
@@ -100,30 +92,19 @@ impl SlackOutlet {
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
-        let post: Post = thawed(part)?;
-        let answer = self.publish_message(&post.message).await;
-        let answer = match (answer, &post.otherwise) {
-            // A refused message is proved not to be out, and without pictures it may be taken.
-            (Err(OutletError::Rejected { .. }), Some(otherwise)) => {
-                self.publish_message(otherwise).await
-            }
-            (answer, _) => answer,
-        };
-        answer.map(|()| Published {
+        let post: Fallback<Message> = part::thawed(part)?;
+        let send = async |message: &Message| self.publish_message(message).await;
+        post.send(part, send).await?;
+        Ok(Published {
             id: part.key.clone(),
             url: None,
         })
     }
 
     async fn publish_message(&self, message: &Message) -> Result<(), OutletError> {
-        let body = serde_json::to_vec(message).map_err(|error| OutletError::Rejected {
-            detail: format!("the message cannot be written as JSON: {error}"),
-        })?;
+        let body = part::json(message)?.into();
         let headers = [("content-type", "application/json")];
-        let answer = self
-            .exchange
-            .publish(&self.url, &headers, Bytes::from(body));
-        let answer = answer.await?;
+        let answer = self.exchange.publish(&self.url, &headers, body).await?;
         let said = self.exchange.said(&answer, None);
         match answer.status {
             200..=299 if answer.body.trim_ascii() == b"ok" => Ok(()),
@@ -136,13 +117,10 @@ impl SlackOutlet {
 }
 
 /// The message of a part.
-fn post(dispatch: &Dispatch) -> Result<Post, OutletError> {
-    let text = words::text_of(dispatch)?;
-    let Some(attached) = words::hanging(dispatch) else {
-        return Ok(Post {
-            message: message(text, &[]),
-            otherwise: None,
-        });
+fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
+    let text = part::text(dispatch)?;
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(message(text, &[])));
     };
     let publication = &dispatch.publication;
     let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
@@ -157,23 +135,16 @@ fn post(dispatch: &Dispatch) -> Result<Post, OutletError> {
     };
     // A picture cannot be hidden, so what is sensitive becomes a link.
     let is_hidden = attached.is_sensitive || warning.is_some();
-    let can_show = |it: &&Media| !is_hidden && words::look(it) == Look::Picture;
-    let shown: Vec<&Media> = attached
-        .media
-        .iter()
-        .filter(can_show)
-        .take(MAX_PICTURES)
-        .collect();
-    let is_shown = |it: &Media| shown.iter().any(|taken| std::ptr::eq(*taken, it));
+    let can_show = |it: &Media| !is_hidden && words::look(it) == Look::Picture;
+    let (shown, rest) = words::divided(&attached.media, MAX_PICTURES, can_show);
     let mut pieces = words::pieces(attached, publication);
-    let rest = attached.media.iter().filter(|it| !is_shown(it));
-    pieces.extend(rest.map(|it| it.url.clone()));
+    pieces.extend(rest.into_iter().map(|it| it.url.clone()));
     let otherwise = (!shown.is_empty()).then(|| {
         let links = shown.iter().map(|it| it.url.clone());
         let pieces: Vec<String> = pieces.iter().cloned().chain(links).collect();
         message(&whole(&pieces), &[])
     });
-    Ok(Post {
+    Ok(Fallback {
         message: message(&whole(&pieces), &shown),
         otherwise,
     })
@@ -188,7 +159,7 @@ fn message(text: &str, pictures: &[&Media]) -> Message {
         }));
         blocks.extend(pictures.iter().map(|it| Block::Image {
             image_url: it.url.clone(),
-            alt_text: words::shortened(it.alt.as_deref().unwrap_or("…"), MAX_ALT),
+            alt_text: words::shortened(words::alt(it).unwrap_or("…"), MAX_ALT),
         }));
     }
     // Below blocks it is shown in notifications alone, and Slack takes no message without one.

@@ -10,7 +10,6 @@ mod wire;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use anyhow::Context as _;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{
@@ -22,11 +21,13 @@ use log::warn;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::exchange::{self, Exchange};
-use super::ledger::{Ledger, thawed};
+use super::fallback::Fallback;
+use super::ledger::Ledger;
+use super::part;
 use crate::http::{HttpConfig, Method, Uri};
 use crate::secret::Secret;
 use answer::Failure;
-use wire::{Body, Chat, Message};
+use wire::{Body, Chat};
 
 /// How long after a group has moved its messages go to the new number.
 const SOON: Duration = Duration::from_millis(100);
@@ -85,25 +86,16 @@ impl TelegramOutlet {
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
-        let message: Message = thawed(part)?;
-        let answer = self.publish_call(&message.call).await;
-        match (answer, &message.otherwise) {
-            // A refused message is proved not to be out, and without its media it may be taken.
-            (Err(OutletError::Rejected { detail }), Some(otherwise)) => {
-                warn!(publication:% = part.dispatch.publication.id, cause = detail.as_str(); "Telegram does not take the media, which go out as links");
-                self.publish_call(otherwise).await
-            }
-            (answer, _) => answer,
-        }
+        let post: Fallback<wire::Call> = part::thawed(part)?;
+        let send = async |call: &wire::Call| self.publish_call(call).await;
+        post.send(part, send).await
     }
 
     async fn publish_call(&self, call: &wire::Call) -> Result<Published, OutletError> {
         let is_media = call.method != wire::Method::Text;
         let url = self.url(call.method.name())?;
-        let answer = self
-            .exchange
-            .publish(&url, &JSON, json(&call.body)?)
-            .await?;
+        let body = part::json(&call.body)?.into();
+        let answer = self.exchange.publish(&url, &JSON, body).await?;
         let sent = answer::of(&answer, &self.exchange).map_err(|failure| self.heed(failure))?;
         answer::published(sent, is_media).ok_or_else(|| OutletError::Ambiguous {
             detail: "wanted the messages that were sent, got none".to_owned(),
@@ -111,11 +103,11 @@ impl TelegramOutlet {
     }
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
-        let message: Message = thawed(part)?;
+        let post: Fallback<wire::Call> = part::thawed(part)?;
         let (is_media, numbers) = wire::ids(&published.id);
         let call = match is_media {
-            true => &message.call,
-            false => message.otherwise.as_ref().unwrap_or(&message.call),
+            true => &post.message,
+            false => post.otherwise.as_ref().unwrap_or(&post.message),
         };
         let mut body = call.body.clone();
         if let Some(first) = body.media.first_mut() {
@@ -123,9 +115,8 @@ impl TelegramOutlet {
             body.caption_entities = std::mem::take(&mut first.caption_entities);
         }
         let changed = Body {
-            chat_id: Some(self.chat.borrow().clone()),
             message_id: numbers.first().copied(),
-            ..Body::default()
+            ..self.in_chat()
         };
         let (method, changed) = match (is_media, body.text) {
             (false, Some(text)) => {
@@ -165,9 +156,8 @@ impl TelegramOutlet {
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
         for number in wire::ids(&published.id).1 {
             let body = Body {
-                chat_id: Some(self.chat.borrow().clone()),
                 message_id: Some(number),
-                ..Body::default()
+                ..self.in_chat()
             };
             match self.alter::<IgnoredAny>("deleteMessage", &body).await {
                 Ok(_) => (),
@@ -186,7 +176,7 @@ impl TelegramOutlet {
         body: &Body,
     ) -> Result<T, OutletError> {
         let url = self.url(method)?;
-        let body = json(body)?;
+        let body = part::json(body)?.into();
         let answer = self.exchange.ask(Method::POST, &url, &JSON, body).await?;
         answer::of(&answer, &self.exchange)
             .map_err(|failure| exchange::repeatable(self.heed(failure)))
@@ -212,22 +202,21 @@ impl TelegramOutlet {
 
     async fn look(&self) -> Result<Option<String>, OutletError> {
         let bot: wire::Bot = self.alter("getMe", &Body::default()).await?;
-        let chat = Body {
-            chat_id: Some(self.chat.borrow().clone()),
-            ..Body::default()
-        };
-        let chat: wire::SentChat = match self.alter("getChat", &chat).await {
-            Err(OutletError::Busy { .. }) => {
-                let chat = Body {
-                    chat_id: Some(self.chat.borrow().clone()),
-                    ..Body::default()
-                };
-                self.alter("getChat", &chat).await?
-            }
+        let chat: wire::SentChat = match self.alter("getChat", &self.in_chat()).await {
+            // Its group may have moved, and is known by its new number now.
+            Err(OutletError::Busy { .. }) => self.alter("getChat", &self.in_chat()).await?,
             answer => answer?,
         };
         let title = chat.title.unwrap_or_else(|| chat.id.to_string());
         Ok(Some(format!("@{} posts to `{title}`", bot.username)))
+    }
+
+    /// The parameters of whatever is about the chat.
+    fn in_chat(&self) -> Body {
+        Body {
+            chat_id: Some(self.chat.borrow().clone()),
+            ..Body::default()
+        }
     }
 
     fn url(&self, method: &str) -> Result<Uri, OutletError> {
@@ -246,13 +235,6 @@ const JSON: [(&str, &str); 2] = [
 /// Whether a refusal says that what was wanted is so already.
 fn is_done(detail: &str, words: &str) -> bool {
     detail.to_lowercase().contains(words)
-}
-
-fn json(body: &Body) -> Result<Bytes, OutletError> {
-    let bytes = serde_json::to_vec(body).map_err(|error| OutletError::Rejected {
-        detail: format!("the message cannot be written as JSON: {error}"),
-    })?;
-    Ok(bytes.into())
 }
 
 impl Outlet for TelegramOutlet {

@@ -22,8 +22,8 @@ use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
 use super::exchange::{self, Exchange};
-use super::ledger::{Ledger, thawed};
-use super::words;
+use super::ledger::Ledger;
+use super::part;
 use crate::http::{HttpConfig, Method, Response, Uri};
 use crate::secret::Secret;
 use wire::{Delivery, Event};
@@ -98,16 +98,13 @@ impl WebhookOutlet {
     }
 
     /// Tells the receiver of something that it may be told twice.
-    async fn tell(&self, key: &str, body: Vec<u8>) -> Result<(), OutletError> {
+    async fn tell(&self, key: &str, body: Vec<u8>) -> Result<Response, OutletError> {
         let headers = self.headers(key, &body);
         let headers = pairs(&headers);
         let answer = self
             .exchange
             .ask(Method::POST, &self.url, &headers, body.into());
-        answer
-            .await
-            .and_then(|answer| self.taken(&answer))
-            .map_err(exchange::repeatable)
+        answer.await
     }
 
     fn taken(&self, answer: &Response) -> Result<(), OutletError> {
@@ -121,24 +118,27 @@ impl WebhookOutlet {
     }
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
-        let mut delivery: Delivery = thawed(part)?;
+        let mut delivery: Delivery = part::thawed(part)?;
         delivery.event = Event::Edited;
-        let body = json(&delivery)?;
+        let body = part::json(&delivery)?;
         // Another change of the same part is no repeat of this one.
         let key = format!("{}.{}", part.key, hex(&Sha256::digest(&body)[..8]));
-        self.tell(&key, body).await?;
+        let answer = self.tell(&key, body).await?;
+        self.taken(&answer).map_err(exchange::repeatable)?;
         Ok(published.clone())
     }
 
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
-        let body = json(&wire::Deletion {
+        let body = part::json(&wire::Deletion {
             event: Event::Deleted,
             key: &published.id,
         })?;
-        let told = self.tell(&format!("{}.deleted", published.id), body).await;
-        match told {
-            Err(OutletError::Auth { detail }) if is_gone(&detail) => Ok(()),
-            told => told,
+        let key = format!("{}.deleted", published.id);
+        let answer = self.tell(&key, body).await?;
+        match answer.status {
+            // It is gone already.
+            404 | 410 => Ok(()),
+            _ => self.taken(&answer).map_err(exchange::repeatable),
         }
     }
 
@@ -160,11 +160,6 @@ impl WebhookOutlet {
     }
 }
 
-/// Whether a refusal says that what was to be deleted is not there.
-fn is_gone(detail: &str) -> bool {
-    detail.starts_with("HTTP status 404") || detail.starts_with("HTTP status 410")
-}
-
 fn pairs<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     let pairs = headers.iter().map(|(name, value)| (*name, value.as_str()));
     pairs.collect()
@@ -182,12 +177,6 @@ fn signature(secret: &Secret, timestamp: &str, body: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn json(delivery: &impl serde::Serialize) -> Result<Vec<u8>, OutletError> {
-    serde_json::to_vec(delivery).map_err(|error| OutletError::Rejected {
-        detail: format!("the delivery cannot be written as JSON: {error}"),
-    })
 }
 
 impl Outlet for WebhookOutlet {
@@ -231,7 +220,7 @@ impl Outlet for WebhookOutlet {
         dispatches: Vec<Dispatch>,
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
         let freeze = |dispatch: Dispatch| {
-            let delivery = wire::delivery(&dispatch, words::text_of(&dispatch)?);
+            let delivery = wire::delivery(&dispatch)?;
             self.ledger.freeze(dispatch, &delivery)
         };
         let frozen = dispatches.into_iter().map(freeze).collect();

@@ -2,7 +2,6 @@
 
 use babelfeed_actors::domain::{Attached, Media, Poll, Publication};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Dispatch, OutletError};
 use log::warn;
 
 /// What kind of file a medium is, as far as can be told without asking for it.
@@ -35,56 +34,46 @@ pub(super) fn look(media: &Media) -> Look {
     }
 }
 
-/// What hangs on a part: on the first of a publication what hangs on the post, else nothing.
-pub(super) fn hanging(dispatch: &Dispatch) -> Option<&Attached> {
-    let attached = dispatch.publication.attached.as_deref();
-    attached.filter(|_| dispatch.part == 0)
-}
-
-/// The text of a part.
-///
-/// # Errors
-/// When there is no such part.
-pub(super) fn text_of(dispatch: &Dispatch) -> Result<&str, OutletError> {
-    let part = dispatch.publication.parts.get(dispatch.part);
-    part.map(|part| &*part.text)
-        .ok_or_else(|| OutletError::Rejected {
-            detail: format!("there is no part {}", dispatch.part),
-        })
-}
-
-/// The id of what a part answers: the part before it, or what its publication answers.
-pub(super) fn parent(dispatch: &Dispatch) -> Option<&str> {
-    match dispatch.part.checked_sub(1) {
-        Some(before) => dispatch.publication.parts[before].id.as_deref(),
-        None => {
-            let thread = dispatch.publication.thread.as_ref();
-            thread.map(|thread| &*thread.parent)
+/// The media that a message shows as such, at most so many, and the others.
+pub(super) fn divided(
+    media: &[Media],
+    most: usize,
+    can_show: impl Fn(&Media) -> bool,
+) -> (Vec<&Media>, Vec<&Media>) {
+    let (mut shown, mut rest) = (Vec::new(), Vec::new());
+    for it in media {
+        match shown.len() < most && can_show(it) {
+            true => shown.push(it),
+            false => rest.push(it),
         }
     }
+    (shown, rest)
+}
+
+/// What a medium shows, in words; none where nothing is said.
+pub(super) fn alt(media: &Media) -> Option<&str> {
+    let alt = media.alt.as_deref().map(str::trim);
+    alt.filter(|it| !it.is_empty())
 }
 
 /// What every platform without polls and quotes shows as text: the options of the poll, and the
 /// address of what is quoted.
 pub(super) fn pieces(attached: &Attached, publication: &Publication) -> Vec<String> {
     let poll = attached.poll.as_ref().map(poll);
-    let quoted = attached
-        .quoted
-        .as_ref()
-        .filter(|it| !is_shown(publication, it));
-    poll.into_iter()
-        .chain(quoted.map(|it| it.to_string()))
-        .collect()
+    let quoted = quoted(attached, publication).map(str::to_owned);
+    poll.into_iter().chain(quoted).collect()
 }
 
-fn poll(poll: &Poll) -> String {
+/// The options of a poll.
+pub(super) fn poll(poll: &Poll) -> String {
     let options = poll.options.iter().map(|option| format!("• {option}"));
     options.collect::<Vec<_>>().join("\n")
 }
 
-fn is_shown(publication: &Publication, address: &str) -> bool {
-    let mut parts = publication.parts.iter();
-    parts.any(|part| part.text.contains(address))
+/// The address of the post that is quoted, unless the text shows it already.
+pub(super) fn quoted<'a>(attached: &'a Attached, publication: &Publication) -> Option<&'a str> {
+    let is_shown = |address: &&str| publication.parts.iter().any(|it| it.text.contains(address));
+    attached.quoted.as_deref().filter(|it| !is_shown(it))
 }
 
 /// The text with as many of the pieces behind it as fit, each a paragraph.
@@ -107,17 +96,16 @@ pub(super) fn with_pieces(
     whole
 }
 
-/// As much of a warning as has room, in code points; none where there is none.
-pub(super) fn shortened(warning: &str, room: usize) -> String {
-    if warning.chars().count() <= room {
-        return warning.to_owned();
+/// As much of some words as has room, in code points; none where there is none.
+pub(super) fn shortened(words: &str, room: usize) -> String {
+    if words.chars().count() <= room {
+        return words.to_owned();
     }
     let Some(room) = room.checked_sub(1).filter(|room| *room > 0) else {
         return String::new();
     };
-    let mut short: String = warning.chars().take(room).collect();
-    short.push('…');
-    short
+    let kept: String = words.chars().take(room).collect();
+    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -146,9 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_message_cannot_show_is_left_beside_it() {
+        let all = ["1.png", "2.gif", "3.png", "4.png"].map(|name| media(name, None));
+        let (shown, rest) = divided(&all, 2, |it| look(it) == Look::Picture);
+        assert_eq!(shown, [&all[0], &all[2]]);
+        assert_eq!(rest, [&all[1], &all[3]]);
+    }
+
+    #[test]
     fn a_warning_is_shortened_to_its_room() {
         assert_eq!(shortened("Ojo", 3), "Ojo");
         assert_eq!(shortened("Cuidado", 4), "Cui…");
+        assert_eq!(shortened("Ojo con eso", 5), "Ojo…");
         assert_eq!(shortened("Cuidado", 1), "");
     }
 }

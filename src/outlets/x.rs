@@ -12,7 +12,7 @@ mod wire;
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::Attached;
@@ -23,6 +23,8 @@ use babelfeed_actors::ports::{
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::known::Known;
+use super::part;
 use crate::http::Method;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::x::answer::{Refusal, refusal};
@@ -31,8 +33,6 @@ use crate::x::{Api, ApiConfig, Content, Question};
 use reconcile::Since;
 use wire::{Account, Data, Posted};
 
-/// The most published ids that are remembered, to be told from what is looked for.
-const MAX_KNOWN: usize = 1_000;
 /// The most parts whose uploads, and whose duplicates, are remembered.
 const MAX_PARTS: usize = 100;
 
@@ -69,8 +69,8 @@ pub struct XOutlet {
     api: Api,
     downloader: Downloader,
     account: RefCell<Option<Account>>,
-    /// What was published lately: (post, key).
-    known: RefCell<VecDeque<(Arc<str>, Arc<str>)>>,
+    /// What was published lately.
+    known: Known,
     /// What was uploaded for parts that are not out yet: (key, media).
     uploads: RefCell<VecDeque<(Arc<str>, Vec<String>)>>,
     /// The keys of parts that X called a duplicate of a post that is not there.
@@ -88,7 +88,7 @@ impl XOutlet {
             downloader: Downloader::new(&config.download),
             config,
             account: RefCell::new(None),
-            known: RefCell::new(VecDeque::new()),
+            known: Known::default(),
             uploads: RefCell::new(VecDeque::new()),
             doubles: RefCell::new(HashSet::new()),
         })
@@ -100,15 +100,13 @@ impl XOutlet {
         }
     }
 
-    async fn freeze_one(&self, dispatch: Dispatch, mark: u64) -> Result<Frozen, OutletError> {
-        let key: Arc<str> = format!("{}.{}", dispatch.publication.id, dispatch.part).into();
-        let media = match &dispatch.publication.attached {
-            Some(attached) if dispatch.part == 0 && !attached.media.is_empty() => {
-                self.uploaded(&key, attached).await?
-            }
+    async fn freeze_one(&self, dispatch: Dispatch) -> Result<Frozen, OutletError> {
+        let key = part::key(&dispatch).into();
+        let media = match part::attached(&dispatch) {
+            Some(attached) if !attached.media.is_empty() => self.uploaded(&key, attached).await?,
             _ => Vec::new(),
         };
-        wire::freeze(dispatch, key, media, (self.most(), mark))
+        wire::freeze(dispatch, key, media, self.most())
     }
 
     /// The ids of a part's media, uploaded unless they are already.
@@ -127,7 +125,11 @@ impl XOutlet {
             return Ok(media);
         }
         let media = media::upload(&self.api, &self.downloader, attached).await?;
-        remember(&self.uploads, MAX_PARTS, (Arc::clone(key), media.clone()));
+        let mut uploads = self.uploads.borrow_mut();
+        if uploads.len() >= MAX_PARTS {
+            uploads.pop_front();
+        }
+        uploads.push_back((Arc::clone(key), media.clone()));
         Ok(media)
     }
 
@@ -233,7 +235,7 @@ impl XOutlet {
 
     fn published(&self, id: String, key: &Arc<str>) -> Published {
         let id: Arc<str> = id.into();
-        remember(&self.known, MAX_KNOWN, (Arc::clone(&id), Arc::clone(key)));
+        self.known.note(&id, key);
         let account = self.account.borrow();
         let names = account.as_ref().map(|account| account.username.as_str());
         let name = names.filter(|name| !name.is_empty()).unwrap_or("i");
@@ -247,11 +249,7 @@ impl XOutlet {
     fn is_taken(&self, id: &str, part: &Frozen) -> bool {
         let parts = &part.dispatch.publication.parts;
         let is_sibling = parts.iter().any(|it| it.id.as_deref() == Some(id));
-        let known = self.known.borrow();
-        let is_known = known
-            .iter()
-            .any(|(known, key)| **known == *id && *key != part.key);
-        is_sibling || is_known
+        is_sibling || self.known.is_anothers(id, &part.key)
     }
 }
 
@@ -272,9 +270,7 @@ impl Outlet for XOutlet {
     fn cost(&self, dispatch: &Dispatch) -> f64 {
         let prices = &self.config.prices;
         let post = wire::text(dispatch, self.most()).map_or(0.0, |text| prices.of_post(&text));
-        let attached = dispatch.publication.attached.as_deref();
-        let attached = attached.filter(|_| dispatch.part == 0);
-        let n_described = attached.map_or(0, media::n_described);
+        let n_described = part::attached(dispatch).map_or(0, media::n_described);
         post + prices.media_metadata * n_described as f64
     }
 
@@ -301,29 +297,16 @@ impl Outlet for XOutlet {
         &self,
         dispatches: Vec<Dispatch>,
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
-        let mark = now();
-        async move {
-            let mut frozen = Vec::with_capacity(dispatches.len());
-            for dispatch in dispatches {
-                frozen.push(self.freeze_one(dispatch, mark).await?);
-            }
-            Ok(frozen)
-        }
-        .boxed_local()
+        let freeze = async |dispatch: Dispatch| self.freeze_one(dispatch).await;
+        part::freeze_each(dispatches, freeze).boxed_local()
     }
 
     fn publish<'a>(
         &'a self,
         parts: &'a [Frozen],
     ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
-        async move {
-            let mut answers = Vec::with_capacity(parts.len());
-            for part in parts {
-                answers.push(self.send(part).await);
-            }
-            answers
-        }
-        .boxed_local()
+        let send = async |part: &Frozen| self.send(part).await;
+        part::send_each(parts, send).boxed_local()
     }
 
     fn read_back<'a>(
@@ -339,21 +322,6 @@ impl Outlet for XOutlet {
     ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
         self.remove(&published.id).boxed_local()
     }
-}
-
-/// Keeps one more, and forgets the oldest beyond so many.
-fn remember<T>(kept: &RefCell<VecDeque<T>>, most: usize, one: T) {
-    let mut kept = kept.borrow_mut();
-    if kept.len() >= most {
-        kept.pop_front();
-    }
-    kept.push_back(one);
-}
-
-/// Milliseconds since 1970 by our clock.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn is_account(wanted: &str, username: &str) -> bool {

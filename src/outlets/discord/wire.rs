@@ -5,21 +5,14 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, OutletError};
 use serde::{Deserialize, Serialize};
 
+use crate::outlets::fallback::Fallback;
+use crate::outlets::part;
 use crate::outlets::words::{self, Look};
 
 /// The most embeds of a message.
 const MAX_EMBEDS: usize = 10;
 /// The most characters of a description under a picture: all embeds of a message share 6,000.
 const MAX_DESCRIPTION: usize = 500;
-
-/// A part as it is frozen.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Post {
-    pub(super) message: Message,
-    /// What is sent instead, where Discord does not take the embeds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) otherwise: Option<Message>,
-}
 
 /// A message as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,13 +71,10 @@ pub(super) struct Refusal {
 }
 
 /// The message of a part.
-pub(super) fn post(dispatch: &Dispatch) -> Result<Post, OutletError> {
-    let text = words::text_of(dispatch)?;
-    let Some(attached) = words::hanging(dispatch) else {
-        return Ok(Post {
-            message: message(text.to_owned(), Vec::new()),
-            otherwise: None,
-        });
+pub(super) fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
+    let text = part::text(dispatch)?;
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(message(text.to_owned(), Vec::new())));
     };
     let publication = &dispatch.publication;
     let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
@@ -97,28 +87,21 @@ pub(super) fn post(dispatch: &Dispatch) -> Result<Post, OutletError> {
         }
     };
     // An embed cannot be hidden, so what is sensitive becomes a link that is.
-    let can_embed = |it: &&Media| !is_hidden && words::look(it) == Look::Picture;
-    let embedded: Vec<&Media> = attached
-        .media
-        .iter()
-        .filter(can_embed)
-        .take(MAX_EMBEDS)
-        .collect();
-    let is_embedded = |it: &Media| embedded.iter().any(|taken| std::ptr::eq(*taken, it));
+    let can_embed = |it: &Media| !is_hidden && words::look(it) == Look::Picture;
+    let (embedded, rest) = words::divided(&attached.media, MAX_EMBEDS, can_embed);
     let link = |it: &Media| match is_hidden && warning.is_none() {
         true => format!("||{}||", it.url),
         false => it.url.clone(),
     };
     let mut pieces = words::pieces(attached, publication);
-    let rest = attached.media.iter().filter(|it| !is_embedded(it));
-    pieces.extend(rest.map(link));
+    pieces.extend(rest.into_iter().map(link));
     let otherwise = (!embedded.is_empty()).then(|| {
         let links = embedded.iter().map(|it| it.url.clone());
         let pieces: Vec<String> = pieces.iter().cloned().chain(links).collect();
         message(content(&pieces), Vec::new())
     });
     let embeds = embedded.iter().map(|it| embed(it)).collect();
-    Ok(Post {
+    Ok(Fallback {
         message: message(content(&pieces), embeds),
         otherwise,
     })
@@ -133,9 +116,8 @@ fn message(content: String, embeds: Vec<Embed>) -> Message {
 }
 
 fn embed(media: &Media) -> Embed {
-    let alt = media.alt.as_deref().filter(|it| !it.trim().is_empty());
     Embed {
-        description: alt.map(|alt| words::shortened(alt, MAX_DESCRIPTION)),
+        description: words::alt(media).map(|alt| words::shortened(alt, MAX_DESCRIPTION)),
         image: Image {
             url: media.url.clone(),
         },

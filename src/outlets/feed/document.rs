@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
-use super::super::disk;
+use super::super::{disk, words};
 use super::FeedConfig;
 
 /// The most entries that the feed keeps.
@@ -142,12 +142,7 @@ fn original(url: &str) -> Link {
 
 fn title(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
-    let line = line.unwrap_or_default().trim();
-    if line.chars().count() <= MAX_TITLE {
-        return line.to_owned();
-    }
-    let start: String = line.chars().take(MAX_TITLE - 1).collect();
-    format!("{}…", start.trim_end())
+    words::shortened(line.unwrap_or_default().trim(), MAX_TITLE)
 }
 
 /// The text without what no XML 1.0 document may hold.

@@ -1,13 +1,13 @@
 //! What hangs on a publication, as Mastodon takes it: a warning, media, a poll, a quote.
 
-use babelfeed_actors::domain::{Attached, Poll, Publication};
+use babelfeed_actors::domain::{Poll, Publication};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, OutletError};
-use log::warn;
 
 use super::server::PollLimits;
 use super::wire::NewPoll;
 use super::{MastodonOutlet, media};
+use crate::outlets::{part, words};
 
 /// How long a poll is open whose source does not tell, in seconds.
 const DAY: u64 = 24 * 3600;
@@ -35,11 +35,10 @@ pub(super) async fn hang(
     outlet: &MastodonOutlet,
     dispatch: &Dispatch,
 ) -> Result<Hung, OutletError> {
-    let publication = &dispatch.publication;
-    let attached = publication.attached.as_deref();
-    let Some(attached) = attached.filter(|_| dispatch.part == 0) else {
+    let Some(attached) = part::attached(dispatch) else {
         return Ok(Hung::default());
     };
+    let publication = &dispatch.publication;
     let server = outlet.server().await?;
     let poll = attached
         .poll
@@ -58,9 +57,9 @@ pub(super) async fn hang(
     let limit = server.limit.beside(warning.unwrap_or_default());
     let mut pieces = Vec::new();
     if let (None, Some(poll)) = (&poll, &attached.poll) {
-        pieces.push(in_words(poll));
+        pieces.push(words::poll(poll));
     }
-    if let (None, Some(address)) = (&quoted, quoted_address(attached, publication)) {
+    if let (None, Some(address)) = (&quoted, words::quoted(attached, publication)) {
         pieces.push(address.to_owned());
     }
     pieces.extend(media.links);
@@ -70,7 +69,7 @@ pub(super) async fn hang(
         media: media.ids,
         poll,
         quoted,
-        appendix: appendix(publication, &pieces, limit),
+        appendix: appendix(part::text(dispatch)?, &pieces, limit, publication),
     })
 }
 
@@ -87,31 +86,9 @@ fn new_poll(poll: &Poll, limits: PollLimits) -> Option<NewPoll> {
     })
 }
 
-fn in_words(poll: &Poll) -> String {
-    let options = poll.options.iter().map(|option| format!("• {option}"));
-    options.collect::<Vec<_>>().join("\n")
-}
-
-/// The address of the post that is quoted, unless the text shows it already.
-fn quoted_address<'a>(attached: &'a Attached, publication: &Publication) -> Option<&'a str> {
-    let is_shown = |address: &&str| publication.parts.iter().any(|it| it.text.contains(address));
-    attached.quoted.as_deref().filter(|it| !is_shown(it))
-}
-
-/// As many of the pieces as fit behind the text of the first part, each a paragraph.
-fn appendix(publication: &Publication, pieces: &[String], limit: Limit) -> String {
-    let text = publication.parts.first().map_or("", |part| &part.text);
-    let mut whole = text.to_owned();
-    for piece in pieces {
-        let gap = if whole.is_empty() { "" } else { "\n\n" };
-        let longer = format!("{whole}{gap}{piece}");
-        if limit.fits(&longer) {
-            whole = longer;
-        } else {
-            warn!(publication:% = publication.id, piece = piece.as_str(); "what cannot be attached does not fit behind the text either, and is left out");
-        }
-    }
-    whole.split_off(text.len())
+/// As many of the pieces as fit behind the text of a part, each a paragraph.
+fn appendix(text: &str, pieces: &[String], limit: Limit, publication: &Publication) -> String {
+    words::with_pieces(text, pieces, limit, publication).split_off(text.len())
 }
 
 #[cfg(test)]

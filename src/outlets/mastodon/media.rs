@@ -18,6 +18,7 @@ use super::wire::{MediaAttributes, Medium, NewStatus};
 use super::{MAX_BODY, MastodonOutlet};
 use crate::http::download::{DownloadError, Downloaded};
 use crate::http::{Call, Method, Response};
+use crate::outlets::words;
 
 /// The most uploads that are remembered, so that what is frozen anew is not handed in anew.
 const MAX_KNOWN: usize = 256;
@@ -185,7 +186,7 @@ async fn hand_in(
         return refused("it is larger than the server takes");
     }
     let alt = medium.alt.as_deref().unwrap_or_default();
-    let body = Multipart::new(&file, &description(alt, limits.description));
+    let body = Multipart::new(&file, &words::shortened(alt, limits.description));
     let mut response = upload(outlet, &body).await?;
     if response.status == 500 {
         // What the server says when it stumbles over one file, but also over anything else.
@@ -340,15 +341,6 @@ fn still_processing(wait: Duration) -> OutletError {
     }
 }
 
-/// A description within the limit.
-fn description(alt: &str, max: usize) -> String {
-    if alt.chars().count() <= max {
-        return alt.to_owned();
-    }
-    let kept: String = alt.chars().take(max.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 impl Uploads {
     fn find(&self, slot: &Slot, url: &str) -> Option<Upload> {
         let known = self.known.borrow();
@@ -455,12 +447,6 @@ fn file_name(stem: &str, mime: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_description_is_cut_where_the_server_would_refuse_it() {
-        assert_eq!(description("gato", 4), "gato");
-        assert_eq!(description("gatos", 4), "gat…");
-    }
 
     #[test]
     fn a_file_and_its_description_are_parts_of_one_form() {

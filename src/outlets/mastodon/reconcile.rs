@@ -7,9 +7,10 @@ use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Frozen, OutletError, Published};
 
 use super::wire::{NewStatus, Status};
-use super::{MastodonOutlet, answer, wire};
+use super::{MastodonOutlet, answer};
 use crate::html::{Links, to_text};
 use crate::http::{Response, hints};
+use crate::outlets::part;
 
 /// The most pages of statuses that are read.
 const MAX_PAGES: usize = 25;
@@ -30,7 +31,7 @@ pub(super) async fn find(
     outlet: &MastodonOutlet,
     part: &Frozen,
 ) -> Result<Option<Published>, OutletError> {
-    let wanted = wire::thawed(part)?;
+    let wanted: NewStatus = part::thawed(part)?;
     let account = &outlet.account().await?.id;
     let mut seen = HashSet::new();
     let mut before = String::new();
@@ -52,8 +53,9 @@ pub(super) async fn find(
         let mut has_news = false;
         for status in page {
             let is_later = Timestamp::parse(&status.created_at).is_none_or(|at| at >= since);
-            let is_ours =
-                is_later && is_same(&status, &wanted) && !outlet.is_taken(&status.id, &part.key);
+            let is_ours = is_later
+                && is_same(&status, &wanted)
+                && !outlet.known.is_anothers(&status.id, &part.key);
             if is_ours {
                 return Ok(Some(answer::published(status)));
             }

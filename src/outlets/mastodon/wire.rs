@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attach::Hung;
 use super::language;
+use crate::outlets::part;
 
 /// Who sees a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,51 +190,24 @@ pub(super) fn freeze(
     dispatch: Dispatch,
     hung: Hung,
     visibility: Option<Visibility>,
-    mark: u64,
 ) -> Result<Frozen, OutletError> {
     let publication = &dispatch.publication;
-    let part = publication
-        .parts
-        .get(dispatch.part)
-        .ok_or_else(|| rejected(format!("there is no part {}", dispatch.part)))?;
     let status = NewStatus {
-        status: format!("{}{}", part.text, hung.appendix),
+        status: format!("{}{}", part::text(&dispatch)?, hung.appendix),
         language: language::code(&publication.language),
         visibility,
-        in_reply_to_id: parent(&dispatch)?,
+        in_reply_to_id: part::parent(&dispatch)?.map(str::to_owned),
         sensitive: hung.is_sensitive,
         spoiler_text: hung.warning,
         media_ids: hung.media,
         poll: hung.poll,
         quoted_status_id: hung.quoted,
     };
-    let bytes = serde_json::to_vec(&status)
-        .map_err(|error| rejected(format!("the status cannot be written as JSON: {error}")))?;
     Ok(Frozen {
-        key: format!("{}.{}", publication.id, dispatch.part).into(),
-        bytes: bytes.into(),
+        key: part::key(&dispatch).into(),
+        bytes: part::json(&status)?.into(),
         dispatch,
-        mark,
+        // Nothing is posted before now, however long media took.
+        mark: part::now(),
     })
-}
-
-/// The status that a frozen part is.
-pub(super) fn thawed(part: &Frozen) -> Result<NewStatus, OutletError> {
-    serde_json::from_slice(&part.bytes)
-        .map_err(|error| rejected(format!("the frozen part cannot be read: {error}")))
-}
-
-/// The status that a part answers: the part before it, or what its publication answers.
-fn parent(dispatch: &Dispatch) -> Result<Option<String>, OutletError> {
-    let Some(before) = dispatch.part.checked_sub(1) else {
-        let thread = dispatch.publication.thread.as_ref();
-        return Ok(thread.map(|thread| thread.parent.to_string()));
-    };
-    let id = dispatch.publication.parts[before].id.as_deref();
-    id.map(|id| Some(id.to_owned()))
-        .ok_or_else(|| rejected(format!("part {} has no id to answer to", before + 1)))
-}
-
-fn rejected(detail: String) -> OutletError {
-    OutletError::Rejected { detail }
 }

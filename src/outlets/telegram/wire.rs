@@ -1,24 +1,17 @@
 //! What goes over the wire to Telegram's Bot API, and what comes back.
 
+use babelfeed_actors::domain::Media;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, OutletError};
 use serde::{Deserialize, Serialize};
 
 use super::TelegramConfig;
+use crate::outlets::fallback::Fallback;
+use crate::outlets::part;
 use crate::outlets::words::{self, Look};
 
 /// The most media of one message.
 const MAX_MEDIA: usize = 10;
-
-/// A part as it is frozen.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Message {
-    /// What is called.
-    pub(super) call: Call,
-    /// What is called instead, where Telegram does not take the media.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) otherwise: Option<Call>,
-}
 
 /// One call of a method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -197,23 +190,20 @@ pub(super) fn message(
     dispatch: &Dispatch,
     chat: &Chat,
     config: &TelegramConfig,
-) -> Result<Message, OutletError> {
-    let text = words::text_of(dispatch)?;
+) -> Result<Fallback<Call>, OutletError> {
+    let text = part::text(dispatch)?;
     let base = Body {
         chat_id: Some(chat.clone()),
         message_thread_id: config.topic,
-        reply_parameters: words::parent(dispatch).and_then(reply),
+        reply_parameters: part::parent(dispatch)?.and_then(reply),
         ..Body::default()
     };
     let preview = (!config.preview).then(|| Preview {
         is_disabled: true,
         ..Preview::default()
     });
-    let Some(attached) = words::hanging(dispatch) else {
-        return Ok(Message {
-            call: in_text(base, Shown::plain(text), preview),
-            otherwise: None,
-        });
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(in_text(base, Shown::plain(text), preview)));
     };
     let publication = &dispatch.publication;
     let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
@@ -222,22 +212,12 @@ pub(super) fn message(
         let whole = words::with_pieces(text, pieces, Limit::TELEGRAM, publication);
         Shown::of(whole, warning)
     };
-    let is_one = |it: &&babelfeed_actors::domain::Media| words::look(it) != Look::Other;
-    let media: Vec<_> = attached
-        .media
-        .iter()
-        .filter(is_one)
-        .take(MAX_MEDIA)
-        .collect();
-    let rest = attached.media.iter();
-    let rest = rest.filter(|it| !media.iter().any(|taken| std::ptr::eq(*taken, *it)));
+    let can_show = |it: &Media| words::look(it) != Look::Other;
+    let (media, rest) = words::divided(&attached.media, MAX_MEDIA, can_show);
     let mut pieces = words::pieces(attached, publication);
-    pieces.extend(rest.map(|it| it.url.clone()));
+    pieces.extend(rest.into_iter().map(|it| it.url.clone()));
     if media.is_empty() {
-        return Ok(Message {
-            call: in_text(base, shown(&pieces), preview),
-            otherwise: None,
-        });
+        return Ok(Fallback::none(in_text(base, shown(&pieces), preview)));
     }
     let links = media.iter().map(|it| it.url.clone());
     let with_links: Vec<String> = pieces.iter().cloned().chain(links).collect();
@@ -247,10 +227,7 @@ pub(super) fn message(
         // Too long for a caption: the first picture is shown above the text, as a preview.
         let first = media[0];
         if is_hidden || words::look(first) != Look::Picture {
-            return Ok(Message {
-                call: linked,
-                otherwise: None,
-            });
+            return Ok(Fallback::none(linked));
         }
         let more = media[1..].iter().map(|it| it.url.clone());
         let pieces: Vec<String> = pieces.into_iter().chain(more).collect();
@@ -260,13 +237,13 @@ pub(super) fn message(
             show_above_text: true,
             ..Preview::default()
         };
-        return Ok(Message {
-            call: in_text(base, shown(&pieces), Some(preview)),
+        return Ok(Fallback {
+            message: in_text(base, shown(&pieces), Some(preview)),
             otherwise: Some(linked),
         });
     }
-    Ok(Message {
-        call: in_caption(base, &media, caption, is_hidden),
+    Ok(Fallback {
+        message: in_caption(base, &media, caption, is_hidden),
         otherwise: Some(linked),
     })
 }
@@ -283,12 +260,7 @@ fn in_text(base: Body, shown: Shown, preview: Option<Preview>) -> Call {
     }
 }
 
-fn in_caption(
-    base: Body,
-    media: &[&babelfeed_actors::domain::Media],
-    shown: Shown,
-    has_spoiler: bool,
-) -> Call {
+fn in_caption(base: Body, media: &[&Media], shown: Shown, has_spoiler: bool) -> Call {
     let caption = Some(shown.text).filter(|it| !it.is_empty());
     if let [one] = media {
         let url = Some(one.url.clone());

@@ -1,10 +1,10 @@
 //! What a receiver is told: a part of a publication as JSON.
 
-use babelfeed_actors::domain::{Attached, Media, Poll, Timestamp};
-use babelfeed_actors::ports::Dispatch;
+use babelfeed_actors::domain::{Attached, Media, Poll};
+use babelfeed_actors::ports::{Dispatch, OutletError};
 use serde::{Deserialize, Serialize};
 
-use crate::outlets::words;
+use crate::outlets::part;
 
 /// What happened to a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,12 +96,12 @@ struct Question {
 }
 
 /// A part as its receiver gets it.
-pub(super) fn delivery(dispatch: &Dispatch, text: &str) -> Delivery {
+pub(super) fn delivery(dispatch: &Dispatch) -> Result<Delivery, OutletError> {
     let publication = &dispatch.publication;
     let task = publication.id.task();
-    Delivery {
+    Ok(Delivery {
         event: Event::Published,
-        key: format!("{}.{}", publication.id, dispatch.part),
+        key: part::key(dispatch),
         task: Task {
             id: task.to_string(),
             request: task.request().to_string(),
@@ -114,17 +114,13 @@ pub(super) fn delivery(dispatch: &Dispatch, text: &str) -> Delivery {
             outlet: publication.outlet.to_string(),
             part: dispatch.part,
             parts: publication.parts.len(),
-            text: text.to_owned(),
+            text: part::text(dispatch)?.to_owned(),
             url: publication.url.as_deref().map(str::to_owned),
-            at: written(publication.created_at),
-            answers: words::parent(dispatch).map(str::to_owned),
-            attached: words::hanging(dispatch).map(Hanging::of),
+            at: publication.created_at.to_string(),
+            answers: part::parent(dispatch)?.map(str::to_owned),
+            attached: part::attached(dispatch).map(Hanging::of),
         },
-    }
-}
-
-fn written(at: Timestamp) -> String {
-    at.to_string()
+    })
 }
 
 impl Hanging {

@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::answer::ask;
-use super::wire::{Data, shortened};
+use super::wire::Data;
 use crate::http::download::{DownloadError, Downloaded, Downloader};
+use crate::outlets::words;
 use crate::x::{Api, Content, Question};
 
 /// The most pictures of a post; of films and animations there is one.
@@ -108,7 +109,7 @@ pub(super) async fn upload(
                 upload_in_segments(api, category, &file).await?
             }
         };
-        describe(api, &id, medium.alt.as_deref(), attached.is_sensitive).await?;
+        describe(api, &id, words::alt(medium), attached.is_sensitive).await?;
         ids.push(id);
     }
     if ids.len() < attached.media.len() {
@@ -122,10 +123,8 @@ pub(super) async fn upload(
 
 /// How many of the media something is said of, which costs.
 pub(super) fn n_described(attached: &Attached) -> usize {
-    let has_words = |alt: &String| !alt.trim().is_empty();
     let media = attached.media.iter().take(MAX_PICTURES);
-    let described =
-        media.filter(|it| attached.is_sensitive || it.alt.as_ref().is_some_and(has_words));
+    let described = media.filter(|it| attached.is_sensitive || words::alt(it).is_some());
     described.count()
 }
 
@@ -223,10 +222,12 @@ async fn describe(
     alt: Option<&str>,
     is_sensitive: bool,
 ) -> Result<(), OutletError> {
-    let alt = alt.map(str::trim).filter(|alt| !alt.is_empty());
     let mut metadata = serde_json::Map::new();
     if let Some(alt) = alt {
-        metadata.insert("alt_text".into(), json!({"text": shortened(alt, MAX_ALT)}));
+        metadata.insert(
+            "alt_text".into(),
+            json!({"text": words::shortened(alt, MAX_ALT)}),
+        );
     }
     if is_sensitive {
         metadata.insert("sensitive_media_warning".into(), json!({"other": true}));

@@ -7,6 +7,8 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
 use serde::{Deserialize, Serialize};
 
+use crate::outlets::{part, words};
+
 /// The fewest characters of a warning that still says something.
 const SHORTEST_WARNING: usize = 10;
 /// The most choices of a poll.
@@ -71,78 +73,55 @@ pub(super) fn freeze(
     dispatch: Dispatch,
     key: Arc<str>,
     media: Vec<String>,
-    (limit, mark): (Limit, u64),
+    limit: Limit,
 ) -> Result<Frozen, OutletError> {
     let post = NewPost {
         text: text(&dispatch, limit)?,
-        reply: parent(&dispatch)?.map(|id| ReplyTo {
-            in_reply_to_tweet_id: id,
+        reply: part::parent(&dispatch)?.map(|id| ReplyTo {
+            in_reply_to_tweet_id: id.to_owned(),
         }),
         poll: poll(&dispatch, &media)?,
         media: (!media.is_empty()).then_some(MediaIds { media_ids: media }),
     };
-    let bytes = serde_json::to_vec(&post)
-        .map_err(|error| rejected(format!("the post cannot be written as JSON: {error}")))?;
     Ok(Frozen {
-        bytes: bytes.into(),
+        bytes: part::json(&post)?.into(),
         dispatch,
         key,
-        mark,
+        mark: part::now(),
     })
 }
 
 /// The text of a part; the first one's warning stands above it, cut to the room that is left,
 /// since X has no other place for it.
 pub(super) fn text(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletError> {
-    let publication = &dispatch.publication;
-    let part = publication.parts.get(dispatch.part);
-    let part = part.ok_or_else(|| rejected(format!("there is no part {}", dispatch.part)))?;
-    let attached = publication.attached.as_deref();
-    let warning = attached.and_then(|attached| attached.warning.as_deref());
+    let text = part::text(dispatch)?;
+    let warning = part::attached(dispatch).and_then(|attached| attached.warning.as_deref());
     let Some(warning) = warning.map(str::trim).filter(|it| !it.is_empty()) else {
-        return Ok(part.text.to_string());
+        return Ok(text.to_owned());
     };
-    if dispatch.part > 0 {
-        return Ok(part.text.to_string());
-    }
     let n_characters = warning.chars().count();
     (SHORTEST_WARNING.min(n_characters)..=n_characters)
         .rev()
-        .map(|most| format!("{}\n\n{}", shortened(warning, most), part.text))
+        .map(|most| format!("{}\n\n{text}", words::shortened(warning, most)))
         .find(|text| limit.fits(text))
-        .ok_or_else(|| rejected("the text leaves no room for its warning".to_owned()))
-}
-
-/// The post that a part answers: the part before it, or what its publication answers.
-fn parent(dispatch: &Dispatch) -> Result<Option<String>, OutletError> {
-    let publication = &dispatch.publication;
-    let Some(before) = dispatch.part.checked_sub(1) else {
-        let thread = publication.thread.as_ref();
-        return Ok(thread.map(|thread| thread.parent.to_string()));
-    };
-    let id = publication.parts[before].id.as_deref();
-    id.map(|id| Some(id.to_owned()))
-        .ok_or_else(|| rejected(format!("part {} has no id to answer to", before + 1)))
+        .ok_or_else(|| part::rejected("the text leaves no room for its warning".to_owned()))
 }
 
 /// The poll of a first part, its choices cut to what X takes.
 fn poll(dispatch: &Dispatch, media: &[String]) -> Result<Option<NewPoll>, OutletError> {
-    let attached = dispatch.publication.attached.as_ref();
-    let Some(poll) = attached.and_then(|attached| attached.poll.as_ref()) else {
+    let Some(poll) = part::attached(dispatch).and_then(|attached| attached.poll.as_ref()) else {
         return Ok(None);
     };
-    if dispatch.part > 0 {
-        return Ok(None);
-    }
     let n_options = poll.options.len();
     if !(2..=MAX_OPTIONS).contains(&n_options) || poll.is_multiple || !media.is_empty() {
-        return Err(rejected(format!(
+        return Err(part::rejected(format!(
             "a poll with {n_options} choices, multiple or with media is none of X's, \
              expected 2 to {MAX_OPTIONS} of which one is chosen"
         )));
     }
+    let cut = |option: &String| words::shortened(option, MAX_OPTION);
     Ok(Some(NewPoll {
-        options: poll.options.iter().map(|option| cut(option)).collect(),
+        options: poll.options.iter().map(cut).collect(),
         duration_minutes: minutes(poll),
     }))
 }
@@ -151,21 +130,4 @@ fn minutes(poll: &Poll) -> u64 {
     let (least, most) = POLL_MINUTES;
     let told = poll.lasts.map(|lasts| lasts.as_secs().div_ceil(60));
     told.unwrap_or(POLL_DAY).clamp(least, most)
-}
-
-fn cut(option: &str) -> String {
-    shortened(option, MAX_OPTION)
-}
-
-/// A text of at most so many characters, with an ellipsis where it was cut.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
-}
-
-fn rejected(detail: String) -> OutletError {
-    OutletError::Rejected { detail }
 }
