@@ -25,6 +25,7 @@ use babelfeed_actors::ports::{
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::exchange::Exchange;
 use super::known::Known;
 use super::part;
 use crate::http::download::{DownloadConfig, Downloader};
@@ -67,9 +68,10 @@ pub struct MastodonOutlet {
     statuses: Uri,
     authorization: Secret,
     client: HttpClient,
-    /// For what changes something: it keeps no connection, because one that the server closed
-    /// meanwhile would leave open whether something was published.
-    poster: HttpClient,
+    /// For what changes something.
+    exchange: Exchange,
+    /// For files, which take longer.
+    uploader: Exchange,
     downloader: Downloader,
     server: RefCell<Option<Rc<Server>>>,
     account: RefCell<Option<Rc<wire::Account>>>,
@@ -85,15 +87,12 @@ impl MastodonOutlet {
     /// # Errors
     /// When the base address cannot be one.
     pub fn new(config: MastodonConfig) -> anyhow::Result<Self> {
-        // A redirected POST would become a GET, so none is followed.
+        // No redirect is followed, as with what is posted: the final address is expected.
         let http = HttpConfig {
             redirects: 0,
             ..config.http.clone()
         };
-        let fleeting = HttpConfig {
-            keep_alive: Duration::ZERO,
-            ..http.clone()
-        };
+        let exchange = |timeout| Exchange::new(&config.http, timeout, vec![config.token.clone()]);
         Ok(Self {
             statuses: address(&config.base_url, "/api/v1/statuses").with_context(|| {
                 format!(
@@ -103,7 +102,8 @@ impl MastodonOutlet {
             })?,
             authorization: Secret::new(&format!("Bearer {}", config.token.expose())),
             client: HttpClient::new(&http),
-            poster: HttpClient::new(&fleeting),
+            exchange: exchange(config.timeout),
+            uploader: exchange(config.timeout.max(media::UPLOAD)),
             downloader: Downloader::new(&config.download),
             server: RefCell::new(None),
             account: RefCell::new(None),
@@ -120,16 +120,9 @@ impl MastodonOutlet {
             ("accept", "application/json"),
             ("idempotency-key", &part.key),
         ];
-        let call = Call {
-            method: Method::POST,
-            url: &self.statuses,
-            headers: &headers,
-            body: Bytes::copy_from_slice(&part.bytes),
-            timeout: self.config.timeout,
-            max_body: MAX_BODY,
-        };
-        let answer = self.poster.call(call).await;
-        match answer::of_post(answer, &self.config.token) {
+        let body = Bytes::copy_from_slice(&part.bytes);
+        let response = self.exchange.publish(&self.statuses, &headers, body);
+        match answer::of_post(&response.await?, &self.exchange) {
             Ok(published) => {
                 self.known.note(&published.id, &part.key);
                 Ok(published)
@@ -148,12 +141,12 @@ impl MastodonOutlet {
         let change = wire::ChangedStatus::to(status, attributes);
         let body = part::json(&change)?.into();
         let response = self.alter(Method::PUT, published, body).await?;
-        answer::of_change(&response, &self.config.token)
+        answer::of_change(&response, &self.exchange)
     }
 
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
         let response = self.alter(Method::DELETE, published, Bytes::new()).await?;
-        answer::of_delete(&response, &self.config.token)
+        answer::of_delete(&response, &self.exchange)
     }
 
     /// Changes or deletes a status. Doing it twice does it once, so a failure leaves it undone.
@@ -169,15 +162,7 @@ impl MastodonOutlet {
             ("content-type", "application/json"),
             ("accept", "application/json"),
         ];
-        let call = Call {
-            method,
-            url: &url,
-            headers: &headers,
-            body,
-            timeout: self.config.timeout,
-            max_body: MAX_BODY,
-        };
-        self.poster.call(call).await.map_err(unreachable)
+        self.exchange.ask(method, &url, &headers, body).await
     }
 
     async fn get(&self, path: &str) -> Result<Response, OutletError> {
@@ -227,10 +212,10 @@ impl MastodonOutlet {
         if response.status == 422 {
             // What Mastodon says to a token without a user, and snac2 to one that is none.
             return Err(OutletError::Auth {
-                detail: answer::detail(&response, &self.config.token),
+                detail: answer::detail(&response, &self.exchange),
             });
         }
-        let account: wire::Account = answer::of_get(&response, &self.config.token)?;
+        let account: wire::Account = answer::of_get(&response, &self.exchange)?;
         if let Some(wanted) = &self.config.account
             && !is_account(wanted, &account.acct)
         {

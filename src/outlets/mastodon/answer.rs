@@ -4,24 +4,12 @@ use babelfeed_actors::ports::{OutletError, Published};
 use serde::de::DeserializeOwned;
 
 use super::wire::{Refusal, Status};
-use crate::http::{HttpError, Response, hints};
-use crate::secret::Secret;
-
-/// The most characters of an answer that a failure repeats.
-const MAX_DETAIL: usize = 200;
+use crate::http::{Response, hints};
+use crate::outlets::exchange::Exchange;
 
 /// What the answer to a posted status means.
-pub(super) fn of_post(
-    answer: Result<Response, HttpError>,
-    token: &Secret,
-) -> Result<Published, OutletError> {
-    let response = answer.map_err(|error| match error {
-        HttpError::NotSent { detail } => OutletError::Unreachable { detail },
-        other => OutletError::Ambiguous {
-            detail: other.to_string(),
-        },
-    })?;
-    let detail = detail(&response, token);
+pub(super) fn of_post(response: &Response, exchange: &Exchange) -> Result<Published, OutletError> {
+    let detail = detail(response, exchange);
     match response.status {
         200..=299 => serde_json::from_slice::<Status>(&response.body)
             .map(published)
@@ -29,7 +17,7 @@ pub(super) fn of_post(
                 detail: format!("wanted a status, got what cannot be read: {error}"),
             }),
         401 | 403 => Err(OutletError::Auth { detail }),
-        429 => Err(busy(&response, detail)),
+        429 => Err(busy(response, detail)),
         400 | 404 | 410 | 413 | 422 => Err(OutletError::Rejected { detail }),
         408 | 500..=599 => Err(OutletError::Ambiguous { detail }),
         300..=399 => Err(OutletError::Unreachable {
@@ -42,7 +30,7 @@ pub(super) fn of_post(
 /// What the answer to a question means; nothing was to be changed by it.
 pub(super) fn of_get<T: DeserializeOwned>(
     response: &Response,
-    token: &Secret,
+    exchange: &Exchange,
 ) -> Result<T, OutletError> {
     match response.status {
         200..=299 => {
@@ -51,33 +39,36 @@ pub(super) fn of_get<T: DeserializeOwned>(
             })
         }
         401 | 403 => Err(OutletError::Auth {
-            detail: detail(response, token),
+            detail: detail(response, exchange),
         }),
-        429 => Err(busy(response, detail(response, token))),
+        429 => Err(busy(response, detail(response, exchange))),
         _ => Err(OutletError::Unreachable {
-            detail: detail(response, token),
+            detail: detail(response, exchange),
         }),
     }
 }
 
 /// What the answer to a change means; made twice, it is made once.
-pub(super) fn of_change(response: &Response, token: &Secret) -> Result<Published, OutletError> {
+pub(super) fn of_change(
+    response: &Response,
+    exchange: &Exchange,
+) -> Result<Published, OutletError> {
     match response.status {
         400 | 404 | 410 | 413 | 422 => Err(OutletError::Rejected {
-            detail: detail(response, token),
+            detail: detail(response, exchange),
         }),
-        _ => of_get::<Status>(response, token).map(published),
+        _ => of_get::<Status>(response, exchange).map(published),
     }
 }
 
 /// What the answer to a deletion means; what is gone already is deleted.
-pub(super) fn of_delete(response: &Response, token: &Secret) -> Result<(), OutletError> {
+pub(super) fn of_delete(response: &Response, exchange: &Exchange) -> Result<(), OutletError> {
     match response.status {
         200..=299 | 404 | 410 => Ok(()),
         400 | 422 => Err(OutletError::Rejected {
-            detail: detail(response, token),
+            detail: detail(response, exchange),
         }),
-        _ => of_get::<serde::de::IgnoredAny>(response, token).map(drop),
+        _ => of_get::<serde::de::IgnoredAny>(response, exchange).map(drop),
     }
 }
 
@@ -97,11 +88,7 @@ fn busy(response: &Response, detail: String) -> OutletError {
 }
 
 /// What a response says, without the token.
-pub(super) fn detail(response: &Response, token: &Secret) -> String {
-    let said = match serde_json::from_slice::<Refusal>(&response.body) {
-        Ok(refusal) => refusal.error,
-        Err(_) => String::from_utf8_lossy(&response.body).trim().to_owned(),
-    };
-    let said: String = said.chars().take(MAX_DETAIL).collect();
-    token.hide_in(&format!("HTTP status {}: {said}", response.status))
+pub(super) fn detail(response: &Response, exchange: &Exchange) -> String {
+    let refusal = serde_json::from_slice::<Refusal>(&response.body).ok();
+    exchange.said(response, refusal.as_ref().map(|it| it.error.as_str()))
 }

@@ -12,12 +12,12 @@ use log::warn;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
+use super::MastodonOutlet;
 use super::answer;
 use super::server::MediaLimits;
 use super::wire::{MediaAttributes, Medium, NewStatus};
-use super::{MAX_BODY, MastodonOutlet};
 use crate::http::download::{DownloadError, Downloaded};
-use crate::http::{Call, Method, Response};
+use crate::http::{Method, Response};
 use crate::outlets::words;
 
 /// The most uploads that are remembered, so that what is frozen anew is not handed in anew.
@@ -32,7 +32,7 @@ const REST: Duration = Duration::from_secs(15);
 /// How long a medium may be processed before it is given up.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How long handing one in may take at the least, whatever other calls may.
-const UPLOAD: Duration = Duration::from_secs(120);
+pub(super) const UPLOAD: Duration = Duration::from_secs(120);
 /// The wait before a download or an upload is tried a second time, and no more.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -199,10 +199,10 @@ async fn hand_in(
     };
     match response.status {
         400 | 404 | 405 | 410 | 413 | 415 | 422 | 500 | 501 => {
-            refused(&answer::detail(&response, &outlet.config.token))
+            refused(&answer::detail(&response, &outlet.exchange))
         }
         status => {
-            let Medium { id } = answer::of_get(&response, &outlet.config.token)?;
+            let Medium { id } = answer::of_get(&response, &outlet.exchange)?;
             let handed = Handed { id, group };
             Ok(match status {
                 202 => State::Processing(handed),
@@ -234,18 +234,11 @@ async fn upload(outlet: &MastodonOutlet, body: &Multipart) -> Result<Response, O
         ("content-type", body.kind.as_str()),
         ("accept", "application/json"),
     ];
-    let call = Call {
-        method: Method::POST,
-        url: &url,
-        headers: &headers,
-        body: body.bytes.clone(),
-        timeout: outlet.config.timeout.max(UPLOAD),
-        max_body: MAX_BODY,
-    };
-    let answer = outlet.poster.call(call).await;
-    answer.map_err(|error| OutletError::Unreachable {
-        detail: error.to_string(),
-    })
+    let body = body.bytes.clone();
+    outlet
+        .uploader
+        .ask(Method::POST, &url, &headers, body)
+        .await
 }
 
 /// Waits until the server has finished with a medium, and says what came of it.
@@ -268,12 +261,12 @@ async fn processed(
                 });
             }
             422 => {
-                let cause = answer::detail(&response, &outlet.config.token);
+                let cause = answer::detail(&response, &outlet.exchange);
                 warn!(publication:% = publication, url = upload.url.as_str(), cause = cause.as_str(); "a medium cannot be attached, and becomes a link");
                 return Ok(State::Refused);
             }
             _ => {
-                let Medium { .. } = answer::of_get(&response, &outlet.config.token)?;
+                let Medium { .. } = answer::of_get(&response, &outlet.exchange)?;
                 return Ok(State::Ready(handed));
             }
         }

@@ -40,7 +40,7 @@ pub(super) async fn find(
             "/api/v1/accounts/{account}/statuses?limit={PAGE}&exclude_reblogs=true{before}"
         );
         let response = outlet.get(&path).await?;
-        let page: Vec<Status> = answer::of_get(&response, &outlet.config.token)?;
+        let page: Vec<Status> = answer::of_get(&response, &outlet.exchange)?;
         let since = since(part, clock_lead(&response));
         let Some(oldest) = page.last() else {
             return Ok(None);

@@ -91,12 +91,11 @@ impl MediaLimits {
 impl Server {
     /// Asks by version 2 of the API, and by version 1 where there is no other.
     pub(super) async fn ask(outlet: &MastodonOutlet) -> Result<Self, OutletError> {
-        let token = &outlet.config.token;
         let mut response = outlet.get("/api/v2/instance").await?;
         if matches!(response.status, 400 | 404 | 405 | 410 | 501) {
             response = outlet.get("/api/v1/instance").await?;
         }
-        Ok(Self::of(answer::of_get(&response, token)?))
+        Ok(Self::of(answer::of_get(&response, &outlet.exchange)?))
     }
 
     /// Whether this need not be asked again yet.
