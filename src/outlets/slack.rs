@@ -164,7 +164,7 @@ fn message(text: &str, pictures: &[&Media]) -> Message {
     }
     // Below blocks it is shown in notifications alone, and Slack takes no message without one.
     let first = pictures.first().filter(|_| text.is_empty());
-    let notified = first.map_or(text, |it| it.alt.as_deref().unwrap_or(&it.url));
+    let notified = first.map_or(text, |it| words::alt(it).unwrap_or(&it.url));
     Message {
         text: escaped(notified),
         mrkdwn: false,
@@ -260,6 +260,16 @@ mod tests {
     #[test]
     fn signs_of_slack_are_escaped() {
         assert_eq!(escaped("<!channel> & co"), "&lt;!channel&gt; &amp; co");
+    }
+
+    #[test]
+    fn a_picture_with_neither_text_nor_words_is_notified_of_by_its_address() {
+        let picture = Media {
+            url: "https://example.org/1.png".to_owned(),
+            mime: None,
+            alt: Some(" ".to_owned()),
+        };
+        assert_eq!(message("", &[&picture]).text, picture.url);
     }
 
     #[test]
