@@ -184,6 +184,13 @@ impl Breaker {
         self.park(Parked::Bounced, Some(now.plus(wait)), now)
     }
 
+    /// Grants nothing before then, where it waits already.
+    pub fn not_before(&mut self, moment: Moment) {
+        if let Some((_, Some(until))) = &mut self.parked {
+            *until = moment.max(*until);
+        }
+    }
+
     /// A call was refused for a long quota that comes back after so long, where that is known.
     pub fn exhausted(&mut self, wait: Option<Duration>, now: Moment) -> Turn {
         let wait = wait.unwrap_or(EXHAUSTED).min(MOST_EXHAUSTED);

@@ -167,7 +167,9 @@ impl Quota {
         if is_explained {
             return;
         }
-        let (since, n_passed) = self.run;
+        let (since, n_answered) = self.run;
+        // What began before the refused call and is under way has passed as well.
+        let n_passed = n_answered + self.outstanding.len() as f64;
         match &mut self.trial {
             Some(trial) => trial.refused(now),
             None if is_second || (wait.is_none() && n_passed >= SAMPLE) => {

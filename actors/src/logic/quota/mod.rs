@@ -380,10 +380,15 @@ impl Quota {
                 self.breaker.answered(serial)
             }
             Word::Bounced(wait) => {
-                if !self.breaker.is_old(began, serial) {
+                let is_old = self.breaker.is_old(began, serial);
+                if !is_old {
                     self.bounced(wait, moment);
                 }
-                self.breaker.bounced(serial, began, wait, moment)
+                let turn = self.breaker.bounced(serial, began, wait, moment);
+                if let Some(trial) = self.trial.filter(|_| wait.is_none() && !is_old) {
+                    self.breaker.not_before(moment.plus(trial.comes_back()));
+                }
+                turn
             }
             Word::Exhausted(wait) => self.breaker.exhausted(wait, moment),
             Word::Failed(wait) => self.breaker.failed(serial, began, wait, moment),

@@ -1,5 +1,7 @@
 //! A lane against a reference that remembers every call, in virtual time, through falls and crashes.
 
+mod silent;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

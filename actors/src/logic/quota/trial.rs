@@ -1,8 +1,10 @@
 //! The search for a limit that nobody tells: by what passed until something was refused.
 //!
 //! Between two refusals a provider lets through what its limit is, whether it refills
-//! continuously or by windows. So the pace begins a little below that, comes near it fast,
-//! stays about it, and goes beyond it faster and faster until the next refusal.
+//! continuously or by windows, and whether it counts calls or their tokens. So the pace begins a
+//! little below that, comes near it fast, stays about it, and goes beyond it faster and faster
+//! until the next refusal. The slower a lane is, the longer that takes, so that the share of
+//! calls that are refused is the same small one everywhere.
 
 use std::time::Duration;
 
@@ -11,14 +13,16 @@ use crate::domain::Moment;
 const MINUTE: f64 = 60.0;
 /// The share of the ceiling with which the pace begins after a refusal.
 const BEGIN: f64 = 0.93;
-/// How far beyond the ceiling the pace is as long after reaching it as [`STRETCH`].
+/// How far beyond the ceiling the pace is a stretch after reaching it.
 const BEYOND: f64 = 0.1;
-/// In seconds.
+/// A stretch takes the time of so many calls at least, because each of two ends with a refusal:
+/// what a provider minds is the share of calls that it has to refuse.
+const CALLS: f64 = 150.0;
+/// And so many seconds at least.
 const STRETCH: f64 = 30.0;
-/// A refusal sooner than this after the last one tells that the ceiling was far too high.
-const SOON: f64 = 5.0;
-/// What is left of a ceiling that was far too high.
-const CUT: f64 = 0.8;
+/// How much the ceiling known before counts against what passed since, in seconds: a single
+/// call that was refused again after a short wait says little.
+const KNOWN: f64 = 15.0;
 /// The least ceiling, in calls a minute.
 const LEAST: f64 = 6.0;
 
@@ -29,7 +33,7 @@ pub(super) struct Trial {
     ceiling: f64,
     refused_at: Moment,
     n_passed: f64,
-    /// How long the pace has held work back since, in seconds.
+    /// How long the pace has held work back since, in stretches.
     held_back: f64,
     looked_at: Moment,
 }
@@ -61,27 +65,30 @@ impl Trial {
     /// Another call was refused.
     pub(super) fn refused(&mut self, now: Moment) {
         let seconds = now.since(self.refused_at).as_secs_f64();
-        let measured = self.n_passed * MINUTE / seconds.max(SOON);
-        let ceiling = if seconds < SOON {
-            self.limit() * CUT
-        } else {
-            // What was not asked for was not refused.
-            measured.max(self.limit() / 2.0)
-        };
+        // What was not asked for was not refused.
+        let least = self.limit() / 2.0 * seconds / MINUTE;
+        let passed = self.n_passed.max(least);
+        let ceiling = (self.ceiling * KNOWN + passed * MINUTE) / (KNOWN + seconds);
         *self = Self::new(ceiling, now);
     }
 
     /// The pace held work back, or nobody looked, until now.
     pub(super) fn held_back(&mut self, now: Moment) {
-        let wait = now.since(self.looked_at).min(Duration::from_secs(1));
-        self.held_back += wait.as_secs_f64();
+        let a_call = MINUTE / self.limit();
+        let wait = now.since(self.looked_at).as_secs_f64();
+        self.held_back += wait.min(f64::max(1.0, 2.0 * a_call)) / f64::max(STRETCH, CALLS * a_call);
         self.looked_at = now;
+    }
+
+    /// How long after a refusal there is room for the next call, which may be a large one.
+    pub(super) fn comes_back(&self) -> Duration {
+        Duration::from_secs_f64(2.0 * MINUTE / self.ceiling)
     }
 
     /// Calls a minute that may go.
     pub(super) fn limit(&self) -> f64 {
-        let until_ceiling = STRETCH * ((1.0 - BEGIN) / BEYOND).cbrt();
-        let beyond = (self.held_back - until_ceiling) / STRETCH;
+        let until_ceiling = ((1.0 - BEGIN) / BEYOND).cbrt();
+        let beyond = self.held_back - until_ceiling;
         self.ceiling * (1.0 + BEYOND * beyond.powi(3))
     }
 }
@@ -117,14 +124,44 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_between_two_refusals_is_the_limit() {
+    fn what_passes_between_refusals_is_the_limit() {
         let mut trial = Trial::first(900.0, at(0.0), at(0.0));
-        for _ in 0..500 {
-            trial.passed();
+        for minute in 1..=3 {
+            for _ in 0..500 {
+                trial.passed();
+            }
+            trial.refused(at(60.0 * f64::from(minute)));
         }
-        trial.refused(at(60.0));
-        assert!((trial.ceiling - 500.0).abs() < 1.0);
-        trial.refused(at(61.0));
-        assert!(trial.ceiling < 400.0);
+        assert!((trial.ceiling - 500.0).abs() < 5.0, "{}", trial.ceiling);
+    }
+
+    #[test]
+    fn a_call_that_is_refused_again_at_once_says_little_and_many_say_much() {
+        let mut trial = Trial::first(600.0, at(0.0), at(0.0));
+        trial.refused(at(1.0));
+        assert!(trial.ceiling > 550.0, "{}", trial.ceiling);
+        for second in [3.0, 7.0, 15.0, 31.0, 63.0] {
+            trial.refused(at(second));
+        }
+        assert!(trial.ceiling < 200.0, "{}", trial.ceiling);
+    }
+
+    #[test]
+    fn a_slow_lane_goes_beyond_its_ceiling_as_many_calls_later_as_a_fast_one() {
+        let calls_until_beyond = |ceiling: f64| {
+            let mut trial = Trial::first(ceiling, at(0.0), at(0.0));
+            let (mut seconds, mut n_calls) = (0.0, 0.0);
+            while trial.limit() < ceiling * 1.1 {
+                seconds += 0.1;
+                n_calls += trial.limit() / 600.0;
+                trial.held_back(at(seconds));
+            }
+            n_calls
+        };
+        for ceiling in [20.0, 60.0, 300.0] {
+            let n_calls = calls_until_beyond(ceiling);
+            assert!((270.0..290.0).contains(&n_calls), "{ceiling}: {n_calls}");
+        }
+        assert!(calls_until_beyond(1_200.0) > 1_000.0);
     }
 }

@@ -1,0 +1,182 @@
+//! A lane whose provider tells nothing of its limits, against buckets that count for themselves.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+use super::*;
+
+/// What a provider allows, and what the calls to it are like.
+#[derive(Clone, Copy, Debug)]
+struct Silent {
+    requests_a_minute: f64,
+    tokens_a_minute: f64,
+    /// The tokens of a call, on average.
+    tokens: f64,
+    /// How far they differ: the standard deviation of their logarithm.
+    spread: f64,
+    /// How long an answer takes, on average.
+    latency: f64,
+}
+
+/// A bucket that refills continuously, full at first.
+struct Refilled {
+    most: f64,
+    level: f64,
+    at: u64,
+}
+
+impl Refilled {
+    fn level(&mut self, millis: u64) -> &mut f64 {
+        let refilled = (millis - self.at) as f64 * self.most / 60_000.0;
+        self.level = (self.level + refilled).min(self.most);
+        self.at = millis;
+        &mut self.level
+    }
+}
+
+/// What the provider counted of the calls in some time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    calls: f64,
+    tokens: f64,
+    refused: f64,
+}
+
+/// A call under way, or its refusal.
+struct UnderWay {
+    serial: u64,
+    most: f64,
+    /// What it uses; none where it was refused.
+    real: Option<f64>,
+}
+
+impl Silent {
+    /// Lets a lane that wants all it can get run from `from` to `until`; answers what the
+    /// provider counted from then on.
+    fn count(self, seed: u64, from: u64, until: u64) -> Counted {
+        let mut rng = Rng::with_seed(seed);
+        let mut quota = Quota::new(Vec::new(), Vec::new(), Some(10));
+        let mut buckets = [self.requests_a_minute, self.tokens_a_minute].map(|most| Refilled {
+            most,
+            level: most,
+            at: 0,
+        });
+        let mut ends: BTreeMap<(u64, u64), UnderWay> = BTreeMap::new();
+        let mut counted = Counted::default();
+        let (mut millis, mut serial) = (0, 0);
+        let mut size = self.tokens * lognormal(&mut rng, self.spread);
+        while millis < until {
+            let now = at(millis);
+            while let Some(end) = ends.first_entry().filter(|end| end.key().0 <= millis) {
+                let call = end.remove();
+                let word = match call.real {
+                    Some(real) => {
+                        *buckets[1].level(millis) += call.most - real;
+                        Word::Answered(Some(tokens(real as u64, 0)), 0.0)
+                    }
+                    None => Word::Bounced(None),
+                };
+                quota.settle(call.serial, word, now);
+            }
+            while quota.room(1, tokens(size as u64, 0), Urgency::Bulk, now) == 1 {
+                serial += 1;
+                quota.grant(serial, tokens(size as u64, 0), now);
+                // A call is let in by the most that it may use.
+                let most = size * 1.5;
+                let costs = [1.0, most];
+                let mut open = buckets.iter_mut().zip(costs);
+                let is_let_in = open.all(|(bucket, cost)| *bucket.level(millis) >= cost);
+                let real = (size * lognormal(&mut rng, 0.2)).min(most);
+                if is_let_in {
+                    for (bucket, cost) in buckets.iter_mut().zip(costs) {
+                        bucket.level -= cost;
+                    }
+                }
+                if millis >= from {
+                    let passed = f64::from(u8::from(is_let_in));
+                    counted.calls += passed;
+                    counted.tokens += real * passed;
+                    counted.refused += 1.0 - passed;
+                }
+                let latency = match is_let_in {
+                    true => self.latency * lognormal(&mut rng, 0.4),
+                    false => 2.0,
+                };
+                let real = is_let_in.then_some(real);
+                ends.insert(
+                    (millis + latency as u64, serial),
+                    UnderWay { serial, most, real },
+                );
+                size = self.tokens * lognormal(&mut rng, self.spread);
+            }
+            let due = quota.due(tokens(size as u64, 0), now);
+            let due = due.map(|due| due.since_start().as_nanos().div_ceil(1_000_000) as u64);
+            let end = ends.keys().next().map(|end| end.0);
+            let next = due.into_iter().chain(end).filter(|next| *next > millis);
+            millis = next.min().unwrap_or(millis + 1);
+        }
+        counted
+    }
+}
+
+/// A factor whose logarithm is normal.
+fn lognormal(rng: &mut Rng, spread: f64) -> f64 {
+    let normal: f64 = (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
+    (spread * normal).exp()
+}
+
+/// What a lane used of the limit that binds, and the share of calls refused, over many seeds.
+fn measure(silent: Silent, seeds: u64, from: u64, until: u64) -> (f64, f64) {
+    let minutes = (until - from) as f64 / 60_000.0;
+    let (mut share, mut refused) = (0.0, 0.0);
+    for seed in 0..seeds {
+        let counted = silent.count(seed, from, until);
+        let of_requests = counted.calls / (minutes * silent.requests_a_minute);
+        let of_tokens = counted.tokens / (minutes * silent.tokens_a_minute);
+        share += of_requests.max(of_tokens) / seeds as f64;
+        refused += counted.refused / (counted.calls + counted.refused) / seeds as f64;
+    }
+    (share, refused)
+}
+
+/// Large calls, so that tokens bind.
+const LARGE: Silent = Silent {
+    requests_a_minute: 600.0,
+    tokens_a_minute: 60_000.0,
+    tokens: 570.0,
+    spread: 0.3,
+    latency: 300.0,
+};
+
+/// Small ones, so that requests do.
+const SMALL: Silent = Silent {
+    tokens: 50.0,
+    ..LARGE
+};
+
+#[test]
+fn what_nobody_tells_is_used_from_the_second_minute_on_and_seldom_refused() {
+    let slow = Silent {
+        requests_a_minute: 60.0,
+        ..SMALL
+    };
+    for silent in [LARGE, SMALL, slow] {
+        let (share, refused) = measure(silent, 40, 60_000, 240_000);
+        assert!(share >= 0.95, "{share} of {silent:?}");
+        assert!(refused <= 0.008, "{refused} of {silent:?}");
+    }
+}
+
+#[test]
+fn over_an_hour_what_nobody_tells_is_used_and_not_exceeded() {
+    let uneven = Silent {
+        spread: 0.8,
+        ..LARGE
+    };
+    for silent in [LARGE, SMALL, uneven] {
+        let (share, refused) = measure(silent, 3, 600_000, 4_200_000);
+        assert!((0.97..1.02).contains(&share), "{share} of {silent:?}");
+        assert!(refused <= 0.008, "{refused} of {silent:?}");
+    }
+}
