@@ -7,6 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
 
 /// How often a connection looks whether it was cut.
@@ -91,9 +94,7 @@ impl Shared {
         };
         let did = parameter("wantedDids").unwrap_or_default().to_owned();
         let from = parameter("cursor").and_then(|it| it.parse::<u64>().ok());
-        let accept = base64(&sha1(
-            format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-        ));
+        let accept = accepted(&key);
         // Without a cursor, what was before is not told; what comes from now on is.
         let mut next = from.map_or(lock(&self.events).len(), |_| 0);
         let n_cuts = self.n_cuts.load(Ordering::SeqCst);
@@ -154,6 +155,12 @@ fn handshake(stream: &TcpStream) -> io::Result<(String, String)> {
     }
 }
 
+/// What proves that a web socket's key was read (RFC 6455).
+fn accepted(key: &str) -> String {
+    let said = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, said.as_bytes()))
+}
+
 fn frame(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match text.len() {
@@ -165,67 +172,4 @@ fn frame(text: &str) -> Vec<u8> {
     }
     frame.extend(text.as_bytes());
     frame
-}
-
-/// FIPS 180-4, because that is what the answer to a web socket's key is made of.
-fn sha1(bytes: &[u8]) -> [u8; 20] {
-    let mut state: [u32; 5] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0];
-    let mut message = bytes.to_vec();
-    message.push(0x80);
-    while message.len() % 64 != 56 {
-        message.push(0);
-    }
-    message.extend((bytes.len() as u64 * 8).to_be_bytes());
-    for block in message.chunks(64) {
-        let mut words: Vec<u32> = block
-            .chunks(4)
-            .map(|it| u32::from_be_bytes([it[0], it[1], it[2], it[3]]))
-            .collect();
-        for at in 16..80 {
-            let mixed = words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16];
-            words.push(mixed.rotate_left(1));
-        }
-        let [mut a, mut b, mut c, mut d, mut e] = state;
-        for (at, word) in words.iter().enumerate() {
-            let (mixed, constant) = match at {
-                0..20 => ((b & c) | (!b & d), 0x5a827999),
-                20..40 => (b ^ c ^ d, 0x6ed9eba1),
-                40..60 => ((b & c) | (b & d) | (c & d), 0x8f1bbcdc),
-                _ => (b ^ c ^ d, 0xca62c1d6_u32),
-            };
-            let sum = a
-                .rotate_left(5)
-                .wrapping_add(mixed)
-                .wrapping_add(e)
-                .wrapping_add(constant)
-                .wrapping_add(*word);
-            (a, b, c, d, e) = (sum, a, b.rotate_left(30), c, d);
-        }
-        for (old, new) in state.iter_mut().zip([a, b, c, d, e]) {
-            *old = old.wrapping_add(new);
-        }
-    }
-    let mut hash = [0; 20];
-    for (place, word) in hash.chunks_mut(4).zip(state) {
-        place.copy_from_slice(&word.to_be_bytes());
-    }
-    hash
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let mut bits = 0_u32;
-        for at in 0..3 {
-            bits = (bits << 8) | u32::from(*group.get(at).unwrap_or(&0));
-        }
-        for at in 0..4 {
-            match at <= group.len() {
-                true => text.push(DIGITS[(bits >> (18 - 6 * at)) as usize & 63] as char),
-                false => text.push('='),
-            }
-        }
-    }
-    text
 }
