@@ -1,91 +1,59 @@
 //! A real translator: Debian's Apertium, which is a server of its own.
 
-use std::fs::{self, File};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Program, until};
+use crate::simulators::process::{Process, port_in, script};
 
 /// A server of Apertium that this test ends and begins as it likes.
 pub struct Apertium {
+    process: Process,
     folder: TempDir,
-    process: Child,
 }
 
 impl Apertium {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let process = spawn(&folder);
-        let mut apertium = Self { folder, process };
-        apertium.wait_until_up();
-        apertium
+        let process = start(&folder);
+        Self { process, folder }
     }
 
     fn base_url(&self) -> String {
-        let port = fs::read_to_string(self.port_file()).expect("a port");
-        format!("http://127.0.0.1:{}", port.trim())
+        let port = port_in(&port_file(&self.folder)).expect("a port");
+        format!("http://127.0.0.1:{port}")
     }
 
     fn kill(&mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("ended");
+        self.process.kill();
     }
 
     /// Begins again at the same port.
     fn start_again(&mut self) {
-        self.process = spawn(&self.folder);
-        self.wait_until_up();
-    }
-
-    fn port_file(&self) -> PathBuf {
-        self.folder.path().join("port")
-    }
-
-    fn wait_until_up(&mut self) {
-        until("Apertium listens", || {
-            if let Some(status) = self.process.try_wait().expect("a status") {
-                let log = fs::read_to_string(self.folder.path().join("log"));
-                panic!(
-                    "Apertium ended with {status}; scripts/test installs it:\n{}",
-                    log.unwrap_or_default()
-                );
-            }
-            let port = fs::read_to_string(self.port_file()).ok()?;
-            let port: u16 = port.trim().parse().ok()?;
-            std::net::TcpStream::connect(("127.0.0.1", port))
-                .ok()
-                .map(drop)
-        });
+        self.process = start(&self.folder);
     }
 }
 
-impl Drop for Apertium {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn port_file(folder: &TempDir) -> PathBuf {
+    folder.path().join("port")
 }
 
 /// Debian's own Python, because another has neither tornado nor APy.
-fn spawn(folder: &TempDir) -> Child {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/apertium-loopback.py");
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(folder.path().join("log"))
-        .expect("a log");
-    Command::new("/usr/bin/python3")
-        .args(["-I", script])
-        .arg(folder.path().join("port"))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log)
-        .spawn()
-        .expect("Debian's python3 is installed")
+fn start(folder: &TempDir) -> Process {
+    let file = port_file(folder);
+    let mut command = Command::new("/usr/bin/python3");
+    command
+        .arg("-I")
+        .arg(script("apertium-loopback.py"))
+        .arg(&file);
+    let mut process = Process::spawn("Apertium", &mut command, folder.path().join("log"));
+    // The file may be of an earlier life.
+    process.until_up(|| TcpStream::connect(("127.0.0.1", port_in(&file)?)).ok());
+    process
 }
 
 /// The server that the tests were given, or one of this test's own.

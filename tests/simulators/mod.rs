@@ -13,6 +13,7 @@ pub mod litellm;
 pub mod mastodon;
 pub mod nginx;
 pub mod pds;
+pub mod process;
 pub mod provider;
 pub mod resetting;
 pub mod server;

@@ -3,20 +3,18 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-/// How long nginx may take to begin.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::process::Process;
+
 /// How many ports are tried, as another program may take one between finding and binding it.
 const ATTEMPTS: usize = 5;
 
 /// A running nginx; it is stopped when it is dropped.
 pub struct Nginx {
-    process: Child,
+    process: Process,
     prefix: TempDir,
     port: u16,
 }
@@ -64,9 +62,7 @@ impl Nginx {
 
     /// Ends it, so that nobody listens at its port.
     pub fn stop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.kill();
     }
 
     /// Begins again at the same port.
@@ -102,40 +98,23 @@ impl Nginx {
     }
 
     fn is_up(&mut self) -> bool {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
-            }
-            if !matches!(self.process.try_wait(), Ok(None)) {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        false
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // In one process there is no worker that could outlive it.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let port = self.port;
+        let connected = || TcpStream::connect(("127.0.0.1", port)).ok();
+        self.process.wait_until_up(connected).is_some()
     }
 }
 
 /// The nginx that `BABELFEED_TEST_NGINX` names, or the one that is found.
-fn spawn(prefix: &Path) -> Child {
+///
+/// In one process, so that there is no worker that could outlive it.
+fn spawn(prefix: &Path) -> Process {
     let program = std::env::var_os("BABELFEED_TEST_NGINX").unwrap_or_else(|| "nginx".into());
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("-p")
         .arg(prefix)
-        .args(["-c", "nginx.conf", "-e", "error.log"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("nginx is installed (Debian: apt-get install nginx)")
+        .args(["-c", "nginx.conf", "-e", "error.log"]);
+    Process::spawn("nginx", &mut command, prefix.join("output.log"))
 }
 
 fn settings(prefix: &Path, port: u16, directives: &str) -> String {

@@ -1,23 +1,17 @@
 //! Bluesky's own PDS on 127.0.0.1, as npm has it, with accounts that tests make.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::ask;
+use super::process::{Process, installed, kept, script};
 use super::server::Answer;
 
-/// How long it may take to begin.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Where `scripts/test` installs it, below the home folder.
-const CACHED: &str = ".cache/babelfeed/bluesky-0.6.7";
+const PDS: &str = "Bluesky's PDS";
 /// The password of every account.
 pub const PASSWORD: &str = "only-for-tests";
 
@@ -132,23 +126,13 @@ impl Account {
 /// It ends with the program that started it: it watches over that itself.
 fn shared() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| {
-        let (sender, started) = mpsc::channel();
-        // Held for as long as the program runs.
-        thread::spawn(move || {
-            let pds = Pds::start();
-            sender.send(pds.port()).expect("a test waits");
-            loop {
-                thread::park();
-            }
-        });
-        started.recv().expect("the PDS begins")
-    })
+    *PORT.get_or_init(|| kept(PDS, command()))
 }
 
 /// A PDS of its own for a test that ends it; it is stopped when it is dropped.
 pub struct Pds {
-    process: Child,
+    process: Process,
+    port: u16,
     folder: TempDir,
 }
 
@@ -159,100 +143,42 @@ impl Pds {
     /// When it is not installed, or does not begin.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let process = spawn(folder.path());
-        let mut pds = Self { process, folder };
-        pds.wait_until_up();
-        pds
+        let (process, port) = Process::start_in(folder.path(), PDS, command());
+        Self {
+            process,
+            port,
+            folder,
+        }
     }
 
     /// A new account on it.
     pub fn add_account(&self) -> Account {
-        Account::at(self.port())
+        Account::at(self.port)
     }
 
     pub fn port(&self) -> u16 {
-        let port = fs::read_to_string(self.port_file()).expect("a port");
-        port.trim().parse().expect("a number")
+        self.port
     }
 
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("ended");
+        self.process.kill();
     }
 
     /// Begins again at the same port with what it has written down.
     pub fn start_again(&mut self) {
-        let port = self.port();
-        fs::remove_file(self.port_file()).expect("a file");
-        self.process = spawn(self.folder.path());
-        self.wait_until_up();
-        assert_eq!(self.port(), port);
-    }
-
-    fn port_file(&self) -> PathBuf {
-        self.folder.path().join("port")
-    }
-
-    fn wait_until_up(&mut self) {
-        let begun = Instant::now();
-        while !self.port_file().exists() {
-            let ended = self.process.try_wait().expect("a status");
-            if ended.is_some() || begun.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self.folder.path().join("log"));
-                panic!(
-                    "Bluesky's PDS did not begin ({ended:?}); scripts/test installs it:\n{}",
-                    log.unwrap_or_default()
-                );
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        let (process, port) = Process::start_in(self.folder.path(), PDS, command());
+        assert_eq!(port, self.port);
+        self.process = process;
     }
 }
 
-impl Drop for Pds {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Where the PDS is installed: where `BABELFEED_TEST_BLUESKY` says, or in the cache.
-fn installed() -> PathBuf {
-    std::env::var_os("BABELFEED_TEST_BLUESKY").map_or_else(
-        || {
-            let home = std::env::var_os("HOME").unwrap_or_default();
-            Path::new(&home).join(CACHED)
-        },
-        PathBuf::from,
-    )
-}
-
-fn spawn(folder: &Path) -> Child {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/bluesky-loopback.mjs");
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join("log"))
-        .expect("a log");
-    let installed = installed();
-    let node = installed.join("bin/node");
-    Command::new(&node)
-        .arg(script)
-        .arg(&installed)
-        .arg(folder.join("port"))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!(
-                "{}: {error}; scripts/test installs Bluesky's PDS",
-                node.display()
-            )
-        })
+/// What begins one, but for the file that it writes its port to.
+fn command() -> Command {
+    let folder = installed("BABELFEED_TEST_BLUESKY", "bluesky-0.6.7");
+    let mut command = Command::new(folder.join("bin/node"));
+    command.arg(script("bluesky-loopback.mjs")).arg(folder);
+    command
 }
 
 /// What the server at that port answers to a question with its parameters.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,17 +12,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::ask;
+use super::process::Process;
 use super::server::Answer;
 
-/// How long anything may take.
+/// How long it may not let an account in.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running snac2; it is stopped when it is dropped.
 pub struct Snac {
+    process: Process,
     program: PathBuf,
     folder: TempDir,
     port: u16,
-    process: Child,
 }
 
 /// An account, with its token.
@@ -52,15 +53,13 @@ impl Snac {
         let answers = format!("127.0.0.1\n{port}\n127.0.0.1:{port}\n\n\n");
         run(&program, &["init"], &base, &[], &answers);
         change_settings(&base);
-        let process = spawn(&program, &base);
-        let snac = Self {
+        let process = start(&program, &base, port);
+        Some(Self {
+            process,
             program,
             folder,
             port,
-            process,
-        };
-        snac.wait_until_up();
-        Some(snac)
+        })
     }
 
     /// An account of that name.
@@ -153,26 +152,16 @@ impl Snac {
 
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("ended");
+        self.process.kill();
     }
 
     /// Begins again at the same port with what it has written down.
     pub fn start_again(&mut self) {
-        self.process = spawn(&self.program, &self.base());
-        self.wait_until_up();
+        self.process = start(&self.program, &self.base(), self.port);
     }
 
     fn base(&self) -> PathBuf {
         self.folder.path().join("base")
-    }
-
-    fn wait_until_up(&self) {
-        let begin = Instant::now();
-        while ask(self.port, "GET", "/api/v1/instance", &[], b"").is_err() {
-            assert!(begin.elapsed() < PATIENCE, "snac2 does not answer");
-            thread::sleep(Duration::from_millis(20));
-        }
     }
 
     fn call(&self, user: &User, method: &str, path: &str, body: &Value) -> Value {
@@ -197,28 +186,12 @@ impl Snac {
     }
 }
 
-impl Drop for Snac {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn spawn(program: &Path, base: &Path) -> Child {
-    let log = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(base.with_extension("log"))
-        .expect("a log");
-    Command::new(program)
-        .arg("httpd")
-        .arg(base)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("snac2 begins")
+fn start(program: &Path, base: &Path, port: u16) -> Process {
+    let mut command = Command::new(program);
+    command.arg("httpd").arg(base);
+    let mut process = Process::spawn("snac2", &mut command, base.with_extension("log"));
+    process.until_up(|| ask(port, "GET", "/api/v1/instance", &[], b"").ok());
+    process
 }
 
 /// Runs one of its commands with answers to what it asks, and returns what it says.
