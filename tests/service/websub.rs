@@ -1,5 +1,7 @@
 //! Hubs that tell the built program of a feed's news.
 
+use std::net::SocketAddr;
+
 use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::websub::{Hub, Manner, Named, Signed, call};
@@ -20,12 +22,12 @@ fn program(hub: &Hub, patient: &Patient, every: &str) -> Program {
     ));
     program.set("FACE", TOKEN);
     program.start();
-    hub.reach(&address(&program));
+    hub.reach(port(&program));
     program
 }
 
-/// Where the program is heard on TCP since its last start.
-fn address(program: &Program) -> String {
+/// The port at which the program is heard since its last start.
+fn port(program: &Program) -> u16 {
     let log = program.log();
     let ready = log
         .lines()
@@ -33,7 +35,8 @@ fn address(program: &Program) -> String {
         .expect("TCP");
     let (_, rest) = ready.split_once("tcp=").expect("was found");
     let address = rest.split_whitespace().next().expect("an address");
-    address.trim_matches('"').to_owned()
+    let address: SocketAddr = address.trim_matches('"').parse().expect("an address");
+    address.port()
 }
 
 fn wait_for_items(program: &Program, items: &[&str]) {
@@ -124,7 +127,7 @@ fn a_subscription_outlives_a_crash() {
     program.kill();
     let n_reads = hub.n_reads();
     program.start();
-    hub.reach(&address(&program));
+    hub.reach(port(&program));
     until("the feed is read again", || {
         (hub.n_reads() > n_reads).then_some(())
     });
@@ -183,8 +186,8 @@ fn only_hubs_pass_without_the_token_and_only_to_their_address() {
     );
     let program = program(&hub, &patient, "1h");
     wait_until_told(&hub);
-    let address = address(&program);
-    let status = |method: &str, path: &str| call(&address, method, path, "", "").0;
+    let port = port(&program);
+    let status = |method: &str, path: &str| call(port, method, path, &[], "").0;
     assert_eq!(status("GET", "/v1/status"), 401);
     assert_eq!(status("GET", "/websub"), 401);
     assert_eq!(status("POST", "/websub/guessed"), 410);
@@ -214,6 +217,6 @@ fn without_a_public_address_no_hub_is_heard() {
     ));
     program.set("FACE", TOKEN);
     program.start();
-    let (status, _) = call(&address(&program), "POST", "/websub/guessed", "", "");
+    let (status, _) = call(port(&program), "POST", "/websub/guessed", &[], "");
     assert_eq!(status, 401);
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod discord;
 pub mod faults;
 pub mod files;
+pub mod hashes;
 pub mod jetstream;
 pub mod litellm;
 pub mod mastodon;

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ring::hmac::HMAC_SHA256;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::faults::Fault;
+use super::hashes::hmac;
 use super::server::{Answer, Reply, Request, Server};
 
 /// What bodies are signed with.
@@ -99,7 +100,7 @@ impl Node {
         let header = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
         let (at, key) = (header("babelfeed-timestamp"), header("idempotency-key"));
         let signed = [at.as_bytes(), b".", &request.body].concat();
-        let wanted = format!("sha256={}", hmac(SECRET.as_bytes(), &signed));
+        let wanted = format!("sha256={}", hmac(HMAC_SHA256, SECRET.as_bytes(), &signed));
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.expect("after 1970").as_secs();
         let is_fresh = at.parse().is_ok_and(|at: u64| now.abs_diff(at) < MAX_AGE);
@@ -123,20 +124,4 @@ impl Node {
         }
         Answer::new(204, "text/plain", "")
     }
-}
-
-/// HMAC-SHA-256 as RFC 2104 words it, as hex.
-fn hmac(key: &[u8], message: &[u8]) -> String {
-    let mut block = [0_u8; 64];
-    block[..key.len()].copy_from_slice(key);
-    let padded = |pad: u8| block.map(|byte| byte ^ pad);
-    let inner = Sha256::new()
-        .chain_update(padded(0x36))
-        .chain_update(message)
-        .finalize();
-    let outer = Sha256::new()
-        .chain_update(padded(0x5c))
-        .chain_update(inner)
-        .finalize();
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
 }

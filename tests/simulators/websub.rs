@@ -1,14 +1,14 @@
 //! A simulated feed with its hub, which calls back as hubs do, and as they should not.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256, Sha512};
+use ring::hmac::{HMAC_SHA256, HMAC_SHA512};
 
+use super::client::ask;
+use super::hashes::hmac;
 use super::server::{Answer, Reply, Request, Server};
 
 /// How long a hub waits until it can reach whom it calls.
@@ -61,7 +61,7 @@ struct Node {
     named: Named,
     base_url: String,
     /// Where the program is heard.
-    reach: Option<String>,
+    port: Option<u16>,
     items: Vec<String>,
     asked: Vec<Asked>,
     /// Whom it tells, by callback.
@@ -75,7 +75,7 @@ impl Hub {
             manner,
             named,
             base_url: String::new(),
-            reach: None,
+            port: None,
             items: vec!["first".to_owned()],
             asked: Vec::new(),
             told: HashMap::new(),
@@ -92,9 +92,9 @@ impl Hub {
         format!("{}/feed.xml", self.server.base_url())
     }
 
-    /// Tells the hub where the public address of the program leads to.
-    pub fn reach(&self, address: &str) {
-        self.node().reach = Some(address.to_owned());
+    /// Tells the hub to which port the public address of the program leads.
+    pub fn reach(&self, port: u16) {
+        self.node().port = Some(port);
     }
 
     /// Everybody who asked, in their order, repeats among them.
@@ -119,15 +119,17 @@ impl Hub {
 
     /// Delivers the feed to whom it tells of news; returns what each of them answered.
     pub fn deliver(&self, signed: Signed) -> Vec<u16> {
-        let (body, reach, told) = {
+        let (body, port, told) = {
             let node = self.node();
             let told: Vec<Asked> = node.told.values().cloned().collect();
-            (node.feed(), node.reach.clone().expect("reachable"), told)
+            (node.feed(), node.port.expect("reachable"), told)
         };
         told.iter()
             .map(|asked| {
-                let header = signature(signed, asked.secret.as_bytes(), body.as_bytes());
-                call(&reach, "POST", &asked.callback, &header, &body).0
+                let signature = signature(signed, asked.secret.as_bytes(), body.as_bytes());
+                let signature = signature.iter().map(|it| ("X-Hub-Signature", it.as_str()));
+                let headers: Vec<(&str, &str)> = signature.collect();
+                call(port, "POST", &asked.callback, &headers, &body).0
             })
             .collect()
     }
@@ -182,14 +184,10 @@ fn serve(node: &Arc<Mutex<Node>>, request: &Request) -> Reply {
 /// Asks who asked whether he did, once he can be reached.
 fn come_back(node: &Mutex<Node>, manner: &Manner, asked: Asked) {
     let deadline = Instant::now() + PATIENCE;
-    let reach = loop {
-        let reach = node
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .reach
-            .clone();
-        match reach {
-            Some(reach) => break reach,
+    let port = loop {
+        let port = node.lock().unwrap_or_else(PoisonError::into_inner).port;
+        match port {
+            Some(port) => break port,
             None if Instant::now() > deadline => return,
             None => thread::sleep(Duration::from_millis(5)),
         }
@@ -211,7 +209,7 @@ fn come_back(node: &Mutex<Node>, manner: &Manner, asked: Asked) {
             None,
         ),
     };
-    let (status, body) = call(&reach, "GET", &path, "", "");
+    let (status, body) = call(port, "GET", &path, &[], "");
     if lease.is_some() && status == 200 && body == "a<b>1" {
         let mut node = node.lock().unwrap_or_else(PoisonError::into_inner);
         node.told.insert(asked.callback.clone(), asked);
@@ -245,52 +243,29 @@ impl Node {
     }
 }
 
-fn signature(signed: Signed, secret: &[u8], body: &[u8]) -> String {
+fn signature(signed: Signed, secret: &[u8], body: &[u8]) -> Option<String> {
     let (method, hex) = match signed {
-        Signed::Sha256 => ("sha256", hmac::<Sha256>(64, secret, body)),
-        Signed::Sha512 => ("sha512", hmac::<Sha512>(128, secret, body)),
-        Signed::Wrongly => ("sha256", hmac::<Sha256>(64, b"a guess", body)),
-        Signed::Not => return String::new(),
+        Signed::Sha256 => ("sha256", hmac(HMAC_SHA256, secret, body)),
+        Signed::Sha512 => ("sha512", hmac(HMAC_SHA512, secret, body)),
+        Signed::Wrongly => ("sha256", hmac(HMAC_SHA256, b"a guess", body)),
+        Signed::Not => return None,
     };
-    format!("X-Hub-Signature: {method}={hex}\r\n")
-}
-
-/// An HMAC as RFC 2104 words it, as hex; secrets are no longer than a block.
-fn hmac<D: Digest>(block: usize, secret: &[u8], body: &[u8]) -> String {
-    let mut key = secret.to_vec();
-    key.resize(block, 0);
-    let padded = |pad: u8| -> Vec<u8> { key.iter().map(|byte| byte ^ pad).collect() };
-    let inner = D::new()
-        .chain_update(padded(0x36))
-        .chain_update(body)
-        .finalize();
-    let outer = D::new()
-        .chain_update(padded(0x5c))
-        .chain_update(inner)
-        .finalize();
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    Some(format!("{method}={hex}"))
 }
 
 /// One call over TCP: status and body; 0 where there is no answer.
-pub fn call(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
-    let mut answer = String::new();
-    let asked = TcpStream::connect(address).and_then(|mut stream| {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: bot.example\r\nConnection: close\r\n{headers}\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
-        stream.read_to_string(&mut answer)
-    });
-    if asked.is_err() && answer.is_empty() {
-        return (0, String::new());
+pub fn call(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
+    match ask(port, method, path, headers, body.as_bytes()) {
+        Ok(answer) => {
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            (answer.status, body)
+        }
+        Err(_) => (0, String::new()),
     }
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head
-        .split_whitespace()
-        .nth(1)
-        .and_then(|it| it.parse().ok());
-    (status.unwrap_or(0), body.to_owned())
 }
