@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
-use crate::simulators::mastodon::{Fault, Keys, Mastodon, TOKEN};
+use crate::simulators::faults::Fault;
+use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
 
 fn body(text: &str) -> Value {
     json!({"text": text, "targets": ["es"], "publish": true, "key": text})

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
+use crate::simulators::faults::Fault;
 use crate::simulators::x::{
-    CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, Fault, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
+    CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
 };
 
 const KEYS: &str = "consumer_key_env = \"X_KEY\"\nconsumer_secret_env = \"X_SECRET\"\n\
@@ -113,7 +114,7 @@ fn a_suspended_account_and_a_refused_answer_leave_the_rest_alone() {
         "title": "Forbidden", "status": 403, "type": "about:blank",
         "detail": "You are not permitted to perform this action.",
     });
-    server.fail_next(Fault::Answer(403, Vec::new(), unsummoned.to_string()));
+    server.fail_next(Fault::answer(403, &[], unsummoned.to_string()));
     let program = program(&server, &patient, KEYS);
     let refused = program.submit(&body("Zero"));
     let publication = wait_for(&program, &refused, "Refused");

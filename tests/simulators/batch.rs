@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::forms::parts;
 use super::server::{Answer, Reply, Request, Server};
 
 const KIND: &str = "application/json";
@@ -236,30 +237,18 @@ fn openai(method: &str, parts: &[&str], request: &Request, shared: &Shared) -> R
 
 /// Takes a file in, if it is a form with the purpose `batch`.
 fn upload(request: &Request, shared: &Shared) -> Reply {
-    let kind = request
-        .headers
-        .get("content-type")
-        .cloned()
-        .unwrap_or_default();
-    let Some(boundary) = kind.strip_prefix("multipart/form-data; boundary=") else {
+    let Some(parts) = parts(request) else {
         return error(400, "expected a form", "invalid_request_error");
     };
-    let body = String::from_utf8_lossy(&request.body).into_owned();
-    let parts: Vec<&str> = body.split(&format!("--{boundary}")).collect();
-    let part = |name: &str| {
-        let name = format!("name=\"{name}\"");
-        let part = parts.iter().find(|part| part.contains(&name))?;
-        part.split_once("\r\n\r\n")
-            .map(|(_, content)| content.strip_suffix("\r\n").unwrap_or(content))
-    };
-    if part("purpose") != Some("batch") {
+    let part = |name: &str| parts.iter().find(|part| part.name == name);
+    if part("purpose").is_none_or(|part| part.bytes != b"batch") {
         return error(400, "expected a purpose", "invalid_request_error");
     }
-    let Some(content) = part("file") else {
+    let Some(file) = part("file") else {
         return error(400, "expected a file", "invalid_request_error");
     };
     let mut state = lock(shared);
-    let id = state.keep_file(content.as_bytes().to_vec());
+    let id = state.keep_file(file.bytes.clone());
     answer(&json!({"id": id, "object": "file", "purpose": "batch"}))
 }
 

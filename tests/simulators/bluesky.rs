@@ -8,6 +8,8 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::faults::{Fault, befall};
+use super::forms::decoded;
 use super::server::{Answer, Reply, Request, Server};
 
 /// The account.
@@ -18,21 +20,6 @@ pub const PASSWORD: &str = "simu-late-dpas-word";
 const POSTS: &str = "app.bsky.feed.post";
 /// The most bytes of a file, as servers of one's own are set.
 const MAX_BLOB: usize = 5_242_880;
-
-/// What happens to a coming putRecord instead of its being answered.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// It is not written, and this is answered: status, headers, body.
-    Answer(u16, Vec<(String, String)>, String),
-    /// It is written, and the connection is closed without a word.
-    ReplyLost,
-    /// It is written, and a proxy answers 502 with a page.
-    BadGateway,
-    /// It is not written, and the connection is closed without a word.
-    RequestLost,
-    /// It is written, and half of the answer arrives.
-    HalfReply,
-}
 
 /// A running account.
 pub struct Bluesky {
@@ -284,7 +271,7 @@ impl Node {
 
     /// A page of what the account wrote and reposted, the newest first.
     fn feed(&self, request: &Request) -> Answer {
-        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        let asked = |name: &str| asked(request, name);
         if asked("actor") != DID && asked("actor") != HANDLE {
             return refusal(400, "InvalidRequest", "Profile not found");
         }
@@ -336,7 +323,7 @@ impl Node {
 
     /// A page of records, the newest first.
     fn list(&self, request: &Request) -> Answer {
-        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        let asked = |name: &str| asked(request, name);
         if asked("repo") != DID {
             return refusal(400, "InvalidRequest", "Could not find repo");
         }
@@ -429,28 +416,9 @@ impl Node {
     }
 
     fn put(&mut self, request: &Request) -> Reply {
-        let fault = self.faults.pop_front();
-        match &fault {
-            Some(Fault::Answer(status, headers, body)) => {
-                return Answer {
-                    status: *status,
-                    headers: headers.clone(),
-                    body: body.clone().into(),
-                }
-                .into();
-            }
-            Some(Fault::RequestLost) => return Reply::Hangup,
-            _ => {}
-        }
-        let answer = self.if_authorized(request, |node| node.write(request));
-        match fault {
-            Some(Fault::ReplyLost) => Reply::Hangup,
-            Some(Fault::BadGateway) => {
-                Answer::new(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>").into()
-            }
-            Some(Fault::HalfReply) => Reply::Half(answer),
-            _ => answer.into(),
-        }
+        befall(self.faults.pop_front(), || {
+            self.if_authorized(request, |node| node.write(request))
+        })
     }
 
     fn write(&mut self, request: &Request) -> Answer {
@@ -575,7 +543,7 @@ impl Node {
     }
 
     fn record(&self, request: &Request) -> Answer {
-        let asked = |name: &str| decoded(request.query.get(name).map_or("", String::as_str));
+        let asked = |name: &str| asked(request, name);
         let place = (asked("collection"), asked("rkey"));
         let uri = format!("at://{}/{}/{}", asked("repo"), place.0, place.1);
         match self.records.get(&place).filter(|_| asked("repo") == DID) {
@@ -680,20 +648,8 @@ fn clusters(text: &str) -> usize {
     n_clusters
 }
 
-/// A value of a query as it was before it was written into an address.
-fn decoded(value: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
-                let digits = String::from_utf8_lossy(&digits).into_owned();
-                bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
-            }
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+/// A value of the query as it was before it was written into an address.
+fn asked(request: &Request, name: &str) -> String {
+    let value = request.query.get(name).map_or("", String::as_str);
+    decoded(&value.replace('+', " "))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::faults::Fault;
+use super::faults::{Fault, befall};
 use super::server::{Answer, Reply, Request, Server};
 
 /// The path of the webhook, with its token.
@@ -159,14 +159,7 @@ impl Node {
     }
 
     fn take(&mut self, request: &Request, body: &Value) -> Reply {
-        match self.faults.pop_front() {
-            None => self.post(request, body).into(),
-            Some(fault) if fault.takes() => {
-                let answer = self.post(request, body);
-                fault.spoil(answer)
-            }
-            Some(fault) => fault.spoil(Answer::default()),
-        }
+        befall(self.faults.pop_front(), || self.post(request, body))
     }
 
     fn post(&mut self, request: &Request, body: &Value) -> Answer {

@@ -13,6 +13,8 @@ pub enum Fault {
     HalfReply,
     /// It is taken, and a proxy answers 502 with a page.
     BadGateway,
+    /// It is taken, and 503 is answered with a page.
+    Unavailable,
     /// It is not taken, and the connection is closed without a word.
     RequestLost,
 }
@@ -26,9 +28,20 @@ impl Fault {
         Self::Answer(Answer::new(status, "text/html", PAGE))
     }
 
+    /// An answer with these headers alone.
+    pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
+        let answer = Answer {
+            status,
+            body: body.into(),
+            ..Answer::default()
+        };
+        let with = |answer: Answer, (name, value): &(&str, &str)| answer.with(name, *value);
+        Self::Answer(headers.iter().fold(answer, with))
+    }
+
     /// Whether the message is taken all the same.
     pub fn takes(&self) -> bool {
-        matches!(self, Self::ReplyLost | Self::HalfReply | Self::BadGateway)
+        !matches!(self, Self::Answer(_) | Self::RequestLost)
     }
 
     /// What comes of it in place of this answer.
@@ -38,6 +51,16 @@ impl Fault {
             Self::ReplyLost | Self::RequestLost => Reply::Hangup,
             Self::HalfReply => Reply::Half(answer),
             Self::BadGateway => Answer::new(502, "text/html", PAGE).into(),
+            Self::Unavailable => Answer::new(503, "text/html", PAGE).into(),
         }
+    }
+}
+
+/// What comes of a message that `take` takes and answers, if nothing happens to it.
+pub fn befall(fault: Option<Fault>, take: impl FnOnce() -> Answer) -> Reply {
+    match fault {
+        None => take().into(),
+        Some(fault) if fault.takes() => fault.spoil(take()),
+        Some(fault) => fault.spoil(Answer::default()),
     }
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod discord;
 pub mod faults;
 pub mod files;
+pub mod forms;
 pub mod hashes;
 pub mod jetstream;
 pub mod litellm;

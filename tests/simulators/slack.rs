@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::faults::Fault;
+use super::faults::{Fault, befall};
 use super::server::{Answer, Reply, Request, Server};
 
 /// The path of the webhook, which is its credential.
@@ -95,14 +95,7 @@ impl Node {
         if request.path != PATH {
             return said(404, "no_service").into();
         }
-        match self.faults.pop_front() {
-            None => self.post(request).into(),
-            Some(fault) if fault.takes() => {
-                let answer = self.post(request);
-                fault.spoil(answer)
-            }
-            Some(fault) => fault.spoil(Answer::default()),
-        }
+        befall(self.faults.pop_front(), || self.post(request))
     }
 
     fn post(&mut self, request: &Request) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::faults::Fault;
+use super::faults::{Fault, befall};
 use super::server::{Answer, Reply, Request, Server};
 
 /// The bot's token.
@@ -136,14 +136,7 @@ impl Node {
         if !method.starts_with("send") {
             return self.answer(method, &body).into();
         }
-        match self.faults.pop_front() {
-            None => self.answer(method, &body).into(),
-            Some(fault) if fault.takes() => {
-                let answer = self.answer(method, &body);
-                fault.spoil(answer)
-            }
-            Some(fault) => fault.spoil(Answer::default()),
-        }
+        befall(self.faults.pop_front(), || self.answer(method, &body))
     }
 
     fn answer(&mut self, method: &str, body: &Value) -> Answer {

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ring::hmac::HMAC_SHA256;
 use serde_json::Value;
 
-use super::faults::Fault;
+use super::faults::{Fault, befall};
 use super::hashes::hmac;
 use super::server::{Answer, Reply, Request, Server};
 
@@ -86,14 +86,7 @@ impl Node {
         if request.method != "POST" {
             return Answer::new(405, "text/plain", "post it").into();
         }
-        match self.faults.pop_front() {
-            None => self.take(request).into(),
-            Some(fault) if fault.takes() => {
-                let answer = self.take(request);
-                fault.spoil(answer)
-            }
-            Some(fault) => fault.spoil(Answer::default()),
-        }
+        befall(self.faults.pop_front(), || self.take(request))
     }
 
     fn take(&mut self, request: &Request) -> Answer {

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Stage, dispatch, frozen, hung, keeps_the_contract, publication, settle};
-use crate::simulators::bluesky::{Bluesky, Fault, HANDLE, PASSWORD};
+use crate::simulators::bluesky::{Bluesky, HANDLE, PASSWORD};
+use crate::simulators::faults::Fault;
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::pds::{self, Account};
 
@@ -136,12 +137,8 @@ impl Stage for Real {
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], error: &str) -> Fault {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
     let body = json!({"error": error, "message": "no"}).to_string();
-    Fault::Answer(status, headers, body)
+    Fault::answer(status, headers, body)
 }
 
 /// A text with whatever has a place of its own in it, and what each place must lead to.

@@ -15,7 +15,8 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, ReadBack};
 
 use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
-use crate::simulators::mastodon::{Fault, Keys, Mastodon, TOKEN};
+use crate::simulators::faults::Fault;
+use crate::simulators::mastodon::{Keys, Mastodon, TOKEN, locked};
 
 struct Account {
     outlet: MastodonOutlet,
@@ -87,11 +88,7 @@ impl Stage for Account {
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Fault {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    Fault::Answer(status, headers, "{\"error\":\"no\"}".into())
+    Fault::answer(status, headers, "{\"error\":\"no\"}")
 }
 
 #[actix_rt::test]
@@ -131,7 +128,7 @@ async fn whatever_is_lost_on_the_way_a_text_stands_once() {
             Fault::ReplyLost,
             Fault::BadGateway,
             Fault::RequestLost,
-            Fault::Locked,
+            locked(),
             Fault::HalfReply,
         ] {
             let account = Account::new(keys);

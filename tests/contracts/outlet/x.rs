@@ -17,10 +17,10 @@ use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Publish
 use tempfile::TempDir;
 
 use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use crate::simulators::faults::Fault;
 use crate::simulators::server::{Answer, Server};
 use crate::simulators::x::{
-    CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, Fault, Names, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
-    weight,
+    CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, Names, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X, weight,
 };
 
 struct Account {
@@ -135,11 +135,7 @@ impl Stage for Account {
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    Fault::Answer(status, headers, body.into())
+    Fault::answer(status, headers, body)
 }
 
 fn forbidden(detail: &str) -> Fault {

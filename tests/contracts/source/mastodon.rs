@@ -10,7 +10,8 @@ use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError, SourceRemedy}
 use serde_json::json;
 
 use super::{NAME, Stage, follow, keeps_the_contract};
-use crate::simulators::mastodon::{ACCOUNT, Fault, Keys, Mastodon, OTHER, Posted, TOKEN};
+use crate::simulators::faults::Fault;
+use crate::simulators::mastodon::{ACCOUNT, Keys, Mastodon, OTHER, Posted, TOKEN};
 
 struct Account {
     source: MastodonSource,
@@ -90,11 +91,7 @@ async fn failure(fault: Fault) -> SourceError {
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Fault {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    Fault::Answer(status, headers, "{\"error\":\"no\"}".into())
+    Fault::answer(status, headers, "{\"error\":\"no\"}")
 }
 
 #[actix_rt::test]

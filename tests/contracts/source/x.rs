@@ -13,7 +13,8 @@ use babelfeed_actors::domain::{Post, Relation};
 use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError};
 
 use super::{NAME, Stage, follow, keeps_the_contract};
-use crate::simulators::x::{APP_TOKEN, Fault, Names, X};
+use crate::simulators::faults::Fault;
+use crate::simulators::x::{APP_TOKEN, Names, X};
 
 struct Accounts {
     source: XSource,
@@ -124,11 +125,7 @@ async fn a_poll_that_breaks_off_moves_nothing() {
     for number in 0..12 {
         accounts.server.show("ana", &format!("number {number}"));
     }
-    let busy = Fault::Answer(
-        429,
-        vec![("x-rate-limit-remaining".into(), "0".into())],
-        "{}".into(),
-    );
+    let busy = Fault::answer(429, &[("x-rate-limit-remaining", "0")], "{}");
     accounts.server.fail_next_read(busy);
     let error = accounts.source.poll(cursor.as_ref(), 100).await;
     let error = error.expect_err("is refused");

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::server::{Answer, Reply, Request};
 use super::{Node, Posted, failure, found};
+use crate::simulators::forms::parts;
+use crate::simulators::server::{Answer, Reply, Request};
 
 /// The most pictures of a status.
 pub(super) const MAX_MEDIA: usize = 4;
@@ -192,39 +193,14 @@ fn shown(medium: &Medium) -> Value {
 
 /// The type of the file in a form, its description, and its length.
 fn read_form(request: &Request) -> Option<(String, String, usize)> {
-    let kind = request.headers.get("content-type")?;
-    let boundary = kind.strip_prefix("multipart/form-data; boundary=")?;
     let (mut file, mut description) = (None, String::new());
-    for part in split(&request.body, format!("--{boundary}").as_bytes()) {
-        let Some(end) = find(part, b"\r\n\r\n") else {
-            continue;
-        };
-        let head = String::from_utf8_lossy(&part[..end]);
-        let body = &part[end + 4..];
-        let body = body.strip_suffix(b"\r\n").unwrap_or(body);
-        if head.contains("name=\"file\"") && head.contains("filename=\"") {
-            let kind = head
-                .lines()
-                .find_map(|it| it.strip_prefix("Content-Type: "))?;
-            file = Some((kind.trim().to_owned(), body.len()));
-        } else if head.contains("name=\"description\"") {
-            description = String::from_utf8_lossy(body).into_owned();
+    for part in parts(request)? {
+        if part.name == "file" && part.is_file {
+            file = Some((part.mime?, part.bytes.len()));
+        } else if part.name == "description" {
+            description = String::from_utf8_lossy(&part.bytes).into_owned();
         }
     }
     let (mime, n_bytes) = file?;
     Some((mime, description, n_bytes))
-}
-
-fn split<'a>(bytes: &'a [u8], at: &[u8]) -> Vec<&'a [u8]> {
-    let (mut rest, mut pieces) = (bytes, Vec::new());
-    while let Some(found) = find(rest, at) {
-        pieces.push(&rest[..found]);
-        rest = &rest[found + at.len()..];
-    }
-    pieces.push(rest);
-    pieces
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|it| it == wanted)
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::server::{Answer, Request};
-use super::{ACCOUNT, Access, Node, Posted, found, is_visible};
+use super::access::{Access, is_visible};
+use super::{ACCOUNT, Node, Posted, found};
+use crate::simulators::server::{Answer, Request};
 
 impl Node {
     /// Below `max_id`; the newest above `since_id`; or just above `min_id`, without gaps.

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Caller, Node, found, invalid, may, missing, not_permitted, parameter};
-use crate::simulators::server::Request;
+use super::Node;
+use super::answers::{found, invalid, missing, not_permitted, parameter};
+use super::caller::{Caller, may};
+use crate::simulators::forms::{Part, parts};
+use crate::simulators::server::{Answer, Request};
 
 /// Something that was uploaded, or is being uploaded.
 #[derive(Clone, Debug, Default)]
@@ -71,10 +74,10 @@ impl Node {
     }
 
     fn take_whole(&mut self, request: &Request) -> Answer {
-        let Some(parts) = multipart(request) else {
+        let Some(parts) = parts(request) else {
             return invalid("no form");
         };
-        let (Some(category), Some(bytes)) = (parts.text("media_category"), parts.file("media"))
+        let (Some(category), Some(bytes)) = (text(&parts, "media_category"), file(&parts, "media"))
         else {
             return invalid("media or media_category is missing");
         };
@@ -112,13 +115,11 @@ impl Node {
     }
 
     fn append(&mut self, id: &str, request: &Request) -> Answer {
-        let Some(parts) = multipart(request) else {
+        let Some(parts) = parts(request) else {
             return invalid("no form");
         };
-        let index = parts
-            .text("segment_index")
-            .and_then(|it| it.parse::<usize>().ok());
-        let (Some(_), Some(bytes)) = (index.filter(|it| *it < 1_000), parts.file("media")) else {
+        let index = text(&parts, "segment_index").and_then(|it| it.parse::<usize>().ok());
+        let (Some(_), Some(bytes)) = (index.filter(|it| *it < 1_000), file(&parts, "media")) else {
             return invalid("segment_index or media is missing");
         };
         match self.uploads.get_mut(id).filter(|upload| !upload.is_final) {
@@ -193,40 +194,14 @@ impl Node {
     }
 }
 
-/// The parts of a form: (name, is a file, bytes).
-struct Parts(Vec<(String, bool, Vec<u8>)>);
-
-impl Parts {
-    fn text(&self, name: &str) -> Option<String> {
-        let part = self.0.iter().find(|part| part.0 == name && !part.1)?;
-        String::from_utf8(part.2.clone()).ok()
-    }
-
-    fn file(&self, name: &str) -> Option<Vec<u8>> {
-        let part = self.0.iter().find(|part| part.0 == name && part.1)?;
-        Some(part.2.clone())
-    }
+/// What a field of a form says.
+fn text(parts: &[Part], name: &str) -> Option<String> {
+    let part = parts.iter().find(|it| it.name == name && !it.is_file)?;
+    String::from_utf8(part.bytes.clone()).ok()
 }
 
-fn multipart(request: &Request) -> Option<Parts> {
-    let kind = request.headers.get("content-type")?;
-    let boundary = kind.strip_prefix("multipart/form-data; boundary=")?;
-    let mark = format!("--{boundary}").into_bytes();
-    let mut parts = Vec::new();
-    let mut rest = &request.body[find(&request.body, &mark)? + mark.len()..];
-    while !rest.starts_with(b"--") {
-        let end = find(rest, &[b"\r\n", &mark[..]].concat())?;
-        let part = rest[..end].strip_prefix(b"\r\n")?;
-        let blank = find(part, b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&part[..blank]).into_owned();
-        let name = head.split("name=\"").nth(1)?.split('"').next()?.to_owned();
-        let is_file = head.contains("filename=\"");
-        parts.push((name, is_file, part[blank + 4..].to_vec()));
-        rest = &rest[end + 2 + mark.len()..];
-    }
-    Some(Parts(parts))
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|it| it == wanted)
+/// The file in a field of a form.
+fn file(parts: &[Part], name: &str) -> Option<Vec<u8>> {
+    let part = parts.iter().find(|it| it.name == name && it.is_file)?;
+    Some(part.bytes.clone())
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
 use super::{CONSUMER_KEY, CONSUMER_SECRET, TOKEN, TOKEN_SECRET};
+use crate::simulators::forms::decoded;
 use crate::simulators::server::Request;
 
 /// The fields of an `Authorization: OAuth`.
@@ -69,19 +70,4 @@ fn encoded(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
-}
-
-pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits: Vec<u8> = rest.by_ref().take(2).collect();
-        let digits = String::from_utf8_lossy(&digits).into_owned();
-        bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
