@@ -17,19 +17,14 @@ apertium_pid=
 # Starts the server, to be ended by `stop_apertium`, and sets apertium_url. Its log and its port file go to folder $1.
 # It must be called in the script's own shell: the server ends with the process that started it.
 start_apertium() {
-  local folder=$1 tries
+  local folder=$1
   mkdir -p "$folder"
   rm -f "$folder/apertium.port"
   # Debian's own Python: another one has neither tornado nor APy.
   /usr/bin/python3 -I "$top/scripts/apertium-loopback.py" "$folder/apertium.port" \
     >"$folder/apertium.log" 2>&1 </dev/null &
   apertium_pid=$!
-  for ((tries = 0; tries < 300; tries++)); do
-    [[ -s $folder/apertium.port ]] && break
-    kill -0 "$apertium_pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  if [[ ! -s $folder/apertium.port ]]; then
+  if ! await_up "$apertium_pid" 300 test -s "$folder/apertium.port"; then
     tail -n 20 "$folder/apertium.log" >&2
     fail "Apertium did not start within 30 seconds (the end of its log stands above)"
   fi

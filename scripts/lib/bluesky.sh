@@ -69,38 +69,23 @@ END
 
 # Starts the PDS once and ends it again, so that a test need not be the first to find out that it cannot.
 try_bluesky() {
-  local port_file=$1/bluesky.port tries pid outcome=1
+  local port_file=$1/bluesky.port
   rm -f "$port_file"
   "$bluesky_folder/bin/node" "$top/scripts/bluesky-loopback.mjs" "$bluesky_folder" "$port_file" &
-  pid=$!
-  for ((tries = 0; tries < 600; tries++)); do
-    if [[ -s $port_file ]]; then
-      outcome=0
-      break
-    fi
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  kill "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
-  return "$outcome"
+  try_server $! 600 test -s "$port_file"
 }
 
 # Starts the network, to be ended by `stop_bluesky`, and sets bluesky_network to the file that says where it is. Its log goes
 # to folder $1. It must be called in the script's own shell: the network ends with the process that started it.
 start_bluesky_network() {
-  local postgresql tries
+  local postgresql
   bluesky_network=$1/bluesky-network
   rm -f "$bluesky_network"
   postgresql=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
   "$bluesky_folder/bin/node" "$top/scripts/bluesky-network-loopback.mjs" "$bluesky_folder" "$postgresql" \
     "$bluesky_network" >"$bluesky_network.log" 2>&1 </dev/null &
   bluesky_network_pid=$!
-  for ((tries = 0; tries < 1200; tries++)); do
-    [[ -s $bluesky_network ]] && return
-    kill -0 "$bluesky_network_pid" 2>/dev/null || break
-    sleep 0.1
-  done
+  await_up "$bluesky_network_pid" 1200 test -s "$bluesky_network" && return
   tail -n 20 "$bluesky_network.log" >&2
   fail "Bluesky's network did not start within two minutes (the end of its log stands above)"
 }

@@ -22,6 +22,28 @@ as_root() {
   fi
 }
 
+# Waits until a server is up: until a command, the rest of the words, succeeds, but at most $2 tenths of a second and only
+# while process $1 runs.
+await_up() {
+  local pid=$1 tries=$2
+  shift 2
+  for (( ; tries > 0; tries--)); do
+    "$@" && return
+    kill -0 "$pid" 2>/dev/null || return
+    sleep 0.1
+  done
+  return 1
+}
+
+# The same, and ends the server either way.
+try_server() {
+  local outcome=0
+  await_up "$@" || outcome=$?
+  kill "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+  return "$outcome"
+}
+
 # True when a Debian package is installed, or its program stands there by another way.
 have_package() {
   case $1 in

@@ -42,21 +42,10 @@ install_litellm() {
 
 # Starts it once and ends it again: also the first start compiles much, which no test should wait for.
 try_litellm() {
-  local port_file=$1/litellm.port tries pid outcome=1
+  local port_file=$1/litellm.port
   rm -f "$port_file"
   "$litellm_folder/bin/python" "$top/scripts/litellm-loopback.py" "$port_file" &
-  pid=$!
-  for ((tries = 0; tries < 1200; tries++)); do
-    if [[ -s $port_file ]]; then
-      outcome=0
-      break
-    fi
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  kill "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
-  return "$outcome"
+  try_server $! 1200 test -s "$port_file"
 }
 
 stop_litellm() {

@@ -70,21 +70,14 @@ debian_mirror() {
 
 # Starts it once on a free port, asks it something, and ends it again. Its files go to folder $1.
 try_snac() {
-  local port pid tries outcome=1
+  local port
   port=$(/usr/bin/python3 -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   rm -rf "$1"
   printf '127.0.0.1\n%s\n127.0.0.1:%s\n\n\n' "$port" "$port" | "$snac_program" init "$1" || return
   "$snac_program" httpd "$1" &
-  pid=$!
-  for ((tries = 0; tries < 100; tries++)); do
-    if curl -sS --noproxy 127.0.0.1 --max-time 5 "http://127.0.0.1:$port/api/v1/instance" | grep -q snac; then
-      outcome=0
-      break
-    fi
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  kill "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
-  return "$outcome"
+  try_server $! 100 snac_answers "$port"
+}
+
+snac_answers() {
+  curl -sS --noproxy 127.0.0.1 --max-time 5 "http://127.0.0.1:$1/api/v1/instance" | grep -q snac
 }
