@@ -58,12 +58,9 @@ struct Node {
 impl Bluesky {
     pub fn start() -> Self {
         let node = Arc::new(Mutex::new(Node::default()));
-        let entered = node.clone();
-        let entryway = Server::start(move |request| lock(&entered).enter(request).into());
-        let lived = node.clone();
-        let home = Server::start(move |request| lock(&lived).serve(request));
-        let viewed = node.clone();
-        let view = Server::start(move |request| lock(&viewed).look(request).into());
+        let entryway = Server::of(&node, |node, request| node.enter(request).into());
+        let home = Server::of(&node, Node::serve);
+        let view = Server::of(&node, |node, request| node.look(request).into());
         lock(&node).home = home.base_url();
         Self {
             entryway,

@@ -26,9 +26,7 @@ struct Shelf {
 impl Files {
     pub fn start() -> Self {
         let files: Arc<Mutex<Shelf>> = Arc::default();
-        let served = files.clone();
-        let server = Server::start(move |request| {
-            let mut shelf = served.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = Server::of(&files, |shelf: &mut Shelf, request| {
             shelf.asked.push(request.path.clone());
             let missing = || Answer::new(404, "text/plain", "not here").into();
             shelf

@@ -110,11 +110,7 @@ struct Node {
 impl Mastodon {
     pub fn start(keys: Keys) -> Self {
         let node = Arc::new(Mutex::new(Node::new(keys)));
-        let served = node.clone();
-        let server = Server::start(move |request| {
-            let mut node = served.lock().unwrap_or_else(PoisonError::into_inner);
-            node.serve(request)
-        });
+        let server = Server::of(&node, Node::serve);
         Self { server, node }
     }
 

@@ -94,6 +94,18 @@ impl Server {
         Self { address, is_over }
     }
 
+    /// Serves what a node answers, one request after another.
+    pub fn of<Node: Send + 'static>(
+        node: &Arc<Mutex<Node>>,
+        answer: impl Fn(&mut Node, Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let node = node.clone();
+        Self::start(move |request| {
+            let mut node = node.lock().unwrap_or_else(PoisonError::into_inner);
+            answer(&mut node, request)
+        })
+    }
+
     /// Like `http://127.0.0.1:PORT`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)

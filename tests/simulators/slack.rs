@@ -43,11 +43,7 @@ struct Node {
 impl Slack {
     pub fn start() -> Self {
         let node: Arc<Mutex<Node>> = Arc::default();
-        let served = node.clone();
-        let server = Server::start(move |request| {
-            let mut node = served.lock().unwrap_or_else(PoisonError::into_inner);
-            node.serve(&request)
-        });
+        let server = Server::of(&node, |node, request| node.serve(&request));
         Self { server, node }
     }
 

@@ -48,11 +48,7 @@ struct Site {
 impl Web {
     pub fn start() -> Self {
         let site: Arc<Mutex<Site>> = Arc::default();
-        let served = site.clone();
-        let server = Server::start(move |request| {
-            let mut site = served.lock().unwrap_or_else(PoisonError::into_inner);
-            site.answer(request)
-        });
+        let server = Server::of(&site, Site::answer);
         Self { server, site }
     }
 

@@ -111,11 +111,7 @@ struct Tokens {
 impl X {
     pub fn start() -> Self {
         let node = Arc::new(Mutex::new(Node::new()));
-        let served = node.clone();
-        let server = Server::start(move |request| {
-            let mut node = served.lock().unwrap_or_else(PoisonError::into_inner);
-            node.serve(request)
-        });
+        let server = Server::of(&node, Node::serve);
         Self { server, node }
     }
 
