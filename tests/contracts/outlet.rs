@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use babelfeed::outlets::feed::{FeedConfig, FeedOutlet};
 use babelfeed::outlets::file::FileOutlet;
-use babelfeed_actors::domain::{Attached, IdMint, Media, Part, Publication, Timestamp};
+use babelfeed_actors::domain::{Attached, IdMint, Media, Part, Publication, Thread, Timestamp};
 use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use tempfile::TempDir;
@@ -25,6 +25,12 @@ trait Stage {
     fn outlet(&self) -> &dyn Outlet;
     /// How often that publication stands, with all its text.
     fn n_standing(&self, publication: &Publication) -> usize;
+}
+
+/// How often a publication stands: as often as that of its texts which stands most.
+fn n_standing(publication: &Publication, n_of: impl Fn(&str) -> usize) -> usize {
+    let counts = publication.parts.iter().map(|part| n_of(&part.text));
+    counts.max().unwrap_or(0)
 }
 
 /// A publication with those parts; equal numbers make equal ids.
@@ -53,6 +59,14 @@ fn hung(number: u64, text: &str, attached: Attached) -> Arc<Publication> {
     Arc::new(publication)
 }
 
+/// The thread of what answers something that answers nothing.
+fn answering(id: &str) -> Thread {
+    Thread {
+        root: id.into(),
+        parent: id.into(),
+    }
+}
+
 /// A medium at that address.
 fn medium(url: &str, alt: Option<&str>) -> Media {
     Media {
@@ -68,7 +82,18 @@ async fn publish(
     publication: &Arc<Publication>,
 ) -> Result<Published, OutletError> {
     let parts = frozen(outlet, vec![dispatch(publication, 0)]).await;
-    outlet.publish(&parts).await.remove(0)
+    send(outlet, &parts[0]).await
+}
+
+/// Publishes a part.
+async fn send(outlet: &dyn Outlet, part: &Frozen) -> Result<Published, OutletError> {
+    outlet.publish(std::slice::from_ref(part)).await.remove(0)
+}
+
+/// How a text fails that is published now.
+async fn failure(outlet: &dyn Outlet) -> OutletError {
+    let one = publication(1, &["hola"]);
+    publish(outlet, &one).await.expect_err("a failure")
 }
 
 fn dispatch(publication: &Arc<Publication>, part: usize) -> Dispatch {
@@ -89,10 +114,7 @@ async fn frozen(outlet: &dyn Outlet, dispatches: Vec<Dispatch>) -> Vec<Frozen> {
 async fn settle(outlet: &dyn Outlet, part: &Frozen) -> Published {
     match outlet.read_back(part).await.expect("reads back") {
         ReadBack::Found(published) => published,
-        ReadBack::Absent => {
-            let answer = outlet.publish(std::slice::from_ref(part)).await.remove(0);
-            answer.expect("publishes")
-        }
+        ReadBack::Absent => send(outlet, part).await.expect("publishes"),
     }
 }
 

@@ -11,11 +11,11 @@ use babelfeed::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::{Attached, Media, Part, Publication, Thread};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, ReadBack};
+use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Stage, dispatch, frozen, hung, keeps_the_contract, publication, settle};
+use super::{Stage, dispatch, frozen, hung, keeps_the_contract, publication, send, settle};
 use crate::simulators::bluesky::{Bluesky, HANDLE, PASSWORD};
 use crate::simulators::faults::Fault;
 use crate::simulators::files::{Files, PNG};
@@ -71,27 +71,16 @@ impl Simulated {
         (publication, parts.remove(0))
     }
 
-    async fn publish(&self, part: &Frozen) -> Result<(), OutletError> {
-        publish(&self.outlet, part).await
+    async fn publish(&self, part: &Frozen) -> Result<Published, OutletError> {
+        send(&self.outlet, part).await
     }
 }
 
-async fn publish(outlet: &BlueskyOutlet, part: &Frozen) -> Result<(), OutletError> {
-    let answers = outlet.publish(std::slice::from_ref(part)).await;
-    answers.into_iter().next().expect("an answer").map(|_| ())
-}
-
 fn n_standing(posts: &[(String, Value)], publication: &Publication) -> usize {
-    let texts = publication.parts.iter().map(|part| &*part.text);
-    texts
-        .map(|text| {
-            posts
-                .iter()
-                .filter(|(_, post)| post["text"] == text)
-                .count()
-        })
-        .max()
-        .unwrap_or(0)
+    super::n_standing(publication, |text| {
+        let posts = posts.iter();
+        posts.filter(|(_, post)| post["text"] == text).count()
+    })
 }
 
 impl Stage for Simulated {
@@ -318,7 +307,7 @@ async fn what_stands_at_a_key_is_never_replaced() {
     account.publish(&part).await.expect("publishes");
     let other = publication(1, &["otra cosa"]);
     let parts = frozen(&account.outlet, vec![dispatch(&other, 0)]).await;
-    let error = publish(&account.outlet, &parts[0])
+    let error = send(&account.outlet, &parts[0])
         .await
         .expect_err("is taken");
     assert_eq!(error.remedy(), OutletRemedy::GiveUp);
@@ -337,7 +326,7 @@ async fn an_account_logs_in_once_whoever_posts() {
             &other
         };
         let parts = frozen(outlet, vec![dispatch(&one, 0)]).await;
-        publish(outlet, &parts[0]).await.expect("publishes");
+        send(outlet, &parts[0]).await.expect("publishes");
     }
     assert_eq!(account.server.n_logins(), 1);
     assert_eq!(account.server.n_renewals(), 0);
@@ -355,10 +344,7 @@ async fn a_token_whose_time_is_over_is_renewed_once_for_all() {
     account.server.expire_access();
     let outlets = [&account.outlet, &other];
     let outlets = outlets.into_iter().cycle();
-    let posts = parts
-        .iter()
-        .zip(outlets)
-        .map(|(part, it)| publish(it, part));
+    let posts = parts.iter().zip(outlets).map(|(part, it)| send(it, part));
     for answer in futures_util::future::join_all(posts).await {
         answer.expect("publishes");
     }

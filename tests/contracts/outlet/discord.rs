@@ -7,9 +7,12 @@ use babelfeed::outlets::discord::{DiscordConfig, DiscordOutlet};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::{Attached, Publication};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
+use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
-use super::{Stage, dispatch, frozen, hung, keeps_the_contract, medium, publication, publish};
+use super::{
+    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, publication,
+    publish,
+};
 use crate::simulators::discord::Discord;
 use crate::simulators::faults::Fault;
 
@@ -23,11 +26,6 @@ impl Channel {
         let server = Discord::start();
         let outlet = outlet(&server.url());
         Self { outlet, server }
-    }
-
-    async fn failure(&self) -> OutletError {
-        let one = publication(1, &["hola"]);
-        publish(&self.outlet, &one).await.expect_err("a failure")
     }
 }
 
@@ -46,9 +44,7 @@ impl Stage for Channel {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        let standing = texts.map(|text| self.server.n_standing(text));
-        standing.max().unwrap_or(0)
+        n_standing(publication, |text| self.server.n_standing(text))
     }
 }
 
@@ -173,7 +169,7 @@ async fn whatever_is_lost_on_the_way_a_text_stands_at_most_once() {
     ] {
         let channel = Channel::new();
         channel.server.fail_next(fault.clone());
-        let error = channel.failure().await;
+        let error = failure(&channel.outlet).await;
         assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{fault:?}");
         let one = publication(1, &["hola"]);
         let restarted = outlet(&channel.server.url());
@@ -190,7 +186,7 @@ async fn whatever_is_lost_on_the_way_a_text_stands_at_most_once() {
 async fn an_answer_without_a_message_proves_nothing() {
     let channel = Channel::new();
     channel.server.fall_silent();
-    let error = channel.failure().await;
+    let error = failure(&channel.outlet).await;
     assert_eq!(error.remedy(), OutletRemedy::ReadBack, "{error}");
 }
 
@@ -212,13 +208,16 @@ async fn a_spent_bucket_is_waited_for_without_a_refusal() {
 async fn a_refusal_of_too_many_tells_the_wait_in_every_form() {
     let channel = Channel::new();
     channel.server.set_per_bucket(0);
-    let OutletRemedy::Retry(Some(wait)) = channel.failure().await.remedy() else {
+    let OutletRemedy::Retry(Some(wait)) = failure(&channel.outlet).await.remedy() else {
         panic!("expected a wait");
     };
     assert!((2_000..=3_000).contains(&wait.as_millis()), "{wait:?}");
     channel.server.fail_next(Fault::page(429));
     let wait = Some(Duration::from_secs(61));
-    assert_eq!(channel.failure().await.remedy(), OutletRemedy::Retry(wait));
+    assert_eq!(
+        failure(&channel.outlet).await.remedy(),
+        OutletRemedy::Retry(wait)
+    );
 }
 
 #[actix_rt::test]
@@ -253,7 +252,7 @@ async fn a_wrong_token_is_told_once_and_never_shown() {
 async fn a_webhook_that_may_not_write_waits_for_a_person() {
     let channel = Channel::new();
     channel.server.forbid();
-    let error = channel.failure().await;
+    let error = failure(&channel.outlet).await;
     assert_eq!(error.remedy(), OutletRemedy::Person, "{error}");
 }
 

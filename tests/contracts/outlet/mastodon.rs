@@ -12,9 +12,9 @@ use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet, Visibility};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::Publication;
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, ReadBack};
+use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 
-use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use super::{Stage, dispatch, frozen, keeps_the_contract, n_standing, publication, send, settle};
 use crate::simulators::faults::Fault;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN, locked};
 
@@ -40,9 +40,8 @@ impl Account {
         (publication, parts.remove(0))
     }
 
-    async fn publish(&self, part: &Frozen) -> Result<(), OutletError> {
-        let answers = self.outlet.publish(std::slice::from_ref(part)).await;
-        answers.into_iter().next().expect("an answer").map(|_| ())
+    async fn publish(&self, part: &Frozen) -> Result<Published, OutletError> {
+        send(&self.outlet, part).await
     }
 
     async fn failure(&self, fault: Fault) -> OutletError {
@@ -79,11 +78,7 @@ impl Stage for Account {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        texts
-            .map(|text| self.server.n_standing(text))
-            .max()
-            .unwrap_or(0)
+        n_standing(publication, |text| self.server.n_standing(text))
     }
 }
 

@@ -6,9 +6,12 @@ use babelfeed::http::HttpConfig;
 use babelfeed::outlets::slack::{SlackConfig, SlackOutlet};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::{Attached, Publication};
-use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
+use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
-use super::{Stage, dispatch, frozen, hung, keeps_the_contract, medium, publication, publish};
+use super::{
+    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, publication,
+    publish,
+};
 use crate::simulators::faults::Fault;
 use crate::simulators::server::Answer;
 use crate::simulators::slack::Slack;
@@ -23,11 +26,6 @@ impl Channel {
         let server = Slack::start();
         let outlet = outlet(&server.url());
         Self { outlet, server }
-    }
-
-    async fn failure(&self) -> OutletError {
-        let one = publication(1, &["hola"]);
-        publish(&self.outlet, &one).await.expect_err("a failure")
     }
 }
 
@@ -46,9 +44,7 @@ impl Stage for Channel {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        let standing = texts.map(|text| self.server.n_standing(text));
-        standing.max().unwrap_or(0)
+        n_standing(publication, |text| self.server.n_standing(text))
     }
 }
 
@@ -150,7 +146,7 @@ async fn each_refusal_has_its_remedy_and_shows_no_address() {
     ] {
         let channel = Channel::new();
         channel.server.refuse_all(status, words);
-        let error = channel.failure().await;
+        let error = failure(&channel.outlet).await;
         assert_eq!(error.remedy(), remedy, "{words}");
         assert!(error.to_string().contains(words), "{error}");
         assert!(!format!("{error:?}").contains("the-secret"), "{error:?}");
@@ -162,7 +158,10 @@ async fn a_wait_that_is_asked_for_is_kept_with_a_margin() {
     let channel = Channel::new();
     channel.server.set_budget(0, 30);
     let wait = Some(Duration::from_secs(31));
-    assert_eq!(channel.failure().await.remedy(), OutletRemedy::Retry(wait));
+    assert_eq!(
+        failure(&channel.outlet).await.remedy(),
+        OutletRemedy::Retry(wait)
+    );
 }
 
 #[actix_rt::test]

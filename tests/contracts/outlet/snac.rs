@@ -7,10 +7,12 @@ use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet};
 use babelfeed::secret::Secret;
-use babelfeed_actors::domain::{Attached, Media, Publication, Thread};
+use babelfeed_actors::domain::{Attached, Media, Publication};
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
-use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use super::{
+    Stage, answering, dispatch, frozen, keeps_the_contract, n_standing, publication, send, settle,
+};
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::resetting::{Losses, Resetting};
 use crate::simulators::snac::{Snac, User};
@@ -54,8 +56,7 @@ impl Stage for Account {
     fn n_standing(&self, publication: &Publication) -> usize {
         let statuses = self.snac.statuses(&self.user);
         let n_of = |text: &str| statuses.iter().filter(|it| it["text"] == text).count();
-        let texts = publication.parts.iter().map(|part| n_of(&part.text));
-        texts.max().unwrap_or(0)
+        n_standing(publication, n_of)
     }
 }
 
@@ -102,10 +103,7 @@ async fn retried(
 ) -> Result<(), OutletError> {
     match outlet.read_back(part).await? {
         babelfeed_actors::ports::ReadBack::Found(_) => Ok(()),
-        babelfeed_actors::ports::ReadBack::Absent => {
-            let answer = outlet.publish(std::slice::from_ref(part)).await.remove(0);
-            answer.map(drop)
-        }
+        babelfeed_actors::ports::ReadBack::Absent => send(outlet, part).await.map(drop),
     }
 }
 
@@ -119,10 +117,7 @@ async fn warnings_pictures_and_threads_stand_on_snac() {
     let parts = frozen(&account.outlet, vec![dispatch(&first, 0)]).await;
     let root = settle(&account.outlet, &parts[0]).await.id;
     let mut second = Publication::clone(&publication(2, &["dos"]));
-    second.thread = Some(Thread {
-        root: root.clone(),
-        parent: root.clone(),
-    });
+    second.thread = Some(answering(&root));
     second.attached = Some(Arc::new(Attached {
         warning: Some("ruido".into()),
         media: vec![Media {

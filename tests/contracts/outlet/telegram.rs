@@ -6,11 +6,14 @@ use std::time::Duration;
 use babelfeed::http::HttpConfig;
 use babelfeed::outlets::telegram::{TelegramConfig, TelegramOutlet};
 use babelfeed::secret::Secret;
-use babelfeed_actors::domain::{Attached, Part, Poll, Publication, Thread};
+use babelfeed_actors::domain::{Attached, Part, Poll, Publication};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
-use super::{Stage, dispatch, frozen, hung, keeps_the_contract, medium, publication, publish};
+use super::{
+    Stage, answering, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing,
+    publication, publish,
+};
 use crate::simulators::faults::Fault;
 use crate::simulators::telegram::{CHAT, NUMBER, TOKEN, Telegram};
 
@@ -28,11 +31,6 @@ impl Bot {
         let server = Telegram::start();
         let outlet = outlet(&server, token, chat);
         Self { outlet, server }
-    }
-
-    async fn failure(&self) -> OutletError {
-        let one = publication(1, &["hola"]);
-        publish(&self.outlet, &one).await.expect_err("a failure")
     }
 }
 
@@ -55,9 +53,7 @@ impl Stage for Bot {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        let standing = texts.map(|text| self.server.n_standing(text));
-        standing.max().unwrap_or(0)
+        n_standing(publication, |text| self.server.n_standing(text))
     }
 }
 
@@ -84,10 +80,7 @@ async fn parts_answer_each_other_and_a_thread_its_parent() {
     let root = publish(&bot.outlet, &publication(1, &["antes"])).await;
     let root = root.expect("publishes").id;
     let mut two = Publication::clone(&publication(2, &["uno"]));
-    two.thread = Some(Thread {
-        root: root.clone(),
-        parent: root,
-    });
+    two.thread = Some(answering(&root));
     let two = Arc::new(two);
     let first = publish(&bot.outlet, &two).await.expect("publishes");
     assert_eq!(first.url.as_deref(), Some("https://t.me/noticias/2"));
@@ -108,10 +101,7 @@ async fn parts_answer_each_other_and_a_thread_its_parent() {
 async fn what_answers_something_deleted_goes_out_by_itself() {
     let bot = Bot::new();
     let mut one = Publication::clone(&publication(1, &["hola"]));
-    one.thread = Some(Thread {
-        root: "77".into(),
-        parent: "77".into(),
-    });
+    one.thread = Some(answering("77"));
     publish(&bot.outlet, &Arc::new(one))
         .await
         .expect("publishes");
@@ -248,7 +238,7 @@ async fn a_message_is_changed_in_place_and_taken_back_however_often() {
 async fn a_group_that_moved_is_followed() {
     let bot = Bot::with(TOKEN, &NUMBER.to_string());
     bot.server.move_to(-1_009_999);
-    let error = bot.failure().await;
+    let error = failure(&bot.outlet).await;
     let OutletRemedy::Retry(Some(wait)) = error.remedy() else {
         panic!("{error}");
     };
@@ -290,9 +280,15 @@ async fn a_wait_that_is_asked_for_is_kept_with_a_margin() {
     let bot = Bot::new();
     bot.server.set_budget(0, 35);
     let wait = Some(Duration::from_secs(36));
-    assert_eq!(bot.failure().await.remedy(), OutletRemedy::Retry(wait));
+    assert_eq!(
+        failure(&bot.outlet).await.remedy(),
+        OutletRemedy::Retry(wait)
+    );
     bot.server.fail_next(Fault::page(429));
-    assert_eq!(bot.failure().await.remedy(), OutletRemedy::Retry(None));
+    assert_eq!(
+        failure(&bot.outlet).await.remedy(),
+        OutletRemedy::Retry(None)
+    );
 }
 
 #[actix_rt::test]
@@ -308,7 +304,7 @@ async fn what_a_person_must_mend_is_told_without_the_token() {
         Bot::with("no-token-at-all", CHAT),
         Bot::with(TOKEN, "@nobody"),
     ] {
-        let error = bot.failure().await;
+        let error = failure(&bot.outlet).await;
         assert_eq!(error.remedy(), OutletRemedy::Person, "{error}");
         let tried = bot.outlet.probe().await.expect_err("is told before");
         assert_eq!(tried.remedy(), OutletRemedy::Person, "{tried}");

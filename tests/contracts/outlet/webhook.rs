@@ -10,7 +10,8 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy, ReadBack};
 
 use super::{
-    Stage, dispatch, frozen, hung, keeps_the_contract, medium, publication, publish, settle,
+    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, publication,
+    publish, settle,
 };
 use crate::simulators::faults::Fault;
 use crate::simulators::server::Answer;
@@ -31,8 +32,7 @@ impl Program {
     async fn failure(&self, status: u16) -> OutletError {
         let refusal = Answer::new(status, "text/plain", "no").with("Retry-After", "7");
         self.receiver.fail_next(Fault::Answer(refusal));
-        let one = publication(1, &["hola"]);
-        publish(&self.outlet, &one).await.expect_err("a failure")
+        failure(&self.outlet).await
     }
 }
 
@@ -53,9 +53,7 @@ impl Stage for Program {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        let standing = texts.map(|text| self.receiver.n_standing(text));
-        standing.max().unwrap_or(0)
+        n_standing(publication, |text| self.receiver.n_standing(text))
     }
 }
 

@@ -12,11 +12,13 @@ use babelfeed::x::oauth1::Keys;
 use babelfeed::x::post::Spelling;
 use babelfeed::x::prices::Prices;
 use babelfeed::x::{ApiConfig, Identity, Renewal};
-use babelfeed_actors::domain::{Attached, Media, Part, Poll, Publication, Thread};
+use babelfeed_actors::domain::{Attached, Media, Part, Poll, Publication};
 use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 use tempfile::TempDir;
 
-use super::{Stage, dispatch, frozen, keeps_the_contract, publication, settle};
+use super::{
+    Stage, answering, dispatch, frozen, keeps_the_contract, n_standing, publication, send, settle,
+};
 use crate::simulators::faults::Fault;
 use crate::simulators::server::{Answer, Server};
 use crate::simulators::x::{
@@ -26,7 +28,7 @@ use crate::simulators::x::{
 struct Account {
     outlet: XOutlet,
     server: X,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Account {
@@ -44,7 +46,7 @@ impl Account {
         Self {
             outlet: outlet(&server, identity),
             server,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -66,8 +68,7 @@ impl Account {
     }
 
     async fn publish(&self, part: &Frozen) -> Result<Published, OutletError> {
-        let answers = self.outlet.publish(std::slice::from_ref(part)).await;
-        answers.into_iter().next().expect("an answer")
+        send(&self.outlet, part).await
     }
 
     async fn failure(&self, fault: Fault) -> OutletError {
@@ -126,11 +127,7 @@ impl Stage for Account {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        let texts = publication.parts.iter().map(|part| &part.text);
-        texts
-            .map(|text| self.server.n_standing(text))
-            .max()
-            .unwrap_or(0)
+        n_standing(publication, |text| self.server.n_standing(text))
     }
 }
 
@@ -258,10 +255,7 @@ async fn a_publication_answers_what_its_thread_says() {
     let root = account.publish(&root).await.expect("publishes");
     let (_, part) = account
         .freeze_as(2, "sigue", |it| {
-            it.thread = Some(Thread {
-                root: root.id.clone(),
-                parent: root.id.clone(),
-            });
+            it.thread = Some(answering(&root.id));
         })
         .await;
     account.publish(&part).await.expect("publishes");
@@ -279,10 +273,7 @@ async fn a_deleted_parent_refuses_the_part() {
     account.outlet.delete(&root).await.expect("is gone already");
     let (_, part) = account
         .freeze_as(2, "sigue", |it| {
-            it.thread = Some(Thread {
-                root: root.id.clone(),
-                parent: root.id.clone(),
-            });
+            it.thread = Some(answering(&root.id));
         })
         .await;
     let error = account.publish(&part).await.expect_err("no parent");
@@ -296,10 +287,7 @@ async fn a_reply_to_somebody_who_did_not_summon_us_is_refused() {
     let silent = account.server.show("other", "good day").to_string();
     let (_, part) = account
         .freeze_as(1, "hola", |it| {
-            it.thread = Some(Thread {
-                root: silent.as_str().into(),
-                parent: silent.as_str().into(),
-            });
+            it.thread = Some(answering(&silent));
         })
         .await;
     let error = account.publish(&part).await.expect_err("not summoned");
@@ -313,11 +301,7 @@ async fn a_duplicate_is_taken_for_the_post_that_is_out() {
     account.server.fail_next(Fault::ReplyLost);
     account.publish(&part).await.expect_err("is lost");
     let restarted = outlet(&account.server, Identity::Keys(keys()));
-    let answer = restarted
-        .publish(std::slice::from_ref(&part))
-        .await
-        .remove(0);
-    let published = answer.expect("it is out");
+    let published = send(&restarted, &part).await.expect("it is out");
     assert_eq!(*published.id, *account.server.posts()[0].id.to_string());
     assert_eq!(account.n_standing(&one), 1);
 }
@@ -496,7 +480,7 @@ async fn a_token_that_is_over_is_renewed_once_for_all_and_kept() {
     account.publish(&part).await.expect("publishes");
     assert_eq!(account.server.n_renewed(), 2);
 
-    let data = account._folder.path().join("data");
+    let data = account.folder.path().join("data");
     let kept: Vec<_> = std::fs::read_dir(&data)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
@@ -513,24 +497,19 @@ async fn a_token_that_is_over_is_renewed_once_for_all_and_kept() {
 
     // The refresh token of the settings is long spent, and the kept one works.
     account.server.expire_token();
-    let restarted = outlet(&account.server, renewed(&account._folder));
+    let restarted = outlet(&account.server, renewed(&account.folder));
     let (_, part) = account.freeze(8, "después").await;
-    let answer = restarted
-        .publish(std::slice::from_ref(&part))
-        .await
-        .remove(0);
-    answer.expect("publishes");
+    send(&restarted, &part).await.expect("publishes");
 }
 
 #[actix_rt::test]
 async fn a_token_that_two_outlets_share_is_renewed_for_both() {
     let account = Account::with_tokens();
-    let other = outlet(&account.server, renewed(&account._folder));
+    let other = outlet(&account.server, renewed(&account.folder));
     let (_, first) = account.freeze(1, "uno").await;
     let (_, second) = account.freeze(2, "dos").await;
     account.publish(&first).await.expect("publishes");
-    let answer = other.publish(std::slice::from_ref(&second)).await.remove(0);
-    answer.expect("publishes");
+    send(&other, &second).await.expect("publishes");
     assert_eq!(account.server.n_renewed(), 1);
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Attached, Media, Poll, Publication, Thread};
+use babelfeed_actors::domain::{Attached, Media, Poll, Publication};
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
-use super::super::{dispatch, frozen, publication, settle};
+use super::super::{answering, dispatch, frozen, publication, settle};
 use super::{Account, outlet};
 use crate::simulators::files::{Files, MP4, PNG};
 use crate::simulators::mastodon::{Handling, Keys, Mastodon, Posted, TOKEN};
@@ -307,10 +307,7 @@ async fn a_publication_answers_the_one_before_it_in_the_thread() {
     let account = Account::new(Keys::Kept);
     let first = account.server.post_elsewhere("uno");
     let mut two = Publication::clone(&publication(2, &["dos"]));
-    two.thread = Some(Thread {
-        root: first.as_str().into(),
-        parent: first.as_str().into(),
-    });
+    two.thread = Some(answering(&first));
     let status = posted(&account, &Arc::new(two)).await;
     assert_eq!(status.in_reply_to_id, Some(first));
 }
@@ -319,10 +316,7 @@ async fn a_publication_answers_the_one_before_it_in_the_thread() {
 async fn an_answer_to_what_is_gone_is_refused_and_says_why() {
     let account = Account::new(Keys::Kept);
     let mut two = Publication::clone(&publication(2, &["dos"]));
-    two.thread = Some(Thread {
-        root: "7".into(),
-        parent: "7".into(),
-    });
+    two.thread = Some(answering("7"));
     let parts = frozen(&account.outlet, vec![dispatch(&Arc::new(two), 0)]).await;
     let error = account.publish(&parts[0]).await.expect_err("no parent");
     assert_eq!(error.remedy(), OutletRemedy::GiveUp);
