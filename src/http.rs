@@ -4,6 +4,7 @@ mod client;
 mod connect;
 pub mod download;
 pub mod hints;
+pub mod reopening;
 pub mod socket;
 pub mod xrpc;
 

@@ -13,9 +13,10 @@ use babelfeed_actors::ports::SourceError;
 use log::{info, warn};
 use serde::Deserialize;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::atproto::{Account, Did, POSTS, PostPlace, RecordKey};
+use crate::http::reopening::Reopening;
 use crate::http::socket::Socket;
 use crate::http::{HttpConfig, HttpError, Uri};
 
@@ -23,8 +24,8 @@ use crate::http::{HttpConfig, HttpError, Uri};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// After how long without a word the other side is asked whether it is there.
 const QUIET: Duration = Duration::from_secs(30);
-/// The waits between attempts to connect: the first, doubled up to the last.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The longest wait between attempts to connect.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a post is looked for that the stream told of and the view does not show yet.
 const MAX_LOOKS: u32 = 6;
 /// The most deletions that are kept for a poll.
@@ -144,32 +145,33 @@ impl Drop for Stream {
 
 /// Listens for as long as anybody cares, connecting anew whenever the stream ends.
 async fn listen(heard: Weak<Heard>, did: Did) {
-    let mut wait = BACKOFF.0;
+    let mut reopening = Reopening::new(LONGEST_WAIT);
     let mut is_failing = false;
     loop {
         let Some(heard) = heard.upgrade() else { return };
-        match connected(&heard, &did).await {
+        let lived = match connected(&heard, &did).await {
             Ok(mut socket) => {
+                let begun = Instant::now();
                 if std::mem::take(&mut is_failing) {
                     info!(account = did.as_str(); "a stream is heard again");
                 }
-                wait = BACKOFF.0;
                 // Whatever happened meanwhile may be older than what the stream still has.
                 heard.news.notify_one();
                 // How it ends makes no difference: it is opened anew.
                 while let Ok(Some(message)) = socket.next(QUIET).await {
                     heard.take(&message, &did);
                 }
+                begun.elapsed()
             }
-            Err(error) if !is_failing => {
-                is_failing = true;
-                warn!(account = did.as_str(), cause:% = error; "a stream is not heard, only polls are made");
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    warn!(account = did.as_str(), cause:% = error; "a stream is not heard, only polls are made");
+                }
+                Duration::ZERO
             }
-            Err(_) => {}
-        }
+        };
         drop(heard);
-        sleep(wait).await;
-        wait = (wait * 2).min(BACKOFF.1);
+        sleep(reopening.wait_after(lived)).await;
     }
 }
 

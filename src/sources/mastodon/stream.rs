@@ -12,17 +12,17 @@ use babelfeed_actors::ports::SourceError;
 use log::{info, warn};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::MastodonConfig;
 use super::api::Api;
 use super::wire::Status;
 use crate::http::Incoming;
+use crate::http::reopening::Reopening;
 
 /// The longest silence of a stream that lives: Mastodon sends a comment every quarter of a minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// The first wait before a stream is opened again, and the longest; they double.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait before a stream is opened again.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// The most changes that wait for a poll.
 const MAX_WAITING: usize = 1_000;
@@ -117,25 +117,26 @@ impl Stream {
 
 /// Opens the stream again and again, until it is ended with its source.
 async fn read_on(shared: Rc<Shared>, api: Rc<Api>) {
-    let (mut wait, mut is_failing) = (FIRST_WAIT, false);
+    let (mut reopening, mut is_failing) = (Reopening::new(LONGEST_WAIT), false);
     loop {
-        let failure = match api.open_stream().await {
+        let (lived, failure) = match api.open_stream().await {
             Ok(incoming) => {
                 if is_failing {
                     info!(source:% = shared.name; "a stream is open again");
                 }
-                (wait, is_failing) = (FIRST_WAIT, false);
+                is_failing = false;
                 shared.news.notify_one();
-                read(&shared, incoming).await
+                let begun = Instant::now();
+                let failure = read(&shared, incoming).await;
+                (begun.elapsed(), failure)
             }
-            Err(error) => error,
+            Err(error) => (Duration::ZERO, error),
         };
         if !is_failing {
             warn!(source:% = shared.name, cause:% = failure; "a stream is not open; the source is polled as usual");
         }
         is_failing = true;
-        sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        sleep(reopening.wait_after(lived)).await;
     }
 }
 
