@@ -28,8 +28,8 @@ const QUIET: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a post is looked for that the stream told of and the view does not show yet.
 const MAX_LOOKS: u32 = 6;
-/// The most deletions that are kept for a poll.
-const MAX_GONE: usize = 10_000;
+/// The most deletions, and the most posts, that are kept for a poll.
+const MAX_KEPT: usize = 10_000;
 
 /// What is heard of one account; it is heard until this is dropped.
 pub(super) struct Stream {
@@ -211,11 +211,14 @@ impl Heard {
         if commit.operation == "delete" {
             self.awaited.borrow_mut().remove(&id);
             let mut gone = self.gone.borrow_mut();
-            if gone.len() < MAX_GONE {
+            if gone.len() < MAX_KEPT {
                 gone.push((event.time_us, id));
             }
         } else {
-            self.awaited.borrow_mut().insert(id);
+            let mut awaited = self.awaited.borrow_mut();
+            if awaited.len() < MAX_KEPT {
+                awaited.insert(id);
+            }
             self.n_looks.set(0);
         }
         self.news.notify_one();
