@@ -101,7 +101,7 @@ impl BlueskySource {
         if let Some(stream) = &self.stream {
             (gone, seen.stream) = stream.gone_since(seen.stream);
         }
-        let found = self.found(since).await?;
+        let found = self.found(since, &seen).await?;
         let present: BTreeSet<&str> = found.posts.iter().map(|it| it.1.id.as_str()).collect();
         if let Some(stream) = &self.stream {
             stream.note_seen(&present);
@@ -134,11 +134,11 @@ impl BlueskySource {
         })
     }
 
-    /// Everything since that time, from the view or from the records.
-    async fn found(&self, since: i64) -> Result<Found, SourceError> {
+    /// Everything since that time, from the view, or from the records down to what was seen.
+    async fn found(&self, since: i64, seen: &Seen) -> Result<Found, SourceError> {
         let did = self.did().await?;
         if self.reading.get() == Reading::Records {
-            return self.records(&did, since).await;
+            return self.records(&did, since, seen).await;
         }
         let refused = match self.feed(&did, since).await {
             Ok(found) => {
@@ -150,7 +150,7 @@ impl BlueskySource {
             Err(error) => return Err(error),
         };
         // A server that keeps accounts need not have a view of the network.
-        let found = self.records(&did, since).await.map_err(|_| refused)?;
+        let found = self.records(&did, since, seen).await.map_err(|_| refused)?;
         self.reading.set(Reading::Records);
         Ok(found)
     }
@@ -207,13 +207,18 @@ impl BlueskySource {
         Some((at.unwrap_or_default().as_millis(), post))
     }
 
-    async fn records(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
+    /// Reads records down to one that is older and stands no higher than what was seen.
+    ///
+    /// They stand in the order of their keys, which need not be that of the times they tell: a
+    /// program that brings old posts along puts these above all others.
+    async fn records(&self, did: &Did, since: i64, seen: &Seen) -> Result<Found, SourceError> {
         let server = self.config.base_url.to_string();
         let blobs = Blobs {
             server: server.trim_end_matches('/'),
             did: did.as_str(),
         };
         let now = now();
+        let lowest = seen.records().next();
         let mut found = Found::default();
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
@@ -237,10 +242,11 @@ impl BlueskySource {
                 };
                 self.tell_language(&mut post);
                 post.author = Some(self.config.account.to_string());
-                // Records stand in the order of their keys; the time they tell may be to come.
+                // The time that they tell may be to come.
                 let told = post.created_at.or_else(|| item::time_of_key(&record.uri));
                 let at = told.map_or(now, |at| at.as_millis().min(now));
-                has_reached |= at < since;
+                let is_low = lowest.is_none_or(|lowest| record.uri.as_str() <= lowest);
+                has_reached |= is_low && at < since;
                 found.posts.push((at, post));
             }
             match page.cursor {
@@ -325,12 +331,8 @@ impl Source for BlueskySource {
 
 /// What was seen and is not there any more.
 fn missing(seen: &Seen, present: &BTreeSet<&str>) -> Vec<String> {
-    let since = seen.since();
-    let seen = seen.posts.iter().filter(|(_, at)| **at >= since);
-    seen.map(|(id, _)| id)
-        .filter(|id| !present.contains(id.as_str()))
-        .cloned()
-        .collect()
+    let missing = seen.records().filter(|id| !present.contains(id));
+    missing.map(str::to_owned).collect()
 }
 
 fn of_refusal(response: &Response) -> SourceError {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use babelfeed_actors::ports::Cursor;
 use serde::{Deserialize, Serialize};
 
+use crate::atproto::PostPlace;
+
 /// How far back each poll looks again, in milliseconds: posts may bear a time before the one at
 /// which they come, and then stand below what was seen already.
 const OVERLAP: i64 = 24 * 3_600_000;
@@ -40,6 +42,15 @@ impl Seen {
     pub(super) fn note(&mut self, id: &str, at: i64) -> bool {
         self.newest = self.newest.max(at);
         self.posts.insert(id.to_owned(), at).is_none()
+    }
+
+    /// The records that were seen since the beginning of the overlap, by rising keys; no reposts.
+    pub(super) fn records(&self) -> impl Iterator<Item = &str> {
+        let since = self.since();
+        let records = self.posts.iter().filter(move |(_, at)| **at >= since);
+        records
+            .map(|(id, _)| id.as_str())
+            .filter(|id| PostPlace::of_uri(id).is_some())
     }
 
     /// Forgets what will not be looked at again.

@@ -163,6 +163,22 @@ async fn what_is_deleted_on_the_server_that_keeps_it_is_gone() {
 }
 
 #[actix_rt::test]
+async fn old_posts_that_are_brought_along_hide_no_new_one_and_delete_none() {
+    let server = Bluesky::start();
+    let source = BlueskySource::new(config(&server.home_url(), HANDLE));
+    let mut cursor = None;
+    server.write(&record("one", now() - 2000));
+    assert_eq!(texts(&poll(&source, &mut cursor).await.posts), ["one"]);
+    server.write(&record("two", now() - 1000));
+    for number in 0..150 {
+        server.write(&record("of another network", now() - 30 * DAY + number));
+    }
+    let polled = poll(&source, &mut cursor).await;
+    assert_eq!(texts(&polled.posts), ["two"]);
+    assert_eq!(polled.gone, [""; 0]);
+}
+
+#[actix_rt::test]
 async fn a_thread_and_what_belongs_to_others_are_told_apart() {
     let server = Bluesky::start();
     let root = server.write(&record("root", now() - 4000));
