@@ -73,7 +73,7 @@ pub(super) async fn over_http(
         max_body: config.max_body,
     };
     let response = client.call(call).await.map_err(|error| failure(&error))?;
-    judge(response, seen)
+    judge(response, config, seen)
 }
 
 /// Reads the feed in a file, unless it is still the one that was seen.
@@ -93,7 +93,7 @@ pub(super) async fn from_file(
     })
 }
 
-fn judge(response: Response, seen: Seen) -> Result<Fetched, SourceError> {
+fn judge(response: Response, config: &FeedConfig, seen: Seen) -> Result<Fetched, SourceError> {
     let header = |name| response.header(name).map(str::to_owned);
     let rest = max_age(&response);
     match response.status {
@@ -104,7 +104,7 @@ fn judge(response: Response, seen: Seen) -> Result<Fetched, SourceError> {
                 file: None,
             },
             rest,
-            hub: hub(&response, b""),
+            hub: hub(&response, config, b""),
         }),
         200..=299 => Ok(Fetched::Changed(Document {
             base: Some(response.url.to_string()),
@@ -115,14 +115,16 @@ fn judge(response: Response, seen: Seen) -> Result<Fetched, SourceError> {
                 file: None,
             },
             rest,
-            hub: hub(&response, &response.body),
+            hub: hub(&response, config, &response.body),
             bytes: response.body,
         })),
         status => Err(refusal(status, &response)),
     }
 }
 
-fn hub(response: &Response, body: &[u8]) -> Option<Hub> {
+/// The hub that an answer or its body names, where one is wanted.
+fn hub(response: &Response, config: &FeedConfig, body: &[u8]) -> Option<Hub> {
+    config.callbacks.as_ref()?;
     discover::hub(response.headers("link"), body, &response.url.to_string())
 }
 
