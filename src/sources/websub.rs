@@ -53,6 +53,8 @@ struct Shared {
     /// Where subscriptions are kept.
     file: PathBuf,
     book: Mutex<Book>,
+    /// Held while the file is written, so that two writes do not mix.
+    writing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -116,6 +118,7 @@ impl Callbacks {
                 public_url: public_url.trim_end_matches('/').to_owned(),
                 file,
                 book: Mutex::default(),
+                writing: Mutex::default(),
             }),
         }
     }
@@ -218,22 +221,10 @@ impl Callbacks {
         }
     }
 
+    /// Returns when everything that has changed is on disk.
     async fn keep(&self) {
-        let kept = {
-            let mut book = self.book();
-            let mut has_changed = false;
-            for subscription in book.subscriptions.values_mut() {
-                has_changed |= std::mem::take(&mut subscription.has_changed);
-            }
-            if !has_changed {
-                return;
-            }
-            let kept = book.subscriptions.iter();
-            kept.map(|(name, it)| (name.to_string(), it.kept.clone()))
-                .collect()
-        };
-        let file = self.shared.file.clone();
-        let kept = spawn_blocking(move || keep::save(&file, &kept)).await;
+        let shared = Arc::clone(&self.shared);
+        let kept = spawn_blocking(move || shared.keep()).await;
         match kept {
             Ok(Ok(())) => (),
             Ok(Err(error)) => warn!(cause:% = error; "subscriptions at hubs are not kept"),
@@ -242,14 +233,35 @@ impl Callbacks {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.shared
-            .book
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        locked(&self.shared.book)
     }
 }
 
+impl Shared {
+    /// Writes what has changed, one write after another: the later one holds what the earlier did.
+    fn keep(&self) -> io::Result<()> {
+        let _alone = locked(&self.writing);
+        let changed = locked(&self.book).take_changed();
+        changed.map_or(Ok(()), |kept| keep::save(&self.file, &kept))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Book {
+    /// Everything as it is to be kept; none if nothing has changed since this was last asked.
+    fn take_changed(&mut self) -> Option<BTreeMap<String, Kept>> {
+        let mut has_changed = false;
+        for subscription in self.subscriptions.values_mut() {
+            has_changed |= std::mem::take(&mut subscription.has_changed);
+        }
+        let kept = self.subscriptions.iter();
+        let kept = kept.map(|(name, it)| (name.to_string(), it.kept.clone()));
+        has_changed.then(|| kept.collect())
+    }
+
     fn find(&mut self, id: &str) -> Option<(&SourceName, &mut Subscription)> {
         let mut subscriptions = self.subscriptions.iter_mut();
         subscriptions.find(|(_, it)| !id.is_empty() && it.kept.id == id)
@@ -493,6 +505,31 @@ mod tests {
         let (_, subscription) = book.find(&id).expect("is there");
         let wait = subscription.due_at() - now();
         assert!((48..=50).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn what_many_sources_agree_at_once_is_kept_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("websub.json");
+        let callbacks = Callbacks::new("https://bot.example/", file.clone());
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let callbacks = &callbacks;
+                scope.spawn(move || {
+                    for lease in 0..20 {
+                        let name = SourceName::from(format!("news-{number}").as_str());
+                        let mut book = callbacks.book();
+                        let subscription = book.subscriptions.entry(name.clone()).or_default();
+                        subscription.note_lease(Duration::from_secs(lease));
+                        drop(book);
+                        callbacks.shared.keep().expect("writes");
+                        let kept = keep::load(&callbacks.shared.file).expect("reads");
+                        assert_eq!(kept[name.as_str()].lease, lease);
+                    }
+                });
+            }
+        });
+        assert_eq!(keep::load(&file).expect("reads").len(), 8);
     }
 
     #[test]
