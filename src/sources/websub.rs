@@ -271,7 +271,7 @@ impl Book {
 impl Subscription {
     fn note_lease(&mut self, lease: Duration) {
         self.pending = None;
-        self.kept.leased_until = now() + lease.as_secs();
+        self.kept.leased_until = now().saturating_add(lease.as_secs());
         self.kept.lease = lease.as_secs();
         self.ask_at = 0;
         self.is_told = false;
@@ -505,6 +505,16 @@ mod tests {
         let (_, subscription) = book.find(&id).expect("is there");
         let wait = subscription.due_at() - now();
         assert!((48..=50).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn a_lease_without_end_is_granted() {
+        let (callbacks, id) = callbacks();
+        let endless = Question {
+            lease_seconds: Some(u64::MAX),
+            ..question("subscribe", "https://a.example/feed")
+        };
+        assert_eq!(callbacks.ask(&id, &endless), Reply::Challenge("7".into()));
     }
 
     #[test]
