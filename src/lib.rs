@@ -4,6 +4,7 @@ pub mod atproto;
 pub mod benchmark;
 pub mod cli;
 pub mod control;
+pub mod disk;
 pub mod html;
 pub mod http;
 pub mod outlets;

@@ -29,6 +29,7 @@ const ACTORS: &[&[&str]] = &[
 const SERVICE: &[&[&str]] = &[
     &["cli::options"],
     &["secret"],
+    &["disk"],
     &["html"],
     &["http"],
     &["atproto", "x"],

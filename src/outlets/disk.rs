@@ -1,13 +1,15 @@
-//! Files that survive a power cut.
+//! What outlets that write files share.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use actix_rt::task::spawn_blocking;
 use babelfeed_actors::domain::Publication;
 use babelfeed_actors::ports::OutletError;
+
+use crate::disk::write_whole;
+pub(super) use crate::disk::{aside, create_folders, replace_private, sync_folder};
 
 /// What stands between the parts of a publication that is kept in one piece.
 const BETWEEN_PARTS: &str = "\n\n";
@@ -44,62 +46,14 @@ pub(super) fn perhaps_written(path: &Path, error: &io::Error) -> OutletError {
     }
 }
 
-/// Makes the folders of this file, so that they survive a power cut.
-pub(super) fn create_folders(path: &Path) -> io::Result<()> {
-    let folder = folder_of(path);
-    if folder.is_dir() {
-        return Ok(());
-    }
-    create_folders(&folder)?;
-    match fs::create_dir(&folder) {
-        Ok(()) => sync_folder(&folder),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes the names in this file's folder survive a power cut.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
 /// Replaces a file by one that is whole: whoever reads sees the old or the new.
 ///
 /// # Errors
 /// When the old one still stands, or when the new one stands but may not survive.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), OutletError> {
-    let written = write_whole(path, bytes, File::options().write(true));
+    let written = write_whole(path, bytes);
     written.map_err(|error| not_written(path, &error))?;
     sync_folder(path).map_err(|error| perhaps_written(path, &error))
-}
-
-/// Replaces a file that nobody but its owner may read by one that is whole.
-pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_whole(path, bytes, File::options().write(true).mode(0o600))?;
-    sync_folder(path)
-}
-
-fn write_whole(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> io::Result<()> {
-    let aside = aside(path, "tmp");
-    let written = create_folders(path).and_then(|()| {
-        let mut file = options.create(true).truncate(true).open(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    });
-    if written.is_err() {
-        // What was written aside is in nobody's way; the next attempt writes over it.
-        let _ = fs::remove_file(&aside);
-    }
-    written
-}
-
-/// A name beside this file's.
-pub(super) fn aside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(ending);
-    path.with_file_name(name)
 }
 
 /// The length of a file's whole lines: what stands behind the last newline is torn.
@@ -120,11 +74,4 @@ pub(super) fn whole_lines(file: &mut File) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.into(),
-        _ => PathBuf::from(if path.has_root() { "/" } else { "." }),
-    }
 }

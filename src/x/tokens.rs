@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 use super::oauth1::encoded;
 use super::{ApiError, Renewal, now};
+use crate::disk::{create_folders, replace_private};
 use crate::http::{Call, HttpClient, Method, Response, Uri};
 use crate::secret::Secret;
 
@@ -173,7 +174,7 @@ impl Tokens {
             expires_at: now().saturating_add(granted.expires_in.unwrap_or(LIFE)),
         };
         let (path, written) = (self.path.clone(), pair.clone());
-        off_the_arbiter(move || write(&path, &written)).await?;
+        off_the_arbiter(move || replace_private(&path, &serde_json::to_vec(&written)?)).await?;
         Ok(pair)
     }
 
@@ -244,9 +245,7 @@ async fn off_the_arbiter<T: Send + 'static>(
 
 /// The lock of a file with tokens; given back when it is dropped.
 fn lock(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    create_folders(path)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -263,28 +262,5 @@ fn read(path: &Path) -> io::Result<Option<Pair>> {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Puts a pair into a file, so that whoever reads sees the old or the new, also after a power
-/// cut.
-fn write(path: &Path, pair: &Pair) -> io::Result<()> {
-    let aside = path.with_extension("tmp");
-    // One of an earlier attempt may have other permissions.
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&aside)?;
-    file.write_all(&serde_json::to_vec(pair)?)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }

@@ -1,13 +1,14 @@
 //! What is kept of subscriptions, so that a start goes on with them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+
+use crate::disk::replace_private;
 
 /// What is agreed with a hub.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,20 +61,7 @@ pub(super) fn load(file: &Path) -> io::Result<BTreeMap<String, Kept>> {
 
 /// Keeps all of them, in a file that is exchanged as a whole and only its owner reads.
 pub(super) fn save(file: &Path, kept: &BTreeMap<String, Kept>) -> io::Result<()> {
-    let aside = file.with_extension("json.new");
-    let mut new = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
-    new.write_all(&serde_json::to_vec_pretty(kept).map_err(io::Error::other)?)?;
-    new.sync_all()?;
-    fs::rename(&aside, file)?;
-    match file.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    replace_private(file, &serde_json::to_vec_pretty(kept)?)
 }
 
 #[cfg(test)]

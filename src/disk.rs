@@ -1,0 +1,108 @@
+//! Files that survive a power cut.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The ending of what is written aside.
+const ASIDE: &str = "tmp";
+
+/// Replaces a file by one that is whole: whoever reads sees the old or the new.
+///
+/// # Errors
+/// When the old one still stands; the new one survives once its folder is synced.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, File::options().create(true).truncate(true))
+}
+
+/// Replaces a file that nobody but its owner may read by one that is whole, and survives.
+///
+/// # Errors
+/// When the old one still stands, or when the new one stands but may not survive.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What an earlier attempt left aside may have other permissions.
+    match fs::remove_file(aside(path, ASIDE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    write(path, bytes, File::options().create_new(true).mode(0o600))?;
+    sync_folder(path)
+}
+
+fn write(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> io::Result<()> {
+    let aside = aside(path, ASIDE);
+    let written = create_folders(path).and_then(|()| {
+        let mut file = options.write(true).open(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    });
+    if written.is_err() {
+        // What was written aside is in nobody's way; the next attempt writes over it.
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+/// Makes the folders of this file, so that they survive a power cut.
+///
+/// # Errors
+/// When one of them is not there and cannot be made.
+pub fn create_folders(path: &Path) -> io::Result<()> {
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    create_folders(&folder)?;
+    match fs::create_dir(&folder) {
+        Ok(()) => sync_folder(&folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the names in this file's folder survive a power cut.
+///
+/// # Errors
+/// When the folder cannot be synced.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// A name beside this file's.
+pub fn aside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.into(),
+        _ => PathBuf::from(if path.has_root() { "/" } else { "." }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_private_whatever_lay_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("deep/tokens.json");
+        for text in ["one", "two"] {
+            create_folders(&file).expect("made");
+            fs::write(aside(&file, ASIDE), "left by another").expect("written");
+            replace_private(&file, text.as_bytes()).expect("replaced");
+            assert_eq!(fs::read_to_string(&file).expect("read"), text);
+            let mode = fs::metadata(&file).expect("is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert!(!aside(&file, ASIDE).exists());
+        }
+    }
+}
