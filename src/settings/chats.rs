@@ -12,8 +12,7 @@ const TELEGRAM: &str = "https://api.telegram.org";
 /// Reads what a Telegram outlet is told.
 pub(super) fn read_telegram(section: &Section<'_>) -> Option<OutletKind> {
     let base_url = section.read("base_url", TELEGRAM.to_owned(), address);
-    let is_named = section.required("token_env", "\"TELEGRAM_TOKEN\"", some_text);
-    let token = is_named.and_then(|_| section.secret_in_variable("token_env"));
+    let token = section.required_secret("token_env", "\"TELEGRAM_TOKEN\"");
     let chat = section.required("chat", "\"@channel\"", some_text);
     let topic = section.optional("topic", whole(1));
     let preview = section.read("preview", true, flag);
@@ -69,8 +68,7 @@ pub(super) fn read_webhook(section: &Section<'_>) -> Option<OutletKind> {
 
 /// An address in a variable, which is a credential.
 fn read_url(section: &Section<'_>, example: &str) -> Option<Secret> {
-    section.required("url_env", example, some_text)?;
-    let url = section.secret_in_variable("url_env")?;
+    let url = section.required_secret("url_env", example)?;
     let is_address = url::Url::parse(url.expose())
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_address {

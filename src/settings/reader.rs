@@ -199,6 +199,12 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The secret in the variable that a key names, which must be there; none where it is not.
+    pub(super) fn required_secret(&self, key: &str, example: &str) -> Option<Secret> {
+        self.required(key, example, some_text)?;
+        self.secret_in_variable(key)
+    }
+
     /// The secret in the file that a key names; none if the key is absent or empty.
     pub(super) fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.path_at(key)?;

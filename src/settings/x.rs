@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use config::Value;
 
-use super::reader::{
-    Section, address, amount, choice, duration, flag, some_text, text, texts, whole,
-};
+use super::reader::{Section, address, amount, choice, duration, flag, text, texts, whole};
 use crate::secret::Secret;
 use crate::x::oauth1::Keys;
 use crate::x::post::Spelling;
@@ -104,7 +102,9 @@ const LONGEST: u32 = 25_000;
 /// Reads a source on X.
 pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
     let credential = if section.has("bearer_env") {
-        required_secret(section, "bearer_env", "\"X_BEARER\"").map(XCredential::App)
+        section
+            .required_secret("bearer_env", "\"X_BEARER\"")
+            .map(XCredential::App)
     } else {
         read_keys(section)
     };
@@ -180,8 +180,8 @@ fn read_account(section: &Section<'_>) -> Option<XCredential> {
         ] {
             section.refuse(key, "stands beside `refresh_token_env`, expected one kind");
         }
-        let client_id = required_secret(section, "client_id_env", "\"X_CLIENT_ID\"");
-        let refresh_token = required_secret(section, "refresh_token_env", "\"X_REFRESH_TOKEN\"");
+        let client_id = section.required_secret("client_id_env", "\"X_CLIENT_ID\"");
+        let refresh_token = section.required_secret("refresh_token_env", "\"X_REFRESH_TOKEN\"");
         return Some(XCredential::Renewed {
             client_secret: section.secret_in_variable("client_secret_env"),
             client_id: client_id?,
@@ -193,21 +193,16 @@ fn read_account(section: &Section<'_>) -> Option<XCredential> {
 }
 
 fn read_keys(section: &Section<'_>) -> Option<XCredential> {
-    let consumer_key = required_secret(section, "consumer_key_env", "\"X_CONSUMER_KEY\"");
-    let consumer_secret = required_secret(section, "consumer_secret_env", "\"X_CONSUMER_SECRET\"");
-    let token = required_secret(section, "token_env", "\"X_TOKEN\"");
-    let token_secret = required_secret(section, "token_secret_env", "\"X_TOKEN_SECRET\"");
+    let consumer_key = section.required_secret("consumer_key_env", "\"X_CONSUMER_KEY\"");
+    let consumer_secret = section.required_secret("consumer_secret_env", "\"X_CONSUMER_SECRET\"");
+    let token = section.required_secret("token_env", "\"X_TOKEN\"");
+    let token_secret = section.required_secret("token_secret_env", "\"X_TOKEN_SECRET\"");
     Some(XCredential::Keys(Keys {
         consumer_key: consumer_key?,
         consumer_secret: consumer_secret?,
         token: token?,
         token_secret: token_secret?,
     }))
-}
-
-fn required_secret(section: &Section<'_>, key: &str, example: &str) -> Option<Secret> {
-    let is_named = section.required(key, example, some_text);
-    is_named.and_then(|_| section.secret_in_variable(key))
 }
 
 fn read_prices(section: &Section<'_>) -> Prices {

@@ -300,8 +300,7 @@ fn read_outlet(
 
 fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
     let base_url = section.required("base_url", "\"https://mastodon.example\"", address);
-    let is_named = section.required("token_env", "\"MASTODON_TOKEN\"", some_text);
-    let token = is_named.and_then(|_| section.secret_in_variable("token_env"));
+    let token = section.required_secret("token_env", "\"MASTODON_TOKEN\"");
     let visibility = section.optional("visibility", choice(&Visibility::NAMES));
     let account = section
         .optional("account", text)
@@ -444,8 +443,7 @@ fn read_link(section: &Section<'_>, sources: &[String]) -> Link {
 fn read_bluesky(section: &Section<'_>) -> Option<OutletKind> {
     let base_url = section.read("base_url", BLUESKY.to_owned(), address);
     let account = section.required("account", "\"news.example.org\"", bluesky_account);
-    let is_named = section.required("password_env", "\"BLUESKY_PASSWORD\"", some_text);
-    let password = is_named.and_then(|_| section.secret_in_variable("password_env"));
+    let password = section.required_secret("password_env", "\"BLUESKY_PASSWORD\"");
     Some(OutletKind::Bluesky {
         base_url: base_url.trim_end_matches('/').to_owned(),
         account: account?,
