@@ -151,7 +151,9 @@ fn without_quote(html: &str) -> String {
     let Some(class) = html.find(QUOTE_INSTEAD) else {
         return html.to_owned();
     };
-    let Some(start) = html[..class].rfind('<') else {
+    // In a text, and not in a tag, it is a word like others.
+    let start = html[..class].rfind('<');
+    let Some(start) = start.filter(|start| !html[*start..class].contains('>')) else {
         return html.to_owned();
     };
     let name: String = html[start + 1..]
@@ -279,6 +281,13 @@ mod tests {
         assert_eq!(post.text, "so true");
         assert_eq!(post.relation, Relation::Quote);
         assert_eq!(post.quoted.as_deref(), Some("https://b.example/9"));
+    }
+
+    #[test]
+    fn a_paragraph_that_only_names_the_class_of_quotes_is_kept() {
+        let content = "<p>the class quote-inline hides</p><p>this</p>";
+        let post = read(json!({"id": "4", "content": content}));
+        assert_eq!(post.text, "the class quote-inline hides\n\nthis");
     }
 
     #[test]
