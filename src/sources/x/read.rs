@@ -293,6 +293,7 @@ impl<'a> Reader<'a> {
         Ok(pages)
     }
 
+    /// What a page costs: a post is billed once a day, so not what a search reads again.
     fn cost_of(&self, page: &Page) -> f64 {
         let own = self.inner.api.account();
         let prices = &self.inner.config.prices;
@@ -303,7 +304,13 @@ impl<'a> Reader<'a> {
                 prices.post_read
             }
         };
-        page.data.iter().map(price).sum()
+        let was_read = |post: &&Shown| {
+            let mut accounts = self.seen.accounts.values();
+            let author = accounts.find(|it| post.author_id.as_ref() == Some(&it.id));
+            author.is_some_and(|author| number(post) <= author.since)
+        };
+        let new = page.data.iter().filter(|post| !was_read(post));
+        new.map(price).sum()
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(

@@ -255,6 +255,23 @@ async fn many_accounts_are_read_by_few_calls_and_cost_the_same() {
 }
 
 #[actix_rt::test]
+async fn what_a_search_reads_again_is_not_counted_again() {
+    let accounts = Accounts::new(&["ana", "ben"]);
+    let mut cursor = None;
+    let mut cost_usd = 0.0;
+    for text in ["one", "two", "three"] {
+        accounts.server.show("ana", text);
+        accounts.server.show("ben", text);
+        for _ in 0..2 {
+            cost_usd += accounts.poll(&mut cursor).await.cost_usd;
+        }
+    }
+    assert!(accounts.n_calls("/search/recent") > 0);
+    let billed = accounts.server.billed(None);
+    assert!((cost_usd - billed).abs() < 1e-9, "{cost_usd}, not {billed}");
+}
+
+#[actix_rt::test]
 async fn what_is_left_out_is_not_billed() {
     let accounts = Accounts::shaped(&["ana", "ben"], |it| {
         it.left_out = [LeftOut::Reposts, LeftOut::Replies].into();
