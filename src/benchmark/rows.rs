@@ -5,6 +5,7 @@ mod bot;
 mod bulk;
 mod cache;
 mod fairness;
+mod fit;
 mod identical;
 mod memory;
 mod outage;
@@ -43,7 +44,7 @@ struct Kind {
 }
 
 /// The benchmarks, in the order in which they run.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     Kind {
         name: "submits",
         about: "durable submits through the socket, one text a call",
@@ -124,6 +125,11 @@ const KINDS: [Kind; 16] = [
         about: "a Zipf trace at 10,000 entries, beside a plain LRU and the best possible",
         seconds: [60, 15],
     },
+    Kind {
+        name: "fit",
+        about: "texts of 1,000 characters that `fit` reads from a file, for five networks",
+        seconds: [10, 2],
+    },
 ];
 
 /// How much each benchmark does.
@@ -160,6 +166,8 @@ pub(super) struct Sizes {
     pub(super) n_rounds: u64,
     /// Texts of the trace for the cache.
     pub(super) n_trace: u64,
+    /// Texts that are fitted.
+    pub(super) n_fitted: u64,
 }
 
 impl Sizes {
@@ -180,6 +188,7 @@ impl Sizes {
         bot_call: Duration::from_millis(100),
         n_rounds: 10,
         n_trace: 1_000_000,
+        n_fitted: 20_000,
     };
 
     /// A first look.
@@ -199,6 +208,7 @@ impl Sizes {
         bot_call: Duration::from_millis(50),
         n_rounds: 4,
         n_trace: 100_000,
+        n_fitted: 2_000,
     };
 }
 
@@ -258,7 +268,8 @@ impl Bench {
             "outage" => outage::outage(self, &mut row).await,
             "sync" => sync::sync(self, &mut row).await,
             "bot" => bot::bot(self, &mut row).await,
-            _ => cache::cache(self, &mut row).await,
+            "cache" => cache::cache(self, &mut row).await,
+            _ => fit::fit(self, &mut row).await,
         };
         if let Err(error) = outcome {
             row.error = Some(format!("{error:#}"));

@@ -98,10 +98,11 @@ fn fitted(text: &Arc<str>, limit: Limit) -> Result<Fitted, String> {
         kind: span.kind.name(),
         text: span.text.to_string(),
     };
+    let (length, fits) = limit.measured(text);
     Ok(Fitted {
-        length: limit.measure(text),
+        length,
         max: limit.max().unwrap_or(usize::MAX),
-        fits: limit.fits(text),
+        fits,
         spans: protect(text).spans.iter().map(piece).collect(),
         parts: split(text, limit).map_err(|error| error.to_string())?,
     })

@@ -94,6 +94,13 @@ impl Limit {
         self.weigh(text).units
     }
 
+    /// What the text measures, and whether it is within the limit; cheaper than both apart.
+    pub fn measured(&self, text: &str) -> (usize, bool) {
+        let weight = self.weigh(text);
+        let fits = self.takes(text) && weight.is_within(self.max_weight());
+        (weight.units, fits || *self == Self::Unbounded)
+    }
+
     /// Whether the text is within the limit.
     pub fn fits(&self, text: &str) -> bool {
         *self == Self::Unbounded
