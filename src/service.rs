@@ -3,10 +3,12 @@
 mod build;
 mod check;
 mod counted;
+mod forecast;
 mod live;
 mod lock;
 mod once;
 mod prune;
+mod rehearsal;
 mod reload;
 mod run;
 mod signals;

@@ -144,9 +144,9 @@ enum Command {
         #[command(subcommand)]
         role: Role,
     },
-    /// Tries settings and credentials, and publishes nothing
+    /// Tries settings and credentials, and says what would be published and what it would cost
     Check {
-        /// Has every provider translate a text
+        /// Has posts really translated, and a text by every provider; nothing is published
         #[arg(long)]
         translate: bool,
     },
@@ -180,7 +180,7 @@ fn carry_out(command: Command, global: GlobalOptions, start: Start) -> anyhow::R
     let exit = match command {
         Command::Run => service::run(&global, start)?,
         Command::Once { within } => service::once(&OnceOptions { global, within }, start)?,
-        Command::Check { translate } => service::check(&CheckOptions { global, translate })?,
+        Command::Check { translate } => service::check(&CheckOptions { global, translate }, start)?,
         Command::Benchmark { names, out, quick } => {
             return Ok(measure(names, out, quick, global.json));
         }

@@ -40,7 +40,7 @@ pub struct OnceOptions {
 pub struct CheckOptions {
     /// The options that every command has.
     pub global: GlobalOptions,
-    /// Whether one text is translated by every provider.
+    /// Whether posts are really translated, and a text by every provider.
     pub translate: bool,
 }
 

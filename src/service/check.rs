@@ -1,14 +1,19 @@
-//! `check`: tries every credential, and says what each source would publish; publishes nothing.
+//! `check`: tries every credential, and says what each source would publish, and what that would
+//! cost; publishes nothing.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Language, Pair};
-use babelfeed_actors::ports::{Answer, Item, Pack, ProviderError};
+use babelfeed_actors::domain::{Language, Pair, Post};
+use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::ports::{Answer, Item, Outlet, OutletError, Pack, ProviderError};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{build, load};
+use super::forecast::{Forecast, Taker};
+use super::rehearsal::rehearse;
+use super::{Start, build, load};
 use crate::cli::options::{CheckOptions, Exit};
 use crate::http::install_tls;
 use crate::settings::{OutletSettings, ProviderSettings, Settings, SourceSettings};
@@ -29,6 +34,11 @@ struct Findings {
     sources: Vec<SourceFinding>,
     providers: Vec<Finding>,
     outlets: Vec<Finding>,
+    /// What would be published where.
+    forecast: Vec<Forecast>,
+    /// Why that is not the whole of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,6 +52,9 @@ struct SourceFinding {
     outlets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Those that would be taken.
+    #[serde(skip)]
+    found: Vec<Post>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,17 +66,28 @@ struct Finding {
     error: Option<String>,
 }
 
-/// Reads the settings, tries every credential, and says what each source would publish.
+/// Reads the settings, tries every credential, and says what each source would publish, and what
+/// that would cost.
 ///
 /// # Errors
 /// When the settings make no sense.
-pub fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
+pub fn check(options: &CheckOptions, start: Start) -> anyhow::Result<Exit> {
     let settings = load(&options.global)?;
     install(settings.service.log_format);
     install_tls();
     build::warn_of_idle(&settings);
     let text = if options.translate { SENTENCE } else { WORD };
-    let findings = actix_rt::System::new().block_on(look(&settings, text))?;
+    let findings = actix_rt::System::new().block_on(async {
+        let mut findings = look(&settings, text).await?;
+        // Where something fails, posts would wait for it.
+        if options.translate && findings.is_clean() {
+            let rehearsed = rehearse(&settings, start).await?;
+            findings.forecast = rehearsed.forecasts;
+            findings.forecast_error = (!rehearsed.is_whole)
+                .then(|| "not everything was translated, the log says why".to_owned());
+        }
+        anyhow::Ok(findings)
+    })?;
     if options.global.json {
         println!("{}", serde_json::to_string(&findings)?);
     } else {
@@ -81,6 +105,8 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
         sources: Vec::new(),
         providers: Vec::new(),
         outlets: Vec::new(),
+        forecast: Vec::new(),
+        forecast_error: None,
     };
     for source in &settings.sources {
         findings.sources.push(try_source(source, settings).await?);
@@ -91,7 +117,20 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
             .push(try_provider(provider, settings, text).await?);
     }
     for outlet in &settings.outlets {
-        findings.outlets.push(try_outlet(outlet, settings).await?);
+        let (finding, works) = try_outlet(outlet, settings).await?;
+        if let Some((adapter, limit)) = works {
+            let taker = Taker {
+                settings,
+                outlet,
+                adapter: &*adapter,
+                limit,
+            };
+            let sources = findings.sources.iter();
+            let shown = sources.filter(|it| !it.found.is_empty() && takes(outlet, &it.name));
+            let forecasts = shown.map(|it| taker.forecast(&it.name, &it.found));
+            findings.forecast.extend(forecasts);
+        }
+        findings.outlets.push(finding);
     }
     Ok(findings)
 }
@@ -105,17 +144,21 @@ async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Res
         Err(_) => (Vec::new(), Some(format!("no answer within {PATIENCE:?}"))),
     };
     let filter = &source.rules.filter;
-    let newest = posts.iter().rev();
-    let newest = newest.take(source.backfill.unwrap_or(posts.len()));
-    let taken = newest.filter(|post| filter.refusal(post).is_none()).count();
+    let n_posts = posts.len();
+    let n_old = n_posts.saturating_sub(source.backfill.unwrap_or(n_posts));
+    let newest = posts.into_iter().skip(n_old);
+    let found: Vec<Post> = newest
+        .filter(|post| post.shows_something() && filter.refusal(post).is_none())
+        .collect();
     let name = source.name.as_str();
     let takers = settings.outlets.iter().filter(|it| takes(it, name));
     Ok(SourceFinding {
         name: name.to_owned(),
-        posts: posts.len(),
-        taken,
+        posts: n_posts,
+        taken: found.len(),
         outlets: takers.map(|outlet| outlet.name.to_string()).collect(),
         error,
+        found,
     })
 }
 
@@ -173,18 +216,32 @@ fn translated(pack: &Pack, answer: &Answer) -> Option<String> {
     Some(format!("{}: {}", pack.pair, item.text))
 }
 
-async fn try_outlet(outlet: &OutletSettings, settings: &Settings) -> anyhow::Result<Finding> {
+/// What was found out of an outlet; where it works, also the outlet and what it takes.
+async fn try_outlet(
+    outlet: &OutletSettings,
+    settings: &Settings,
+) -> anyhow::Result<(Finding, Option<(Rc<dyn Outlet>, Limit)>)> {
     let adapter = build::outlet(outlet, settings)?;
-    let (note, error) = match timeout(PATIENCE, adapter.probe()).await {
-        Ok(Ok(note)) => (note, None),
-        Ok(Err(error)) => (None, Some(error.to_string())),
-        Err(_) => (None, Some(format!("no answer within {PATIENCE:?}"))),
+    let probed = async {
+        let note = adapter.probe().await?;
+        Ok((note, adapter.limit().await?))
     };
-    Ok(Finding {
+    let probed: Result<_, OutletError> = match timeout(PATIENCE, probed).await {
+        Ok(probed) => probed,
+        Err(_) => Err(OutletError::Unreachable {
+            detail: format!("no answer within {PATIENCE:?}"),
+        }),
+    };
+    let (note, error, limit) = match probed {
+        Ok((note, limit)) => (note, None, Some(limit)),
+        Err(error) => (None, Some(error.to_string()), None),
+    };
+    let finding = Finding {
         name: outlet.name.to_string(),
         note,
         error,
-    })
+    };
+    Ok((finding, limit.map(|limit| (adapter, limit))))
 }
 
 impl Findings {
@@ -192,6 +249,7 @@ impl Findings {
         self.sources.iter().all(|it| it.error.is_none())
             && self.providers.iter().all(|it| it.error.is_none())
             && self.outlets.iter().all(|it| it.error.is_none())
+            && self.forecast_error.is_none()
     }
 }
 
@@ -219,6 +277,12 @@ impl fmt::Display for Findings {
                 (None, Some(note)) => writeln!(f, "{what} {}: works, {note}", it.name)?,
                 (None, None) => writeln!(f, "{what} {}: works", it.name)?,
             }
+        }
+        for it in &self.forecast {
+            writeln!(f, "{it}")?;
+        }
+        if let Some(error) = &self.forecast_error {
+            writeln!(f, "forecast: failed: {error}")?;
         }
         Ok(())
     }
@@ -265,7 +329,8 @@ mod tests {
         assert_eq!(
             findings.to_string(),
             "source notes: shows 2 posts, takes 2 at first sight, publishes each at es\n\
-             outlet es: works\noutlet fr: works\n"
+             outlet es: works\noutlet fr: works\n\
+             forecast es: 2 posts of notes, 2 parts, free\n"
         );
         assert!(!folder.path().join("es.jsonl").exists());
         assert!(!folder.path().join("data").exists());

@@ -10,6 +10,7 @@ mod checks;
 mod commands;
 mod falls;
 mod feeds;
+mod forecast;
 mod harness;
 mod http;
 mod jobs;

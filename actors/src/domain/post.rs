@@ -66,6 +66,11 @@ impl Post {
             publication: None,
         }
     }
+
+    /// Whether there is anything to publish: words, or media.
+    pub fn shows_something(&self) -> bool {
+        !self.text.trim().is_empty() || !self.media.is_empty()
+    }
 }
 
 /// How a post stands to the posts of others.

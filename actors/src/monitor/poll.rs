@@ -188,8 +188,7 @@ impl Poll {
             .collect();
         let filter = &self.watched.rules.filter;
         let has_use = |post: &Post| {
-            let shows_something = !post.text.trim().is_empty() || !post.media.is_empty();
-            let is_wanted = shows_something && !self.watched.targets.is_empty();
+            let is_wanted = post.shows_something() && !self.watched.targets.is_empty();
             is_wanted && filter.refusal(post).is_none()
         };
         let posts = self.without_our_own(posts).await?;

@@ -9,6 +9,8 @@ use super::{Check, Fault};
 const LONGEST: (usize, usize) = (3, 120);
 /// How many times shorter it may be, and what it may lack in any case.
 const SHORTEST: (usize, usize) = (3, 80);
+/// What a letter counts of a script that has one for each sound.
+const LETTER: f64 = 2.0;
 
 /// What is wrong with the length of a translation.
 pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
@@ -24,6 +26,15 @@ pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
     None
 }
 
+/// How many letters the translation of a text has, at the least and at the most, that is not
+/// called too short or too long.
+pub(super) fn plausible(source: &str) -> (f64, f64) {
+    let before = length(source);
+    let least = before.saturating_sub(SHORTEST.1) as f64 / SHORTEST.0 as f64;
+    let most = (LONGEST.0 * before + LONGEST.1) as f64;
+    (least / LETTER, most / LETTER)
+}
+
 /// How much a text says, by its script: an ideograph is worth three letters, a syllable about two.
 fn length(text: &str) -> usize {
     let letters = pieces(text).flat_map(str::chars);
@@ -36,4 +47,24 @@ fn length(text: &str) -> usize {
             _ => 2,
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_length_is_plausible_just_where_nothing_is_wrong_with_it(
+            before in 0_usize..300,
+            after in 0_usize..1_200,
+        ) {
+            let (source, translated) = ("a".repeat(before), "b".repeat(after));
+            let (least, most) = plausible(&source);
+            let is_plausible = least <= after as f64 && after as f64 <= most;
+            prop_assert_eq!(is_plausible, fault(&source, &translated).is_none());
+        }
+    }
 }

@@ -206,6 +206,12 @@ impl Checks {
     }
 }
 
+/// How many letters the translation of a skeleton has, at the least and at the most, if its length
+/// passes; what says as much as several letters counts as so many.
+pub fn plausible_letters(skeleton: &str) -> (f64, f64) {
+    length::plausible(skeleton)
+}
+
 /// Whether a text without a declared language is already in this one; only if it surely is.
 pub fn is_in(source: &Protected, language: &Language) -> bool {
     let words = Words::of(&source.skeleton);

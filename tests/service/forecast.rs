@@ -1,0 +1,216 @@
+//! What `check` foretells is what X bills.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Program, UNCHECKED, until};
+use crate::patient::Patient;
+use crate::simulators::x::{CONSUMER_KEY, CONSUMER_SECRET, TOKEN, TOKEN_SECRET, X};
+
+/// A forecast and a bill are the same if they differ by less.
+const CENT: f64 = 0.000_001;
+
+/// A program that is not started, with these posts in a file and an outlet on X.
+fn program(server: &X, patient: &Patient, posts: &[Value], style: &str) -> Program {
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.jsonl\"\n\
+         every = \"1s\"\nlanguage = \"en\"\n\
+         [[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\nbase_url = \"{}\"\n\
+         consumer_key_env = \"X_KEY\"\nconsumer_secret_env = \"X_SECRET\"\n\
+         token_env = \"X_TOKEN\"\ntoken_secret_env = \"X_TOKEN_SECRET\"\n{style}\n",
+        patient.settings(),
+        server.base_url()
+    ));
+    for (name, value) in [
+        ("X_KEY", CONSUMER_KEY),
+        ("X_SECRET", CONSUMER_SECRET),
+        ("X_TOKEN", TOKEN),
+        ("X_TOKEN_SECRET", TOKEN_SECRET),
+    ] {
+        program.set(name, value);
+    }
+    let lines: Vec<String> = posts.iter().map(Value::to_string).collect();
+    program.write("notes.jsonl", &format!("{}\n", lines.join("\n")));
+    program
+}
+
+/// What `check` foretells of the one source at the one outlet.
+fn forecast(program: &Program, arguments: &[&str]) -> Value {
+    let found = program.run(arguments).json();
+    let forecasts = found["forecast"].as_array().expect("forecasts");
+    assert_eq!(forecasts.len(), 1, "{found}");
+    assert_eq!(
+        (
+            &found["forecast"][0]["source"],
+            &found["forecast"][0]["outlet"]
+        ),
+        (&json!("notes"), &json!("es"))
+    );
+    found["forecast"][0].clone()
+}
+
+/// From the least to the most that a forecast names, in dollars.
+fn usd(forecast: &Value) -> (f64, f64) {
+    let usd = |key: &str| forecast["usd"][key].as_f64().expect("dollars");
+    (usd("min"), usd("max"))
+}
+
+fn post(id: &str, text: &str) -> Value {
+    json!({"id": id, "text": text, "url": format!("https://notes.example.org/{id}")})
+}
+
+/// Posts that fit one part at every plausible length of their translations.
+fn short_posts() -> Vec<Value> {
+    vec![
+        post("plain", "Good morning from the harbour."),
+        post("link", "The tides: https://example.org/tides?month=11"),
+        post("bare", "More at example.org today."),
+        post("file", "We rewrote it in node.js 1.2.3.4 again."),
+        json!({"id": "same", "language": "es-MX", "text": "Ya está en español, mira example.com"}),
+        post("mention", "Thanks to @ana@social.org for it."),
+    ]
+}
+
+/// Posts that may go out in one part or in several.
+fn long_posts() -> Vec<Value> {
+    let sentences = |from: usize, to: usize| -> String {
+        let sentences = (from..to).map(|n| format!("This is sentence {n}, which says nothing. "));
+        sentences.collect()
+    };
+    vec![
+        post("long", &sentences(0, 12)),
+        post(
+            "link",
+            &format!("{}https://example.org/a", sentences(12, 20)),
+        ),
+        post(
+            "links",
+            &format!(
+                "https://example.org/b {}See example.com.",
+                sentences(20, 60)
+            ),
+        ),
+        post("middling", &sentences(60, 64)),
+        json!({"id": "same", "language": "es", "text": format!("Todo: {}", sentences(64, 80))}),
+    ]
+}
+
+/// Runs the service until as many parts stand on X as were foretold, and returns the bill.
+fn billed(program: &mut Program, server: &X, n_parts: usize) -> f64 {
+    program.start();
+    until("everything stands on X", || {
+        (server.posts().len() >= n_parts).then_some(())
+    });
+    program.stop();
+    assert_eq!(server.posts().len(), n_parts);
+    server.billed(Some("post"))
+}
+
+fn n_parts(forecast: &Value) -> usize {
+    let parts = &forecast["parts"];
+    assert_eq!(parts["min"], parts["max"], "{forecast}");
+    parts["min"].as_u64().expect("parts") as usize
+}
+
+#[test]
+fn short_posts_are_foretold_to_the_cent() {
+    for style in [
+        "",
+        "link = \"first\"",
+        "long = \"shorten\"",
+        "mark = \"translated by example.com\"",
+    ] {
+        let patient = Patient::start(0, 0);
+        let server = X::start();
+        let mut program = program(&server, &patient, &short_posts(), style);
+
+        let foretold = forecast(&program, &["check", "--json"]);
+        assert_eq!(server.posts().len(), 0);
+        assert_eq!(server.billed(Some("post")), 0.0);
+        assert!(!program.path("data/babelfeed.db").exists());
+
+        let (least, most) = usd(&foretold);
+        assert!((most - least).abs() < CENT, "{style}: {foretold}");
+        let billed = billed(&mut program, &server, n_parts(&foretold));
+        assert!(
+            (billed - least).abs() < CENT,
+            "{style}: {billed}, {foretold}"
+        );
+    }
+}
+
+#[test]
+fn long_posts_are_foretold_within_bounds_and_to_the_cent_once_they_are_translated() {
+    for style in [
+        "",
+        "numbers = true",
+        "link = \"first\"",
+        "link = \"always\"\nmark = \"by a machine\"",
+        "long = \"shorten\"",
+        "long = \"link\"",
+        "same = \"skip\"",
+    ] {
+        let patient = Patient::start(0, 0);
+        let server = X::start();
+        let mut program = program(&server, &patient, &long_posts(), style);
+
+        let before = forecast(&program, &["check", "--json"]);
+        let after = forecast(&program, &["check", "--translate", "--json"]);
+        assert_eq!(server.posts().len(), 0);
+        assert_eq!(server.billed(Some("post")), 0.0);
+        assert!(!program.path("data/babelfeed.db").exists());
+
+        let billed = billed(&mut program, &server, n_parts(&after));
+        let (least, most) = usd(&before);
+        assert!(least < most, "{style}: {before}");
+        assert!(
+            least <= billed && billed <= most,
+            "{style}: {billed}, {before}"
+        );
+        let exactly = usd(&after);
+        assert!(
+            (exactly.0 - billed).abs() < CENT,
+            "{style}: {billed}, {after}"
+        );
+        assert!(
+            (exactly.1 - billed).abs() < CENT,
+            "{style}: {billed}, {after}"
+        );
+        assert_stands(&server, &after);
+    }
+}
+
+/// Asserts that just the foretold parts stand on X.
+fn assert_stands(server: &X, forecast: &Value) {
+    let each = forecast["each"].as_array().expect("posts").iter();
+    let texts = each.flat_map(|it| it["texts"].as_array().cloned().unwrap_or_default());
+    let mut foretold: Vec<String> = texts
+        .map(|text| text.as_str().expect("a text").to_owned())
+        .collect();
+    let mut standing: Vec<String> = server.posts().into_iter().map(|it| it.text).collect();
+    foretold.sort();
+    standing.sort();
+    assert_eq!(standing, foretold);
+}
+
+#[test]
+fn a_provider_that_fails_is_told_and_nothing_is_rehearsed() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    let program = program(&server, &patient, &short_posts(), "");
+    drop(patient);
+
+    let said = program.run(&["check", "--translate"]);
+
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.out.contains("provider patient: failed:"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("forecast es: 6 posts of notes"),
+        "{}",
+        said.out
+    );
+    assert_eq!(server.posts().len(), 0);
+}
