@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::Mentions;
 use babelfeed_actors::logic::spans::Numbers;
 
@@ -564,6 +565,21 @@ fn a_source_says_which_of_its_posts_are_taken() {
 /// An outlet of that kind, with these lines.
 fn outlet(kind: &str, more: &str) -> String {
     format!("[[outlet]]\nname = \"es\"\nkind = \"{kind}\"\nlanguage = \"es\"\n{more}\n")
+}
+
+#[test]
+fn an_outlet_says_what_becomes_of_hashtags() {
+    let written = |more: &str| outlet("file", &format!("path = \"es.jsonl\"\n{more}"));
+    for (more, expected) in [
+        ("", Hashtags::Keep),
+        ("hashtags = \"keep\"", Hashtags::Keep),
+        ("hashtags = \"translate\"", Hashtags::Translate),
+        ("hashtags = \"both\"", Hashtags::Both),
+    ] {
+        let settings = read(&written(more), &[], &KEYS).expect("valid");
+        assert_eq!(settings.outlets[0].rules.style.hashtags, expected, "{more}");
+    }
+    assert!(read(&written("hashtags = \"some\""), &[], &KEYS).is_err());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
+use crate::simulators::provider::{self, Dialect, ProviderSimulator};
 
 fn body(text: &str) -> Value {
     json!({"text": text, "targets": ["es"], "publish": true, "key": text})
@@ -54,6 +55,27 @@ fn a_file_outlet_has_a_line_for_each_publication_as_the_contract_words_it() {
         line["at"].as_str().expect("a time").ends_with('Z'),
         "{line}"
     );
+}
+
+#[test]
+fn hashtags_go_out_in_the_language_of_the_outlet_where_that_is_wanted() {
+    let simulator = ProviderSimulator::start();
+    simulator.always(Some(provider::Fault::Says(
+        "La ⟦0⟧ acaba.\n⟦1⟧\nhuelga de ferris",
+    )));
+    let program = Program::started(&format!(
+        "{UNCHECKED}[[provider]]\nname = \"model\"\nkind = \"openai\"\nmodel = \"m\"\n\
+         base_url = \"{}\"\n[[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\n\
+         path = \"es.jsonl\"\nhashtags = \"both\"\n",
+        simulator.base_url(Dialect::OpenAi)
+    ));
+
+    let task = program.final_task(&program.submit(&body("The #FerryStrike ends.")));
+
+    assert_eq!(task["result"]["text"], "La #FerryStrike acaba.");
+    let published = program.published("es.jsonl");
+    let expected = "La #FerryStrike acaba.\n\n#HuelgaDeFerris";
+    assert_eq!(published[0]["text"], expected);
 }
 
 #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Post, PublicationState};
 use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::Mentions;
 use babelfeed_actors::messages::{Approve, OutletView, Outlets, PollNow};
 use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
+use babelfeed_actors::testkit::provider::ProviderFault;
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
@@ -254,6 +256,43 @@ fn a_persons_text_alerts_nobody_either_and_is_known_with_its_mentions() {
         let known = translation(&handles, again[0]).await;
         assert_eq!(&*known.text, "Pregunta a @ann.");
     });
+}
+
+#[test]
+fn hashtags_are_translated_with_their_text_and_only_where_that_is_wanted() {
+    for (hashtags, expected) in [
+        (Hashtags::Keep, "[es] The #FerryStrike ends."),
+        (Hashtags::Translate, "La #HuelgaDeFerris acaba."),
+        (Hashtags::Both, "La #FerryStrike acaba.\n\n#HuelgaDeFerris"),
+    ] {
+        world::run(910, async |mut world: World| {
+            let outlet = with_outlet(&mut world);
+            world.rules.style = Arc::new(Style {
+                hashtags,
+                ..Style::default()
+            });
+            if hashtags != Hashtags::Keep {
+                let says = "La ⟦0⟧ acaba.\n⟦1⟧\nhuelga de ferris";
+                world.providers[0].1.then(ProviderFault::Says(says));
+            }
+            let handles = world.start();
+            let text = "The #FerryStrike ends.".to_owned();
+            let ids = publish(&handles, [text.clone()], "es").await;
+            assert_eq!(finish(&handles, &ids).await, 1);
+            settle(&handles).await;
+            assert_eq!(outlet.texts(), [expected]);
+            let told = translation(&handles, ids[0]).await;
+            assert!(told.text.contains("#FerryStrike"), "{}", told.text);
+            assert!(!told.text.contains('\u{1e}'), "{}", told.text);
+            assert_eq!(world.providers[0].1.n_calls(), 1);
+            // The same text is known with its hashtags.
+            let again = publish(&handles, [text], "es").await;
+            assert_eq!(finish(&handles, &again).await, 1);
+            settle(&handles).await;
+            assert_eq!(outlet.texts(), [expected, expected]);
+            assert_eq!(world.providers[0].1.n_calls(), 1);
+        });
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fit::{Limit, TooLong, fit};
+use super::hashtags::{Hashtags, Translated};
 use super::policy::{Mentions, with_mentions, without_mentions};
 
 /// How an outlet wants texts put together; by default just the text, in as many parts as it takes.
@@ -22,6 +23,8 @@ pub struct Style {
     pub mark: Option<Arc<str>>,
     /// What becomes of the mentions in texts, and of authors in the attribution.
     pub mentions: Mentions,
+    /// What becomes of the hashtags in texts.
+    pub hashtags: Hashtags,
 }
 
 /// What becomes of a text that is too long for one part.
@@ -98,6 +101,37 @@ impl Style {
                 let lines = lines.into_iter().filter(|line| !line.is_empty());
                 shorten(text, limit, &lines.collect::<Vec<_>>().join("\n"))
             }
+        }
+    }
+
+    /// The same of a text whose hashtags were translated; where both are wanted, as many stand
+    /// behind it as make no more parts of it.
+    ///
+    /// # Errors
+    /// As [`Self::compose`].
+    pub fn compose_tagged(
+        &self,
+        text: &str,
+        tags: &Translated,
+        limit: Limit,
+        origin: Origin<'_>,
+    ) -> Result<Vec<String>, TooLong> {
+        let alone = self.compose(&self.tagged(text, tags), limit, origin)?;
+        if self.hashtags != Hashtags::Both {
+            return Ok(alone);
+        }
+        let longer = tags.behind(text).filter_map(|longer| {
+            let parts = self.compose(&longer, limit, origin).ok()?;
+            (parts.len() == alone.len()).then_some(parts)
+        });
+        Ok(longer.into_iter().next().unwrap_or(alone))
+    }
+
+    /// The text with translations in the places of its hashtags, where those are wanted.
+    pub fn tagged<'a>(&self, text: &'a str, tags: &Translated) -> Cow<'a, str> {
+        match self.hashtags {
+            Hashtags::Translate => tags.in_place(text),
+            Hashtags::Keep | Hashtags::Both => Cow::Borrowed(text),
         }
     }
 
@@ -221,6 +255,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::logic::hashtags::{apart, hashtags};
 
     const URL: &str = "https://example.org/posts/1";
     const ORIGIN: Origin<'_> = Origin {
@@ -346,6 +381,32 @@ mod tests {
     }
 
     #[test]
+    fn hashtags_are_translated_in_their_places_or_stand_behind_while_they_fit() {
+        let text = "Un #Boat.";
+        let (_, tags) = apart("\u{1e}barco grande", "", &hashtags(text));
+        let tagged = |hashtags, text, max| {
+            let style = Style {
+                hashtags,
+                ..Style::default()
+            };
+            let limit = Limit::Characters { max };
+            style
+                .compose_tagged(text, &tags, limit, ORIGIN)
+                .expect("it fits")
+        };
+        assert_eq!(tagged(Hashtags::Keep, text, 30), [text]);
+        assert_eq!(tagged(Hashtags::Translate, text, 30), ["Un #BarcoGrande."]);
+        let both = "Un #Boat.\n\n#BarcoGrande";
+        assert_eq!(tagged(Hashtags::Both, text, both.len()), [both]);
+        assert_eq!(tagged(Hashtags::Both, text, both.len() - 1), [text]);
+        let short = "Un #Boat. Zarpa hoy mismo.";
+        assert_eq!(tagged(Hashtags::Both, short, 30), [short]);
+        let thread = tagged(Hashtags::Both, "Un #Boat. Zarpa hoy mismo a las diez.", 30);
+        assert_eq!(thread.len(), 2, "{thread:?}");
+        assert!(thread[1].ends_with("\n\n#BarcoGrande"), "{thread:?}");
+    }
+
+    #[test]
     fn mentions_are_as_wanted_in_the_text_and_below_it() {
         let style = Style {
             attribution: Some("By {author}, for @us".into()),
@@ -373,7 +434,10 @@ mod tests {
                 attribution: Some("By {author}".into()),
                 mark: Some("translated automatically".into()),
                 mentions: Mentions::Plain,
+                hashtags: Hashtags::Both,
             };
+            let tags = hashtags(&format!("#Boat #Rust {text}"));
+            let (_, tags) = apart("\u{1e}barco\u{1e}óxido", "", &tags);
             let limits = [
                 Limit::X { max },
                 Limit::Mastodon { max, url: 23 },
@@ -381,7 +445,8 @@ mod tests {
                 Limit::Telegram { max },
             ];
             for limit in limits {
-                let parts = style.compose(&text, limit, ORIGIN).expect("it can be split");
+                let parts = style.compose_tagged(&text, &tags, limit, ORIGIN);
+                let parts = parts.expect("it can be split");
                 prop_assert!(parts.iter().all(|part| limit.fits(part)), "{parts:?}");
             }
         }

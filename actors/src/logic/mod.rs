@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod filter;
 pub mod fit;
 pub mod glossary;
+pub mod hashtags;
 pub mod hedge;
 pub mod known;
 pub mod landing;

@@ -350,7 +350,7 @@ impl TaskManagerActor {
             if !self.is_held(id) {
                 let (bucket, _) = stand_of(&record);
                 self.state.windows.adopt(&bucket);
-                let work = Work::of_task(self.store.token(), record, bucket, &self.config.edition);
+                let work = Work::of_task(self.store.token(), record, bucket, &self.config);
                 self.place(&work, Place::InJob(token));
                 self.state.jobs.followers.insert(work.key, Vec::new());
                 works.insert(id, work);

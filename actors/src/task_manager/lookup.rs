@@ -54,8 +54,8 @@ impl TaskManagerActor {
             }
             let (bucket, position) = stand_of(&record);
             if self.state.windows.admit(&bucket, position) == Room::Yes {
-                let edition = &self.config.edition;
-                works.push(Work::of_task(self.store.token(), record, bucket, edition));
+                let config = &self.config;
+                works.push(Work::of_task(self.store.token(), record, bucket, config));
             }
         }
         self.look_up(works);
@@ -414,8 +414,8 @@ impl Handler<Loaded> for TaskManagerActor {
             if !self.state.places.contains_key(&id) && !is_held {
                 let (bucket, _) = stand_of(&record);
                 self.state.windows.hold(&bucket);
-                let edition = &self.config.edition;
-                works.push(Work::of_task(self.store.token(), record, bucket, edition));
+                let config = &self.config;
+                works.push(Work::of_task(self.store.token(), record, bucket, config));
             }
         }
         self.look_up(works);

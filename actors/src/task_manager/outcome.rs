@@ -17,6 +17,7 @@ use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::checks::{Check, Fault};
+use crate::logic::hashtags::{Translated, apart};
 use crate::logic::lifecycle::Step;
 use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
@@ -81,6 +82,8 @@ pub(super) struct Finished {
     pub(super) fault: Option<Fault>,
     /// The same in fewer words, without what hangs on it.
     pub(super) short: Option<Arc<str>>,
+    /// Its hashtags with their translations.
+    pub(super) tags: Translated,
 }
 
 impl Finished {
@@ -242,6 +245,15 @@ impl TaskManagerActor {
             return;
         };
         let is_known = made != Made::ByCall;
+        let (text, tags) = match &work.subject {
+            Subject::Task(live) => apart(&text, &live.record.task.request.text, &work.tags),
+            Subject::Now { .. } => (&*text, Translated::default()),
+        };
+        // What is in the language already has its hashtags in it, too.
+        let tags = match made {
+            Made::Same => Translated::default(),
+            Made::ByCall | Made::Known => tags,
+        };
         let translation = Translation {
             text: text.into(),
             provider: translation.provider.clone(),
@@ -261,6 +273,7 @@ impl TaskManagerActor {
         let finished = Finished {
             fault: doubt.map(|doubt| doubt.fault.clone()),
             translation,
+            tags,
             made,
             short: None,
         };
@@ -300,6 +313,7 @@ impl TaskManagerActor {
                 Text {
                     translation: &finished.translation,
                     short: finished.short.as_deref(),
+                    tags: &finished.tags,
                     standing,
                 },
                 at,

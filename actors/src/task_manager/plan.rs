@@ -9,6 +9,7 @@ use crate::domain::{
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::compose::{self, Style};
 use crate::logic::fit::{Limit, room};
+use crate::logic::hashtags::{Hashtags, Translated};
 use crate::setup::{Hold, OutletLimits, Same};
 
 /// An outlet as the task manager sees it: values, no actor.
@@ -58,6 +59,11 @@ impl OutletRoute {
         self.wants(task, source(task))
     }
 
+    /// Whether it publishes translations of the hashtags of a task.
+    pub(super) fn translates_hashtags_of(&self, task: &Task) -> bool {
+        self.style.hashtags != Hashtags::Keep && self.is_wanted_for(task)
+    }
+
     fn wants(&self, task: &Task, source: &str) -> bool {
         let is_wanted = self.takes_edits || task.request.revises.is_none();
         is_wanted && self.language == task.target && self.takes(source)
@@ -71,6 +77,8 @@ pub(super) struct Text<'a> {
     pub(super) translation: &'a Translation,
     /// The same in fewer words, without them.
     pub(super) short: Option<&'a str>,
+    /// Its hashtags with their translations.
+    pub(super) tags: &'a Translated,
     /// What it is worth.
     pub(super) standing: Standing<'a>,
 }
@@ -101,6 +109,7 @@ pub(super) fn plan(
     let Text {
         translation,
         short,
+        tags,
         standing,
     } = text;
     let is_same = matches!(standing, Standing::Same);
@@ -114,8 +123,9 @@ pub(super) fn plan(
         .map(|(route, number)| {
             let limit = limits.borrow().get(&route.name).copied();
             let limit = room(limit.unwrap_or(Limit::Unbounded), attached.as_deref());
-            let text = best(text, short, limit, |text| route.style.in_one(text, back));
-            let (parts, unfit) = parts(text, limit, &route.style, back);
+            let in_one = |text: &str| route.style.in_one(&route.style.tagged(text, tags), back);
+            let text = best(text, short, limit, in_one);
+            let (parts, unfit) = parts((text, tags), limit, &route.style, back);
             let publication = Publication {
                 id: task.id.publication(number),
                 outlet: route.name.clone(),
@@ -171,13 +181,14 @@ fn post(task: &Task) -> Arc<str> {
 pub(super) fn in_one_post(
     route: &OutletRoute,
     task: &Task,
-    translation: &Translation,
+    (translation, tags): (&Translation, &Translated),
     limit: Limit,
 ) -> (String, Limit) {
     let (text, attached) = split(task, &translation.text);
     let back = back(task, source(task), (translation, false));
     let limit = room(limit, attached.as_deref());
-    (route.style.in_one(text, back), limit)
+    let text = route.style.tagged(text, tags);
+    (route.style.in_one(&text, back), limit)
 }
 
 /// The text alone, and what hangs on it in its words.
@@ -220,12 +231,12 @@ fn best<'a>(
 
 /// The parts of a text, and why it does not fit, where something in it cannot be split.
 fn parts(
-    text: &str,
+    (text, tags): (&str, &Translated),
     limit: Limit,
     style: &Style,
     back: compose::Origin<'_>,
 ) -> (Vec<Part>, Option<Arc<str>>) {
-    match style.compose(text, limit, back) {
+    match style.compose_tagged(text, tags, limit, back) {
         Ok(parts) => (parts.into_iter().map(Part::new).collect(), None),
         Err(error) => (vec![Part::new(text)], Some(error.to_string().into())),
     }

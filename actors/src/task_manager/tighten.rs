@@ -113,7 +113,12 @@ impl TaskManagerActor {
             .filter(|it| it.is_wanted_for(&record.task));
         let budgets = wanting.filter_map(|route| {
             let limit = *limits.get(&route.name)?;
-            let (post, limit) = in_one_post(route, &record.task, &finished.translation, limit);
+            let (post, limit) = in_one_post(
+                route,
+                &record.task,
+                (&finished.translation, &finished.tags),
+                limit,
+            );
             budget(&post, bare, limit, route.style.long)
         });
         let budget = budgets.min_by_key(|budget| budget.most)?;

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::Config;
 use super::doubt::Doubt;
+use super::plan::OutletRoute;
 use super::tighten::Tight;
 use crate::domain::{Bucket, Class, Failure, Flow, Pair, Position, TaskId, Timestamp, Translation};
 use crate::logic::estimate::Weight;
-use crate::logic::known::Edition;
+use crate::logic::hashtags::{hashtags, with_words};
 use crate::logic::routing::Routes;
 use crate::logic::spans::Protected;
 use crate::messages::{Leadership, NowError};
@@ -28,8 +30,11 @@ pub(super) struct Work {
     pub(super) bucket: Bucket,
     /// Its place there.
     pub(super) position: Position,
-    /// The text with its spans set aside.
+    /// The text with its spans set aside, and behind it the words of its hashtags where they are
+    /// to be translated.
     pub(super) text: Arc<Protected>,
+    /// Those hashtags.
+    pub(super) tags: Vec<Box<str>>,
     /// What the text belongs to.
     pub(super) context: Option<Arc<str>>,
     /// What it is known by.
@@ -83,18 +88,33 @@ pub(super) struct Live {
     pub(super) home: Bucket,
 }
 
+/// The hashtags of a task's text, if an outlet publishes their translations.
+fn wanted_tags(record: &TaskRecord, outlets: &[OutletRoute]) -> Vec<Box<str>> {
+    let task = &record.task;
+    let is_wanted = record.publish && outlets.iter().any(|it| it.translates_hashtags_of(task));
+    if is_wanted {
+        hashtags(task.request.body(&task.request.text))
+    } else {
+        Vec::new()
+    }
+}
+
 impl Work {
     /// The work of a task that waits in the queue.
     pub(super) fn of_task(
         number: Token,
         record: TaskRecord,
         bucket: Bucket,
-        edition: &Edition,
+        config: &Config,
     ) -> Self {
-        let task = &record.task;
+        let (task, edition) = (&record.task, &config.edition);
         let request = &task.request;
         let position = Position::new(request.deadline, task.id);
-        let text = Arc::new(edition.protect(&request.text));
+        let tags = wanted_tags(&record, &config.outlets);
+        let text = Arc::new(match &tags[..] {
+            [] => edition.protect(&request.text),
+            tags => edition.protect(&with_words(&request.text, tags).into()),
+        });
         let context = request.context.clone();
         let key = edition.key(&text.skeleton, context.as_deref(), &bucket.pair);
         let weight = Weight::of(&text.skeleton, context.as_deref());
@@ -103,6 +123,7 @@ impl Work {
             bucket: bucket.clone(),
             position,
             text,
+            tags,
             context,
             key,
             leadership: None,
@@ -138,6 +159,7 @@ impl Work {
             position: Position::new(Some(call.due), id),
             key: call.keys[index],
             text,
+            tags: Vec::new(),
             context: None,
             leadership: None,
             pack_limit: usize::MAX,

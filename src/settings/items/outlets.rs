@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{DayReset, Language, OutletName, REQUESTS};
 use babelfeed_actors::logic::compose::{Link, Long, Style};
+use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::{Mentions, is_mention};
 use babelfeed_actors::setup::{
     Hold, LaneLimits, Lapse, Lapsed, OnDelete, OnEdit, OutletRules, Same,
@@ -173,7 +174,7 @@ impl Visibility {
 const BLUESKY: &str = "https://bsky.social";
 
 /// The keys of every outlet.
-const OUTLET: [&str; 21] = [
+const OUTLET: [&str; 22] = [
     "name",
     "kind",
     "language",
@@ -195,6 +196,7 @@ const OUTLET: [&str; 21] = [
     "mark",
     "mentions",
     "mention_map",
+    "hashtags",
 ];
 
 #[derive(Clone, Copy)]
@@ -351,6 +353,11 @@ fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
         ("shorten", Long::Shorten),
         ("link", Long::Link),
     ];
+    let tags = [
+        ("keep", Hashtags::Keep),
+        ("translate", Hashtags::Translate),
+        ("both", Hashtags::Both),
+    ];
     let line = |key| {
         let line = section.optional(key, text).filter(|line| !line.is_empty());
         line.map(Into::into)
@@ -362,6 +369,7 @@ fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
         attribution: line("attribution"),
         mark: line("mark"),
         mentions: read_mentions(section, kind),
+        hashtags: section.read("hashtags", Hashtags::default(), choice(&tags)),
     }
 }
 
