@@ -44,7 +44,7 @@ use crate::setup::{Lapse, OnEdit, OutletLimits};
 
 use book::Book;
 use standing::{awaited, is_begun};
-use threads::Blocked;
+use threads::{Blocked, n_behind_held};
 use withdraw::Withdrawals;
 
 /// The most publications of one outlet that wait in memory; the rest is in the store.
@@ -578,6 +578,7 @@ impl Handler<Outlets> for PublisherActor {
                 language: seat.language.clone(),
                 state: word,
                 waiting: state.waiting.len() as u64,
+                behind_held: n_behind_held(&state.blocked) as u64,
                 unknown: state.unknown.len() as u64,
                 published: state.published,
                 refused: state.refused,

@@ -366,6 +366,9 @@ pub struct Outlet {
     pub state: String,
     /// Publications waiting for their turn.
     pub waiting: u64,
+    /// Those of them that answer what a person has to let out, or whose fate is open.
+    #[serde(default)]
+    pub behind_held: u64,
     /// Publications whose fate is open.
     pub unknown: u64,
     /// Publications that went out since the start.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use babelfeed_actors::messages::{Backlog, Depth, PauseSource, PausedBy, PollNow, SaveAll, Stop};
+use babelfeed_actors::messages::{
+    Backlog, Depth, OutletView, Outlets, PauseSource, PausedBy, PollNow, SaveAll, Stop,
+};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -147,10 +149,16 @@ async fn poll_each_once(handles: &Handles) -> anyhow::Result<()> {
 /// Waits until nothing is to be done without a person.
 async fn finish(handles: &Handles) -> anyhow::Result<()> {
     loop {
-        let look = timeout_at(Instant::now() + GRACE, handles.depth.send(Depth)).await;
+        let asking = async {
+            (
+                handles.depth.send(Depth).await,
+                handles.outlets.send(Outlets).await,
+            )
+        };
+        let look = timeout_at(Instant::now() + GRACE, asking).await;
         // An actor that fell, or is busy, is asked again.
-        if let Ok(Ok(Ok(backlog))) = look
-            && is_finished(&backlog)
+        if let Ok((Ok(Ok(backlog)), Ok(outlets))) = look
+            && is_finished(&backlog, &outlets)
         {
             return Ok(());
         }
@@ -158,13 +166,15 @@ async fn finish(handles: &Handles) -> anyhow::Result<()> {
     }
 }
 
-/// Whether all tasks are final and all publications out, held, refused or unknown.
-const fn is_finished(backlog: &Backlog) -> bool {
+/// Whether all tasks are final and all publications out, held, refused, unknown, or answers to what
+/// is held or unknown.
+fn is_finished(backlog: &Backlog, outlets: &[OutletView]) -> bool {
+    let behind_held: u64 = outlets.iter().map(|outlet| outlet.behind_held).sum();
     backlog.submitted == 0
         && backlog.queued == 0
         && backlog.processing == 0
         && backlog.rate_limited == 0
-        && backlog.publishing == 0
+        && backlog.publishing <= behind_held
 }
 
 #[cfg(test)]
@@ -180,16 +190,33 @@ mod tests {
             failed: 1,
             ..Backlog::default()
         };
-        assert!(is_finished(&waiting));
+        assert!(is_finished(&waiting, &[]));
+        let behind = OutletView {
+            name: "es".into(),
+            kind: "file",
+            language: "es".parse().expect("a tag"),
+            state: "ready",
+            waiting: 1,
+            behind_held: 1,
+            unknown: 0,
+            published: 0,
+            refused: 0,
+            error: None,
+        };
+        let answering = Backlog {
+            publishing: 1,
+            ..waiting
+        };
+        assert!(is_finished(&answering, &[behind]));
         let sending = Backlog {
             publishing: 1,
             ..waiting
         };
-        assert!(!is_finished(&sending));
+        assert!(!is_finished(&sending, &[]));
         let limited = Backlog {
             rate_limited: 1,
             ..waiting
         };
-        assert!(!is_finished(&limited));
+        assert!(!is_finished(&limited, &[]));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Post, PublicationState, Thread};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Approve, PollNow, Reject, Review};
+use babelfeed_actors::messages::{Approve, Outlets, PollNow, Reject, Review};
 use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
@@ -203,6 +203,50 @@ fn what_answers_a_rejected_post_is_held_too() {
         let held = held(&handles).await;
         assert_eq!((held.len(), outlet.out().len()), (1, 0));
         assert_eq!(held[0].publication.id, answer);
+    });
+}
+
+#[test]
+fn what_answers_a_held_post_is_told_to_wait_with_it_and_so_is_what_answers_that() {
+    world::run(708, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.config.max_batch_size = 1;
+        // What lacks its link is held everywhere.
+        let says = ProviderFault::Says("Lee ahora.");
+        world.providers[0].1.always(Some(says));
+        show(&source, "a", None, "Read https://example.org/a now.");
+        let handles = world.start();
+        poll(&handles).await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(held(&handles).await.len(), 1);
+        world.providers[0].1.always(None);
+        show(&source, "b", Some("a"), "An answer.");
+        show(&source, "c", Some("b"), "An answer to that.");
+        show(&source, "d", None, "Something else.");
+        poll(&handles).await;
+        pass(Duration::from_secs(120)).await;
+        let view = handles
+            .outlets
+            .send(Outlets)
+            .await
+            .expect("heard")
+            .remove(0);
+        assert_eq!((view.waiting, view.behind_held), (2, 2));
+        assert_eq!(outlet.out().len(), 1);
+        let approve = Approve {
+            id: held(&handles).await[0].publication.id,
+            text: Some("Lee https://example.org/a ahora.".into()),
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok(), "{approved:?}");
+        settle(&handles).await;
+        let view = handles
+            .outlets
+            .send(Outlets)
+            .await
+            .expect("heard")
+            .remove(0);
+        assert_eq!((view.behind_held, outlet.out().len()), (0, 4));
     });
 }
 

@@ -40,6 +40,8 @@ pub struct OutletView {
     pub state: &'static str,
     /// Publications waiting in memory for their turn.
     pub waiting: u64,
+    /// Those of them that answer what a person has to let out, or whose fate is open.
+    pub behind_held: u64,
     /// Publications whose fate is open.
     pub unknown: u64,
     /// Publications that went out since the start.

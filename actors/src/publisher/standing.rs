@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Language, OutletName, Publication, PublicationState, RequestId, SourceName, Thread,
+    Language, OutletName, Publication, PublicationId, PublicationState, RequestId, SourceName,
+    Thread,
 };
 use crate::ports::{Ended, Errand, PublicationRecord, StoreError, TaskStore};
 
@@ -16,10 +17,17 @@ pub(super) enum Standing {
     Out(Box<PublicationRecord>),
     /// It waits, and nothing of it is out.
     Waiting(Box<PublicationRecord>),
-    /// It may be out, or may still come.
-    Pending,
+    /// It may be out, or may still come; its publication, if there is one.
+    Pending(Option<Before>),
     /// It will not come out.
     Lost(&'static str),
+}
+
+/// A publication that another waits for, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    pub(super) id: PublicationId,
+    pub(super) state: PublicationState,
 }
 
 /// What has to happen before a publication can go out.
@@ -27,14 +35,33 @@ pub(super) enum Standing {
 pub(super) enum Verdict {
     /// Nothing; it answers this, if anything.
     Free(Option<Thread>),
-    /// Something else has to be out first.
-    Wait,
+    /// Something else has to be out first; this publication, if there is one already.
+    Wait(Option<Before>),
     /// The earlier publication of its post, of which nothing is out, has to be dropped.
     Drop(Box<PublicationRecord>),
     /// The earlier publication of its post is out.
     Replace(Box<PublicationRecord>),
     /// What it answers will not come out.
     Lost(&'static str),
+}
+
+impl Before {
+    fn of(record: &PublicationRecord) -> Self {
+        Self {
+            id: record.publication.id,
+            state: record.state,
+        }
+    }
+}
+
+impl Verdict {
+    /// The same with one more that has to be out first; what is not planned yet comes before all.
+    fn waiting_for(self, before: Option<Before>) -> Self {
+        match self {
+            Self::Wait(earlier) => Self::Wait(earlier.filter(|_| before.is_some())),
+            _ => Self::Wait(before),
+        }
+    }
 }
 
 /// The posts that a publication has to wait for.
@@ -69,7 +96,7 @@ pub(super) async fn judge(
             match standing {
                 Standing::Waiting(record) => return Ok(Verdict::Drop(record)),
                 Standing::Out(record) => return Ok(Verdict::Replace(record)),
-                Standing::Pending => return Ok(Verdict::Wait),
+                Standing::Pending(before) => return Ok(Verdict::Wait(before)),
                 Standing::Nowhere | Standing::Lost(_) => (),
             }
         }
@@ -99,7 +126,10 @@ pub(super) async fn parent(
             (Standing::Out(record), _) => {
                 return Ok(Verdict::Free(end_of(&record.publication)));
             }
-            (Standing::Waiting(_) | Standing::Pending, _) => verdict = Verdict::Wait,
+            (Standing::Waiting(record), _) => {
+                verdict = verdict.waiting_for(Some(Before::of(&record)));
+            }
+            (Standing::Pending(before), _) => verdict = verdict.waiting_for(before),
             (Standing::Lost(why), Verdict::Free(_)) => verdict = Verdict::Lost(why),
             (Standing::Lost(_) | Standing::Nowhere, _) => (),
         }
@@ -123,7 +153,7 @@ pub(super) async fn revisions(
         let same = tasks.into_iter().find(|task| task.task.target == *language);
         standings.push(match same.map(|task| (task.task.id, task.ended)) {
             None => Standing::Nowhere,
-            Some((_, None)) => Standing::Pending,
+            Some((_, None)) => Standing::Pending(None),
             Some((_, Some(Ended::Failed(_)))) => {
                 Standing::Lost("the post that it answers was not translated")
             }
@@ -149,7 +179,7 @@ fn standing_of(record: PublicationRecord) -> Standing {
             Standing::Waiting(Box::new(record))
         }
         PublicationState::Planned | PublicationState::Sending | PublicationState::Unknown => {
-            Standing::Pending
+            Standing::Pending(Some(Before::of(&record)))
         }
         PublicationState::Refused => Standing::Lost("the post that it answers was refused"),
         PublicationState::Deleted => Standing::Lost("the post that it answers was deleted"),

@@ -1,6 +1,7 @@
 //! Keeps the order in which one post's publications need another's: answers and edits wait until
 //! what they are about is out.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use log::warn;
 
 use super::PublisherActor;
 use super::read_back::write_one;
-use super::standing::{Verdict, awaited, judge, parent};
+use super::standing::{Before, Verdict, awaited, judge, parent};
 use crate::domain::{OutletName, Publication, PublicationId, PublicationState, Thread};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -30,6 +31,8 @@ pub(super) struct Blocked {
     is_looking: bool,
     /// Whether something happened since it was asked.
     is_stale: bool,
+    /// What has to be out first, as it stood when the store was asked.
+    before: Option<Before>,
 }
 
 impl Blocked {
@@ -39,6 +42,28 @@ impl Blocked {
             looks: 0,
             is_looking: false,
             is_stale: false,
+            before: None,
+        }
+    }
+}
+
+/// How many of the blocked wait for what only a person lets out, or nobody knows the fate of:
+/// themselves, or what they wait for.
+pub(super) fn n_behind_held(blocked: &HashMap<PublicationId, Blocked>) -> usize {
+    let mut resting: HashSet<PublicationId> = HashSet::new();
+    loop {
+        let n_before = resting.len();
+        for (id, it) in blocked {
+            let rests = it.before.is_some_and(|before| {
+                let is_open = [PublicationState::Held, PublicationState::Unknown];
+                is_open.contains(&before.state) || resting.contains(&before.id)
+            });
+            if rests {
+                resting.insert(*id);
+            }
+        }
+        if resting.len() == n_before {
+            return n_before;
         }
     }
 }
@@ -107,6 +132,7 @@ impl PublisherActor {
             if !blocked.posts.contains(&publication.post) {
                 continue;
             }
+            blocked.before = None;
             if blocked.is_looking {
                 blocked.is_stale = true;
             } else {
@@ -169,6 +195,13 @@ impl PublisherActor {
             Arc::make_mut(&mut record.publication).thread = Some(thread);
         }
         self.pump(outlet);
+    }
+
+    fn note_before(&mut self, outlet: &OutletName, id: PublicationId, before: Option<Before>) {
+        let state = self.state.get_mut(outlet);
+        if let Some(blocked) = state.and_then(|state| state.blocked.get_mut(&id)) {
+            blocked.before = before;
+        }
     }
 
     fn look_again(&self, outlet: &OutletName, id: PublicationId, looks: u32) {
@@ -251,7 +284,10 @@ impl Handler<Looked> for PublisherActor {
                 false
             }
             Ok(Verdict::Replace(earlier)) => self.replace(&seat, *earlier, id),
-            Ok(Verdict::Wait) => false,
+            Ok(Verdict::Wait(before)) => {
+                self.note_before(&outlet, id, before.filter(|_| !is_stale));
+                false
+            }
             Err(error) => {
                 warn!(publication:% = id, cause:% = error; "what a publication waits for was not looked up");
                 false

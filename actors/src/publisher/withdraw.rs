@@ -75,7 +75,7 @@ impl PublisherActor {
             Standing::Nowhere | Standing::Lost(_) => true,
             // The outlet has refused to take it back, and would again.
             Standing::Out(record) if record.errand == Errand::Delete => true,
-            Standing::Pending => false,
+            Standing::Pending(_) => false,
             Standing::Waiting(record) => {
                 self.drop_withdrawn(*record);
                 false

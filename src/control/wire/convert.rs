@@ -237,6 +237,7 @@ impl From<&OutletView> for Outlet {
             language: text(&view.language),
             state: view.state.into(),
             waiting: view.waiting,
+            behind_held: view.behind_held,
             unknown: view.unknown,
             published: view.published,
             refused: view.refused,

@@ -75,12 +75,15 @@ impl Report {
         let outlets = handles.outlets.send(Outlets).await;
         let outlets = outlets.context("the outlets are not heard any more")?;
         let tally = store.tally().await?;
+        let behind_held: u64 = outlets.iter().map(|view| view.behind_held).sum();
         let mut lines = Vec::new();
         for view in outlets {
+            let held = count(store, &view.name, PublicationState::Held).await?;
             lines.push(OutletLine {
                 name: view.name.to_string(),
                 published: view.published,
-                held: count(store, &view.name, PublicationState::Held).await?,
+                // What answers something that is held is held with it.
+                held: held + view.behind_held,
                 unknown: count(store, &view.name, PublicationState::Unknown).await?,
                 failed: view.refused,
             });
@@ -106,7 +109,9 @@ impl Report {
                 .collect(),
             tasks: TaskLine {
                 failed: tally.failed.saturating_sub(failed_before),
-                left: tally.queued + tally.processing + tally.publishing,
+                left: tally.queued
+                    + tally.processing
+                    + tally.publishing.saturating_sub(behind_held),
             },
             seconds: began.elapsed().as_secs_f64(),
         })
