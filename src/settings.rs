@@ -22,7 +22,7 @@ pub use sections::{
     RoutingSettings, ServiceSettings, StoreKind, StoreSettings, TranslationSettings,
 };
 pub use units::parse_duration;
-pub use x::{XAccess, XCredential, XOutletSettings, XSourceSettings};
+pub use x::{XAccess, XCredential, XOutletSettings, XQuotes, XSourceSettings};
 
 use std::path::{Path, PathBuf};
 

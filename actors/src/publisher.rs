@@ -304,11 +304,13 @@ impl PublisherActor {
     /// Puts a planned publication among those that wait for their turn.
     fn let_wait(&mut self, record: PublicationRecord) {
         let outlet = record.publication.outlet.clone();
+        let seat = self.seat(&outlet);
+        let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
         let id = record.publication.id;
-        let posts = awaited(&record);
+        let posts = awaited(&record, abilities);
         let is_withdrawn = record.errand == Errand::Publish
             && !is_begun(&record.publication)
             && self.withdrawals.concern(&record.publication);

@@ -308,6 +308,7 @@ impl Outlet for BlueskyOutlet {
             deletes: true,
             replies: true,
             media: true,
+            quotes: true,
         }
     }
 

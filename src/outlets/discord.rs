@@ -283,6 +283,7 @@ impl Outlet for DiscordOutlet {
             deletes: true,
             replies: false,
             media: true,
+            quotes: false,
         }
     }
 

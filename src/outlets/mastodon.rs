@@ -263,6 +263,7 @@ impl Outlet for MastodonOutlet {
             deletes: true,
             replies: true,
             media: true,
+            quotes: true,
         }
     }
 

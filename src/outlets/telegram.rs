@@ -244,6 +244,7 @@ impl Outlet for TelegramOutlet {
             deletes: true,
             replies: true,
             media: true,
+            quotes: false,
         }
     }
 

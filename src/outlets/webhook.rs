@@ -186,6 +186,7 @@ impl Outlet for WebhookOutlet {
             deletes: true,
             replies: true,
             media: true,
+            quotes: false,
         }
     }
 

@@ -31,6 +31,7 @@ use crate::x::answer::{Refusal, refusal};
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Content, Question};
 use reconcile::Since;
+pub use wire::Quotes;
 use wire::{Account, Data, Posted};
 
 /// The most parts whose uploads, and whose duplicates, are remembered.
@@ -46,6 +47,8 @@ pub struct XConfig {
     pub account: Option<String>,
     /// The most that a post may weigh.
     pub max: usize,
+    /// What becomes of the posts that are quoted.
+    pub quotes: Quotes,
     /// What X charges.
     pub prices: Prices,
     /// How long after an ambiguous answer a post may still appear.
@@ -106,7 +109,7 @@ impl XOutlet {
             Some(attached) if !attached.media.is_empty() => self.uploaded(&key, attached).await?,
             _ => Vec::new(),
         };
-        wire::freeze(dispatch, key, media, self.most())
+        wire::freeze(dispatch, key, media, self.config.quotes, self.most())
     }
 
     /// The ids of a part's media, uploaded unless they are already.
@@ -260,6 +263,7 @@ impl Outlet for XOutlet {
             deletes: true,
             replies: true,
             media: true,
+            quotes: self.config.quotes == Quotes::Shown,
         }
     }
 
@@ -269,7 +273,8 @@ impl Outlet for XOutlet {
 
     fn cost(&self, dispatch: &Dispatch) -> f64 {
         let prices = &self.config.prices;
-        let post = wire::text(dispatch, self.most()).map_or(0.0, |text| prices.of_post(&text));
+        let text = wire::text(dispatch, self.most(), self.config.quotes);
+        let post = text.map_or(0.0, |text| prices.of_post(&text));
         let n_described = part::attached(dispatch).map_or(0, media::n_described);
         post + prices.media_metadata * n_described as f64
     }

@@ -52,6 +52,19 @@ pub struct XOutletSettings {
     pub max: usize,
     /// How long after an ambiguous answer a post may still appear.
     pub quiet: Duration,
+    /// What becomes of the posts that are quoted.
+    pub quotes: XQuotes,
+}
+
+/// What becomes of the posts that posts on X quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XQuotes {
+    /// Nothing.
+    Never,
+    /// Their addresses stand behind the text.
+    Linked,
+    /// Those that we published are shown as quoted.
+    Shown,
 }
 
 /// Accounts on X that are read.
@@ -80,7 +93,7 @@ pub(super) const SOURCE: [&str; 10] = [
 ];
 
 /// The keys of an outlet on X.
-pub(super) const OUTLET: [&str; 13] = [
+pub(super) const OUTLET: [&str; 14] = [
     "base_url",
     "consumer_key_env",
     "consumer_secret_env",
@@ -94,6 +107,7 @@ pub(super) const OUTLET: [&str; 13] = [
     "account",
     "max",
     "quiet",
+    "quotes",
 ];
 
 /// The most that a post of an account that pays for long ones may weigh.
@@ -146,12 +160,18 @@ pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
     if max > LONGEST {
         section.mistake("max", format!("is {max}, expected at most {LONGEST}"));
     }
+    let quotes = [
+        ("never", XQuotes::Never),
+        ("link", XQuotes::Linked),
+        ("quote", XQuotes::Shown),
+    ];
     let quiet = section.read("quiet", Duration::from_secs(180), duration(Duration::ZERO));
     Some(XOutletSettings {
         access: read_access(section, credential)?,
         account,
         max: max as usize,
         quiet,
+        quotes: section.read("quotes", XQuotes::Never, choice(&quotes)),
     })
 }
 

@@ -88,6 +88,8 @@ struct Node {
     page: usize,
     /// How far its clock is ahead of the world's, in seconds.
     lead: i64,
+    /// Whether the account may quote, which is sold by contract alone.
+    may_quote: bool,
     post_limit: u64,
     /// The window's number, and the posts in it.
     window: (u64, u64),
@@ -153,6 +155,11 @@ impl X {
 
     pub fn set_post_limit(&self, posts: u64) {
         self.node().post_limit = posts;
+    }
+
+    /// Lets the account quote posts.
+    pub fn let_quote(&self) {
+        self.node().may_quote = true;
     }
 
     pub fn suspend(&self) {
@@ -279,6 +286,7 @@ impl Node {
             max_weight: 280,
             page: 100,
             lead: 0,
+            may_quote: false,
             post_limit: 100,
             window: (0, 0),
             token: Tokens {

@@ -20,6 +20,7 @@ const ALL: Abilities = Abilities {
     deletes: true,
     replies: true,
     media: false,
+    quotes: false,
 };
 
 fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {

@@ -250,6 +250,72 @@ fn what_answers_a_held_post_is_told_to_wait_with_it_and_so_is_what_answers_that(
     });
 }
 
+/// Shows a post that quotes another.
+fn quote(source: &FakeSource, id: &str, quoted: &str, text: &str) {
+    source.show_post(Post {
+        quoted: Some(format!("https://news.example/{quoted}")),
+        quoted_post: Some(quoted.to_owned()),
+        ..Post::new("news".into(), id, text)
+    });
+}
+
+/// What a post that is out shows as quoted.
+fn quoted_as(out: &Out) -> Option<std::sync::Arc<str>> {
+    let attached = out.attached.as_ref();
+    attached.and_then(|attached| attached.quoted_as.clone())
+}
+
+#[test]
+fn a_quoted_post_is_shown_as_what_is_out_of_it_and_waited_for() {
+    world::run(709, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_abilities(Abilities {
+            quotes: true,
+            ..Abilities::default()
+        });
+        world.config.max_batch_size = 1;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", None, "A start.");
+        quote(&source, "b", "a", "Look at this.");
+        quote(&source, "c", "of somebody", "Look at that.");
+        let handles = world.start();
+        pass(Duration::from_secs(20)).await;
+        assert_eq!(outlet.texts(), ["[es] Look at that."]);
+        settle(&handles).await;
+        let start = find(&outlet, "[es] A start.");
+        assert_eq!(
+            quoted_as(&find(&outlet, "[es] Look at this.")),
+            Some(start.id)
+        );
+        assert_eq!(quoted_as(&find(&outlet, "[es] Look at that.")), None);
+    });
+}
+
+#[test]
+fn a_quoted_post_that_is_refused_or_cannot_be_shown_holds_nothing_up() {
+    for quotes in [true, false] {
+        world::run(717, async |mut world: World| {
+            let (source, outlet) = watched(&mut world);
+            outlet.set_abilities(Abilities {
+                quotes,
+                ..Abilities::default()
+            });
+            if quotes {
+                outlet.fail_next(rejected());
+            }
+            show(&source, "a", None, "A start.");
+            quote(&source, "b", "a", "Look at this.");
+            let handles = world.start();
+            poll(&handles).await;
+            settle(&handles).await;
+            assert_eq!(held(&handles).await.len(), 0);
+            assert_eq!(quoted_as(&find(&outlet, "[es] Look at this.")), None);
+        });
+    }
+}
+
 #[test]
 fn a_post_that_answers_what_was_never_taken_stands_alone() {
     world::run(706, async |mut world: World| {

@@ -22,6 +22,11 @@ pub struct Attached {
     pub parent: Option<Arc<str>>,
     /// Where people read the post that is quoted.
     pub quoted: Option<Arc<str>>,
+    /// The id of the post that is quoted, as its source gave it.
+    pub quoted_post: Option<Arc<str>>,
+    /// The id that the outlet gave to what was published there of the post that is quoted, once
+    /// that is known.
+    pub quoted_as: Option<Arc<str>>,
 }
 
 impl Attached {
@@ -34,6 +39,8 @@ impl Attached {
             poll: post.poll.clone(),
             parent: post.parent.as_deref().map(Into::into),
             quoted: post.quoted.as_deref().map(Into::into),
+            quoted_post: post.quoted_post.as_deref().map(Into::into),
+            quoted_as: None,
         };
         (attached != Self::default()).then_some(attached)
     }

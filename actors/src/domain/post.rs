@@ -29,6 +29,8 @@ pub struct Post {
     pub parent: Option<String>,
     /// Where people read the post that it quotes.
     pub quoted: Option<String>,
+    /// The id of the post that it quotes, as this source would give it.
+    pub quoted_post: Option<String>,
     /// Who wrote it, as the source names its authors.
     pub author: Option<String>,
     /// Whether its author asks not to be carried elsewhere, as far as the source tells.
@@ -58,6 +60,7 @@ impl Post {
             poll: None,
             parent: None,
             quoted: None,
+            quoted_post: None,
             author: None,
             has_opted_out: false,
             relation: Relation::default(),

@@ -58,6 +58,8 @@ pub struct Abilities {
     pub replies: bool,
     /// Whether media go out, also where there is no text.
     pub media: bool,
+    /// Whether a part can show what is out as quoted.
+    pub quotes: bool,
 }
 
 /// Something that publishes.

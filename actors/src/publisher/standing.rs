@@ -6,7 +6,7 @@ use crate::domain::{
     Language, OutletName, Publication, PublicationId, PublicationState, RequestId, SourceName,
     Thread,
 };
-use crate::ports::{Ended, Errand, PublicationRecord, StoreError, TaskStore};
+use crate::ports::{Abilities, Ended, Errand, PublicationRecord, StoreError, TaskStore};
 
 /// Where one request stands at an outlet.
 #[derive(Debug)]
@@ -30,11 +30,20 @@ pub(super) struct Before {
     pub(super) state: PublicationState,
 }
 
+/// What of an outlet's a publication belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ties {
+    /// What it answers.
+    pub(super) thread: Option<Thread>,
+    /// The id of what it quotes.
+    pub(super) quoted: Option<Arc<str>>,
+}
+
 /// What has to happen before a publication can go out.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// Nothing; it answers this, if anything.
-    Free(Option<Thread>),
+    /// Nothing.
+    Free(Ties),
     /// Something else has to be out first; this publication, if there is one already.
     Wait(Option<Before>),
     /// The earlier publication of its post, of which nothing is out, has to be dropped.
@@ -64,12 +73,13 @@ impl Verdict {
     }
 }
 
-/// The posts that a publication has to wait for.
-pub(super) fn awaited(record: &PublicationRecord) -> Vec<Arc<str>> {
+/// The posts that a publication has to wait for at an outlet that can do so much.
+pub(super) fn awaited(record: &PublicationRecord, abilities: Abilities) -> Vec<Arc<str>> {
     let publication = &record.publication;
     if record.errand != Errand::Publish || is_begun(publication) {
         return Vec::new();
     }
+    let quoted = quoted_post(publication).filter(|_| abilities.quotes);
     let own = publication.revises.map(|_| Arc::clone(&publication.post));
     let mut posts = Vec::from_iter(own);
     if publication.thread.is_none()
@@ -77,7 +87,15 @@ pub(super) fn awaited(record: &PublicationRecord) -> Vec<Arc<str>> {
     {
         posts.extend(attached.parent.clone());
     }
+    posts.extend(quoted);
     posts
+}
+
+/// The post that a publication quotes, where it is not known yet what is out of it.
+fn quoted_post(publication: &Publication) -> Option<Arc<str>> {
+    let attached = publication.attached.as_ref();
+    let attached = attached.filter(|attached| attached.quoted_as.is_none())?;
+    attached.quoted_post.clone()
 }
 
 /// Whether anything of a publication is out.
@@ -85,10 +103,11 @@ pub(super) fn is_begun(publication: &Publication) -> bool {
     publication.parts.iter().any(|part| part.id.is_some())
 }
 
-/// What has to happen before this publication can go out.
+/// What has to happen before this publication can go out at an outlet that can do so much.
 pub(super) async fn judge(
     store: &dyn TaskStore,
     publication: &Publication,
+    abilities: Abilities,
 ) -> Result<Verdict, StoreError> {
     let (outlet, language) = (&publication.outlet, &publication.language);
     if let Some(revises) = publication.revises {
@@ -101,7 +120,42 @@ pub(super) async fn judge(
             }
         }
     }
-    parent(store, publication).await
+    let verdict = parent(store, publication).await?;
+    match (verdict, quoted_post(publication)) {
+        (Verdict::Free(ties), Some(post)) if abilities.quotes => {
+            quoted(store, publication, post, ties).await
+        }
+        (verdict, _) => Ok(verdict),
+    }
+}
+
+/// What became of the post that a publication quotes, at the same outlet; where nothing of it
+/// will be out, the quotation is left to its address.
+async fn quoted(
+    store: &dyn TaskStore,
+    publication: &Publication,
+    post: Arc<str>,
+    ties: Ties,
+) -> Result<Verdict, StoreError> {
+    let source = SourceName::from(&*publication.source);
+    let Some(newest) = store.request_of_post(source, post).await? else {
+        return Ok(Verdict::Free(ties));
+    };
+    let (outlet, language) = (&publication.outlet, &publication.language);
+    let mut verdict = None;
+    for standing in revisions(store, newest, outlet, language).await? {
+        match standing {
+            Standing::Out(record) => {
+                let first = record.publication.parts.first();
+                let quoted = first.and_then(|part| part.id.clone());
+                return Ok(Verdict::Free(Ties { quoted, ..ties }));
+            }
+            Standing::Waiting(record) => verdict = Some(Verdict::Wait(Some(Before::of(&record)))),
+            Standing::Pending(before) => verdict = Some(Verdict::Wait(before)),
+            Standing::Nowhere | Standing::Lost(_) => (),
+        }
+    }
+    Ok(verdict.unwrap_or(Verdict::Free(ties)))
 }
 
 /// What became of the post that a publication answers, at the same outlet.
@@ -111,20 +165,26 @@ pub(super) async fn parent(
 ) -> Result<Verdict, StoreError> {
     let attached = publication.attached.as_ref();
     let post = attached.and_then(|attached| attached.parent.clone());
+    let free = |thread| {
+        Verdict::Free(Ties {
+            thread,
+            quoted: None,
+        })
+    };
     let Some(post) = post.filter(|_| publication.thread.is_none()) else {
-        return Ok(Verdict::Free(None));
+        return Ok(free(None));
     };
     let source = SourceName::from(&*publication.source);
     let Some(newest) = store.request_of_post(source, post).await? else {
-        return Ok(Verdict::Free(None));
+        return Ok(free(None));
     };
     let (outlet, language) = (&publication.outlet, &publication.language);
-    let mut verdict = Verdict::Free(None);
+    let mut verdict = free(None);
     for standing in revisions(store, newest, outlet, language).await? {
         match (standing, &verdict) {
             // An edit that is yet to come changes it in its place.
             (Standing::Out(record), _) => {
-                return Ok(Verdict::Free(end_of(&record.publication)));
+                return Ok(free(end_of(&record.publication)));
             }
             (Standing::Waiting(record), _) => {
                 verdict = verdict.waiting_for(Some(Before::of(&record)));

@@ -11,11 +11,11 @@ use log::warn;
 
 use super::PublisherActor;
 use super::read_back::write_one;
-use super::standing::{Before, Verdict, awaited, judge, parent};
-use crate::domain::{OutletName, Publication, PublicationId, PublicationState, Thread};
+use super::standing::{Before, Ties, Verdict, awaited, judge, parent};
+use crate::domain::{OutletName, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::ports::{PublicationRecord, StoreError, TaskStore};
+use crate::ports::{Abilities, PublicationRecord, StoreError, TaskStore};
 
 /// The waits between looks at what is not out yet; mostly its end is heard of before.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -97,6 +97,8 @@ pub(super) struct Changed(pub(super) Vec<PublicationRecord>);
 impl PublisherActor {
     /// Asks the store what a publication has to wait for.
     pub(super) fn look_at_order(&mut self, outlet: &OutletName, id: PublicationId) {
+        let seat = self.seat(outlet);
+        let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
@@ -110,7 +112,7 @@ impl PublisherActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let (epoch, outlet) = (self.epoch, outlet.clone());
         actix_rt::spawn(async move {
-            let verdict = judge(&*store, &publication).await;
+            let verdict = judge(&*store, &publication, abilities).await;
             own.do_send(Looked {
                 epoch,
                 outlet,
@@ -185,14 +187,19 @@ impl PublisherActor {
         true
     }
 
-    /// Lets a publication go, as an answer where its outlet has such.
-    fn unblock(&mut self, outlet: &OutletName, id: PublicationId, thread: Option<Thread>) {
+    /// Lets a publication go, with what of its outlet's it belongs to.
+    fn unblock(&mut self, outlet: &OutletName, id: PublicationId, ties: Ties) {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
         state.blocked.remove(&id);
-        if let (Some(record), Some(thread)) = (state.waiting.get_mut(&id), thread) {
-            Arc::make_mut(&mut record.publication).thread = Some(thread);
+        if let Some(record) = state.waiting.get_mut(&id) {
+            let Ties { thread, quoted } = ties;
+            let publication = Arc::make_mut(&mut record.publication);
+            publication.thread = thread.or(publication.thread.take());
+            if let (Some(attached), Some(quoted)) = (&mut publication.attached, quoted) {
+                Arc::make_mut(attached).quoted_as = Some(quoted);
+            }
         }
         self.pump(outlet);
     }
@@ -225,7 +232,7 @@ pub(super) async fn without_lost_parent(
     store: &dyn TaskStore,
     mut record: PublicationRecord,
 ) -> Result<PublicationRecord, StoreError> {
-    if !awaited(&record).is_empty()
+    if !awaited(&record, Abilities::default()).is_empty()
         && let Verdict::Lost(_) = parent(store, &record.publication).await?
     {
         let publication = Arc::make_mut(&mut record.publication);
@@ -263,13 +270,14 @@ impl Handler<Looked> for PublisherActor {
         blocked.is_looking = false;
         let is_stale = blocked.is_stale;
         let is_done = match verdict {
-            Ok(Verdict::Free(thread)) => {
-                self.unblock(&outlet, id, thread.filter(|_| can_reply));
+            Ok(Verdict::Free(ties)) => {
+                let thread = ties.thread.filter(|_| can_reply);
+                self.unblock(&outlet, id, Ties { thread, ..ties });
                 true
             }
             // Where nothing answers anything, it looks no different from a start.
             Ok(Verdict::Lost(_)) if !can_reply => {
-                self.unblock(&outlet, id, None);
+                self.unblock(&outlet, id, Ties::default());
                 true
             }
             Ok(Verdict::Lost(why)) => {

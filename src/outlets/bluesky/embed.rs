@@ -71,7 +71,10 @@ impl BlueskyOutlet {
     ) -> Result<Option<Value>, OutletError> {
         let nothing = Attached::default();
         let attached = publication.attached.as_deref().unwrap_or(&nothing);
-        let quoted = self.quoted(attached.quoted.as_deref()).await?;
+        let quoted = match &attached.quoted_as {
+            Some(id) => Some(Reference::of_id(id)?),
+            None => self.quoted(attached.quoted.as_deref()).await?,
+        };
         let pictures = self.pictures(publication.id, &attached.media).await?;
         self.attachments.forget(publication.id);
         if !pictures.is_empty() {

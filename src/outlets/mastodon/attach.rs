@@ -49,8 +49,9 @@ pub(super) async fn hang(
         Some(_) => media::links(&attached.media),
         None => media::attach(outlet, publication, &attached.media, &server.media).await?,
     };
-    let quoted = match &attached.quoted {
-        Some(address) if server.quotes => outlet.own_status(address).await?,
+    let quoted = match (&attached.quoted_as, &attached.quoted) {
+        (Some(id), _) if server.quotes => Some(id.to_string()),
+        (None, Some(address)) if server.quotes => outlet.own_status(address).await?,
         _ => None,
     };
     let warning = attached.warning.as_deref().filter(|it| !it.is_empty());

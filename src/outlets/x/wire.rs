@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::outlets::{part, words};
 
+/// What becomes of the posts that are quoted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quotes {
+    /// Nothing: X lets only some accounts quote, and charges for addresses.
+    #[default]
+    Never,
+    /// Their addresses stand behind the text.
+    Linked,
+    /// Those that we published are shown as quoted, the addresses of others stand behind the text.
+    Shown,
+}
+
 /// The fewest characters of a warning that still says something.
 const SHORTEST_WARNING: usize = 10;
 /// The most choices of a poll.
@@ -30,6 +42,8 @@ pub(super) struct NewPost {
     pub(super) media: Option<MediaIds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) poll: Option<NewPoll>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) quote_tweet_id: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,10 +87,12 @@ pub(super) fn freeze(
     dispatch: Dispatch,
     key: Arc<str>,
     media: Vec<String>,
+    quotes: Quotes,
     limit: Limit,
 ) -> Result<Frozen, OutletError> {
     let post = NewPost {
-        text: text(&dispatch, limit)?,
+        text: text(&dispatch, limit, quotes)?,
+        quote_tweet_id: quoted(&dispatch, quotes).map(str::to_owned),
         reply: part::parent(&dispatch)?.map(|id| ReplyTo {
             in_reply_to_tweet_id: id.to_owned(),
         }),
@@ -91,9 +107,36 @@ pub(super) fn freeze(
     })
 }
 
+/// The text of a part as it is posted: behind the first one's stands the address of what is
+/// quoted, where that is wanted and has room.
+pub(super) fn text(
+    dispatch: &Dispatch,
+    limit: Limit,
+    quotes: Quotes,
+) -> Result<String, OutletError> {
+    let text = below_warning(dispatch, limit)?;
+    let publication = &dispatch.publication;
+    let is_linked = quotes != Quotes::Never && quoted(dispatch, quotes).is_none();
+    let attached = part::attached(dispatch).filter(|_| is_linked);
+    let address = attached.and_then(|attached| words::quoted(attached, publication));
+    Ok(match address {
+        Some(address) => {
+            let pieces = [address.to_owned()];
+            words::with_pieces(&text, &pieces, limit, publication)
+        }
+        None => text,
+    })
+}
+
+/// The id of the post that a part shows as quoted.
+fn quoted(dispatch: &Dispatch, quotes: Quotes) -> Option<&str> {
+    let attached = part::attached(dispatch).filter(|_| quotes == Quotes::Shown)?;
+    attached.quoted_as.as_deref()
+}
+
 /// The text of a part; the first one's warning stands above it, cut to the room that is left,
 /// since X has no other place for it.
-pub(super) fn text(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletError> {
+fn below_warning(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletError> {
     let text = part::text(dispatch)?;
     let warning = part::attached(dispatch).and_then(|attached| attached.warning.as_deref());
     let Some(warning) = warning.map(str::trim).filter(|it| !it.is_empty()) else {

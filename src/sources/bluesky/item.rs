@@ -49,6 +49,7 @@ pub(super) fn post(
         post.text = format!("{}\n\n{card}", post.text.trim_end());
         post.text = post.text.trim_start().to_owned();
     }
+    post.quoted_post = quoted.map(str::to_owned);
     let quoted = quoted.and_then(PostPlace::of_uri);
     post.quoted = quoted.as_ref().map(PostPlace::url);
     if quoted.is_some_and(|other| other.account != place.account) {

@@ -30,6 +30,11 @@ impl Reader<'_> {
         let shown = status.reblog.as_deref().unwrap_or(status);
         let created_at = status.created_at.as_deref().and_then(Timestamp::parse);
         let quoted = shown.quote.as_ref().and_then(quoted_address);
+        let quoted_status = shown
+            .quote
+            .as_ref()
+            .and_then(|it| it.quoted_status.as_ref());
+        let quoted_post = quoted_status.map(|it| it.id.clone());
         let is_own_thread = status.in_reply_to_account_id.as_ref() == Some(&self.account.id);
         Some(Post {
             language: self.language(shown),
@@ -41,6 +46,7 @@ impl Reader<'_> {
             parent: status.in_reply_to_id.clone().filter(|_| is_own_thread),
             relation: relation(status, is_own_thread, quoted.is_some()),
             quoted,
+            quoted_post: quoted_post.filter(|id| !id.is_empty()),
             author: Some(format!("@{}", self.full_name(&shown.account.acct))),
             has_opted_out: has_opted_out(&shown.account),
             audience: audience(status.visibility.as_deref()),
@@ -281,6 +287,7 @@ mod tests {
         assert_eq!(post.text, "so true");
         assert_eq!(post.relation, Relation::Quote);
         assert_eq!(post.quoted.as_deref(), Some("https://b.example/9"));
+        assert_eq!(post.quoted_post.as_deref(), Some("9"));
     }
 
     #[test]

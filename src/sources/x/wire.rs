@@ -35,6 +35,11 @@ pub(super) fn post(shown: &Shown, includes: &Includes, config: &XConfig, author:
         poll: poll(original, includes),
         parent: parent.filter(|_| is_own_thread).map(str::to_owned),
         quoted: quoted.map(|id| format!("https://x.com/i/status/{id}")),
+        quoted_post: quoted.map(|id| {
+            // A version that was edited is known by the id of its first.
+            let first = includes.post(id).map(Shown::first_id);
+            first.unwrap_or(id).to_owned()
+        }),
         author: Some(author.to_owned()),
         relation,
         created_at: shown.created_at.as_deref().and_then(Timestamp::parse),

@@ -499,12 +499,23 @@ fn id_of(bytes: &mut Bytes<'_>) -> Result<[u8; 16], Fault> {
     Ok(id)
 }
 
+/// Of what hangs on a text: its media are hidden.
+const SENSITIVE: u8 = 1;
+/// Of what hangs on a text: ids of the quoted post follow.
+const HAS_QUOTED: u8 = 2;
+
 /// Writes what hangs on a text.
 fn put_attached(out: &mut Vec<u8>, attached: &Attached) {
-    out.push(u8::from(attached.is_sensitive));
+    let has_quoted = attached.quoted_post.is_some() || attached.quoted_as.is_some();
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(flag(attached.is_sensitive, SENSITIVE) | flag(has_quoted, HAS_QUOTED));
     put_optional(out, attached.warning.as_deref());
     put_optional(out, attached.parent.as_deref());
     put_optional(out, attached.quoted.as_deref());
+    if has_quoted {
+        put_optional(out, attached.quoted_post.as_deref());
+        put_optional(out, attached.quoted_as.as_deref());
+    }
     put_number(out, attached.media.len() as u64);
     for media in &attached.media {
         put_bytes(out, media.url.as_bytes());
@@ -525,13 +536,18 @@ fn put_attached(out: &mut Vec<u8>, attached: &Attached) {
 
 /// Reads what hangs on a text.
 fn attached_of(bytes: &mut Bytes<'_>) -> Result<Attached, Fault> {
+    let flags = bytes.byte()?;
     let mut attached = Attached {
-        is_sensitive: bytes.byte()? != 0,
+        is_sensitive: flags & SENSITIVE != 0,
         warning: bytes.optional()?,
         parent: bytes.optional()?,
         quoted: bytes.optional()?,
         ..Attached::default()
     };
+    if flags & HAS_QUOTED != 0 {
+        attached.quoted_post = bytes.optional()?;
+        attached.quoted_as = bytes.optional()?;
+    }
     let owned = |text: Option<Arc<str>>| text.map(|text| String::from(&*text));
     for _ in 0..bytes.small::<usize>()? {
         attached.media.push(Media {

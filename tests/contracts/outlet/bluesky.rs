@@ -608,6 +608,42 @@ async fn a_quoted_post_is_shown_where_it_stands() {
 }
 
 #[actix_rt::test]
+async fn what_we_published_of_a_quoted_post_is_shown_as_quoted() {
+    let simulated = Simulated::new();
+    let real = Real::new();
+    for (outlet, posts) in [
+        (
+            &simulated.outlet,
+            &(|| simulated.server.posts()) as &dyn Fn() -> Vec<(String, Value)>,
+        ),
+        (&real.outlet, &|| real.account.posts()),
+    ] {
+        let first = frozen(outlet, vec![dispatch(&publication(1, &["antes"]), 0)]).await;
+        let first = settle(outlet, &first[0]).await;
+        let quoting = hung(
+            2,
+            "mira",
+            Attached {
+                quoted: Some("https://social.example/@ana/9".into()),
+                quoted_as: Some(first.id.clone()),
+                ..Attached::default()
+            },
+        );
+        let parts = frozen(outlet, vec![dispatch(&quoting, 0)]).await;
+        settle(outlet, &parts[0]).await;
+        let posts = posts();
+        let (_, post) = posts
+            .iter()
+            .find(|it| it.1["text"] == "mira")
+            .expect("a post");
+        assert_eq!(post["embed"]["$type"], "app.bsky.embed.record");
+        let record = &post["embed"]["record"];
+        let quoted = format!("{} {}", record["uri"], record["cid"]).replace('"', "");
+        assert_eq!(quoted, *first.id);
+    }
+}
+
+#[actix_rt::test]
 async fn a_part_without_the_one_before_it_has_nothing_to_answer() {
     let account = Simulated::new();
     let mut one = (*publication(1, &["uno"])).clone();

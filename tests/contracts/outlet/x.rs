@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
-use babelfeed::outlets::x::{XConfig, XOutlet};
+use babelfeed::outlets::x::{Quotes, XConfig, XOutlet};
 use babelfeed::secret::Secret;
 use babelfeed::x::oauth1::Keys;
 use babelfeed::x::post::Spelling;
@@ -107,6 +107,7 @@ fn config(server: &X, identity: Identity) -> XConfig {
         },
         account: Some("@bot".to_owned()),
         max: 280,
+        quotes: Quotes::Never,
         prices: Prices::default(),
         quiet: XConfig::QUIET,
         pause: Duration::ZERO,
@@ -629,6 +630,70 @@ async fn a_picture_goes_out_without_words_and_is_found_again() {
     settle(&account.outlet, &part).await;
     let posts = account.server.posts();
     assert_eq!((posts.len(), posts[0].media.len()), (1, 1));
+}
+
+#[actix_rt::test]
+async fn what_is_quoted_is_shown_linked_or_left_out_as_wanted() {
+    let ours = |it: &mut Publication, id: Option<&str>| {
+        it.attached = Some(Arc::new(Attached {
+            quoted: Some("https://x.com/i/status/7".into()),
+            quoted_as: id.map(Into::into),
+            ..Attached::default()
+        }));
+    };
+    for (quotes, is_ours, text, price) in [
+        (Quotes::Never, true, "mira", 0.015),
+        (
+            Quotes::Linked,
+            true,
+            "mira\n\nhttps://x.com/i/status/7",
+            0.20,
+        ),
+        (Quotes::Shown, true, "mira", 0.015),
+        (
+            Quotes::Shown,
+            false,
+            "mira\n\nhttps://x.com/i/status/7",
+            0.20,
+        ),
+    ] {
+        let mut account = Account::with_keys();
+        account.server.let_quote();
+        let config = XConfig {
+            quotes,
+            ..config(&account.server, Identity::Keys(keys()))
+        };
+        account.outlet = XOutlet::new(config).expect("a base address");
+        let earlier = account.server.show("bot", "antes").to_string();
+        let id = is_ours.then_some(earlier.as_str());
+        let (publication, part) = account.freeze_as(1, "mira", |it| ours(it, id)).await;
+        assert_eq!(account.outlet.cost(&dispatch(&publication, 0)), price);
+        account.publish(&part).await.expect("publishes");
+        let post = account.server.posts().pop().expect("a post");
+        assert_eq!(post.text, text, "{quotes:?}");
+        let quoted = (quotes == Quotes::Shown && is_ours).then_some(earlier);
+        assert_eq!(post.quoted.map(|id| id.to_string()), quoted, "{quotes:?}");
+        assert_eq!(account.outlet.abilities().quotes, quotes == Quotes::Shown);
+    }
+}
+
+#[actix_rt::test]
+async fn an_account_that_may_not_quote_is_refused() {
+    let mut account = Account::with_keys();
+    let config = XConfig {
+        quotes: Quotes::Shown,
+        ..config(&account.server, Identity::Keys(keys()))
+    };
+    account.outlet = XOutlet::new(config).expect("a base address");
+    let earlier = account.server.show("bot", "antes").to_string();
+    let attached = Attached {
+        quoted_as: Some(earlier.as_str().into()),
+        ..Attached::default()
+    };
+    let quoting = |it: &mut Publication| it.attached = Some(Arc::new(attached));
+    let (_, part) = account.freeze_as(1, "mira", quoting).await;
+    let error = account.publish(&part).await.expect_err("is refused");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
 }
 
 #[actix_rt::test]

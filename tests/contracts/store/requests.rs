@@ -70,6 +70,8 @@ fn attached() -> Attached {
         }),
         parent: Some("https://example.org/0".into()),
         quoted: Some("https://example.org/q".into()),
+        quoted_post: Some("q".into()),
+        quoted_as: Some("42".into()),
     }
 }
 

@@ -59,6 +59,15 @@ impl Node {
             Some(Ok(parent)) => Some(parent),
             Some(Err(refusal)) => return refusal,
         };
+        let quoted = body["quote_tweet_id"].as_str();
+        if quoted.is_some() && !self.may_quote {
+            return forbidden("You are not permitted to perform this action.");
+        }
+        let stands = |id: u64| self.posts.iter().any(|it| it.id == id && !it.is_deleted);
+        let quoted = quoted.map(|id| id.parse().ok().filter(|id| stands(*id)));
+        let Some(quoted) = quoted.map_or(Some(None), |id| id.map(Some)) else {
+            return invalid("quote_tweet_id is invalid");
+        };
         let price = if has_link(&text) { 0.20 } else { 0.015 };
         let id = self.store(Stored {
             author: ACCOUNT.to_owned(),
@@ -66,6 +75,7 @@ impl Node {
             parent,
             media,
             options,
+            quoted,
             lang: "und".to_owned(),
             ..Stored::default()
         });
@@ -111,6 +121,9 @@ impl Node {
     }
 
     fn is_double(&self, text: &str) -> bool {
+        if text.is_empty() {
+            return false;
+        }
         let is_young = |post: &Stored| {
             let at = post.at.unwrap_or(UNIX_EPOCH);
             SystemTime::now().duration_since(at).unwrap_or_default() < DOUBLE

@@ -303,6 +303,28 @@ async fn our_own_post_is_quoted_and_anothers_is_linked() {
 }
 
 #[actix_rt::test]
+async fn what_we_published_of_a_quoted_post_is_quoted_and_else_it_is_linked() {
+    for (api_version, is_quoted) in [(7, true), (6, false)] {
+        let account = Account::new(Keys::Kept);
+        account.server.set_api_version(api_version);
+        let id = account.server.post_elsewhere("antes");
+        let address = "https://b.example/@ana/9";
+        let attached = Attached {
+            quoted: Some(address.into()),
+            quoted_as: Some(id.as_str().into()),
+            ..Attached::default()
+        };
+        let status = posted(&account, &with(1, "mira", attached)).await;
+        if is_quoted {
+            assert_eq!((status.quoted, status.text.as_str()), (Some(id), "mira"));
+        } else {
+            assert_eq!(status.quoted, None);
+            assert_eq!(status.text, format!("mira\n\n{address}"));
+        }
+    }
+}
+
+#[actix_rt::test]
 async fn a_publication_answers_the_one_before_it_in_the_thread() {
     let account = Account::new(Keys::Kept);
     let first = account.server.post_elsewhere("uno");
