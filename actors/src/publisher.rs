@@ -44,6 +44,7 @@ use crate::setup::{Lapse, OnEdit, OutletLimits};
 
 use book::Book;
 use standing::{awaited, is_begun};
+use teach::recall;
 use threads::{Blocked, n_behind_held};
 use withdraw::Withdrawals;
 
@@ -395,9 +396,12 @@ impl Actor for PublisherActor {
             self.measure(seat, Duration::ZERO);
         }
         let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
-        let store = Rc::clone(&self.store);
+        let (store, edition) = (Rc::clone(&self.store), self.edition.clone());
         let load = async move {
             loop {
+                if let Err(error) = recall(&*store, &edition).await {
+                    warn!(cause:% = error; "what people corrected was not loaded");
+                }
                 match open_fates(&*store, &outlets).await {
                     Ok(open) => return (open, outlets),
                     Err(error) => {

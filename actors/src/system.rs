@@ -12,7 +12,7 @@ use crate::batcher::{self, BatcherActor};
 use crate::cache::{self, CacheActor, KnownReader};
 use crate::domain::{Lane, Language, ProviderName};
 use crate::logic::checks::Checks;
-use crate::logic::known::Edition;
+use crate::logic::known::{Edition, Growing};
 use crate::logic::pack;
 use crate::logic::shelf::Shelf;
 use crate::messages::{
@@ -166,6 +166,7 @@ pub fn start(setup: Setup) -> Handles {
         RateLimiterActor::new(own, Arc::clone(&clock), Rc::clone(&ledger), limiter_config)
     });
 
+    let edition = edition(&config, &providers);
     let cache_config = cache::Config {
         max_entries: config.cache_entries,
         max_bytes: config.cache_bytes,
@@ -175,7 +176,7 @@ pub fn start(setup: Setup) -> Handles {
     let (shelf, intake_is_open) = (Arc::new(shelf), Arc::new(AtomicBool::new(true)));
     let known = KnownReader::new(
         Arc::clone(&shelf),
-        edition(&config, &providers),
+        edition.clone(),
         Arc::clone(&clock),
         Arc::clone(&intake_is_open),
     );
@@ -214,7 +215,7 @@ pub fn start(setup: Setup) -> Handles {
             Rc::clone(&store),
             peers,
             providers.iter().filter_map(batch_callee).collect(),
-            (config.job_poll, edition(&config, &providers), config.checks),
+            (config.job_poll, edition.clone(), config.checks),
         )
     });
 
@@ -235,7 +236,7 @@ pub fn start(setup: Setup) -> Handles {
             peers,
             seats,
             Rc::clone(&limits),
-            (config.publishing_concurrency, edition(&config, &providers)),
+            (config.publishing_concurrency, edition.clone()),
         )
     });
 
@@ -256,7 +257,7 @@ pub fn start(setup: Setup) -> Handles {
         batch_timeout: config.batch_timeout,
         max_job_size: config.max_job_size,
         job_timeout: config.job_timeout,
-        edition: edition(&config, &providers),
+        edition: edition.clone(),
         checks: config.checks,
         intake_is_open,
     };
@@ -475,7 +476,8 @@ fn edition(config: &SystemConfig, providers: &[ProviderSetup]) -> Edition {
     let quality = best.unwrap_or_default();
     let good = providers.iter().filter(|it| it.quality == quality);
     let versions = good.map(|provider| provider.version);
-    Edition::new(Arc::clone(&config.glossary), versions, quality).with_numbers(config.numbers)
+    let glossary = Growing::new(Arc::clone(&config.glossary));
+    Edition::new(glossary, versions, quality).with_numbers(config.numbers)
 }
 
 fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {

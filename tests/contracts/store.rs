@@ -148,6 +148,7 @@ contract!(
     a_post_is_found_by_what_its_source_calls_it,
     an_edited_post_is_a_request_of_its_own,
     a_deleted_post_is_withdrawn_until_that_is_seen_to,
+    corrections_are_kept_once_and_outlive_a_crash,
     the_cursor_moves_with_its_posts,
     a_task_is_read_back_as_it_was_recorded,
     a_ghost_changes_nothing,

@@ -1,16 +1,19 @@
 //! Terms, forbidden words and tone: asked for, looked for in the result, and never asked for ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use babelfeed_actors::domain::{PublicationState, Term};
 use babelfeed_actors::logic::glossary::{Glossary, Rules};
 use babelfeed_actors::logic::known::Quality;
+use babelfeed_actors::messages::Approve;
 use babelfeed_actors::setup::{Hold, LaneLimits};
+use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, finish, tag};
 
-use crate::helpers::{hand_in, publication, publish, translation, until_publication};
+use crate::helpers::{hand_in, pass, publication, publish, translation, until_publication};
 
 const TEXT: &str = "A computer of my own.";
 const GOOD: &str = "Una computadora propia.";
@@ -179,4 +182,71 @@ fn another_glossary_asks_anew_and_the_same_one_does_not() {
             (life == 3).then_some(())
         },
     );
+}
+
+/// Lets the publication of a text out with another text.
+async fn correct(handles: &Handles, text: &str, corrected: &str) {
+    let ids = publish(handles, [text.to_owned()], "es").await;
+    assert_eq!(finish(handles, &ids).await, 1);
+    let held = publication(handles, ids[0]).await;
+    let approve = Approve {
+        id: held.publication.id,
+        text: Some(corrected.into()),
+    };
+    let approved = handles.approve.send(approve).await.expect("heard");
+    assert!(approved.is_ok(), "{approved:?}");
+}
+
+#[test]
+fn a_word_that_a_person_corrected_twice_is_a_term_from_then_on_and_after_a_restart() {
+    let provider = FakeProvider::new();
+    let outlet = FakeOutlet::default();
+    let mut lives = 0;
+    let prepare = |world: &mut World| {
+        world.providers[0].1 = provider.clone();
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.hold = Hold::Always;
+    };
+    let terms = || {
+        let packs = provider.packs();
+        let last = packs.last().and_then(|pack| pack.guide.clone());
+        let terms = last.map(|guide| guide.terms.clone()).unwrap_or_default();
+        terms
+            .iter()
+            .map(|term| (term.source.to_string(), term.target.to_string()))
+            .collect::<Vec<_>>()
+    };
+    world::run_lives(470, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        let says = |text| provider.then(ProviderFault::Says(text));
+        if lives > 1 {
+            pass(Duration::from_secs(1)).await;
+            let ids = hand_in(&handles, ["Whose computer is it?".to_owned()], "es").await;
+            assert_eq!(finish(&handles, &ids).await, 1);
+            let learned = ("computer".to_owned(), "computadora".to_owned());
+            assert_eq!(terms(), [learned]);
+            return Some(());
+        }
+        says("Este ordenador no arranca.");
+        correct(
+            &handles,
+            "The computer does not start.",
+            "Este computadora no arranca.",
+        )
+        .await;
+        says("Mi ordenador nuevo llega hoy.");
+        correct(
+            &handles,
+            "My new computer arrives today.",
+            "Mi computadora nuevo llega hoy.",
+        )
+        .await;
+        assert_eq!(terms(), [], "what was asked before the second correction");
+        pass(Duration::from_secs(1)).await;
+        let ids = hand_in(&handles, ["A computer is a tool.".to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert_eq!(terms().len(), 1);
+        None
+    });
 }

@@ -137,7 +137,7 @@ impl Run {
         let edition = &self.means.edition;
         let calls = self.order.calls.iter();
         let calls: Vec<BatchCall> = calls
-            .map(|order| call(order, edition.guide(&order.pair)))
+            .map(|order| call(order, edition.guide(&order.pair).as_ref()))
             .collect();
         let permit = permit(&self.means.peers.acquire, &self.callee.lane).await;
         let mark = &self.order.job.mark;
@@ -254,8 +254,11 @@ impl Run {
         } else {
             Ending::Whole
         };
-        let guide = self.means.edition.guide(&call.pair).map(Arc::as_ref);
-        let wishes = Wishes::of(guide, call.texts.iter().map(|it| &*it.text.skeleton));
+        let guide = self.means.edition.guide(&call.pair);
+        let wishes = Wishes::of(
+            guide.as_deref(),
+            call.texts.iter().map(|it| &*it.text.skeleton),
+        );
         let exam = Exam {
             checks: self.means.checks,
             pair: &call.pair,

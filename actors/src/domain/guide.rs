@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Budget;
+use super::{Budget, Pair};
 
 /// What a glossary asks for in one pair of languages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,4 +29,17 @@ pub struct Term {
     pub source: Arc<str>,
     /// As it should stand in the translation; the same for what stays as it is.
     pub target: Arc<str>,
+}
+
+/// What a person put in the place of a phrase when correcting a translation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// From what into what was translated.
+    pub pair: Pair,
+    /// What stood in the translation.
+    pub old: Arc<str>,
+    /// What the person put in its place.
+    pub new: Arc<str>,
+    /// The text.
+    pub text: Arc<str>,
 }

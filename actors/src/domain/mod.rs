@@ -16,7 +16,7 @@ mod time;
 
 pub use attached::{Attached, SEPARATOR};
 pub use budget::{Budget, Counting};
-pub use guide::{Guide, Term};
+pub use guide::{Correction, Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
 pub use limits::{DayReset, KnownBy, SeenLimit, Tokens, Unit};

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::glossary::Glossary;
+use super::glossary::{Glossary, learned};
 use super::spans::{Numbers, Protected, protect_with};
-use crate::domain::{Guide, Language, Pair};
+use crate::domain::{Correction, Guide, Language, Pair};
 
 /// How well the providers of a system translate, as far as their kinds tell.
 ///
@@ -36,10 +36,40 @@ impl Quality {
     }
 }
 
+/// A glossary that grows by what people correct; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Growing {
+    /// As the settings have it.
+    written: Arc<Glossary>,
+    /// The same with what was learned.
+    grown: Arc<RwLock<Arc<Glossary>>>,
+}
+
+impl Growing {
+    /// A glossary of which nothing was learned yet.
+    pub fn new(written: Arc<Glossary>) -> Self {
+        Self {
+            grown: Arc::new(RwLock::new(Arc::clone(&written))),
+            written,
+        }
+    }
+
+    /// Learns what these corrections teach, and only that.
+    pub fn learn(&self, corrections: &[Correction]) {
+        let grown = self.written.with_learned(&learned(corrections));
+        *self.grown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
+    }
+
+    fn guide(&self, pair: &Pair) -> Option<Arc<Guide>> {
+        let grown = self.grown.read().unwrap_or_else(PoisonError::into_inner);
+        grown.guide(pair).map(Arc::clone)
+    }
+}
+
 /// What translations depend on beside their texts, the same for a whole system.
 #[derive(Clone, Debug, Default)]
 pub struct Edition {
-    glossary: Arc<Glossary>,
+    glossary: Growing,
     /// The versions in which texts are put to the best providers, each once, in their order.
     versions: Arc<str>,
     quality: Quality,
@@ -50,7 +80,7 @@ impl Edition {
     /// What this glossary, and providers of this quality that are asked in these versions, make
     /// of a text.
     pub fn new<'a>(
-        glossary: Arc<Glossary>,
+        glossary: Growing,
         versions: impl IntoIterator<Item = &'a str>,
         quality: Quality,
     ) -> Self {
@@ -75,8 +105,13 @@ impl Edition {
     }
 
     /// What holds for this pair of languages, if anything does.
-    pub fn guide(&self, pair: &Pair) -> Option<&Arc<Guide>> {
+    pub fn guide(&self, pair: &Pair) -> Option<Arc<Guide>> {
         self.glossary.guide(pair)
+    }
+
+    /// Learns what these corrections teach, wherever this edition goes by the same glossary.
+    pub fn learn(&self, corrections: &[Correction]) {
+        self.glossary.learn(corrections);
     }
 
     /// The key of the translation of a text, whose spans are set aside.
@@ -88,7 +123,7 @@ impl Edition {
             context,
             pair.source.as_ref().map(Language::as_str),
             Some(pair.target.as_str()),
-            guide.map(|guide| &*guide.version),
+            guide.as_ref().map(|guide| &*guide.version),
             Some(&*self.versions),
             Some(self.quality.name()),
             Some("numbers"),
@@ -189,7 +224,7 @@ mod tests {
     fn edition(words: &[&str], versions: &[&str], quality: Quality) -> Edition {
         let keep: Vec<Arc<str>> = words.iter().map(|word| Arc::from(*word)).collect();
         let glossary = Arc::new(Glossary::new(&keep, &[]));
-        Edition::new(glossary, versions.iter().copied(), quality)
+        Edition::new(Growing::new(glossary), versions.iter().copied(), quality)
     }
 
     #[test]

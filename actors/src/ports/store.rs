@@ -9,8 +9,8 @@ use super::batch::BatchStore;
 use super::outlet::Published;
 use super::source::Cursor;
 use crate::domain::{
-    Bucket, Failure, Language, OutletName, Position, Publication, PublicationId, PublicationState,
-    Request, RequestId, SourceName, State, Task, TaskId, Timestamp, Translation,
+    Bucket, Correction, Failure, Language, OutletName, Position, Publication, PublicationId,
+    PublicationState, Request, RequestId, SourceName, State, Task, TaskId, Timestamp, Translation,
 };
 use crate::logic::lifecycle::Lifecycle;
 
@@ -316,6 +316,18 @@ pub trait TaskStore: BatchStore {
         &self,
         requests: Vec<RequestId>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
+
+    /// Keeps what people corrected, each once; of very many the oldest are forgotten.
+    ///
+    /// # Errors
+    /// When nothing was kept.
+    fn keep_corrections(
+        &self,
+        corrections: Vec<Correction>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
+
+    /// The latest corrections that are kept, at most `limit`, the oldest of them first.
+    fn corrections(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<Correction>, StoreError>>;
 
     /// How many tasks and publications are in which state.
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>>;

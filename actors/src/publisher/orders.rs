@@ -4,13 +4,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Addr, Context, Handler, ResponseFuture};
+use log::warn;
 
 use super::PublisherActor;
 use super::send::write_as;
-use super::teach::lesson;
+use super::teach::{corrections, lesson, recall};
 use super::threads::without_lost_parent;
-use crate::domain::{OutletName, Part, Publication, PublicationId, PublicationState, Timestamp};
+use crate::domain::{
+    Correction, OutletName, Part, Publication, PublicationId, PublicationState, Timestamp,
+};
 use crate::logic::fit::{Limit, fit, room};
+use crate::logic::known::Edition;
 use crate::logic::policy::with_mentions;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
@@ -80,6 +84,16 @@ impl PublisherActor {
     }
 }
 
+/// Keeps what a person corrected, and goes by it from now on.
+async fn keep(
+    store: &dyn TaskStore,
+    corrections: Vec<Correction>,
+    edition: &Edition,
+) -> Result<(), StoreError> {
+    store.keep_corrections(corrections).await?;
+    recall(store, edition).await
+}
+
 /// The publication with another text, in as many parts as it takes.
 fn with_text(
     record: &PublicationRecord,
@@ -105,7 +119,7 @@ impl Handler<Approve> for PublisherActor {
             let limit = limits.get(&record.publication.outlet);
             let limit = limit.copied().unwrap_or(Limit::Unbounded);
             let limit = room(limit, record.publication.attached.as_deref());
-            let mut learned = None;
+            let (mut learned, mut corrected) = (None, Vec::new());
             if let Some(text) = approve.text {
                 let task = order.store.task(approve.id.task()).await?;
                 let seat = seats
@@ -114,6 +128,7 @@ impl Handler<Approve> for PublisherActor {
                 if let (Some(task), Some(seat)) = (task, seat) {
                     let publication = &record.publication;
                     learned = lesson(&edition, &seat.style, &task.task, publication, &text);
+                    corrected = corrections(&seat.style, &task, publication, &text);
                 }
                 // What is shown of a plain mention may be typed anew, and is to alert nobody still.
                 let text = match seat {
@@ -131,9 +146,16 @@ impl Handler<Approve> for PublisherActor {
                     .map_err(|error| PublicationError::Unfit(error.to_string()))?;
             }
             let record = without_lost_parent(&*order.store, record).await?;
+            let store = Rc::clone(&order.store);
             let record = order
                 .put(record, PublicationState::Planned, "approved")
                 .await?;
+            if !corrected.is_empty()
+                && let Err(error) = keep(&*store, corrected, &edition).await
+            {
+                // The publication goes out as it was corrected, and only the rule is lost.
+                warn!(publication:% = record.publication.id, cause:% = error; "nothing was learned of a correction");
+            }
             if let Some((key, translation)) = learned {
                 let leadership = Leadership::new(key, peers.resign);
                 peers

@@ -70,16 +70,20 @@ impl TaskManagerActor {
     /// The guide for a pack: a text that came back doubtful goes alone, with what was wrong.
     pub(super) fn guide(&self, pack: &[Work]) -> Option<Arc<Guide>> {
         let guide = self.config.edition.guide(&pack.first()?.bucket.pair);
+        let with = |make: &dyn Fn(Guide) -> Guide| {
+            let guide = guide.as_deref().cloned().unwrap_or_default();
+            Some(Arc::new(make(guide)))
+        };
         match pack {
-            [alone] if let Some(tight) = &alone.tight => Some(Arc::new(Guide {
+            [alone] if let Some(tight) = &alone.tight => with(&|guide| Guide {
                 budget: Some(tight.budget),
-                ..guide.map(|guide| Guide::clone(guide)).unwrap_or_default()
-            })),
-            [alone] if let Some(doubt) = &alone.doubt => Some(Arc::new(Guide {
+                ..guide
+            }),
+            [alone] if let Some(doubt) = &alone.doubt => with(&|guide| Guide {
                 remark: Some(Arc::clone(&doubt.remark)),
-                ..guide.map(|guide| Guide::clone(guide)).unwrap_or_default()
-            })),
-            _ => guide.map(Arc::clone),
+                ..guide
+            }),
+            _ => guide,
         }
     }
 

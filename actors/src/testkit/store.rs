@@ -13,8 +13,8 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    Lane, Language, Origin, OutletName, PublicationId, PublicationState, Request, RequestId,
-    SourceName, State, Task, TaskId, Timestamp, Unit,
+    Correction, Lane, Language, Origin, OutletName, PublicationId, PublicationState, Request,
+    RequestId, SourceName, State, Task, TaskId, Timestamp, Unit,
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
@@ -305,6 +305,26 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn keep_corrections(
+        &self,
+        corrections: Vec<Correction>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| {
+            for correction in corrections {
+                if !committed.corrections.contains(&correction) {
+                    committed.corrections.push(correction);
+                }
+            }
+        })
+    }
+
+    fn corrections(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<Correction>, StoreError>> {
+        self.read(|committed| {
+            let all = &committed.corrections;
+            all[all.len().saturating_sub(limit)..].to_vec()
+        })
+    }
+
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
         self.read(Committed::tally)
     }
@@ -399,6 +419,7 @@ struct Committed {
     cursors: HashMap<SourceName, Cursor>,
     identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
     withdrawn: BTreeSet<RequestId>,
+    corrections: Vec<Correction>,
     known: BTreeMap<KnownKey, Known>,
     quota: BTreeMap<(Lane, Unit, Timestamp), f64>,
     jobs: BTreeMap<Token, BatchJob>,

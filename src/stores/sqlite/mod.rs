@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
-    Language, OutletName, Pair, PublicationId, PublicationState, RequestId, SourceName, State,
-    TaskId, Timestamp,
+    Correction, Language, OutletName, Pair, PublicationId, PublicationState, RequestId, SourceName,
+    State, TaskId, Timestamp,
 };
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey, Position,
@@ -29,6 +29,7 @@ use writer::Shared;
 
 mod ballast;
 mod bytes;
+mod corrections;
 mod fault;
 mod jobs;
 mod names;
@@ -285,6 +286,17 @@ impl TaskStore for SqliteStore {
         requests: Vec<RequestId>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
         self.write(requests, Write::ForgetWithdrawn)
+    }
+
+    fn keep_corrections(
+        &self,
+        corrections: Vec<Correction>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(corrections, Write::Correct)
+    }
+
+    fn corrections(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<Correction>, StoreError>> {
+        self.read(move |reads| reads.corrections(limit))
     }
 
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use babelfeed_actors::domain::{RequestId, Timestamp};
+use babelfeed_actors::domain::{Correction, RequestId, Timestamp};
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaEntry,
     StoreError, TaskChange, Token,
@@ -70,6 +70,8 @@ pub(super) enum Write {
     CloseJob(Ask<Token, ()>),
     /// Requests whose posts' deletion is seen to.
     ForgetWithdrawn(Ask<Vec<RequestId>, ()>),
+    /// What people corrected.
+    Correct(Ask<Vec<Correction>, ()>),
     /// Tasks that ended before a time are to be forgotten, at most so many.
     Prune(Ask<(Timestamp, usize), usize>),
     /// Nothing; answered when everything before it is.
@@ -91,6 +93,7 @@ impl Write {
             Self::PlanJob(ask) => ask.what.1.len(),
             Self::Prune(ask) => ask.what.1,
             Self::ForgetWithdrawn(ask) => ask.what.len(),
+            Self::Correct(ask) => ask.what.len(),
             Self::Clear(_) | Self::Barrier(_) | Self::NoteJob(_) | Self::CloseJob(_) => 1,
         };
         n_rows.max(1)
@@ -109,6 +112,7 @@ impl Write {
             Self::NoteJob(ask) => ask.finish(verdict),
             Self::CloseJob(ask) => ask.finish(verdict),
             Self::ForgetWithdrawn(ask) => ask.finish(verdict),
+            Self::Correct(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
-    Lane, Language, OutletName, ProviderName, PublicationId, PublicationState, RequestId,
-    SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
+    Correction, Lane, Language, OutletName, ProviderName, PublicationId, PublicationState,
+    RequestId, SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
     BatchJob, Bucket, Cursor, Known, Position, PublicationRecord, QuotaEntry, StoreError,
@@ -19,6 +19,7 @@ use log::error;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use tokio::sync::oneshot;
 
+use super::corrections;
 use super::fault::Fault;
 use super::jobs;
 use super::names::Names;
@@ -278,6 +279,11 @@ impl Reads<'_> {
             .query_row([source], |row| row.get(0))
             .optional()?;
         Ok(found.map(Cursor))
+    }
+
+    /// The latest corrections.
+    pub(super) fn corrections(&self, limit: usize) -> Result<Vec<Correction>, Fault> {
+        corrections::latest(self.connection, limit)
     }
 
     /// The jobs that were not closed.

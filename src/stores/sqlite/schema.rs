@@ -63,6 +63,11 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE withdrawn (request BLOB PRIMARY KEY) WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE correction (
+        id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL,
+        new TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (source, target, old, new, text));
+",
 ];
 
 /// What a start finds in the database.

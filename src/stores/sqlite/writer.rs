@@ -11,6 +11,7 @@ use log::{debug, error, warn};
 use rusqlite::{Connection, Statement};
 
 use super::ballast::Ballast;
+use super::corrections;
 use super::fault::Fault;
 use super::jobs;
 use super::queue::{Next, Queue, Write};
@@ -247,6 +248,9 @@ impl<'c> Writer<'c> {
                 }
                 Write::ForgetWithdrawn(ask) => {
                     ask.outcome = Some(self.tables.forget_withdrawn(&ask.what)?);
+                }
+                Write::Correct(ask) => {
+                    ask.outcome = Some(corrections::insert(self.connection, &ask.what)?);
                 }
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }

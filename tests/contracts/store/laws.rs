@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use babelfeed_actors::domain::{
-    FailureKind, IdMint, PublicationId, PublicationState, State, TaskId, Unit,
+    Correction, FailureKind, IdMint, Pair, PublicationId, PublicationState, State, TaskId, Unit,
 };
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{
@@ -180,6 +180,33 @@ pub(super) async fn an_edited_post_is_a_request_of_its_own<K: Kind>() {
         Outcome::Same,
         "nobody knows what it was"
     );
+}
+
+pub(super) async fn corrections_are_kept_once_and_outlive_a_crash<K: Kind>() {
+    let mut kind = K::new();
+    let correction = |source: Option<&str>, new: &str| Correction {
+        pair: Pair {
+            source: source.map(language),
+            target: language("es"),
+        },
+        old: "ordenador".into(),
+        new: new.into(),
+        text: "The computer does not start.".into(),
+    };
+    let first = correction(Some("en"), "computadora");
+    let second = correction(None, "computadora");
+    let third = correction(Some("en"), "equipo");
+    for kept in [vec![first.clone(), first.clone()], vec![second.clone()]] {
+        let kept = kind.store().keep_corrections(kept).await;
+        assert_eq!(kept, Ok(()));
+    }
+    kind.crash();
+    let again = vec![first.clone(), third.clone()];
+    assert_eq!(kind.store().keep_corrections(again).await, Ok(()));
+    let latest = kind.store().corrections(2).await;
+    assert_eq!(latest, Ok(vec![second.clone(), third.clone()]));
+    let all = kind.store().corrections(9).await;
+    assert_eq!(all, Ok(vec![first, second, third]));
 }
 
 pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>() {

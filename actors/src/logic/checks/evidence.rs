@@ -287,6 +287,16 @@ static SIGNS_OF: LazyLock<HashMap<&'static str, u64>> = LazyLock::new(|| {
     signs
 });
 
+/// Whether a word in lower case is a function word of a language; of any that is known, where the
+/// language is not.
+pub fn is_function_word(word: &str, language: Option<&Language>) -> bool {
+    let languages = SIGNS_OF.get(word).copied().unwrap_or_default();
+    match language.and_then(table) {
+        Some(table) => languages & (1 << table) != 0,
+        None => languages != 0,
+    }
+}
+
 fn table(language: &Language) -> Option<usize> {
     let name = language.name();
     // Of a language with two scripts the words are known in one alone.

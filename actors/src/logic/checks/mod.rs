@@ -11,6 +11,8 @@ mod script;
 mod tests;
 mod words;
 
+pub use evidence::is_function_word;
+
 use std::fmt;
 use std::sync::Arc;
 

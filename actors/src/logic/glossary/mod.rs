@@ -1,5 +1,6 @@
 //! Which terms and which tone hold for a pair of languages.
 
+mod learned;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Guide, Language, Pair, Term};
 
+pub use learned::{learned, substitutions};
 pub use terms::{Missed, Wishes, check, has_words, relevant, stands_in};
 
 /// What one entry of a glossary says.
@@ -29,6 +31,9 @@ pub struct Rules {
 /// The guides of all pairs of languages, worked out beforehand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glossary {
+    /// What it was made of.
+    keep: Arc<[Arc<str>]>,
+    rules: Arc<[Rules]>,
     /// What holds in every language: the terms to be kept.
     anywhere: Option<Arc<Guide>>,
     by_target: BTreeMap<Arc<str>, ByTarget>,
@@ -54,9 +59,29 @@ impl Glossary {
             (Arc::from(target.as_str()), guides)
         });
         Self {
+            keep: keep.into(),
+            rules: rules.into(),
             anywhere: merged(&kept, &[]),
             by_target: by_target.collect(),
         }
+    }
+
+    /// The same with terms that corrections have taught; what it says itself of a term stands.
+    pub fn with_learned(&self, learned: &[Rules]) -> Self {
+        let is_new = |rules: &&Rules| {
+            let pair = Pair {
+                source: rules.source.clone(),
+                target: rules.target.clone(),
+            };
+            let guide = self.guide(&pair);
+            let known = guide.iter().flat_map(|guide| &guide.terms);
+            let known: Vec<String> = known.map(|it| it.source.to_lowercase()).collect();
+            let mut terms = rules.terms.iter();
+            !terms.any(|term| known.contains(&term.source.to_lowercase()))
+        };
+        let new = learned.iter().filter(is_new);
+        let rules: Vec<Rules> = new.chain(&*self.rules).cloned().collect();
+        Self::new(&self.keep, &rules)
     }
 
     /// What holds for this pair, if anything does.
