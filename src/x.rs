@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::web::Bytes;
 use anyhow::Context as _;
 
-use crate::http::{Call, HttpClient, HttpConfig, HttpError, Method, Response, Uri, hints};
+use crate::http::{
+    Call, HttpClient, HttpConfig, HttpError, Incoming, Method, Response, Uri, hints,
+};
 use crate::secret::Secret;
 use oauth1::{Keys, Stamp, encoded};
 use post::Spelling;
@@ -205,6 +207,30 @@ impl Api {
             Some(authorization) => Ok(self.send(&question, &authorization).await?),
             None => Ok(response),
         }
+    }
+
+    /// Makes one call whose answer is read as it comes, for as long as it comes.
+    ///
+    /// # Errors
+    /// When no answer began; any status is an answer.
+    pub async fn open(&self, question: Question<'_>) -> Result<Incoming, ApiError> {
+        let authorization = self.authorization(&question).await?;
+        let url = self.address(&question)?;
+        let headers = [
+            ("authorization", authorization.expose()),
+            ("accept", "application/json"),
+            // What is packed comes later.
+            ("accept-encoding", "identity"),
+        ];
+        let call = Call {
+            method: question.method.clone(),
+            url: &url,
+            headers: &headers,
+            body: Bytes::new(),
+            timeout: self.timeout,
+            max_body: MAX_BODY,
+        };
+        Ok(self.client.open(call).await?)
     }
 
     /// A text without our credentials.

@@ -217,6 +217,7 @@ fn source_with(
                 language: settings.language.clone(),
                 backfill: settings.backfill,
                 prices: x.access.prices,
+                streams: x.streams,
             })?)
         }
         SourceKind::Mastodon {

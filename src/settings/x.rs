@@ -76,10 +76,12 @@ pub struct XSourceSettings {
     pub accounts: Vec<String>,
     /// Whether answers are read, those in the accounts' own threads among them.
     pub threads: bool,
+    /// Whether the filtered stream of the app is read.
+    pub streams: bool,
 }
 
 /// The keys of a source on X.
-pub(super) const SOURCE: [&str; 10] = [
+pub(super) const SOURCE: [&str; 11] = [
     "base_url",
     "consumer_key_env",
     "consumer_secret_env",
@@ -90,6 +92,7 @@ pub(super) const SOURCE: [&str; 10] = [
     "prices",
     "accounts",
     "threads",
+    "stream",
 ];
 
 /// The keys of an outlet on X.
@@ -124,10 +127,18 @@ pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
     };
     let accounts = section.required("accounts", "[\"news_es\"]", accounts);
     let threads = section.read("threads", true, flag);
+    let streams = section.read("stream", false, flag);
+    if streams && !section.has("bearer_env") {
+        section.mistake(
+            "stream",
+            "is true, expected `bearer_env` as well: only an app has a stream".to_owned(),
+        );
+    }
     Some(XSourceSettings {
         access: read_access(section, credential)?,
         accounts: accounts?,
         threads,
+        streams,
     })
 }
 

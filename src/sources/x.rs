@@ -4,9 +4,11 @@
 //! more is read than is wanted, and from then on only what came since. One account is read by
 //! its timeline, which reaches back the furthest; several by one search for all of them, which
 //! costs the same and makes one call of many, as long as it reaches back to the last poll.
+//! Where X's filtered stream is read, posts come by it, and nothing is asked while it is open.
 
 mod cursor;
 mod read;
+mod stream;
 mod wire;
 
 use std::cell::RefCell;
@@ -21,7 +23,8 @@ use futures_util::future::LocalBoxFuture;
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig};
 use cursor::Seen;
-use read::Reader;
+use read::{MAX_RULE, Reader, names, queries};
+use stream::Stream;
 
 /// What a source on X is told.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct XConfig {
     pub backfill: Option<usize>,
     /// What X charges.
     pub prices: Prices,
+    /// Whether the filtered stream is read; only an app may.
+    pub streams: bool,
 }
 
 /// What X can leave out of an account's posts.
@@ -59,7 +64,8 @@ pub struct XSource {
 
 struct Inner {
     config: XConfig,
-    api: Api,
+    api: Rc<Api>,
+    stream: Option<Stream>,
     /// The ids of accounts by their names, where no cursor has them yet.
     ids: RefCell<HashMap<String, String>>,
     /// What a person was told already.
@@ -72,11 +78,16 @@ impl XSource {
     /// # Errors
     /// When the base address cannot be one.
     pub fn new(config: XConfig) -> anyhow::Result<Self> {
-        let api = Api::new(config.api.clone())?;
+        let api = Rc::new(Api::new(config.api.clone())?);
+        let stream = config.streams.then(|| {
+            let rules = queries(&config, &names(&config), MAX_RULE);
+            Stream::new(&config.name, Rc::clone(&api), rules)
+        });
         Ok(Self {
             inner: Rc::new(Inner {
                 config,
                 api,
+                stream,
                 ids: RefCell::new(HashMap::new()),
                 told: RefCell::new(BTreeSet::new()),
             }),
@@ -90,7 +101,17 @@ impl XSource {
         let seen = Seen::from_cursor(cursor).ok_or_else(|| SourceError::Malformed {
             detail: "the place up to which the accounts were read cannot be read".to_owned(),
         })?;
-        Reader::new(&self.inner, seen).since().await
+        let Some(stream) = &self.inner.stream else {
+            return Reader::new(&self.inner, seen).since(Vec::new()).await;
+        };
+        stream.settle(seen.told);
+        let told = stream.waiting();
+        let reader = Reader::new(&self.inner, seen);
+        if stream.is_whole(&told) && reader.knows_all() {
+            reader.told(told)
+        } else {
+            reader.since(told).await
+        }
     }
 }
 
@@ -101,5 +122,12 @@ impl Source for XSource {
         _room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
         self.read(cursor).boxed_local()
+    }
+
+    fn news(&self) -> LocalBoxFuture<'_, ()> {
+        match &self.inner.stream {
+            Some(stream) => stream.news().boxed_local(),
+            None => Box::pin(std::future::pending()),
+        }
     }
 }

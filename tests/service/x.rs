@@ -199,3 +199,32 @@ fn an_account_on_x_is_read_and_what_it_costs_is_shown() {
     assert!((cost - server.billed(None)).abs() < 1e-9, "{source}");
     assert!((cost - 0.025).abs() < 1e-9, "{source}");
 }
+
+#[test]
+fn posts_on_x_come_by_the_stream_long_before_the_next_poll() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    server.join("ana");
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
+         every = \"1h\"\nbackfill = \"all\"\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\nstream = true\n\
+         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
+        patient.settings(),
+        server.base_url()
+    ));
+    program.set("X_BEARER", crate::simulators::x::APP_TOKEN);
+    program.start();
+    until("the stream is open", || {
+        (server.n_streams() == 1).then_some(())
+    });
+    for number in 1..=3 {
+        server.show("ana", &format!("Post {number}"));
+        until("it is out", || {
+            (program.published("es.jsonl").len() == number).then_some(())
+        });
+        server.close_streams();
+        until("the stream is open again", || {
+            (server.n_streams() == 1).then_some(())
+        });
+    }
+}

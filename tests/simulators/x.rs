@@ -7,6 +7,7 @@ mod media;
 mod read;
 mod show;
 mod sign;
+mod stream;
 mod write;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,6 +19,7 @@ use super::server::{Answer, Reply, Request, Server};
 use answers::{depleted, unauthorized, unknown};
 pub use count::{has_link, weight};
 use media::Upload;
+use stream::Streams;
 
 /// The keys of the account, as OAuth 1.0a has them.
 pub const CONSUMER_KEY: &str = "app-key";
@@ -88,6 +90,7 @@ struct Node {
     page: usize,
     /// How far its clock is ahead of the world's, in seconds.
     lead: i64,
+    streams: Streams,
     /// Whether the account may quote, which is sold by contract alone.
     may_quote: bool,
     post_limit: u64,
@@ -286,6 +289,7 @@ impl Node {
             max_weight: 280,
             page: 100,
             lead: 0,
+            streams: Streams::default(),
             may_quote: false,
             post_limit: 100,
             window: (0, 0),
@@ -333,6 +337,11 @@ impl Node {
             ("GET", ["2", "users", "me"]) => self.me(&caller).into(),
             ("GET", ["2", "users", "by", "username", name]) => self.member(name).into(),
             ("GET", ["2", "users", id, "tweets"]) => self.timeline(id, request).into(),
+            ("GET", ["2", "tweets", "search", "stream"]) => self.stream(&caller),
+            ("GET", ["2", "tweets", "search", "stream", "rules"]) => self.shown_rules().into(),
+            ("POST", ["2", "tweets", "search", "stream", "rules"]) => {
+                self.change_rules(request).into()
+            }
             ("GET", ["2", "tweets", "search", "recent"]) => self.search(request).into(),
             (_, ["2", "media", rest @ ..]) => self.media(rest, request, &caller).into(),
             _ => unknown().into(),

@@ -12,6 +12,9 @@ const EPOCH: u64 = 1_288_834_974_657;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) accounts: BTreeMap<String, Account>,
+    /// The number of the last event of the stream that was shown.
+    #[serde(default)]
+    pub(super) told: u64,
 }
 
 /// How far one account was read.

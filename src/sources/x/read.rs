@@ -8,7 +8,8 @@ use babelfeed_actors::ports::{Polled, SourceError};
 use serde::Deserialize;
 
 use super::cursor::{Account, Seen, before, millis_of};
-use super::{Inner, LeftOut, wire};
+use super::stream::Told;
+use super::{Inner, LeftOut, XConfig, wire};
 use crate::http::HttpError;
 use crate::x::answer::{Refusal, refusal};
 use crate::x::post::{Page, Shown};
@@ -20,6 +21,8 @@ const PAGE: (usize, usize) = (5, 100);
 const MAX_PAGES: usize = 100;
 /// The most characters of a search.
 const MAX_QUERY: usize = 512;
+/// The most characters of a rule of the stream.
+pub(super) const MAX_RULE: usize = 1_024;
 /// How far back a search reaches for sure, in milliseconds: one day less than X says.
 const REACH: u64 = 6 * 86_400_000;
 /// How much of what was read a search reads again, in milliseconds: it finds some posts late.
@@ -67,15 +70,28 @@ impl<'a> Reader<'a> {
 
     /// Reads every account for the first time.
     pub(super) async fn all(mut self) -> Result<Polled, SourceError> {
-        for name in names(self.inner) {
+        for name in names(&self.inner.config) {
             self.begin(&name, Newest::All).await?;
         }
         self.finish()
     }
 
-    /// Reads what came since, and what accounts have that are new in the settings.
-    pub(super) async fn since(mut self) -> Result<Polled, SourceError> {
-        let (known, new): (Vec<String>, Vec<String>) = names(self.inner)
+    /// Whether every account of the settings was read before.
+    pub(super) fn knows_all(&self) -> bool {
+        let mut names = names(&self.inner.config).into_iter();
+        names.all(|name| self.seen.accounts.contains_key(&name))
+    }
+
+    /// Takes what the stream told, which is all there is.
+    pub(super) fn told(mut self, told: Vec<Told>) -> Result<Polled, SourceError> {
+        self.take_told(told);
+        self.finish()
+    }
+
+    /// Reads what came since, and what accounts have that are new in the settings; takes what the
+    /// stream told as well.
+    pub(super) async fn since(mut self, told: Vec<Told>) -> Result<Polled, SourceError> {
+        let (known, new): (Vec<String>, Vec<String>) = names(&self.inner.config)
             .into_iter()
             .partition(|name| self.seen.accounts.contains_key(name));
         self.seen.accounts.retain(|name, _| known.contains(name));
@@ -89,7 +105,36 @@ impl<'a> Reader<'a> {
         for name in rest {
             self.follow(&name).await?;
         }
+        self.take_told(told);
         self.finish()
+    }
+
+    /// Takes the posts of the accounts from what the stream told; it tells them out of order.
+    fn take_told(&mut self, told: Vec<Told>) {
+        for told in told {
+            self.seen.told = self.seen.told.max(told.number);
+            let is_counted = self
+                .inner
+                .stream
+                .as_ref()
+                .is_some_and(|it| it.counts(&told));
+            let Some(line) = &told.post else {
+                continue;
+            };
+            let Some(shown) = &line.data else {
+                continue;
+            };
+            if is_counted {
+                self.cost_usd += self.price(shown);
+            }
+            let mut accounts = self.seen.accounts.iter();
+            let author = accounts.find(|(_, it)| shown.author_id.as_ref() == Some(&it.id));
+            if let Some(name) = author.map(|(name, _)| name.clone()) {
+                let post = wire::post(shown, &line.includes, &self.inner.config, &name);
+                self.posts.insert(number(shown), post);
+                self.move_on(&name, Some(before(number(shown), OVERLAP)));
+            }
+        }
     }
 
     /// What was found, with the place behind it.
@@ -174,7 +219,7 @@ impl<'a> Reader<'a> {
             return Ok(names);
         }
         let since = since.to_string();
-        for query in queries(self.inner, &names) {
+        for query in queries(&self.inner.config, &names, MAX_QUERY) {
             let query = [
                 ("query", query.as_str()),
                 ("max_results", "100"),
@@ -295,22 +340,23 @@ impl<'a> Reader<'a> {
 
     /// What a page costs: a post is billed once a day, so not what a search reads again.
     fn cost_of(&self, page: &Page) -> f64 {
-        let own = self.inner.api.account();
-        let prices = &self.inner.config.prices;
-        let price = |post: &Shown| {
-            if own.is_some() && post.author_id.as_deref() == own {
-                prices.owned_read
-            } else {
-                prices.post_read
-            }
-        };
         let was_read = |post: &&Shown| {
             let mut accounts = self.seen.accounts.values();
             let author = accounts.find(|it| post.author_id.as_ref() == Some(&it.id));
             author.is_some_and(|author| number(post) <= author.since)
         };
         let new = page.data.iter().filter(|post| !was_read(post));
-        new.map(price).sum()
+        new.map(|post| self.price(post)).sum()
+    }
+
+    fn price(&self, post: &Shown) -> f64 {
+        let own = self.inner.api.account();
+        let prices = &self.inner.config.prices;
+        if own.is_some() && post.author_id.as_deref() == own {
+            prices.owned_read
+        } else {
+            prices.post_read
+        }
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(
@@ -374,8 +420,8 @@ enum Newest {
 }
 
 /// The names of the accounts, as they are compared.
-fn names(inner: &Inner) -> Vec<String> {
-    let names = inner.config.accounts.iter();
+pub(super) fn names(config: &XConfig) -> Vec<String> {
+    let names = config.accounts.iter();
     names
         .map(|name| name.trim_start_matches('@').to_lowercase())
         .collect()
@@ -390,10 +436,9 @@ fn left_out(inner: &Inner) -> Option<String> {
     (!words.is_empty()).then(|| words.join(","))
 }
 
-/// Searches for the posts of these accounts, each as long as it may be.
-fn queries(inner: &Inner, names: &[String]) -> Vec<String> {
-    let ending: String = inner
-        .config
+/// Searches for the posts of these accounts, each at most so long.
+pub(super) fn queries(config: &XConfig, names: &[String], most: usize) -> Vec<String> {
+    let ending: String = config
         .left_out
         .iter()
         .map(|it| match it {
@@ -401,7 +446,7 @@ fn queries(inner: &Inner, names: &[String]) -> Vec<String> {
             LeftOut::Reposts => " -is:retweet",
         })
         .collect();
-    let room = MAX_QUERY - ending.len() - "()".len();
+    let room = most - ending.len() - "()".len();
     let mut queries: Vec<String> = Vec::new();
     for name in names {
         let word = format!("from:{name}");

@@ -172,6 +172,7 @@ impl Node {
         post.id = (millis(at) - EPOCH) << 22 | self.serial;
         post.at = Some(at);
         let id = post.id;
+        self.tell(&post);
         self.posts.push(post);
         id
     }

@@ -1,0 +1,369 @@
+//! Reads X's filtered stream, so that posts come as they are made and polls need not ask for them.
+//!
+//! A stream replays nothing, so each time it opens the accounts are asked once for what came
+//! meanwhile.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use babelfeed_actors::domain::SourceName;
+use log::{info, warn};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::wire;
+use crate::http::Incoming;
+use crate::x::answer::{Refusal, refusal};
+use crate::x::post::{Includes, Shown};
+use crate::x::{Api, Content, Question};
+
+/// The longest silence of a stream that lives: X sends a blank line every 20 seconds.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The most posts that wait for a poll; beyond that the accounts are asked.
+const MAX_WAITING: usize = 1_000;
+/// The most bytes of one line.
+const MAX_LINE: usize = 1 << 20;
+const RULES: &str = "/2/tweets/search/stream/rules";
+const STREAM: &str = "/2/tweets/search/stream";
+
+/// A stream; nothing is opened before somebody waits for news.
+pub(super) struct Stream {
+    shared: Rc<Shared>,
+    reading: RefCell<Option<Reading>>,
+    /// Up to which number it is counted what posts cost.
+    counted: Cell<u64>,
+}
+
+/// What the stream told, until a poll has shown it.
+#[derive(Clone)]
+pub(super) struct Told {
+    /// Rises with each event.
+    pub(super) number: u64,
+    /// The post; none where something may have been missed before.
+    pub(super) post: Option<Rc<Line>>,
+}
+
+/// A line of the stream.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Line {
+    pub(super) data: Option<Shown>,
+    pub(super) includes: Includes,
+    errors: Vec<Value>,
+}
+
+struct Shared {
+    name: SourceName,
+    api: Rc<Api>,
+    /// What is to be streamed.
+    rules: Vec<String>,
+    has_rules: Cell<bool>,
+    is_open: Cell<bool>,
+    waiting: RefCell<VecDeque<Told>>,
+    n_events: Cell<u64>,
+    news: Notify,
+}
+
+struct Reading(JoinHandle<()>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why a stream is not open.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The connection is gone.
+    Broken(String),
+    /// X does not stream.
+    Refused(String),
+    /// X wants to be left alone.
+    Busy(String),
+}
+
+/// How often each kind of failure came in a row.
+#[derive(Debug, Default)]
+struct Failures {
+    broken: u32,
+    refused: u32,
+    busy: u32,
+}
+
+#[derive(Default, Deserialize)]
+struct Rules {
+    #[serde(default)]
+    data: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    id: String,
+    value: String,
+    #[serde(default)]
+    tag: String,
+}
+
+impl Stream {
+    pub(super) fn new(name: &SourceName, api: Rc<Api>, rules: Vec<String>) -> Self {
+        Self {
+            shared: Rc::new(Shared {
+                name: name.clone(),
+                api,
+                rules,
+                has_rules: Cell::new(false),
+                is_open: Cell::new(false),
+                waiting: RefCell::default(),
+                n_events: Cell::new(0),
+                news: Notify::new(),
+            }),
+            reading: RefCell::new(None),
+            counted: Cell::new(0),
+        }
+    }
+
+    /// Waits until something is new; opens the stream where that was not done.
+    pub(super) async fn news(&self) {
+        self.reading
+            .borrow_mut()
+            .get_or_insert_with(|| Reading(actix_rt::spawn(read_on(Rc::clone(&self.shared)))));
+        self.shared.news.notified().await;
+    }
+
+    /// What no poll has shown yet.
+    pub(super) fn waiting(&self) -> Vec<Told> {
+        self.shared.waiting.borrow().iter().cloned().collect()
+    }
+
+    /// Whether nothing can have come that is not in what waits.
+    pub(super) fn is_whole(&self, waiting: &[Told]) -> bool {
+        self.shared.is_open.get() && waiting.iter().all(|told| told.post.is_some())
+    }
+
+    /// Forgets what was told up to a number, because it was taken. After a restart, events count
+    /// on from what an earlier process has shown.
+    pub(super) fn settle(&self, number: u64) {
+        let shared = &self.shared;
+        shared.n_events.set(shared.n_events.get().max(number));
+        let mut waiting = shared.waiting.borrow_mut();
+        waiting.retain(|told| told.number > number);
+    }
+
+    /// Whether what a post costs is to be counted, which is done once.
+    pub(super) fn counts(&self, told: &Told) -> bool {
+        let is_new = told.number > self.counted.get();
+        self.counted.set(self.counted.get().max(told.number));
+        is_new
+    }
+}
+
+/// Opens the stream again and again, until it is ended with its source.
+async fn read_on(shared: Rc<Shared>) {
+    let mut failures = Failures::default();
+    let mut is_failing = false;
+    loop {
+        let failure = match shared.open().await {
+            Ok(incoming) => {
+                if is_failing {
+                    info!(source:% = shared.name; "a stream is open again");
+                }
+                is_failing = false;
+                shared.is_open.set(true);
+                shared.tell(None);
+                let failure = shared.read(incoming, &mut failures).await;
+                shared.is_open.set(false);
+                failure
+            }
+            Err(failure) => failure,
+        };
+        let wait = failures.wait(&failure);
+        if !is_failing {
+            let (Failure::Broken(cause) | Failure::Refused(cause) | Failure::Busy(cause)) =
+                &failure;
+            warn!(source:% = shared.name, cause = cause.as_str(); "a stream is not open; the accounts are polled as usual");
+        }
+        is_failing = true;
+        sleep(wait).await;
+    }
+}
+
+impl Failures {
+    /// How long to wait after one more failure, as X asks for.
+    fn wait(&mut self, failure: &Failure) -> Duration {
+        let doubled = |first: u64, n: u32, most: u64| {
+            let seconds = first.saturating_mul(1 << n.min(16));
+            Duration::from_secs(seconds.min(most))
+        };
+        let (wait, count) = match failure {
+            Failure::Broken(_) => {
+                let wait = Duration::from_millis(250 * u64::from(self.broken.min(64)));
+                (wait, &mut self.broken)
+            }
+            Failure::Refused(_) => (doubled(5, self.refused, 320), &mut self.refused),
+            Failure::Busy(_) => (doubled(60, self.busy, 960), &mut self.busy),
+        };
+        *count += 1;
+        wait
+    }
+}
+
+impl Shared {
+    async fn open(&self) -> Result<Incoming, Failure> {
+        if !self.has_rules.get() {
+            self.set_rules().await?;
+            self.has_rules.set(true);
+        }
+        let spelling = self.api.spelling();
+        let query = [
+            (spelling.parameter(), spelling.all_fields()),
+            ("expansions", spelling.expansions()),
+            ("media.fields", wire::MEDIA_FIELDS),
+            ("poll.fields", wire::POLL_FIELDS),
+        ];
+        let opened = self.api.open(Question::get(STREAM, &query)).await;
+        let incoming = opened.map_err(|error| Failure::Broken(error.to_string()))?;
+        let said = format!("wanted a stream, got HTTP status {}", incoming.status);
+        match incoming.status {
+            200..=299 => Ok(incoming),
+            429 => Err(Failure::Busy(said)),
+            // There are no rules any more.
+            409 => {
+                self.has_rules.set(false);
+                Err(Failure::Refused(said))
+            }
+            _ => Err(Failure::Refused(said)),
+        }
+    }
+
+    /// Makes the rules of this source what they are to be; those of others stay.
+    async fn set_rules(&self) -> Result<(), Failure> {
+        let standing: Rules = self.ask(Question::get(RULES, &[])).await?;
+        let tag = format!("babelfeed {}", self.name);
+        let (ours, _): (Vec<Rule>, Vec<Rule>) =
+            standing.data.into_iter().partition(|rule| rule.tag == tag);
+        let stands = |value: &&String| ours.iter().any(|rule| rule.value == **value);
+        let missing = self.rules.iter().filter(|value| !stands(value));
+        let missing: Vec<Value> = missing
+            .map(|value| json!({"value": value, "tag": tag}))
+            .collect();
+        let spent = ours.iter().filter(|rule| !self.rules.contains(&rule.value));
+        let spent: Vec<&str> = spent.map(|rule| rule.id.as_str()).collect();
+        if !spent.is_empty() {
+            self.change_rules(&json!({"delete": {"ids": spent}}))
+                .await?;
+        }
+        if !missing.is_empty() {
+            self.change_rules(&json!({"add": missing})).await?;
+        }
+        Ok(())
+    }
+
+    async fn change_rules(&self, change: &Value) -> Result<(), Failure> {
+        let body = Content::Json(Bytes::from(change.to_string()));
+        self.ask::<Value>(Question::post(RULES, body))
+            .await
+            .map(drop)
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        question: Question<'_>,
+    ) -> Result<T, Failure> {
+        let answer = self.api.call(question).await;
+        let response = answer.map_err(|error| Failure::Broken(error.to_string()))?;
+        if response.is_success() {
+            let read = serde_json::from_slice(&response.body);
+            return read.map_err(|error| Failure::Refused(format!("unreadable rules: {error}")));
+        }
+        let (refusal, detail) = refusal(&response, |text| self.api.without_secrets(text));
+        Err(match refusal {
+            Refusal::Busy(_) => Failure::Busy(detail),
+            _ => Failure::Refused(detail),
+        })
+    }
+
+    /// Reads a stream until it breaks, and says why.
+    async fn read(&self, mut incoming: Incoming, failures: &mut Failures) -> Failure {
+        let mut rest: Vec<u8> = Vec::new();
+        loop {
+            let piece = match incoming.next(SILENCE).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Failure::Broken("the stream has ended".to_owned()),
+                Err(error) => return Failure::Broken(error.to_string()),
+            };
+            *failures = Failures::default();
+            rest.extend_from_slice(&piece);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                if let Some(failure) = self.hear(line.trim_ascii()) {
+                    return failure;
+                }
+            }
+            if rest.len() > MAX_LINE {
+                return Failure::Broken("a line is too long".to_owned());
+            }
+        }
+    }
+
+    /// Takes one line; blank ones say that the stream lives.
+    fn hear(&self, line: &[u8]) -> Option<Failure> {
+        if line.is_empty() {
+            return None;
+        }
+        match serde_json::from_slice::<Line>(line) {
+            Ok(line) if line.data.is_some() => self.tell(Some(Rc::new(line))),
+            Ok(line) => {
+                let error = line.errors.first();
+                let title = error.and_then(|error| error["title"].as_str());
+                let title = title.unwrap_or("the stream says something else than posts");
+                return Some(Failure::Broken(title.to_owned()));
+            }
+            Err(error) => {
+                warn!(source:% = self.name, cause:% = error; "a line of a stream is unreadable, the accounts are asked");
+                self.tell(None);
+            }
+        }
+        None
+    }
+
+    fn tell(&self, post: Option<Rc<Line>>) {
+        let number = self.n_events.get() + 1;
+        self.n_events.set(number);
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.len() >= MAX_WAITING {
+            // What is forgotten here is asked for.
+            waiting.clear();
+            waiting.push_back(Told { number, post: None });
+        } else {
+            waiting.push_back(Told { number, post });
+        }
+        self.news.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_as_long_as_x_asks_for() {
+        let mut failures = Failures::default();
+        let mut waits = |failure: fn(String) -> Failure, n: usize| -> Vec<u64> {
+            let failure = failure(String::new());
+            let waits = (0..n).map(|_| failures.wait(&failure).as_millis() as u64);
+            waits.collect()
+        };
+        assert_eq!(waits(Failure::Broken, 3), [0, 250, 500]);
+        assert_eq!(waits(Failure::Broken, 100).last(), Some(&16_000));
+        assert_eq!(waits(Failure::Refused, 3), [5_000, 10_000, 20_000]);
+        assert_eq!(waits(Failure::Refused, 20).last(), Some(&320_000));
+        assert_eq!(waits(Failure::Busy, 2), [60_000, 120_000]);
+    }
+}
