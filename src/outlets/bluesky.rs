@@ -13,29 +13,30 @@ mod record;
 mod session;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::Timestamp;
-use babelfeed_actors::logic::fit::{Limit, display};
+use babelfeed_actors::logic::fit::{Displayed, FacetKind, Limit, display};
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
 };
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use log::debug;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::part;
-use crate::atproto::{Account, POSTS};
+use crate::atproto::{Account, Did, POSTS};
 use crate::http::download::DownloadConfig;
 use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
 use crate::http::{HttpConfig, Response, Uri};
 use crate::secret::Secret;
 use embed::Attachments;
-use record::{Post, Put, Reference, Reply, Standing};
+use record::{Accounts, Post, Put, Reference, Reply, Resolved, Standing};
 use session::{Session, Sessions};
 
 /// How long after an ambiguous answer a record may still arrive. It harms nobody if it comes
@@ -132,7 +133,8 @@ impl BlueskyOutlet {
         let warning = attached.and_then(|it| it.warning.as_deref());
         let text = with_warning(&part.text, warning);
         let displayed = display(&text, Limit::BLUESKY);
-        let mut record = Post::new(&displayed, publication, at);
+        let accounts = self.accounts(&displayed).await?;
+        let mut record = Post::new(&displayed, &accounts, publication, at);
         record.reply = reply(&dispatch)?;
         if dispatch.part == 0 {
             record.embed = self.embed(publication, &displayed).await?;
@@ -159,6 +161,35 @@ impl BlueskyOutlet {
             dispatch,
             mark: part::now(),
         })
+    }
+
+    /// The accounts that a text mentions, as far as their handles lead to any. What is mentioned
+    /// plainly is no mention here.
+    async fn accounts(&self, displayed: &Displayed) -> Result<Accounts, OutletError> {
+        let handles = displayed.facets.iter().filter_map(|it| match &it.kind {
+            FacetKind::Mention(handle) => Some(handle.to_lowercase()),
+            FacetKind::Link(_) | FacetKind::Tag(_) => None,
+        });
+        let handles: BTreeSet<String> = handles.collect();
+        let mut accounts = Accounts::new();
+        for handle in handles {
+            let session = self.sessions.current().await?;
+            let method = "com.atproto.identity.resolveHandle";
+            let parameters = [("handle", handle.as_str())];
+            let asked = self.xrpc.query(&session.server, method, &parameters, None);
+            let response = answer::of_question(asked.await)?;
+            match answer::read::<Resolved>(&response) {
+                Ok(resolved) => {
+                    let did = Did::parse(&resolved.did);
+                    accounts.extend(did.map(|did| (handle, did.as_str().to_owned())));
+                }
+                // A post need not wait for a name that leads nowhere.
+                Err(error) => {
+                    debug!(handle = handle.as_str(), cause:% = error; "a mention stays plain");
+                }
+            }
+        }
+        Ok(accounts)
     }
 
     /// The time that a part bears: when it was frozen first, unless that is long ago.

@@ -1,5 +1,7 @@
 //! A post as a record of `app.bsky.feed.post`, and what else goes over the wire.
 
+use std::collections::BTreeMap;
+
 use babelfeed_actors::domain::{Publication, Timestamp};
 use babelfeed_actors::logic::fit::{self, Displayed, FacetKind};
 use babelfeed_actors::ports::OutletError;
@@ -7,6 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::atproto::{POSTS, PostPlace};
+
+/// The permanent names of accounts by their handles, in lower case.
+pub(super) type Accounts = BTreeMap<String, String>;
+
+/// A handle that was resolved.
+#[derive(Debug, Deserialize)]
+pub(super) struct Resolved {
+    pub(super) did: String,
+}
 
 /// A post.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,13 +99,20 @@ pub(super) struct Uploaded {
 }
 
 impl Post {
-    pub(super) fn new(displayed: &Displayed, publication: &Publication, at: Timestamp) -> Self {
+    /// A post with what is displayed, its mentions of these accounts alive.
+    pub(super) fn new(
+        displayed: &Displayed,
+        accounts: &Accounts,
+        publication: &Publication,
+        at: Timestamp,
+    ) -> Self {
+        let facets = displayed.facets.iter();
         Self {
             kind: POSTS.to_owned(),
             text: displayed.text.clone(),
             created_at: at.to_string(),
             langs: vec![publication.language.as_str().to_owned()],
-            facets: displayed.facets.iter().filter_map(Facet::of).collect(),
+            facets: facets.filter_map(|it| Facet::of(it, accounts)).collect(),
             reply: None,
             embed: None,
             labels: None,
@@ -104,12 +122,15 @@ impl Post {
 }
 
 impl Facet {
-    fn of(facet: &fit::Facet) -> Option<Self> {
+    fn of(facet: &fit::Facet, accounts: &Accounts) -> Option<Self> {
         let feature = match &facet.kind {
             FacetKind::Link(uri) => json!({"$type": "app.bsky.richtext.facet#link", "uri": uri}),
             FacetKind::Tag(tag) => json!({"$type": "app.bsky.richtext.facet#tag", "tag": tag}),
-            // A mention stays plain text, which alerts nobody.
-            FacetKind::Mention(_) => return None,
+            // Who is not known stays plain text, which alerts nobody.
+            FacetKind::Mention(handle) => {
+                let did = accounts.get(&handle.to_lowercase())?;
+                json!({"$type": "app.bsky.richtext.facet#mention", "did": did})
+            }
         };
         Some(Self {
             index: Index {

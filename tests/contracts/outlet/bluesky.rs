@@ -608,6 +608,32 @@ async fn a_quoted_post_is_shown_where_it_stands() {
 }
 
 #[actix_rt::test]
+async fn a_mention_leads_to_its_account_and_a_plain_one_to_nobody() {
+    let simulated = Simulated::new();
+    let real = Real::new();
+    for (outlet, posts, handle, did) in [
+        (
+            &simulated.outlet,
+            &(|| simulated.server.posts()) as &dyn Fn() -> Vec<(String, Value)>,
+            HANDLE,
+            crate::simulators::bluesky::DID,
+        ),
+        (
+            &real.outlet,
+            &|| real.account.posts(),
+            &real.account.handle,
+            &real.account.did,
+        ),
+    ] {
+        let text = format!("Ñ @{handle}, @nadie.test y @\u{200b}{handle}");
+        let parts = frozen(outlet, vec![dispatch(&publication(1, &[&text]), 0)]).await;
+        settle(outlet, &parts[0]).await;
+        let feature = json!({"$type": "app.bsky.richtext.facet#mention", "did": did});
+        assert_eq!(places(&posts()[0].1), [(format!("@{handle}"), feature)]);
+    }
+}
+
+#[actix_rt::test]
 async fn what_we_published_of_a_quoted_post_is_shown_as_quoted() {
     let simulated = Simulated::new();
     let real = Real::new();
