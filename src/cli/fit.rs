@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use babelfeed_actors::logic::fit::{Limit, fit as split};
+use babelfeed_actors::logic::fit::{self, Limit};
 use babelfeed_actors::logic::spans::protect;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -98,13 +98,13 @@ fn fitted(text: &Arc<str>, limit: Limit) -> Result<Fitted, String> {
         kind: span.kind.name(),
         text: span.text.to_string(),
     };
-    let (length, fits) = limit.measured(text);
+    let fitted = fit::fitted(text, limit);
     Ok(Fitted {
-        length,
+        length: fitted.length,
         max: limit.max().unwrap_or(usize::MAX),
-        fits,
+        fits: fitted.fits,
         spans: protect(text).spans.iter().map(piece).collect(),
-        parts: split(text, limit).map_err(|error| error.to_string())?,
+        parts: fitted.parts.map_err(|error| error.to_string())?,
     })
 }
 

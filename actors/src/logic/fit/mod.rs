@@ -55,6 +55,17 @@ pub enum Limit {
     },
 }
 
+/// How a text measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted {
+    /// What it measures, in the unit that is shown to people.
+    pub length: usize,
+    /// Whether it is within the limit.
+    pub fits: bool,
+    /// The parts that it would be split into.
+    pub parts: Result<Vec<String>, TooLong>,
+}
+
 /// A piece that must not be split is longer than a part may be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{piece}` cannot be split and measures {length}, wanted at most {max}")]
@@ -92,13 +103,6 @@ impl Limit {
     /// What the text measures, in the unit that is shown to people.
     pub fn measure(&self, text: &str) -> usize {
         self.weigh(text).units
-    }
-
-    /// What the text measures, and whether it is within the limit; cheaper than both apart.
-    pub fn measured(&self, text: &str) -> (usize, bool) {
-        let weight = self.weigh(text);
-        let fits = self.takes(text) && weight.is_within(self.max_weight());
-        (weight.units, fits || *self == Self::Unbounded)
     }
 
     /// Whether the text is within the limit.
@@ -218,6 +222,29 @@ pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
     if limit.fits(text) {
         return Ok(vec![text.to_owned()]);
     }
+    split(text, limit)
+}
+
+/// What a text measures, whether that fits, and the parts that [`fit`] makes of it; cheaper than
+/// all of them apart.
+pub fn fitted(text: &str, limit: Limit) -> Fitted {
+    let weight = limit.weigh(text);
+    let is_within = limit.takes(text) && weight.is_within(limit.max_weight());
+    let fits = is_within || limit == Limit::Unbounded;
+    let is_as_written = text.trim().len() == text.len() && limit.takes(text);
+    Fitted {
+        length: weight.units,
+        fits,
+        parts: match fits {
+            true => Ok(vec![text.trim().to_owned()]),
+            false if is_as_written => split(text, limit),
+            false => fit(text, limit),
+        },
+    }
+}
+
+/// A text that holds nothing that is refused, in parts within the limit.
+fn split(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
     let max = limit.max_weight();
     let atoms: Vec<Atom> = Atoms::new(text, limit).collect();
     if let Some(atom) = atoms.iter().find(|atom| !atom.weight.is_within(max)) {
@@ -240,11 +267,11 @@ pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
             text[atoms[first].start..end].trim()
         };
         // What stood beside a link decides whether it is one, so a part alone may measure more.
-        while next > first + 1 && !limit.fits(part(next)) {
+        while !limit.fits(part(next)) {
+            if next <= first + 1 {
+                return Err(too_long(part(next), limit.weigh(part(next)), max));
+            }
             next = breaks.best(first, first, next - 1);
-        }
-        if !limit.fits(part(next)) {
-            return Err(too_long(part(next), limit.weigh(part(next)), max));
         }
         parts.push(part(next).to_owned());
     }

@@ -227,6 +227,17 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_together_is_what_is_told_apart(text in hostile(), limit in any_limit()) {
+        let text = format!(" {text}\u{feff}");
+        for text in [&*text, text.trim(), text.trim_matches(['\u{feff}', ' '])] {
+            let fitted = fitted(text, limit);
+            prop_assert_eq!(fitted.length, limit.measure(text));
+            prop_assert_eq!(fitted.fits, limit.fits(text));
+            prop_assert_eq!(fitted.parts, fit(text, limit));
+        }
+    }
+
+    #[test]
     fn no_part_ends_inside_of_what_must_stay_whole(text in hostile(), limit in any_limit()) {
         let Ok(parts) = fit(&text, limit) else { return Ok(()) };
         let mut clusters: Vec<usize> = text.grapheme_indices(true).map(|(start, _)| start).collect();
