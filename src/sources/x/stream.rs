@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::wire;
 use crate::http::Incoming;
@@ -25,6 +25,8 @@ use crate::x::{Api, Content, Question};
 
 /// The longest silence of a stream that lives: X sends a blank line every 20 seconds.
 const SILENCE: Duration = Duration::from_secs(30);
+/// A stream that lived so long was none that fails.
+const STEADY: Duration = Duration::from_secs(20);
 /// The most posts that wait for a poll; beyond that the accounts are asked.
 const MAX_WAITING: usize = 1_000;
 /// The most bytes of one line.
@@ -38,6 +40,8 @@ pub(super) struct Stream {
     reading: RefCell<Option<Reading>>,
     /// Up to which number it is counted what posts cost.
     counted: Cell<u64>,
+    /// Whether it is known where events count on from.
+    is_settled: Cell<bool>,
 }
 
 /// What the stream told, until a poll has shown it.
@@ -126,6 +130,7 @@ impl Stream {
             }),
             reading: RefCell::new(None),
             counted: Cell::new(0),
+            is_settled: Cell::new(false),
         }
     }
 
@@ -147,13 +152,19 @@ impl Stream {
         self.shared.is_open.get() && waiting.iter().all(|told| told.post.is_some())
     }
 
-    /// Forgets what was told up to a number, because it was taken. After a restart, events count
-    /// on from what an earlier process has shown.
+    /// Forgets what was told up to a number, because it was taken. The first time, the number is
+    /// that of an earlier process, and events count on from there.
     pub(super) fn settle(&self, number: u64) {
         let shared = &self.shared;
-        shared.n_events.set(shared.n_events.get().max(number));
         let mut waiting = shared.waiting.borrow_mut();
-        waiting.retain(|told| told.number > number);
+        if self.is_settled.replace(true) {
+            waiting.retain(|told| told.number > number);
+            return;
+        }
+        shared.n_events.set(shared.n_events.get() + number);
+        for told in waiting.iter_mut() {
+            told.number += number;
+        }
     }
 
     /// Whether what a post costs is to be counted, which is done once.
@@ -175,10 +186,15 @@ async fn read_on(shared: Rc<Shared>) {
                     info!(source:% = shared.name; "a stream is open again");
                 }
                 is_failing = false;
+                let begun = Instant::now();
                 shared.is_open.set(true);
                 shared.tell(None);
-                let failure = shared.read(incoming, &mut failures).await;
+                let failure = shared.read(incoming).await;
                 shared.is_open.set(false);
+                // Each opening brings about a poll, so one that ends at once counts as a failure.
+                if begun.elapsed() >= STEADY {
+                    failures = Failures::default();
+                }
                 failure
             }
             Err(failure) => failure,
@@ -290,7 +306,7 @@ impl Shared {
     }
 
     /// Reads a stream until it breaks, and says why.
-    async fn read(&self, mut incoming: Incoming, failures: &mut Failures) -> Failure {
+    async fn read(&self, mut incoming: Incoming) -> Failure {
         let mut rest: Vec<u8> = Vec::new();
         loop {
             let piece = match incoming.next(SILENCE).await {
@@ -298,7 +314,6 @@ impl Shared {
                 Ok(None) => return Failure::Broken("the stream has ended".to_owned()),
                 Err(error) => return Failure::Broken(error.to_string()),
             };
-            *failures = Failures::default();
             rest.extend_from_slice(&piece);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();

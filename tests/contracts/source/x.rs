@@ -401,6 +401,23 @@ async fn what_came_while_the_stream_was_broken_is_asked_for() {
 }
 
 #[actix_rt::test]
+async fn what_the_stream_tells_before_the_first_poll_after_a_restart_is_not_lost() {
+    let (mut accounts, mut cursor) = streaming(&["ana"]).await;
+    for number in 0..5 {
+        accounts.server.show("ana", &format!("Post {number}"));
+        news(&accounts).await;
+        accounts.poll(&mut cursor).await;
+    }
+    accounts.source = source(&accounts.server, &["ana"], |config| config.streams = true);
+    accounts.server.close_streams();
+    news(&accounts).await;
+    accounts.server.show("ana", "Another");
+    news(&accounts).await;
+    let polled = accounts.poll(&mut cursor).await;
+    assert!(texts(&polled.posts).contains(&"Another"), "{polled:?}");
+}
+
+#[actix_rt::test]
 async fn a_line_that_cannot_be_read_makes_the_next_poll_ask() {
     let (accounts, mut cursor) = streaming(&["ana"]).await;
     let n_calls = accounts.n_calls("/tweets");
