@@ -34,6 +34,8 @@ pub(super) struct Stream {
     shared: Rc<Shared>,
     api: Rc<Api>,
     reading: RefCell<Option<Reading>>,
+    /// Whether it is known where events count on from.
+    is_settled: Cell<bool>,
 }
 
 /// What the stream told, until a poll has shown it.
@@ -81,6 +83,7 @@ impl Stream {
             }),
             api,
             reading: RefCell::new(None),
+            is_settled: Cell::new(false),
         }
     }
 
@@ -103,15 +106,19 @@ impl Stream {
         self.shared.waiting.borrow().iter().cloned().collect()
     }
 
-    /// Forgets the changes up to a number, because they were taken. After a restart, events count
-    /// on from what an earlier process has shown.
+    /// Forgets the changes up to a number, because they were taken. The first time, the number is
+    /// that of an earlier process, and events count on from there.
     pub(super) fn settle(&self, number: u64) {
         let shared = &self.shared;
-        shared.n_events.set(shared.n_events.get().max(number));
-        shared
-            .waiting
-            .borrow_mut()
-            .retain(|told| told.number > number);
+        let mut waiting = shared.waiting.borrow_mut();
+        if self.is_settled.replace(true) {
+            waiting.retain(|told| told.number > number);
+            return;
+        }
+        shared.n_events.set(shared.n_events.get() + number);
+        for told in waiting.iter_mut() {
+            told.number += number;
+        }
     }
 }
 

@@ -402,3 +402,28 @@ async fn changes_of_posts_that_no_page_shows_come_by_the_stream() {
     let nothing = account.poll(&mut cursor).await;
     assert_eq!((nothing.posts, nothing.gone), (vec![], vec![]));
 }
+
+#[actix_rt::test]
+async fn what_the_stream_tells_before_the_first_poll_after_a_restart_is_not_lost() {
+    let (mut account, mut cursor) = streamed().await;
+    let ids: Vec<String> = (0..4)
+        .map(|number| account.server.post_elsewhere(&format!("old {number}")))
+        .collect();
+    follow(&account.source, &mut cursor, 500).await;
+    for id in &ids[..3] {
+        account.server.remove(id);
+        news(&account).await;
+        account.poll(&mut cursor).await;
+    }
+    account.source = MastodonSource::new(MastodonConfig {
+        streams: true,
+        ..with_token(config(&account.server))
+    });
+    news(&account).await;
+    account.server.remove(&ids[3]);
+    let mut polled = account.poll(&mut cursor).await;
+    while !polled.gone.contains(&ids[3]) {
+        news(&account).await;
+        polled = account.poll(&mut cursor).await;
+    }
+}
