@@ -80,7 +80,7 @@ impl RateLimiterActor {
 
     fn new_lane(&self, lane: &Lane, limits: &LaneLimits) -> LaneState {
         let home = PermitHome::new(lane.clone(), self.own.clone().recipient());
-        LaneState::new(Arc::new(home), limits)
+        LaneState::new(Arc::new(home), limits, self.clock.now())
     }
 
     fn now(&self) -> Now {
@@ -192,9 +192,9 @@ impl RateLimiterActor {
     }
 
     fn draw_for(&mut self, lane: &Lane) {
-        let accounts = self.lanes.get(lane).map(|state| state.quota.accounts());
-        let mut accounts = accounts.into_iter().flatten();
-        if accounts.any(|account| account.wants_ledger()) {
+        let wall = self.clock.wall();
+        let state = self.lanes.get(lane);
+        if state.is_some_and(|state| state.quota.wants_ledger(wall)) {
             self.draw();
         }
     }
@@ -219,8 +219,7 @@ impl Actor for RateLimiterActor {
 
     fn started(&mut self, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.started");
-        let accounts = self.lanes.values().flat_map(|state| state.quota.accounts());
-        if accounts.into_iter().any(|account| !account.is_loaded()) {
+        if self.lanes.values().any(|state| !state.quota.is_loaded()) {
             self.ledger.load(self.own.clone(), self.clock.wall());
         }
     }

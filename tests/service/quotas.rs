@@ -1,6 +1,7 @@
-//! What is left of a day's quota, and what is told of it, when the program is killed on its way.
+//! What is left of quotas, and what is told of them, when the program is killed on its way.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -8,6 +9,7 @@ use crate::harness::{Program, UNCHECKED, until};
 use crate::simulators::provider::{Dialect, ProviderSimulator};
 
 const DAY: usize = 600;
+const MINUTE: usize = 600;
 const AT_ONCE: usize = 4;
 
 /// The only lane.
@@ -15,31 +17,40 @@ fn lane(program: &Program) -> Value {
     program.status()["lanes"][0].clone()
 }
 
-/// The day's window of the only lane.
-fn day(program: &Program) -> Value {
+/// A window of the only lane.
+fn window(program: &Program, per: &str) -> Value {
     let lane = lane(program);
     let windows = lane["windows"].as_array().expect("windows");
-    let day = windows.iter().find(|window| window["per"] == "day");
-    day.unwrap_or_else(|| panic!("no day in {lane}")).clone()
+    let window = windows.iter().find(|window| window["per"] == per);
+    window
+        .unwrap_or_else(|| panic!("no {per} in {lane}"))
+        .clone()
 }
 
-#[test]
-fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
-    let simulator = ProviderSimulator::start();
+/// A program with one provider that may be asked so often, and so many texts, one a call.
+fn with_texts(simulator: &ProviderSimulator, limit: &str, n_texts: usize) -> Program {
     let url = simulator.base_url(Dialect::LibreTranslate);
-    let mut program = Program::started(&format!(
+    let program = Program::started(&format!(
         "{UNCHECKED}[batching]\nmax_batch_size = 1\n
         [[provider]]\nname = \"local\"\nkind = \"libretranslate\"\nbase_url = \"{url}\"
-        limits = {{ rpd = {DAY}, concurrency = {AT_ONCE} }}\n"
+        limits = {{ {limit}, concurrency = {AT_ONCE} }}\n"
     ));
     let mut lines = String::new();
-    for number in 0..DAY + 200 {
+    for number in 0..n_texts {
         let text = format!(
             "{{\"text\": \"Text {number} of a day.\", \"targets\": [\"es\"], \"source\": \"en\"}}"
         );
         writeln!(lines, "{text}").expect("a text takes any line");
     }
-    assert_eq!(program.hand_in(lines.as_bytes()).len(), DAY + 200);
+    assert_eq!(program.hand_in(lines.as_bytes()).len(), n_texts);
+    program
+}
+
+#[test]
+fn a_minutes_quota_is_never_too_much_after_kills() {
+    let simulator = ProviderSimulator::start();
+    let began = Instant::now();
+    let mut program = with_texts(&simulator, &format!("rpm = {MINUTE}"), MINUTE + 200);
 
     for n_calls in [100, 250] {
         until("calls were made", || {
@@ -47,7 +58,41 @@ fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
         });
         program.kill();
         program.start();
-        let used = day(&program)["used"].as_u64().expect("a number") as usize;
+        let made = simulator.n_calls();
+        let used = until("the ledger was read", || {
+            let used = window(&program, "minute")["used"]
+                .as_u64()
+                .expect("a number") as usize;
+            (used > 0).then_some(used)
+        });
+        let is_same_minute = began.elapsed().as_secs() < 60;
+        assert!(!is_same_minute || used >= made, "{used} after {made}");
+    }
+    until("the minute is used up", || {
+        let lane = lane(&program);
+        (lane["binding"]["per"] == "minute" && lane["in_flight"] == 0).then_some(())
+    });
+
+    let n_calls = simulator.n_calls();
+    let n_minutes = began.elapsed().as_secs() as usize / 60 + 1;
+    assert!(n_calls <= n_minutes * MINUTE, "{n_calls}");
+    // Each kill may cost the open block, and the calls that were granted and had not left.
+    let lost = 2 * (MINUTE / 10 + AT_ONCE);
+    assert!(n_calls >= MINUTE - lost, "{n_calls}");
+}
+
+#[test]
+fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
+    let simulator = ProviderSimulator::start();
+    let mut program = with_texts(&simulator, &format!("rpd = {DAY}"), DAY + 200);
+
+    for n_calls in [100, 250] {
+        until("calls were made", || {
+            (simulator.n_calls() >= n_calls).then_some(())
+        });
+        program.kill();
+        program.start();
+        let used = window(&program, "day")["used"].as_u64().expect("a number") as usize;
         let made = simulator.n_calls();
         assert!(
             used >= made.saturating_sub(AT_ONCE) && used <= DAY,
@@ -56,7 +101,7 @@ fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
     }
     until("the day is used up", || {
         let is_idle = lane(&program)["in_flight"] == 0;
-        (is_idle && day(&program)["used"] == DAY).then_some(())
+        (is_idle && window(&program, "day")["used"] == DAY).then_some(())
     });
 
     let n_calls = simulator.n_calls();

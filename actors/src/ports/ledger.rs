@@ -1,4 +1,4 @@
-//! What keeps the use of long quotas, days and months, so that no crash gives any of it back.
+//! What keeps the use of quotas, so that no crash gives any of it back.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -12,13 +12,14 @@ pub struct QuotaEntry {
     pub lane: Lane,
     /// What is counted.
     pub unit: Unit,
-    /// When the stretch begins; its length is the limiter's affair, always the same for a unit.
+    /// When the stretch begins; its length is the limiter's affair, always the same for a lane's
+    /// unit.
     pub slot: Timestamp,
     /// All of it in this stretch, what is only drawn for use included.
     pub amount: f64,
 }
 
-/// What keeps the use of long quotas.
+/// What keeps the use of quotas.
 pub trait QuotaLedger {
     /// The entries of stretches that begin at `since` or later, in no order.
     ///
@@ -26,8 +27,8 @@ pub trait QuotaLedger {
     /// When they cannot be read.
     fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>>;
 
-    /// Writes entries down, each in the place of the one with its lane, unit and slot, and
-    /// forgets those of stretches that began before `before`, all in one commit; durable when
+    /// Writes entries down, each in the place of the one with its lane, unit and slot, which is
+    /// forgotten where the amount is nothing, and forgets those of stretches that began before `before`, all in one commit; durable when
     /// it is answered.
     ///
     /// # Errors

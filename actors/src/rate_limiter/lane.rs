@@ -14,6 +14,9 @@ use crate::setup::LaneLimits;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Windows from this length on are kept in the ledger; of shorter ones a start waits for the
+/// end, which costs less.
+const KEPT: Duration = Duration::from_secs(10);
 /// How many turns all work has after one that was for urgent work alone, where both wait.
 const TURNS: u8 = 4;
 /// How long a lane says nothing more of the limits it waits for.
@@ -44,10 +47,10 @@ pub(super) struct Waiter {
 
 impl LaneState {
     /// A lane in which nothing is used, as far as the ledger does not know more.
-    pub(super) fn new(home: Arc<PermitHome>, limits: &LaneLimits) -> Self {
+    pub(super) fn new(home: Arc<PermitHome>, limits: &LaneLimits, now: Moment) -> Self {
         Self {
             home,
-            quota: quota(limits),
+            quota: quota(limits, now),
             urgent: VecDeque::new(),
             bulk: VecDeque::new(),
             owed: 0,
@@ -141,7 +144,7 @@ fn is_alike(said: &Learned, learned: &Learned) -> bool {
     said.known_by == learned.known_by && change <= said.limit / 100.0
 }
 
-fn quota(limits: &LaneLimits) -> Quota {
+fn quota(limits: &LaneLimits, now: Moment) -> Quota {
     let windows = [
         (Unit::Requests, limits.rps, SECOND),
         (Unit::Requests, limits.rpm, MINUTE),
@@ -152,7 +155,14 @@ fn quota(limits: &LaneLimits) -> Quota {
     ];
     let windows = windows
         .into_iter()
-        .filter_map(|(unit, limit, per)| Some(Window::set(unit, limit?, per)))
+        .filter_map(|(unit, limit, per)| {
+            let window = Window::set(unit, limit?, per);
+            Some(if per >= KEPT {
+                window.kept()
+            } else {
+                window.used_up(now)
+            })
+        })
         .collect();
     let days = [(Unit::Requests, limits.rpd), (Unit::Tokens, limits.tpd)];
     let days = days.into_iter().filter_map(|(unit, limit)| {

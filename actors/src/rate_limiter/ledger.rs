@@ -1,4 +1,4 @@
-//! Keeps the use of long quotas in step with the ledger, one write at a time.
+//! Keeps the use of quotas in step with the ledger, one write at a time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,9 +7,8 @@ use actix::{Addr, Handler};
 use log::{info, warn};
 
 use super::RateLimiterActor;
-use crate::domain::Timestamp;
+use crate::domain::{Lane, Timestamp, Unit};
 use crate::failpoints;
-use crate::logic::quota::Account;
 use crate::ports::{QuotaEntry, QuotaLedger, StoreError};
 
 /// How long to wait after the ledger failed.
@@ -33,12 +32,21 @@ pub(super) struct Ledger {
 #[rtype(result = "()")]
 pub(super) struct Loaded(Vec<QuotaEntry>);
 
+/// An entry, and whose it is.
+#[derive(Clone, Debug)]
+pub(super) struct Drawn {
+    lane: Lane,
+    /// The length of the window; none: of a long quota.
+    per: Option<Duration>,
+    entry: QuotaEntry,
+}
+
 /// The ledger has written entries down, or not.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(super) struct Entered {
     epoch: u64,
-    entries: Vec<QuotaEntry>,
+    drawn: Vec<Drawn>,
     outcome: Result<(), StoreError>,
 }
 
@@ -73,20 +81,44 @@ impl Ledger {
         });
     }
 
-    fn enter(&self, own: Addr<RateLimiterActor>, entries: Vec<QuotaEntry>, before: Timestamp) {
+    fn enter(&self, own: Addr<RateLimiterActor>, drawn: Vec<Drawn>, before: Timestamp) {
         let (port, epoch) = (Rc::clone(&self.port), self.epoch);
         actix_rt::spawn(async move {
-            let outcome = port.enter(entries.clone(), before).await;
+            let entries = drawn.iter().map(|drawn| drawn.entry.clone());
+            let outcome = port.enter(entries.collect(), before).await;
             if outcome.is_err() {
                 tokio::time::sleep(RETRY).await;
             }
             own.do_send(Entered {
                 epoch,
-                entries,
+                drawn,
                 outcome,
             });
         });
     }
+}
+
+impl Drawn {
+    fn new(lane: &Lane, per: Option<Duration>, unit: Unit, slot: Timestamp, amount: f64) -> Self {
+        Self {
+            lane: lane.clone(),
+            per,
+            entry: QuotaEntry {
+                lane: name_in_ledger(lane, per),
+                unit,
+                slot,
+                amount,
+            },
+        }
+    }
+}
+
+/// Under which name the ledger keeps a lane's long quotas, or its windows of some length.
+fn name_in_ledger(lane: &Lane, per: Option<Duration>) -> Lane {
+    per.map_or_else(
+        || lane.clone(),
+        |per| format!("{}s:{lane}", per.as_secs()).as_str().into(),
+    )
 }
 
 impl RateLimiterActor {
@@ -95,40 +127,39 @@ impl RateLimiterActor {
         if self.ledger.is_writing {
             return;
         }
-        let mut entries = Vec::new();
+        let wall = self.clock.wall();
+        let mut drawn = Vec::new();
         for (lane, state) in &mut self.lanes {
             let accounts = state.quota.accounts_mut().iter_mut();
             for account in accounts.filter(|account| account.wants_ledger()) {
                 let unit = account.unit();
                 account.ask_ledger(|slot, amount| {
-                    entries.push(QuotaEntry {
-                        lane: lane.clone(),
-                        unit,
-                        slot,
-                        amount,
-                    });
+                    drawn.push(Drawn::new(lane, None, unit, slot, amount));
+                });
+            }
+            let windows = state.quota.windows_mut().iter_mut();
+            for window in windows.filter(|window| window.wants_ledger(wall)) {
+                let (unit, per) = (window.unit(), Some(window.per()));
+                window.ask_ledger(wall, |slot, amount| {
+                    drawn.push(Drawn::new(lane, per, unit, slot, amount));
                 });
             }
         }
-        if entries.is_empty() {
+        if drawn.is_empty() {
             return;
         }
         self.ledger.is_writing = true;
-        let before = Timestamp::from_millis(self.clock.wall().as_millis() - KEPT);
-        self.ledger.enter(self.own.clone(), entries, before);
+        let before = Timestamp::from_millis(wall.as_millis() - KEPT);
+        self.ledger.enter(self.own.clone(), drawn, before);
     }
 
     /// Starts anew with the ledger after a fall: what was not answered is asked for again.
     pub(super) fn ledger_after_fall(&mut self) {
         self.ledger.epoch += 1;
         self.ledger.is_writing = false;
-        let is_missing = |account: &Account| account.is_kept() && !account.is_loaded();
-        let mut is_loaded = true;
+        let is_loaded = self.lanes.values().all(|state| state.quota.is_loaded());
         for state in self.lanes.values_mut() {
-            is_loaded &= !state.quota.accounts().iter().any(is_missing);
-            for account in state.quota.accounts_mut() {
-                account.not_kept();
-            }
+            state.quota.not_kept();
         }
         if !is_loaded {
             self.ledger.load(self.own.clone(), self.clock.wall());
@@ -141,18 +172,23 @@ impl Handler<Loaded> for RateLimiterActor {
 
     fn handle(&mut self, Loaded(entries): Loaded, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.loaded");
-        let wall = self.clock.wall();
+        let now = self.now();
         for (lane, state) in &mut self.lanes {
+            let kept = |per, unit| -> Vec<(Timestamp, f64)> {
+                let name = name_in_ledger(lane, per);
+                let own = entries.iter();
+                let own = own.filter(|entry| entry.lane == name && entry.unit == unit);
+                own.map(|entry| (entry.slot, entry.amount)).collect()
+            };
             for account in state.quota.accounts_mut() {
-                if !account.is_kept() || account.is_loaded() {
-                    continue;
+                if account.is_kept() && !account.is_loaded() {
+                    account.load(&kept(None, account.unit()), now.wall);
                 }
-                let own: Vec<(Timestamp, f64)> = entries
-                    .iter()
-                    .filter(|entry| entry.lane == *lane && entry.unit == account.unit())
-                    .map(|entry| (entry.slot, entry.amount))
-                    .collect();
-                account.load(&own, wall);
+            }
+            for window in state.quota.windows_mut() {
+                if !window.is_loaded() {
+                    window.load(&kept(Some(window.per()), window.unit()), now);
+                }
             }
         }
         self.ledger_changed();
@@ -175,20 +211,27 @@ impl Handler<Entered> for RateLimiterActor {
         } else if std::mem::take(&mut self.ledger.is_failing) {
             info!("the use of quotas is written down again");
         }
-        for QuotaEntry {
-            lane,
-            unit,
-            slot,
-            amount,
-        } in entered.entries
-        {
-            let accounts = self.lanes.get_mut(&lane).map(|it| it.quota.accounts_mut());
-            let mut accounts = accounts.into_iter().flatten();
-            let account = accounts.find(|account| account.unit() == unit && account.is_kept());
-            match (account, &entered.outcome) {
-                (Some(account), Ok(())) => account.kept(slot, amount),
-                (Some(account), Err(_)) => account.not_kept(),
-                (None, _) => (),
+        for Drawn { lane, per, entry } in entered.drawn {
+            let QuotaEntry {
+                unit, slot, amount, ..
+            } = entry;
+            let Some(state) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
+            if entered.outcome.is_err() {
+                state.quota.not_kept();
+                continue;
+            }
+            if let Some(per) = per {
+                let mut windows = state.quota.windows_mut().iter_mut();
+                let window = windows.find(|it| (it.unit(), it.per()) == (unit, per));
+                window
+                    .into_iter()
+                    .for_each(|it| it.is_written(slot, amount));
+            } else {
+                let mut accounts = state.quota.accounts_mut().iter_mut();
+                let account = accounts.find(|it| it.unit() == unit && it.is_kept());
+                account.into_iter().for_each(|it| it.kept(slot, amount));
             }
         }
         self.ledger_changed();

@@ -393,7 +393,10 @@ impl QuotaLedger for MemoryStore {
             let entries = entries.into_iter();
             let entries = entries.map(|entry| ((entry.lane, entry.unit, entry.slot), entry.amount));
             committed.quota.extend(entries);
-            committed.quota.retain(|(.., slot), _| *slot >= before);
+            let is_kept = |slot: Timestamp, amount: f64| slot >= before && amount > 0.0;
+            committed
+                .quota
+                .retain(|(.., slot), amount| is_kept(*slot, *amount));
         })
     }
 }

@@ -180,14 +180,22 @@ impl<'c> Tables<'c> {
         Ok(())
     }
 
-    /// Writes down the use of long quotas, and forgets what is older than a time.
+    /// Writes down the use of quotas, and forgets what is older than a time.
     pub(super) fn enter(&mut self, entries: &[QuotaEntry], before: Timestamp) -> Result<(), Fault> {
         for entry in entries {
             let lane = self.names.intern(entry.lane.as_str())?;
             let (unit, slot) = (rows::unit_code(entry.unit), entry.slot.as_millis());
-            self.connection
-                .prepare_cached("INSERT OR REPLACE INTO quota VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![lane, unit, slot, entry.amount])?;
+            if entry.amount > 0.0 {
+                self.connection
+                    .prepare_cached("INSERT OR REPLACE INTO quota VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![lane, unit, slot, entry.amount])?;
+            } else {
+                self.connection
+                    .prepare_cached(
+                        "DELETE FROM quota WHERE lane = ?1 AND unit = ?2 AND slot = ?3",
+                    )?
+                    .execute(params![lane, unit, slot])?;
+            }
         }
         self.connection
             .prepare_cached("DELETE FROM quota WHERE slot < ?1")?

@@ -682,6 +682,14 @@ pub(super) async fn the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time<
     enter(std::slice::from_ref(&later), 2 * 60_000)
         .await
         .expect("a write");
+    let window = entry("60s:groq", Unit::Requests, 3, 5.0);
+    enter(std::slice::from_ref(&window), 0)
+        .await
+        .expect("a write");
+    let past = entry("60s:groq", Unit::Requests, 3, 0.0);
+    enter(std::slice::from_ref(&past), 0)
+        .await
+        .expect("a write");
     kind.crash();
 
     let mut found = kind.store().entries(at(0)).await.expect("a read");

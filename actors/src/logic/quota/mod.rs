@@ -2,6 +2,7 @@
 
 mod account;
 mod calendar;
+mod cover;
 mod learning;
 mod trial;
 mod window;
@@ -195,6 +196,29 @@ impl Quota {
         &self.windows
     }
 
+    /// Its windows, to be brought into step with the ledger.
+    pub fn windows_mut(&mut self) -> &mut [Window] {
+        &mut self.windows
+    }
+
+    /// Whether the ledger should be asked for something.
+    pub fn wants_ledger(&self, wall: Timestamp) -> bool {
+        let wants = |window: &Window| window.wants_ledger(wall);
+        self.windows.iter().any(wants) || self.accounts.iter().any(Account::wants_ledger)
+    }
+
+    /// Whether what the ledger holds of it is known here.
+    pub fn is_loaded(&self) -> bool {
+        let is_known = |account: &Account| account.is_loaded() || !account.is_kept();
+        self.windows.iter().all(Window::is_loaded) && self.accounts.iter().all(is_known)
+    }
+
+    /// What was asked of the ledger and not answered was not written down, as far as is known.
+    pub fn not_kept(&mut self) {
+        self.windows.iter_mut().for_each(Window::not_kept);
+        self.accounts.iter_mut().for_each(Account::not_kept);
+    }
+
     /// Its long quotas.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
@@ -291,6 +315,12 @@ impl Quota {
             is_held_back |= fit < 1.0 && window.is_guess();
             room = whole(fit, room);
         }
+        for window in &mut self.windows {
+            if room > 0 {
+                let covered = window.covered(charge.of(window.unit()), now.wall);
+                room = whole(covered, room);
+            }
+        }
         for account in &mut self.accounts {
             room = whole(account.room(charge.of(account.unit()), now.wall), room);
         }
@@ -310,7 +340,7 @@ impl Quota {
             .insert(serial, Outstanding { at: now, charge });
         self.breaker.begin(serial);
         for window in &mut self.windows {
-            window.take(charge.of(window.unit()), now.moment);
+            window.take(charge.of(window.unit()), now);
         }
         for account in &mut self.accounts {
             account.take(charge.of(account.unit()), now.wall);
@@ -445,7 +475,7 @@ impl Quota {
         for window in &mut self.windows {
             let change = real.of(window.unit()) - reserved.of(window.unit());
             if change != 0.0 {
-                window.correct(change, call.at.moment, now.moment);
+                window.correct(change, call.at, now.moment);
             }
         }
         for account in &mut self.accounts {

@@ -20,6 +20,14 @@ fn at(millis: u64) -> Now {
     }
 }
 
+/// Both clocks in a process that began at `boot`.
+fn since_boot(boot: u64, millis: u64) -> Now {
+    Now {
+        moment: at(millis - boot).moment,
+        ..at(millis)
+    }
+}
+
 const fn tokens(input: u64, output: u64) -> Tokens {
     Tokens { input, output }
 }
@@ -40,13 +48,17 @@ fn told(unit: Unit, limit: f64, remaining: f64, known_by: KnownBy) -> SeenLimit 
     }
 }
 
-/// The ledger as the disk holds it.
+/// The ledger as the disk holds it; long quotas stand there as windows of no length.
 #[derive(Clone, Debug, Default)]
-struct Disk(BTreeMap<(Unit, Timestamp), f64>);
+struct Disk {
+    entries: BTreeMap<(Duration, Unit, Timestamp), f64>,
+    n_writes: usize,
+}
 
 impl Disk {
     /// Makes every write that the quota wants, and answers it.
-    fn sync(&mut self, quota: &mut Quota) {
+    fn sync(&mut self, quota: &mut Quota, now: Now) {
+        self.n_writes += usize::from(quota.wants_ledger(now.wall));
         for account in quota.accounts_mut() {
             let unit = account.unit();
             let mut asked = Vec::new();
@@ -54,23 +66,42 @@ impl Disk {
                 account.ask_ledger(|slot, amount| asked.push((slot, amount)));
             }
             for (slot, amount) in asked {
-                self.0.insert((unit, slot), amount);
+                self.enter(Duration::ZERO, unit, slot, amount);
                 account.kept(slot, amount);
             }
+        }
+        for window in quota.windows_mut() {
+            let mut asked = Vec::new();
+            if window.wants_ledger(now.wall) {
+                window.ask_ledger(now.wall, |slot, amount| asked.push((slot, amount)));
+            }
+            for (slot, amount) in asked {
+                self.enter(window.per(), window.unit(), slot, amount);
+                window.is_written(slot, amount);
+            }
+        }
+    }
+
+    fn enter(&mut self, per: Duration, unit: Unit, slot: Timestamp, amount: f64) {
+        if amount > 0.0 {
+            self.entries.insert((per, unit, slot), amount);
+        } else {
+            self.entries.remove(&(per, unit, slot));
         }
     }
 
     /// Fills a new quota with what was kept.
     fn load(&self, quota: &mut Quota, now: Now) {
+        let own = |per: Duration, unit: Unit| -> Vec<(Timestamp, f64)> {
+            let own = self.entries.iter();
+            let own = own.filter(|((of, what, _), _)| (*of, *what) == (per, unit));
+            own.map(|((.., slot), amount)| (*slot, *amount)).collect()
+        };
         for account in quota.accounts_mut() {
-            let unit = account.unit();
-            let own: Vec<(Timestamp, f64)> = self
-                .0
-                .iter()
-                .filter(|((kept, _), _)| *kept == unit)
-                .map(|((_, slot), amount)| (*slot, *amount))
-                .collect();
-            account.load(&own, now.wall);
+            account.load(&own(Duration::ZERO, account.unit()), now.wall);
+        }
+        for window in quota.windows_mut() {
+            window.load(&own(window.per(), window.unit()), now);
         }
     }
 }
@@ -135,12 +166,12 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn lane() -> Quota {
+fn lane(now: Now) -> Quota {
     let windows = vec![
-        Window::set(Unit::Requests, 9.0, SECOND),
-        Window::set(Unit::Requests, 60.0, MINUTE),
-        Window::set(Unit::Tokens, 6_000.0, MINUTE),
-        Window::set(Unit::OutputTokens, 2_500.0, MINUTE),
+        Window::set(Unit::Requests, 9.0, SECOND).used_up(now.moment),
+        Window::set(Unit::Requests, 60.0, MINUTE).kept(),
+        Window::set(Unit::Tokens, 6_000.0, MINUTE).kept(),
+        Window::set(Unit::OutputTokens, 2_500.0, MINUTE).kept(),
     ];
     let day = Span::Day(DayReset::Rolling);
     let accounts = vec![
@@ -154,30 +185,28 @@ proptest! {
     #[test]
     fn no_window_is_exceeded_and_no_permit_leaks(acts in prop::collection::vec(act(), 1..400)) {
         let mut disk = Disk::default();
-        let mut quota = lane();
+        let mut quota = lane(at(0));
         disk.load(&mut quota, at(0));
-        // What a short window holds lives and dies with the process; a day does not.
-        let (mut short, mut long) = (Reference::default(), Reference::default());
-        let mut under_way: Vec<(u64, usize, usize, Tokens)> = Vec::new();
-        let (mut millis, mut serial) = (0, 0);
+        let mut made = Reference::default();
+        let mut under_way: Vec<(u64, usize, Tokens)> = Vec::new();
+        let (mut millis, mut serial, mut boot) = (0, 0, 0);
         for act in acts {
-            let now = at(millis);
+            let now = since_boot(boot, millis);
             match act {
                 Act::Pass(wait) => millis += wait,
                 Act::Want(calls, tokens) => {
                     quota.room(calls, tokens, Urgency::Bulk, now);
-                    disk.sync(&mut quota);
+                    disk.sync(&mut quota, now);
                     for _ in 0..quota.room(calls, tokens, Urgency::Bulk, now) {
                         serial += 1;
                         quota.grant(serial, tokens, now);
-                        under_way.push((serial, short.0.len(), long.0.len(), tokens));
-                        short.0.push((millis, Some(tokens)));
-                        long.0.push((millis, Some(tokens)));
+                        under_way.push((serial, made.0.len(), tokens));
+                        made.0.push((millis, Some(tokens)));
                     }
                     prop_assert!(quota.in_flight() <= 18);
                 }
                 Act::End(which, how, share) if !under_way.is_empty() => {
-                    let (serial, place, day, reserved) = under_way.swap_remove(which % under_way.len());
+                    let (serial, place, reserved) = under_way.swap_remove(which % under_way.len());
                     let part = |tokens: u64| (tokens as f64 * share) as u64;
                     let real = tokens(part(reserved.input), part(reserved.output));
                     let word = match how {
@@ -193,29 +222,27 @@ proptest! {
                         _ => Some(reserved),
                     };
                     quota.settle(serial, word, now);
-                    short.0[place].1 = used;
-                    long.0[day].1 = used;
+                    made.0[place].1 = used;
                 }
                 Act::End(..) => (),
                 Act::Fall => {
-                    for account in quota.accounts_mut() {
-                        account.not_kept();
-                    }
+                    quota.not_kept();
                     under_way.pop();
                     quota.write_off(Duration::from_secs(30), now.moment);
                 }
                 Act::Crash => {
-                    prop_assert!(short.keeps_short_limits());
-                    quota = lane();
+                    // The monotonic clock begins anew, the wall's goes on.
+                    boot = millis;
+                    let now = since_boot(boot, millis);
+                    quota = lane(now);
                     disk.load(&mut quota, now);
                     under_way.clear();
-                    short = Reference::default();
                 }
             }
         }
-        prop_assert!(short.keeps_short_limits());
-        prop_assert!(long.keeps_days());
-        quota.write_off(Duration::from_secs(30), at(millis + 31_000).moment);
+        prop_assert!(made.keeps_short_limits());
+        prop_assert!(made.keeps_days());
+        quota.write_off(Duration::from_secs(30), since_boot(boot, millis + 31_000).moment);
         prop_assert_eq!(quota.in_flight(), 0);
     }
 
@@ -509,9 +536,9 @@ fn a_budget_closes_the_lane_until_tomorrow() {
     disk.load(&mut quota, at(0));
     let mut n_calls = 0;
     loop {
-        disk.sync(&mut quota);
+        disk.sync(&mut quota, at(n_calls));
         quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls));
-        disk.sync(&mut quota);
+        disk.sync(&mut quota, at(n_calls));
         if quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls)) == 0 {
             break;
         }
@@ -540,14 +567,14 @@ fn after_a_crash_a_day_is_never_too_much_and_at_most_a_hundredth_too_little() {
         disk.load(&mut quota, at(0));
         for serial in 0..n_used {
             quota.room(1, Tokens::default(), Urgency::Bulk, at(serial));
-            disk.sync(&mut quota);
+            disk.sync(&mut quota, at(serial));
             assert_eq!(
                 quota.room(1, Tokens::default(), Urgency::Bulk, at(serial)),
                 1
             );
             quota.grant(serial, Tokens::default(), at(serial));
         }
-        disk.sync(&mut quota);
+        disk.sync(&mut quota, at(n_used));
 
         let mut again = lane();
         disk.load(&mut again, at(n_used));
@@ -571,16 +598,143 @@ fn no_call_of_a_steady_lane_waits_for_the_ledger() {
         let now = at(serial);
         if quota.room(1, Tokens::default(), Urgency::Bulk, now) == 0 {
             n_waits += 1;
-            disk.sync(&mut quota);
+            disk.sync(&mut quota, now);
             assert_eq!(quota.room(1, Tokens::default(), Urgency::Bulk, now), 1);
         }
         quota.grant(serial, Tokens::default(), now);
         // The disk answers only each tenth call.
         if serial % 10 == 0 {
-            disk.sync(&mut quota);
+            disk.sync(&mut quota, now);
         }
     }
     assert_eq!(n_waits, 1, "the first alone");
+}
+
+/// A lane whose minute is kept in the ledger.
+fn kept_minute(limit: f64) -> Quota {
+    let window = Window::set(Unit::Requests, limit, MINUTE).kept();
+    Quota::new(vec![window], Vec::new(), None)
+}
+
+/// Lets such a lane of a process that began at `boot` run; adds when calls began.
+fn run_kept(
+    quota: &mut Quota,
+    disk: &mut Disk,
+    boot: u64,
+    during: std::ops::Range<u64>,
+    begun: &mut Vec<u64>,
+) {
+    let mut serial = 0;
+    for millis in during.step_by(5) {
+        let now = since_boot(boot, millis);
+        if quota.room(50, Tokens::default(), Urgency::Bulk, now) == 0 {
+            disk.sync(quota, now);
+        }
+        for _ in 0..quota.room(50, Tokens::default(), Urgency::Bulk, now) {
+            serial += 1;
+            quota.grant(serial, Tokens::default(), now);
+            quota.settle(serial, Word::Answered(None, 0.0), now);
+            begun.push(millis);
+        }
+        disk.sync(quota, now);
+    }
+}
+
+#[test]
+fn after_a_crash_a_minute_is_never_too_much_and_soon_there_again() {
+    for crash in [0, 500, 7_300, 59_000, 90_000, 131_700, 180_000] {
+        let mut disk = Disk::default();
+        let mut begun = Vec::new();
+        let mut quota = kept_minute(600.0);
+        disk.load(&mut quota, at(0));
+        run_kept(&mut quota, &mut disk, 0, 0..crash, &mut begun);
+        let (mut undisturbed, mut spare) = (begun.clone(), disk.clone());
+        let during = crash..crash + 180_000;
+        run_kept(&mut quota, &mut spare, 0, during.clone(), &mut undisturbed);
+
+        let mut again = kept_minute(600.0);
+        disk.load(&mut again, since_boot(crash, crash));
+        run_kept(&mut again, &mut disk, crash, during, &mut begun);
+
+        let made = Reference(begun.iter().map(|at| (*at, None)).collect());
+        assert!(made.most(60_000, |_| 1.0) <= 600.0);
+        // A sixth of a minute's time and the open block, and as much again for good measure.
+        let lost = undisturbed.len().saturating_sub(begun.len());
+        assert!(lost <= 320, "{lost} after a crash at {crash}");
+    }
+}
+
+#[test]
+fn a_minute_of_a_busy_lane_is_written_down_a_few_times_in_ten_seconds() {
+    let mut disk = Disk::default();
+    let mut quota = kept_minute(600.0);
+    disk.load(&mut quota, at(0));
+    run_kept(&mut quota, &mut disk, 0, 0..60_000, &mut Vec::new());
+    let before = disk.n_writes;
+    let mut begun = Vec::new();
+
+    run_kept(&mut quota, &mut disk, 0, 60_000..240_000, &mut begun);
+
+    assert!(
+        disk.n_writes - before <= 18 * 6,
+        "{}",
+        disk.n_writes - before
+    );
+    assert!(disk.entries.len() <= 10, "{:?}", disk.entries);
+}
+
+#[test]
+fn no_call_of_a_busy_minute_waits_for_the_ledger() {
+    let mut disk = Disk::default();
+    let mut quota = kept_minute(600.0);
+    disk.load(&mut quota, at(0));
+    run_kept(&mut quota, &mut disk, 0, 0..61_000, &mut Vec::new());
+    let need = Tokens::default();
+    let (mut n_calls, mut n_waits) = (0, 0);
+    for millis in (61_000..181_000).step_by(5) {
+        let now = at(millis);
+        if quota.room(1, need, Urgency::Bulk, now) == 1 {
+            n_calls += 1;
+            quota.grant(millis, need, now);
+            quota.settle(millis, Word::Answered(None, 0.0), now);
+        } else if quota.due(need, now).is_none() {
+            n_waits += 1;
+        }
+        // The disk answers only five times a second.
+        if millis % 200 == 0 {
+            disk.sync(&mut quota, now);
+        }
+    }
+    assert!(n_calls > 1_100, "{n_calls}");
+    assert_eq!(n_waits, 0);
+}
+
+#[test]
+fn a_second_begins_as_used_up_because_nobody_knows_what_was_used_of_it() {
+    let window = Window::set(Unit::Requests, 5.0, SECOND).used_up(at(0).moment);
+    let mut quota = Quota::new(vec![window], Vec::new(), None);
+    let room =
+        |quota: &mut Quota, millis| quota.room(9, Tokens::default(), Urgency::Bulk, at(millis));
+    assert_eq!(room(&mut quota, 999), 0);
+    assert!(room(&mut quota, 1_100) > 0);
+}
+
+#[test]
+fn under_other_settings_a_kept_minute_goes_on_with_what_the_ledger_holds() {
+    let mut disk = Disk::default();
+    let mut earlier = kept_minute(60.0);
+    disk.load(&mut earlier, at(0));
+    let mut begun = Vec::new();
+    run_kept(&mut earlier, &mut disk, 0, 0..20, &mut begun);
+    assert!((1..60).contains(&begun.len()), "{begun:?}");
+    let mut quota = kept_minute(90.0);
+
+    quota.follow(earlier);
+    run_kept(&mut quota, &mut disk, 0, 20..1_000, &mut begun);
+
+    assert_eq!(begun.len(), 90);
+    let kept: f64 = disk.entries.values().sum();
+    assert!((90.0..=100.0).contains(&kept), "{kept}");
 }
 
 #[test]

@@ -11,7 +11,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::{KnownBy, Moment, Unit};
+use super::Now;
+use super::cover::Cover;
+use crate::domain::{KnownBy, Moment, Timestamp, Unit};
 
 const SLOTS: u64 = 200;
 /// The least time by which calls may differ on their way.
@@ -43,6 +45,8 @@ pub struct Window {
     slots: VecDeque<(u64, f64)>,
     used: f64,
     pace: Pace,
+    /// What of it the ledger keeps, where a restart is to know of it.
+    cover: Option<Cover>,
 }
 
 /// How evenly a window is used.
@@ -66,6 +70,7 @@ impl Window {
             slots: VecDeque::new(),
             used: 0.0,
             pace: Pace::default(),
+            cover: None,
         }
     }
 
@@ -78,11 +83,37 @@ impl Window {
         }
     }
 
+    /// The same window, of whose use nothing is known until [`Window::load`]: it is kept in the
+    /// ledger, and nothing is used that is not written down before.
+    pub fn kept(mut self) -> Self {
+        self.cover = Some(Cover::new(self.per));
+        self
+    }
+
+    /// The same window, all of which was used just now: so much an earlier process may have used
+    /// of one that is too short to be written down.
+    pub fn used_up(mut self, now: Moment) -> Self {
+        self.was_used(self.limit, Duration::ZERO, now);
+        self
+    }
+
     /// Goes on from the same window under other settings: what was used still counts, and what
     /// was learned is still believed.
-    pub fn follow(&mut self, earlier: Self) {
+    pub fn follow(&mut self, mut earlier: Self) {
+        let cover = match (self.cover.take(), earlier.cover.take()) {
+            (Some(_), Some(mut cover)) => {
+                cover.not_kept();
+                Some(cover)
+            }
+            (Some(mut cover), None) => {
+                cover.load_nothing();
+                Some(cover)
+            }
+            (None, _) => None,
+        };
         *self = Self {
             set: self.set,
+            cover,
             ..earlier
         };
         self.decide();
@@ -210,6 +241,63 @@ impl Window {
         }
     }
 
+    /// Whether it is kept in the ledger.
+    pub const fn is_kept(&self) -> bool {
+        self.cover.is_some()
+    }
+
+    /// Whether what the ledger holds of it is known here.
+    pub fn is_loaded(&self) -> bool {
+        self.cover.as_ref().is_none_or(Cover::is_loaded)
+    }
+
+    /// Takes over what the ledger holds: (stretch, amount).
+    pub fn load(&mut self, entries: &[(Timestamp, f64)], now: Now) {
+        let Some(cover) = &mut self.cover else { return };
+        for (ago, amount) in cover.load(entries, now.wall) {
+            self.was_used(amount, ago, now.moment);
+        }
+    }
+
+    /// How many times `amount` may be used now by what the ledger holds.
+    pub fn covered(&mut self, amount: f64, wall: Timestamp) -> f64 {
+        let cover = self.cover.as_mut();
+        cover.map_or(f64::INFINITY, |cover| cover.room(amount, wall))
+    }
+
+    /// Whether the ledger should be asked for something.
+    pub fn wants_ledger(&self, wall: Timestamp) -> bool {
+        let cover = self.cover.as_ref();
+        cover.is_some_and(|cover| cover.wants_ledger(self.unit, self.limit, wall))
+    }
+
+    /// What the ledger should hold: (stretch, amount), nothing of what is past; counts as asked
+    /// for.
+    pub fn ask_ledger(&mut self, wall: Timestamp, ask: impl FnMut(Timestamp, f64)) {
+        if let Some(cover) = &mut self.cover {
+            cover.ask_ledger(self.unit, self.limit, wall, ask);
+        }
+    }
+
+    /// The ledger holds it.
+    pub fn is_written(&mut self, stretch: Timestamp, amount: f64) {
+        if let Some(cover) = &mut self.cover {
+            cover.kept(stretch, amount);
+        }
+    }
+
+    /// What was asked of the ledger and not answered was not written down, as far as is known.
+    pub fn not_kept(&mut self) {
+        if let Some(cover) = &mut self.cover {
+            cover.not_kept();
+        }
+    }
+
+    fn was_used(&mut self, amount: f64, ago: Duration, now: Moment) {
+        let slot = ticks(now).saturating_sub(nanos(ago)) / self.slot_length();
+        self.add_to(slot, amount);
+    }
+
     /// Lets go of what is past.
     pub fn forget(&mut self, now: Moment) {
         let now = ticks(now);
@@ -274,7 +362,11 @@ impl Window {
     }
 
     /// Uses so much of it.
-    pub fn take(&mut self, amount: f64, now: Moment) {
+    pub fn take(&mut self, amount: f64, now: Now) {
+        if let Some(cover) = &mut self.cover {
+            cover.take(amount, now.wall);
+        }
+        let now = now.moment;
         let slot = ticks(now) / self.slot_length();
         match self.slots.back_mut() {
             Some((last, used)) if *last >= slot => *used += amount,
@@ -285,8 +377,11 @@ impl Window {
     }
 
     /// Corrects what was taken at `at` by `change`, if that still counts.
-    pub fn correct(&mut self, change: f64, at: Moment, now: Moment) {
-        let slot = ticks(at) / self.slot_length();
+    pub fn correct(&mut self, change: f64, at: Now, now: Moment) {
+        if let Some(cover) = &mut self.cover {
+            cover.correct(change, at.wall);
+        }
+        let slot = ticks(at.moment) / self.slot_length();
         if let Some((_, used)) = self.slots.iter_mut().rev().find(|(kept, _)| *kept <= slot) {
             let change = change.max(-*used);
             *used += change;
