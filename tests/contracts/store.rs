@@ -1,6 +1,7 @@
 //! The contract of the store port, passed by the fake in memory and by SQLite.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use babelfeed::stores::{SqliteConfig, SqliteStore};
 use babelfeed_actors::domain::Timestamp;
@@ -61,13 +62,19 @@ impl Kind for Memory {
     }
 }
 
-struct Sqlite {
+/// SQLite, with commits of at most so many milliseconds.
+struct SqliteIn<const MILLIS: u64> {
     folder: TempDir,
     n_crashes: usize,
     store: Option<SqliteStore>,
 }
 
-impl Sqlite {
+type Sqlite = SqliteIn<5>;
+
+/// SQLite with a commit for each write.
+type SqliteOneByOne = SqliteIn<0>;
+
+impl<const MILLIS: u64> SqliteIn<MILLIS> {
     fn path(&self) -> PathBuf {
         self.folder.path().join(format!("{}.db", self.n_crashes))
     }
@@ -75,11 +82,12 @@ impl Sqlite {
     fn start(&mut self) {
         let mut config = SqliteConfig::new(self.path());
         config.ballast = 0;
+        config.commit_time = Duration::from_millis(MILLIS);
         self.store = Some(SqliteStore::open(&config).expect("a store"));
     }
 }
 
-impl Kind for Sqlite {
+impl<const MILLIS: u64> Kind for SqliteIn<MILLIS> {
     type Store = SqliteStore;
 
     fn new() -> Self {
@@ -137,6 +145,9 @@ macro_rules! contract {
         mod sqlite_store {
             $(#[test] fn $law() { super::run(super::laws::$law::<super::Sqlite>()); })+
         }
+        mod sqlite_store_one_by_one {
+            $(#[test] fn $law() { super::run(super::laws::$law::<super::SqliteOneByOne>()); })+
+        }
     };
 }
 
@@ -175,4 +186,9 @@ fn memory_store_agrees_with_the_model() {
 #[test]
 fn sqlite_store_agrees_with_the_model() {
     model::agrees::<Sqlite>(24);
+}
+
+#[test]
+fn sqlite_store_with_a_commit_for_each_write_agrees_with_the_model() {
+    model::agrees::<SqliteOneByOne>(12);
 }

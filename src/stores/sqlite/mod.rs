@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
@@ -53,6 +54,9 @@ pub struct Config {
     pub readers: usize,
     /// The most bytes that the database may grow to; none leaves it to the disk.
     pub max_bytes: Option<u64>,
+    /// How long writes gather in one commit once the first of them is made; whoever waits for
+    /// that one waits no longer because of the others.
+    pub commit_time: Duration,
 }
 
 impl Config {
@@ -64,6 +68,7 @@ impl Config {
             ballast: 4 * 1_024 * 1_024,
             readers: 1,
             max_bytes: None,
+            commit_time: Duration::from_millis(5),
         }
     }
 }
@@ -96,7 +101,7 @@ impl SqliteStore {
         let mut ballast = OsString::from(&config.path);
         ballast.push(".ballast");
         let ballast = Ballast::new(ballast.into(), config.ballast);
-        let writer = writer::start(connection, &shared, ballast)
+        let writer = writer::start(connection, &shared, ballast, config.commit_time)
             .context("cannot start the thread that writes the store")?;
         // The writer is joined last, so that no reader keeps it from emptying the log.
         threads.push(writer);

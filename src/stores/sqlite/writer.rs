@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use babelfeed_actors::domain::TaskId;
 use babelfeed_actors::ports::{Kept, StoreError, Tally, TaskChange, Token};
@@ -18,7 +18,7 @@ use super::queue::{Next, Queue, Write};
 use super::schema;
 use super::tables::{Tables, is_bare_claim};
 
-/// The most rows of one commit; about what is applied in 5 ms.
+/// The most rows of one commit.
 const GROUP: usize = 1_000;
 /// How long nothing must come until the log is moved into the database.
 const REST: Duration = Duration::from_millis(500);
@@ -40,10 +40,10 @@ pub(super) struct Shared {
 }
 
 /// Writes until the queue is closed and empty.
-pub(super) fn run(connection: Connection, shared: &Shared, ballast: Ballast) {
+fn run(connection: Connection, shared: &Shared, ballast: Ballast, commit_time: Duration) {
     let tally = *shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
     let served = Tables::new(&connection, tally)
-        .and_then(|tables| Writer::new(&connection, tables, shared, ballast))
+        .and_then(|tables| Writer::new(&connection, tables, shared, ballast, commit_time))
         .map(Writer::serve);
     if let Err(fault) = served {
         error!(cause:% = fault; "store cannot write");
@@ -59,6 +59,8 @@ struct Writer<'c> {
     tables: Tables<'c>,
     shared: &'c Shared,
     ballast: Ballast,
+    /// How long the writes of one commit may take, all but the last.
+    commit_time: Duration,
     begin: Statement<'c>,
     commit: Statement<'c>,
     epoch: u64,
@@ -76,6 +78,7 @@ impl<'c> Writer<'c> {
         tables: Tables<'c>,
         shared: &'c Shared,
         ballast: Ballast,
+        commit_time: Duration,
     ) -> Result<Self, Fault> {
         Ok(Self {
             connection,
@@ -83,6 +86,7 @@ impl<'c> Writer<'c> {
             tables,
             shared,
             ballast,
+            commit_time,
             begin: connection.prepare("BEGIN IMMEDIATE")?,
             commit: connection.prepare("COMMIT")?,
             epoch: epoch_of(shared.tokens.load(Ordering::Relaxed)),
@@ -103,13 +107,26 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Commits a group and answers it; a group that fails as one is tried one by one.
+    /// Commits a group, in as many commits as its time takes, and answers it.
     fn write(&mut self, group: Vec<Write>) {
         let mut group = self.refuse_intake_without_ballast(group);
+        while !group.is_empty() {
+            group = self.write_some(group);
+        }
+        if self.n_unseen >= LOOK_EVERY {
+            self.look_at_log();
+        }
+    }
+
+    /// Commits the first writes of a group and answers them; returns the others. A group that
+    /// fails as one is tried one by one.
+    fn write_some(&mut self, mut group: Vec<Write>) -> Vec<Write> {
         match self.attempt_with_ballast(&mut group) {
-            Ok(()) => {
+            Ok(n_made) => {
                 self.is_failing = false;
+                let rest = group.split_off(n_made);
                 finish(group, &Ok(()));
+                return rest;
             }
             Err(fault) if fault.is_no_space() || group.len() == 1 => {
                 // Said once; whoever waits for the write tells its story.
@@ -125,9 +142,7 @@ impl<'c> Writer<'c> {
                 }
             }
         }
-        if self.n_unseen >= LOOK_EVERY {
-            self.look_at_log();
-        }
+        Vec::new()
     }
 
     /// New work has to wait while the room kept back is in use; what is under way may end.
@@ -149,7 +164,7 @@ impl<'c> Writer<'c> {
     }
 
     /// Makes a group's writes; once more if room could be made for them on a full disk.
-    fn attempt_with_ballast(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+    fn attempt_with_ballast(&mut self, group: &mut [Write]) -> Result<usize, Fault> {
         match self.attempt(group) {
             Err(fault) if fault.is_no_space() && self.make_room() => self.attempt(group),
             outcome => outcome,
@@ -171,43 +186,55 @@ impl<'c> Writer<'c> {
         was_logged
     }
 
-    /// Makes a group's writes in one transaction, or none of them.
-    fn attempt(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+    /// Makes a group's first writes in one transaction, or none of them; returns how many.
+    fn attempt(&mut self, group: &mut [Write]) -> Result<usize, Fault> {
         if group.iter().all(|write| matches!(write, Write::Barrier(_))) {
             return self.apply(group);
         }
         let outcome = self.begin.execute(()).map_err(Fault::from).and_then(|_| {
-            self.apply(group)?;
+            let n_made = self.apply(group)?;
             let epoch = self.note_totals()?;
             hold_back();
             self.commit.execute(())?;
-            Ok(epoch)
+            Ok((n_made, epoch))
         });
-        match outcome {
-            Ok(epoch) => self.epoch = epoch,
+        let n_made = match outcome {
+            Ok((n_made, epoch)) => {
+                self.epoch = epoch;
+                n_made
+            }
             Err(fault) => {
                 self.roll_back();
                 return Err(fault);
             }
-        }
+        };
         self.committed = self.tables.tally;
         *self.shared_tally() = self.committed;
-        let n_rows = COMMIT_ROWS + group.iter().map(Write::n_rows).sum::<usize>();
+        let n_rows = COMMIT_ROWS + group[..n_made].iter().map(Write::n_rows).sum::<usize>();
         self.n_unseen += n_rows;
         self.n_logged += n_rows;
-        Ok(())
+        Ok(n_made)
     }
 
-    fn apply(&mut self, group: &mut [Write]) -> Result<(), Fault> {
+    /// Makes writes until their time is over, one at least; returns how many.
+    fn apply(&mut self, group: &mut [Write]) -> Result<usize, Fault> {
+        let began = Instant::now();
         let plan = Plan::new(group);
         let mut kept = vec![Kept::Ghost; plan.steps.len()];
-        let mut next = 0;
+        let (mut next, mut whole_from, mut n_made) = (0, 0, 0);
         for write in group.iter_mut() {
+            // A claim that a later change stands for is made in one commit with that.
+            if n_made > 0 && next >= whole_from && began.elapsed() >= self.commit_time {
+                break;
+            }
+            n_made += 1;
             match write {
                 Write::Admit(ask) => ask.outcome = Some(self.tables.admit(&ask.what)?),
                 Write::Record(ask) => {
                     for change in ask.what.iter() {
-                        if !plan.steps[next].is_absorbed {
+                        if let Some(later) = plan.steps[next].absorbed_by {
+                            whole_from = whole_from.max(later + 1);
+                        } else {
                             let held = plan.steps[next].held;
                             let outcome = self.tables.record(change, held)?;
                             plan.settle(&mut kept, next, outcome);
@@ -255,8 +282,8 @@ impl<'c> Writer<'c> {
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }
         }
-        hand_out(group, &kept);
-        Ok(())
+        hand_out(&mut group[..n_made], &kept);
+        Ok(n_made)
     }
 
     /// Writes down what changed as a whole, and answers the epoch that is then on disk.
@@ -324,7 +351,8 @@ struct PlannedStep {
     held: Token,
     /// The claim that this change stands for as well.
     absorbs: Option<usize>,
-    is_absorbed: bool,
+    /// The later change that stands for this one as well.
+    absorbed_by: Option<usize>,
 }
 
 impl Plan {
@@ -342,7 +370,7 @@ impl Plan {
             .map(|change| PlannedStep {
                 held: change.held,
                 absorbs: None,
-                is_absorbed: false,
+                absorbed_by: None,
             })
             .collect();
         let mut latest: HashMap<TaskId, usize> = HashMap::with_capacity(changes.len());
@@ -353,7 +381,7 @@ impl Plan {
             {
                 steps[index].held = steps[before].held;
                 steps[index].absorbs = Some(before);
-                steps[before].is_absorbed = true;
+                steps[before].absorbed_by = Some(index);
             }
             latest.insert(change.id, index);
         }
@@ -410,13 +438,14 @@ pub(super) fn start(
     connection: Connection,
     shared: &Arc<Shared>,
     ballast: Ballast,
+    commit_time: Duration,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("store-writer".into())
         .spawn(move || {
             let guard = AbandonOnPanic(&shared.queue);
-            run(connection, &shared, ballast);
+            run(connection, &shared, ballast, commit_time);
             drop(guard);
         })
 }
@@ -427,5 +456,49 @@ struct AbandonOnPanic<'q>(&'q Queue);
 impl Drop for AbandonOnPanic<'_> {
     fn drop(&mut self) {
         self.0.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::super::queue::Ask;
+    use super::*;
+
+    /// Five writes that nothing is gained from, and how many commits they take.
+    fn n_commits(commit_time: Duration) -> usize {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("babelfeed.db");
+        let (connection, boot) = schema::open_writer(&Config::new(&path)).expect("a database");
+        let shared = Shared {
+            queue: Queue::new(100),
+            tally: Mutex::new(boot.tally),
+            tokens: AtomicU64::new(boot.epoch << 32),
+        };
+        let tables = Tables::new(&connection, boot.tally).expect("tables");
+        let ballast = Ballast::new(folder.path().join("ballast"), 0);
+        let mut writer =
+            Writer::new(&connection, tables, &shared, ballast, commit_time).expect("a writer");
+        let (writes, mut answers): (Vec<_>, Vec<_>) = (0..5)
+            .map(|_| Ask::new((Vec::new(), Vec::new())))
+            .map(|(ask, answer)| (Write::Save(ask), answer))
+            .unzip();
+
+        let (mut rest, mut n_commits) = (writes, 0);
+        while !rest.is_empty() {
+            rest = writer.write_some(rest);
+            n_commits += 1;
+        }
+
+        for answer in &mut answers {
+            assert_eq!(answer.try_recv().expect("an answer"), Ok(()));
+        }
+        n_commits
+    }
+
+    #[test]
+    fn a_commit_ends_when_its_time_is_over_and_holds_one_write_at_least() {
+        assert_eq!(n_commits(Duration::ZERO), 5);
+        assert_eq!(n_commits(Duration::from_secs(3_600)), 1);
     }
 }
