@@ -5,6 +5,7 @@ mod evidence;
 mod language;
 mod length;
 mod notes;
+mod phrases;
 mod repair;
 mod script;
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! What a text itself says is no fault of its translation. So each family of words counts only
 //! where the text has no word of that family, in whichever language.
 
+use std::sync::LazyLock;
+
+use super::phrases::Phrases;
 use super::{Check, Fault};
 
 /// How far a preamble reaches, in characters.
@@ -36,31 +39,30 @@ pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
 
 /// Lower case, with one kind of apostrophe and colon.
 fn folded(text: &str) -> String {
-    let plain = text.chars().map(|letter| match letter {
-        '’' | '‘' => '\'',
-        '：' => ':',
-        '（' => '(',
-        '\u{a0}' | '\u{202f}' => ' ',
-        letter => letter,
-    });
-    plain.flat_map(char::to_lowercase).collect()
-}
-
-fn has_any(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| text.contains(word))
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if letter.is_ascii() => folded.push(letter.to_ascii_lowercase()),
+            '’' | '‘' => folded.push('\''),
+            '：' => folded.push(':'),
+            '（' => folded.push('('),
+            '\u{a0}' | '\u{202f}' => folded.push(' '),
+            letter => folded.extend(letter.to_lowercase()),
+        }
+    }
+    folded
 }
 
 fn is_refusal(source: &str, translated: &str) -> bool {
-    let says_so = has_any(translated, &REFUSALS);
     let head = beginning(translated, APOLOGY);
-    let is_apology = has_any(head, &APOLOGIES) && has_any(translated, &INABILITIES);
-    if says_so {
+    if REFUSALS.any_in(translated) {
         // What talks of models and of what they cannot do may be about just that.
-        return !has_any(source, &APOLOGIES)
-            && !has_any(source, &INABILITIES)
-            && !has_any(source, &MODELS);
+        return !APOLOGIES.any_in(source) && !INABILITIES.any_in(source) && !MODELS.any_in(source);
     }
-    is_apology && !has_any(source, &APOLOGIES) && !has_any(source, &INABILITIES)
+    APOLOGIES.any_in(head)
+        && INABILITIES.any_in(translated)
+        && !APOLOGIES.any_in(source)
+        && !INABILITIES.any_in(source)
 }
 
 fn has_preamble(source: &str, translated: &str) -> bool {
@@ -72,8 +74,8 @@ fn has_preamble(source: &str, translated: &str) -> bool {
     let Some(found) = head(translated) else {
         return false;
     };
-    if has_any(&found, &TRANSLATIONS) {
-        return !has_any(source, &TRANSLATIONS);
+    if TRANSLATIONS.any_in(&found) {
+        return !TRANSLATIONS.any_in(source);
     }
     // Behind the colon of an opening something new begins, and the text has no colon there.
     let opens = OPENINGS.iter().any(|opening| found.starts_with(opening));
@@ -81,16 +83,17 @@ fn has_preamble(source: &str, translated: &str) -> bool {
 }
 
 fn has_note(source: &str, translated: &str) -> bool {
-    if has_any(translated, &TRANSLATORS) && !has_any(source, &TRANSLATIONS) {
+    if TRANSLATORS.any_in(translated) && !TRANSLATIONS.any_in(source) {
         return true;
-    }
-    if has_any(source, &NOTES) {
-        return false;
     }
     let n_lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
     let n_parentheses = |text: &str| text.matches(['(', '[']).count();
     let has_more_lines = n_lines(translated) > n_lines(source);
     let has_more_parentheses = n_parentheses(translated) > n_parentheses(source);
+    let is_about_notes = || NOTES.iter().any(|note| source.contains(note));
+    if !has_more_lines && !has_more_parentheses || is_about_notes() {
+        return false;
+    }
     let is_note = |text: &str| {
         let text = text.trim_start_matches(['(', '[', '*', '_', '-', '—', '>', ' ']);
         NOTES.iter().any(|note| {
@@ -109,191 +112,201 @@ fn beginning(text: &str, n_characters: usize) -> &str {
 }
 
 /// What is said only by who will not translate.
-const REFUSALS: [&str; 34] = [
-    "as an ai",
-    "as a language model",
-    "ai language model",
-    "can't assist",
-    "cannot assist",
-    "can't help with",
-    "cannot help with",
-    "unable to assist",
-    "can't translate",
-    "cannot translate",
-    "unable to translate",
-    "not able to translate",
-    "can't fulfill",
-    "cannot fulfill",
-    "can't provide a translation",
-    "cannot provide a translation",
-    "can't comply",
-    "cannot comply",
-    "no puedo traducir",
-    "no puedo ayudar con",
-    "como modelo de lenguaje",
-    "je ne peux pas traduire",
-    "en tant que modèle de langage",
-    "kann ich nicht übersetzen",
-    "kann diesen text nicht übersetzen",
-    "als ki-",
-    "não posso traduzir",
-    "não posso ajudar com",
-    "non posso tradurre",
-    "не могу перевести",
-    "не можу перекласти",
-    "翻訳できません",
-    "无法翻译",
-    "無法翻譯",
-];
+static REFUSALS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "as an ai",
+        "as a language model",
+        "ai language model",
+        "can't assist",
+        "cannot assist",
+        "can't help with",
+        "cannot help with",
+        "unable to assist",
+        "can't translate",
+        "cannot translate",
+        "unable to translate",
+        "not able to translate",
+        "can't fulfill",
+        "cannot fulfill",
+        "can't provide a translation",
+        "cannot provide a translation",
+        "can't comply",
+        "cannot comply",
+        "no puedo traducir",
+        "no puedo ayudar con",
+        "como modelo de lenguaje",
+        "je ne peux pas traduire",
+        "en tant que modèle de langage",
+        "kann ich nicht übersetzen",
+        "kann diesen text nicht übersetzen",
+        "als ki-",
+        "não posso traduzir",
+        "não posso ajudar com",
+        "non posso tradurre",
+        "не могу перевести",
+        "не можу перекласти",
+        "翻訳できません",
+        "无法翻译",
+        "無法翻譯",
+    ])
+});
 
 /// What is about models, so that its translation may talk of what they cannot do.
-const MODELS: [&str; 16] = [
-    "language model",
-    "chatbot",
-    "gpt",
-    "llm",
-    " ai ",
-    " ki ",
-    "artificial",
-    "modelo de leng",
-    "modèle de lang",
-    "sprachmodell",
-    "искусственн",
-    "人工智能",
-    "大模型",
-    "生成ai",
-    "chatgpt",
-    "인공지능",
-];
+static MODELS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "language model",
+        "chatbot",
+        "gpt",
+        "llm",
+        " ai ",
+        " ki ",
+        "artificial",
+        "modelo de leng",
+        "modèle de lang",
+        "sprachmodell",
+        "искусственн",
+        "人工智能",
+        "大模型",
+        "生成ai",
+        "chatgpt",
+        "인공지능",
+    ])
+});
 
 /// How an apology begins.
-const APOLOGIES: [&str; 44] = [
-    "sorry",
-    "apolog",
-    "i'm afraid",
-    "forgive",
-    "lo siento",
-    "sentimos",
-    "disculp",
-    "lament",
-    "perdón",
-    "desculp",
-    "sinto muito",
-    "perdoe",
-    "désolé",
-    "regrett",
-    "excus",
-    "pardon",
-    "leid",
-    "entschuldig",
-    "verzeih",
-    "spiace",
-    "scus",
-    "spijt",
-    "helaas",
-    "przepraszam",
-    "przykro",
-    "omlouv",
-    "beklag",
-    "tyvärr",
-    "üzgün",
-    "özür",
-    "maalesef",
-    "maaf",
-    "xin lỗi",
-    "извин",
-    "сожален",
-    "простите",
-    "вибач",
-    "перепрош",
-    "ごめん",
-    "申し訳",
-    "抱歉",
-    "对不起",
-    "對不起",
-    "죄송",
-];
+static APOLOGIES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "sorry",
+        "apolog",
+        "i'm afraid",
+        "forgive",
+        "lo siento",
+        "sentimos",
+        "disculp",
+        "lament",
+        "perdón",
+        "desculp",
+        "sinto muito",
+        "perdoe",
+        "désolé",
+        "regrett",
+        "excus",
+        "pardon",
+        "leid",
+        "entschuldig",
+        "verzeih",
+        "spiace",
+        "scus",
+        "spijt",
+        "helaas",
+        "przepraszam",
+        "przykro",
+        "omlouv",
+        "beklag",
+        "tyvärr",
+        "üzgün",
+        "özür",
+        "maalesef",
+        "maaf",
+        "xin lỗi",
+        "извин",
+        "сожален",
+        "простите",
+        "вибач",
+        "перепрош",
+        "ごめん",
+        "申し訳",
+        "抱歉",
+        "对不起",
+        "對不起",
+        "죄송",
+    ])
+});
 
 /// How it is said that something cannot be done.
-const INABILITIES: [&str; 46] = [
-    "can't",
-    "cannot",
-    "can not",
-    "unable",
-    "not able",
-    "won't",
-    "impossible",
-    "no puedo",
-    "no podemos",
-    "no puede",
-    "não posso",
-    "não consigo",
-    "não podemos",
-    "peux pas",
-    "pouvons pas",
-    "peut pas",
-    "nicht möglich",
-    "kann nicht",
-    "kann ich",
-    "kann das",
-    "kann dies",
-    "können nicht",
-    "können wir",
-    "non posso",
-    "non riesco",
-    "non possiamo",
-    "kan niet",
-    "kan ik",
-    "kan je",
-    "nie mog",
-    "nemohu",
-    "kan ikke",
-    "kan inte",
-    "edemem",
-    "yapamam",
-    "tidak dapat",
-    "tidak bisa",
-    "không thể",
-    "не могу",
-    "не можем",
-    "не можу",
-    "できません",
-    "できない",
-    "无法",
-    "無法",
-    "수 없",
-];
+static INABILITIES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "can't",
+        "cannot",
+        "can not",
+        "unable",
+        "not able",
+        "won't",
+        "impossible",
+        "no puedo",
+        "no podemos",
+        "no puede",
+        "não posso",
+        "não consigo",
+        "não podemos",
+        "peux pas",
+        "pouvons pas",
+        "peut pas",
+        "nicht möglich",
+        "kann nicht",
+        "kann ich",
+        "kann das",
+        "kann dies",
+        "können nicht",
+        "können wir",
+        "non posso",
+        "non riesco",
+        "non possiamo",
+        "kan niet",
+        "kan ik",
+        "kan je",
+        "nie mog",
+        "nemohu",
+        "kan ikke",
+        "kan inte",
+        "edemem",
+        "yapamam",
+        "tidak dapat",
+        "tidak bisa",
+        "không thể",
+        "не могу",
+        "не можем",
+        "не можу",
+        "できません",
+        "できない",
+        "无法",
+        "無法",
+        "수 없",
+    ])
+});
 
 /// Words about translating, by their stems.
-const TRANSLATIONS: [&str; 27] = [
-    "translat",
-    "traducc",
-    "traduc",
-    "tradução",
-    "tradu",
-    "traduzione",
-    "übersetz",
-    "vertaling",
-    "vertaal",
-    "översätt",
-    "oversæt",
-    "oversett",
-    "tłumacz",
-    "překlad",
-    "preklad",
-    "fordít",
-    "çevir",
-    "çeviri",
-    "terjemah",
-    "bản dịch",
-    "перевод",
-    "переклад",
-    "翻译",
-    "翻譯",
-    "翻訳",
-    "번역",
-    "ترجم",
-];
+static TRANSLATIONS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "translat",
+        "traducc",
+        "traduc",
+        "tradução",
+        "tradu",
+        "traduzione",
+        "übersetz",
+        "vertaling",
+        "vertaal",
+        "översätt",
+        "oversæt",
+        "oversett",
+        "tłumacz",
+        "překlad",
+        "preklad",
+        "fordít",
+        "çevir",
+        "çeviri",
+        "terjemah",
+        "bản dịch",
+        "перевод",
+        "переклад",
+        "翻译",
+        "翻譯",
+        "翻訳",
+        "번역",
+        "ترجم",
+    ])
+});
 
 /// How what comes is announced.
 const OPENINGS: [&str; 26] = [
@@ -326,32 +339,34 @@ const OPENINGS: [&str; 26] = [
 ];
 
 /// What only translators say.
-const TRANSLATORS: [&str; 24] = [
-    "translator's note",
-    "translation note",
-    "note on the translation",
-    "i translated",
-    "i have translated",
-    "i've translated",
-    "literal translation",
-    "literally translated",
-    "let me know if you",
-    "nota del traductor",
-    "nota de la traducción",
-    "n. del t.",
-    "note du traducteur",
-    "n.d.t.",
-    "anmerkung des übersetzers",
-    "anm. d. übers",
-    "nota do tradutor",
-    "nota del traduttore",
-    "примечание переводчика",
-    "примітка перекладача",
-    "译者注",
-    "譯者註",
-    "訳注",
-    "역주",
-];
+static TRANSLATORS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(&[
+        "translator's note",
+        "translation note",
+        "note on the translation",
+        "i translated",
+        "i have translated",
+        "i've translated",
+        "literal translation",
+        "literally translated",
+        "let me know if you",
+        "nota del traductor",
+        "nota de la traducción",
+        "n. del t.",
+        "note du traducteur",
+        "n.d.t.",
+        "anmerkung des übersetzers",
+        "anm. d. übers",
+        "nota do tradutor",
+        "nota del traduttore",
+        "примечание переводчика",
+        "примітка перекладача",
+        "译者注",
+        "譯者註",
+        "訳注",
+        "역주",
+    ])
+});
 
 /// How a note begins; a colon follows.
 const NOTES: [&str; 26] = [

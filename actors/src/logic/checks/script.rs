@@ -149,6 +149,8 @@ pub(super) fn fault(
     let wanted = scripts_of(target)?;
     let mut counts = [0_usize; Script::N];
     let mut stray = None;
+    // Only the ways of writing Chinese are told apart by single characters.
+    let is_chinese = wanted == [Script::Han];
     let mut own = String::new();
     for word in translated.iter() {
         let mut scripts = word.chars().filter_map(Script::of);
@@ -165,7 +167,9 @@ pub(super) fn fault(
         if !is_wanted && stray.is_none() {
             stray = stray_script(word, wanted).map(|script| (word, script));
         }
-        own.push_str(word);
+        if is_chinese {
+            own.push_str(word);
+        }
     }
     let all: usize = counts.iter().sum();
     let right: usize = wanted.iter().map(|script| counts[*script as usize]).sum();

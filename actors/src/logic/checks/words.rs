@@ -1,15 +1,17 @@
 //! The words of a text outside its placeholders.
 
 use std::cell::OnceCell;
+use std::hash::{BuildHasher as _, Hasher as _};
 
-use foldhash::HashSet;
+use foldhash::fast::FixedState;
 
 /// A text cut into words.
 #[derive(Debug)]
 pub(super) struct Words<'a> {
     words: Vec<&'a str>,
-    /// The words in lower case, each once; made when it is first asked for.
-    folded: OnceCell<HashSet<String>>,
+    /// Hashes of the words in lower case, sorted; made when it is first asked for. Two words of
+    /// one hash are not met, and strings would cost an allocation each.
+    folded: OnceCell<Vec<u64>>,
 }
 
 impl<'a> Words<'a> {
@@ -29,11 +31,25 @@ impl<'a> Words<'a> {
     /// Whether this word is among them, in any case.
     pub(super) fn has(&self, word: &str) -> bool {
         let folded = self.folded.get_or_init(|| {
-            let folded = self.words.iter().map(|word| word.to_lowercase());
-            folded.collect()
+            let mut folded: Vec<u64> = self.words.iter().copied().map(folded_hash).collect();
+            folded.sort_unstable();
+            folded
         });
-        folded.contains(&*word.to_lowercase())
+        folded.binary_search(&folded_hash(word)).is_ok()
     }
+}
+
+/// The same for words that differ only in case.
+fn folded_hash(word: &str) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    for letter in word.chars() {
+        for letter in letter.to_lowercase() {
+            // The sigma at the end of a word is the same letter.
+            let letter = if letter == 'ς' { 'σ' } else { letter };
+            hasher.write_u32(letter.into());
+        }
+    }
+    hasher.finish()
 }
 
 /// What stands between the placeholders of a text.
