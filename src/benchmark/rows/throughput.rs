@@ -3,6 +3,7 @@
 use super::super::load::{Job, Outcome, Pick, Questions};
 use super::super::processes;
 use super::super::report::{Row, Target};
+use super::super::service::Setup;
 use super::super::simulator::Plan;
 use super::bulk::{calls, run_through};
 use super::{Bench, PATIENCE, Stage, each_us, rate};
@@ -21,7 +22,7 @@ const SCALE: [(&str, f64); 4] = [
     ("scale: raw requests", 256_000.0),
 ];
 
-/// Measures tasks that are durable, then texts that somebody waits for.
+/// Measures tasks that are durable, then texts that somebody waits for, with and without checks.
 pub(super) async fn throughput(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     row.conditions = format!(
         "{} distinct texts, one a call, provider without delay: durable as NDJSON; interactive {TEXTS_A_QUESTION} a question, {N_CLIENTS} questions in flight; {}",
@@ -51,7 +52,38 @@ async fn durable(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
 }
 
 async fn interactive(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
-    let stage = bench.stage(&Plan::default(), &calls(1)).await?;
+    let (rate, service_us) = ask(bench, row, "interactive", &calls(1)).await?;
+    row.aimed("interactive", rate, "/s", Target::AtLeast(35_000.0));
+    row.aimed(
+        "interactive, processor of the service",
+        service_us,
+        "µs/task",
+        Target::AtMost(30.0),
+    );
+    let unchecked = calls(1)
+        .set("checks.language", false)
+        .set("checks.echo", false)
+        .set("checks.length", false)
+        .set("checks.notes", false);
+    let about = "interactive without checks";
+    let (rate, unchecked_us) = ask(bench, row, about, &unchecked).await?;
+    row.figure(about, rate, "/s");
+    row.figure(
+        "checks, processor of the service",
+        service_us - unchecked_us,
+        "µs/task",
+    );
+    Ok(())
+}
+
+/// Asks all questions; returns texts a second, and the service's processor time for each.
+async fn ask(
+    bench: &Bench,
+    row: &mut Row,
+    about: &str,
+    setup: &Setup,
+) -> anyhow::Result<(f64, f64)> {
+    let stage = bench.stage(&Plan::default(), setup).await?;
     let Stage {
         service, provider, ..
     } = &stage;
@@ -68,20 +100,8 @@ async fn interactive(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         anyhow::bail!("expected an outcome of questions");
     };
     let service_seconds = service.processor_seconds()? - before;
-    row.aimed(
-        "interactive",
-        rate(asked.n_texts, asked.taken),
-        "/s",
-        Target::AtLeast(35_000.0),
-    );
-    row.aimed(
-        "interactive, processor of the service",
-        each_us(service_seconds, asked.n_texts),
-        "µs/task",
-        Target::AtMost(30.0),
-    );
     row.count(
-        "interactive texts",
+        format!("{about}: texts"),
         &[
             ("asked", bench.sizes.n_end_to_end),
             ("answered", asked.n_texts),
@@ -89,8 +109,11 @@ async fn interactive(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         ],
     );
     row.count(
-        "wrong translations",
+        format!("{about}: wrong translations"),
         &[("expected", 0), ("got", asked.n_wrong)],
     );
-    Ok(())
+    Ok((
+        rate(asked.n_texts, asked.taken),
+        each_us(service_seconds, asked.n_texts),
+    ))
 }
