@@ -5,6 +5,7 @@
 mod apertium;
 mod bluesky;
 mod bluesky_network;
+mod bluesky_refusals;
 mod chats;
 mod checks;
 mod commands;

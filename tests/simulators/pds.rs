@@ -1,9 +1,13 @@
 //! Bluesky's own PDS on 127.0.0.1, as npm has it, with accounts that tests make.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,7 +50,7 @@ impl Account {
         let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{made}"));
         Self {
             did: text("did").to_owned(),
-            access: text("accessJwt").to_owned(),
+            access: format!("Bearer {}", text("accessJwt")),
             handle,
             port,
         }
@@ -91,6 +95,27 @@ impl Account {
     pub fn post(&self, record: &Value) -> String {
         let reference = self.post_referred(record);
         reference["uri"].as_str().expect("an address").to_owned()
+    }
+
+    /// Deletes a post as another client of the account.
+    pub fn delete(&self, uri: &str) {
+        let key = uri.rsplit('/').next().expect("a key");
+        let body = json!({"repo": self.did, "collection": "app.bsky.feed.post", "rkey": key});
+        let method = "com.atproto.repo.deleteRecord";
+        post(self.port, method, &self.access, &body);
+    }
+
+    /// Makes a password for an app, and returns it.
+    pub fn add_password(&self, name: &str) -> String {
+        let method = "com.atproto.server.createAppPassword";
+        let made = post(self.port, method, &self.access, &json!({"name": name}));
+        made["password"].as_str().expect("a password").to_owned()
+    }
+
+    /// Takes a password for an app back.
+    pub fn revoke_password(&self, name: &str) {
+        let method = "com.atproto.server.revokeAppPassword";
+        post(self.port, method, &self.access, &json!({"name": name}));
     }
 
     /// Uploads a file, and returns what stands for it in a record.
@@ -171,6 +196,47 @@ impl Pds {
         assert_eq!(port, self.port);
         self.process = process;
     }
+
+    /// Begins anew without knowing the sessions that it has given out.
+    pub fn forget_sessions(&mut self) {
+        self.kill();
+        let mut identity = self.identity();
+        let secret = identity["jwtSecret"].as_str().expect("a secret");
+        let another: String = secret.chars().rev().collect();
+        identity["jwtSecret"] = json!(another);
+        fs::write(self.identity_file(), identity.to_string()).expect("written");
+        self.start_again();
+    }
+
+    /// Takes an account down, as those who run a server do.
+    pub fn suspend(&self, account: &Account) {
+        self.take_down(account, &json!({"applied": true, "ref": "test"}));
+    }
+
+    /// Lets an account be as it was.
+    pub fn restore(&self, account: &Account) {
+        self.take_down(account, &json!({"applied": false}));
+    }
+
+    fn take_down(&self, account: &Account, takedown: &Value) {
+        let subject = json!({"$type": "com.atproto.admin.defs#repoRef", "did": account.did});
+        let body = json!({"subject": subject, "takedown": takedown});
+        let identity = self.identity();
+        let password = identity["adminPassword"].as_str().expect("a password");
+        let login = format!("Basic {}", STANDARD.encode(format!("admin:{password}")));
+        let method = "com.atproto.admin.updateSubjectStatus";
+        post(self.port(), method, &login, &body);
+    }
+
+    /// What makes it the one that it is, also when it begins again.
+    fn identity(&self) -> Value {
+        let identity = fs::read(self.identity_file()).expect("its identity");
+        serde_json::from_slice(&identity).expect("JSON")
+    }
+
+    fn identity_file(&self) -> PathBuf {
+        self.folder.path().join("port.pds/identity.json")
+    }
 }
 
 /// What begins one, but for the file that it writes its port to.
@@ -187,17 +253,17 @@ pub fn get(port: u16, question: &str) -> Value {
     read(question, &answer)
 }
 
-fn post(port: u16, method: &str, token: &str, body: &Value) -> Value {
+fn post(port: u16, method: &str, authorization: &str, body: &Value) -> Value {
     let body = body.to_string();
-    post_as(port, method, token, "application/json", body.as_bytes())
+    let kind = "application/json";
+    post_as(port, method, authorization, kind, body.as_bytes())
 }
 
-fn post_as(port: u16, method: &str, token: &str, mime: &str, body: &[u8]) -> Value {
+fn post_as(port: u16, method: &str, authorization: &str, mime: &str, body: &[u8]) -> Value {
     let path = format!("/xrpc/{method}");
-    let bearer = format!("Bearer {token}");
     let mut headers = vec![("content-type", mime)];
-    if !token.is_empty() {
-        headers.push(("authorization", &bearer));
+    if !authorization.is_empty() {
+        headers.push(("authorization", authorization));
     }
     let answer = ask(port, "POST", &path, &headers, body).expect("an answer");
     read(method, &answer)
@@ -206,5 +272,8 @@ fn post_as(port: u16, method: &str, token: &str, mime: &str, body: &[u8]) -> Val
 fn read(what: &str, answer: &Answer) -> Value {
     let body = String::from_utf8_lossy(&answer.body);
     assert_eq!(answer.status, 200, "{what}: {body}");
+    if body.is_empty() {
+        return Value::Null;
+    }
     serde_json::from_str(&body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"))
 }
