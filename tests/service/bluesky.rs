@@ -17,18 +17,11 @@ const BEFORE: &str = "¿Qué tal? 👩‍👩‍👧 日本";
 #[test]
 fn two_hundred_records_stand_once_in_order_and_byte_for_byte_through_twenty_kills_and_resets() {
     let mut network = OnPds::start();
-    let losses = Losses {
-        path: "/xrpc/com.atproto.repo.putRecord",
-        one_in: ONE_LOST,
-        // The second call for the same record is lost as well, so that it must be read back.
-        answers: 2,
-    };
-    let way = Resetting::start(network.pds.port(), losses);
     let patient = Patient::start(0, 20);
     let (author, bot) = (&network.author, &network.bot);
     let mut program = mirroring(
         (author, &author.base_url()),
-        (bot, &way.base_url()),
+        (bot, &network.way.base_url()),
         &patient,
     );
 
@@ -37,6 +30,7 @@ fn two_hundred_records_stand_once_in_order_and_byte_for_byte_through_twenty_kill
     let places = series::check(&posts, &network.standing());
     assert!(places.is_sorted(), "{places:?}");
     network.check_records(&posts);
+    let way = &network.way;
     assert!(way.n_resets() > 0);
     let n_logins = way.n_asked("/xrpc/com.atproto.server.createSession");
     assert_eq!(n_logins, 1, "a session outlives its process and its server");
@@ -122,6 +116,8 @@ pub fn record(text: &str, number: usize) -> Value {
 /// An author and a bot on one server, and the pages that the author links to.
 struct OnPds {
     pds: Pds,
+    /// The way from the bot to the server.
+    way: Resetting,
     author: Account,
     bot: Account,
     pages: Files,
@@ -144,7 +140,14 @@ impl OnPds {
         let (author, bot) = (pds.add_account(), pds.add_account());
         let pages = Files::start();
         let picture = pages.put("/page.png", "image/png", PNG);
+        let losses = Losses {
+            path: "/xrpc/com.atproto.repo.putRecord",
+            one_in: ONE_LOST,
+            // The second call for the same record is lost as well, so that it must be read back.
+            answers: 2,
+        };
         Self {
+            way: Resetting::start(pds.port(), losses),
             thumb: author.upload("image/png", PNG),
             pages_url: picture.replace(".png", "/"),
             pages,
@@ -259,6 +262,11 @@ impl Network for OnPds {
         }
         let reference = self.author.post_referred(&record);
         self.written.push(Own { reference, picture });
+    }
+
+    fn n_out(&self) -> usize {
+        // Not asked of the server, which it would keep busy.
+        self.way.n_done()
     }
 
     fn standing(&self) -> Vec<Standing> {

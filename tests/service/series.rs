@@ -35,6 +35,9 @@ pub trait Network {
     /// Writes a post as the author, after all that were written before.
     fn write(&mut self, post: &Written);
 
+    /// How many posts of the bot are out; those that it posted twice may count twice.
+    fn n_out(&self) -> usize;
+
     /// What stands of the bot, the oldest first.
     fn standing(&self) -> Vec<Standing>;
 
@@ -97,8 +100,8 @@ pub fn come_through(network: &mut impl Network, program: &mut Program) -> Vec<Wr
     program.start();
     for kill in 1..=KILLS {
         let n_wanted = kill * POSTS_BETWEEN_KILLS;
-        until_within(PATIENCE, &format!("{n_wanted} posts stand"), || {
-            (network.standing().len() >= n_wanted).then_some(())
+        until_within(PATIENCE, &format!("{n_wanted} posts are out"), || {
+            (network.n_out() >= n_wanted).then_some(())
         });
         thread::sleep(Duration::from_millis(random.u64(0..40)));
         program.kill();
@@ -113,7 +116,8 @@ pub fn come_through(network: &mut impl Network, program: &mut Program) -> Vec<Wr
     until_within(PATIENCE, "everything is out", || {
         let open = &program.status()["publications"];
         let is_done = open["unknown"] == 0 && open["publishing"] == 0;
-        (is_done && network.standing().len() >= POSTS).then_some(())
+        let is_out = is_done && network.n_out() >= POSTS;
+        (is_out && network.standing().len() >= POSTS).then_some(())
     });
     posts
 }

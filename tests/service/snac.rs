@@ -127,6 +127,10 @@ impl Network for OnSnac {
         self.ids.push(text(&posted["id"]).expect("an id"));
     }
 
+    fn n_out(&self) -> usize {
+        self.snac.statuses(&self.bot).len()
+    }
+
     fn standing(&self) -> Vec<Standing> {
         let statuses = self.snac.statuses(&self.bot);
         statuses.iter().map(standing).collect()

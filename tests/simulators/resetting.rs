@@ -28,6 +28,7 @@ pub struct Losses {
 struct Counts {
     n_asked: HashMap<String, usize>,
     n_resets: usize,
+    n_done: usize,
 }
 
 enum Loss {
@@ -49,6 +50,10 @@ impl Resetting {
                 return Reply::Hangup;
             }
             let answer = pass_on(port, &request);
+            let is_done = answer.as_ref().is_ok_and(|it| it.status == 200);
+            if is_done && losses.concern(&request) {
+                lock(&noted).n_done += 1;
+            }
             if matches!(loss, Loss::Answer) {
                 return Reply::Hangup;
             }
@@ -66,6 +71,12 @@ impl Resetting {
         lock(&self.counts).n_resets
     }
 
+    /// How many posts the server has taken, whatever became of its answers; what was posted
+    /// again counts again.
+    pub fn n_done(&self) -> usize {
+        lock(&self.counts).n_done
+    }
+
     /// How often a path was asked for.
     pub fn n_asked(&self, path: &str) -> usize {
         lock(&self.counts).n_asked.get(path).copied().unwrap_or(0)
@@ -73,6 +84,10 @@ impl Resetting {
 }
 
 impl Losses {
+    fn concern(self, request: &Request) -> bool {
+        request.method == "POST" && request.path == self.path
+    }
+
     /// What becomes of a post, by how many came before it.
     fn at(self, n_before: usize) -> Loss {
         let turn = n_before % self.one_in;
@@ -89,7 +104,7 @@ impl Counts {
     fn note(&mut self, request: &Request, losses: Losses) -> Loss {
         let n_asked = self.n_asked.entry(request.path.clone()).or_default();
         *n_asked += 1;
-        if request.method != "POST" || request.path != losses.path {
+        if !losses.concern(request) {
             return Loss::Nothing;
         }
         let loss = losses.at(*n_asked - 1);
