@@ -311,6 +311,32 @@ fn a_post_that_is_deleted_before_it_is_out_never_comes_out() {
     });
 }
 
+#[test]
+fn a_deleted_post_never_comes_out_although_the_store_could_not_be_asked() {
+    world::run(814, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        world.providers[0]
+            .1
+            .then(ProviderFault::Delay(Duration::from_secs(50)));
+        show(&source, "a", "A text that is regretted.");
+        let store = world.store.clone();
+        let handles = world.start();
+        pass(Duration::from_secs(5)).await;
+        source.lose_post("a");
+        handles.poll_now.do_send(PollNow(None));
+        pass(Duration::from_secs(10)).await;
+        store.refuse_reads(Some(StoreError::Failed {
+            detail: "not now".into(),
+        }));
+        pass(Duration::from_secs(60)).await;
+        store.refuse_reads(None);
+        settle(&handles).await;
+        assert_eq!((outlet.n_calls(), outlet.out().len()), (0, 0));
+        assert_eq!(states(&handles).await, [PublicationState::Deleted]);
+    });
+}
+
 /// Kills the system again and again while posts are edited and deleted.
 fn storm(seed: u64) {
     const LIVES: usize = 30;
