@@ -15,6 +15,9 @@ use babelfeed_actors::testkit::world::{self, World};
 
 use crate::helpers::{pass, settle};
 
+/// Of this each part holds one.
+const SENTENCE: &str = "A sentence of a text. ";
+
 const ALL: Abilities = Abilities {
     edits: true,
     deletes: true,
@@ -67,6 +70,14 @@ fn rejected() -> OutletError {
     }
 }
 
+/// Has an outlet refuse a part after so many more that it takes.
+fn refuse_part(outlet: &FakeOutlet, n_taken: usize) {
+    for _ in 0..n_taken {
+        outlet.fail_next(OutletFault::Late(Duration::from_millis(1)));
+    }
+    outlet.fail_next(OutletFault::Error(rejected()));
+}
+
 fn unreachable() -> OutletError {
     OutletError::Unreachable {
         detail: "no connection".into(),
@@ -98,13 +109,12 @@ fn an_edit_may_take_more_parts_or_fewer() {
     world::run(802, async |mut world: World| {
         let (source, outlet) = watched(&mut world);
         outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
-        let sentence = "A sentence of a text. ";
-        show(&source, "a", &sentence.repeat(2));
+        show(&source, "a", &SENTENCE.repeat(2));
         let handles = world.start();
         poll(&handles).await;
         assert_eq!(outlet.out().len(), 2);
         for n_parts in [4, 1, 3] {
-            show(&source, "a", &sentence.repeat(n_parts));
+            show(&source, "a", &SENTENCE.repeat(n_parts));
             poll(&handles).await;
             assert_eq!(outlet.out().len(), n_parts, "{:?}", outlet.texts());
             let words = outlet.texts().join(" ");
@@ -270,6 +280,48 @@ fn a_deleted_post_is_deleted_where_that_is_wanted() {
             assert_eq!(outlet.out().len(), 1 + n_left, "{:?}", outlet.texts());
         });
     }
+}
+
+#[test]
+fn what_is_out_of_a_refused_post_is_deleted_with_it() {
+    world::run(815, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        refuse_part(&outlet, 2);
+        show(&source, "a", &SENTENCE.repeat(3));
+        let store = world.store.clone();
+        let handles = world.start();
+        poll(&handles).await;
+        assert_eq!(outlet.out().len(), 2);
+        assert_eq!(states(&handles).await, [PublicationState::Refused]);
+        source.lose_post("a");
+        poll(&handles).await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(outlet.texts(), Vec::<String>::new());
+        assert_eq!(states(&handles).await, [PublicationState::Deleted]);
+        assert_eq!(store.withdrawn(1).await, Ok(Vec::new()));
+    });
+}
+
+#[test]
+fn an_edit_takes_the_place_of_what_is_out_of_a_refused_post() {
+    world::run(816, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        refuse_part(&outlet, 2);
+        show(&source, "a", &SENTENCE.repeat(3));
+        let handles = world.start();
+        poll(&handles).await;
+        let before = outlet.out();
+        show(&source, "a", "A short text.");
+        poll(&handles).await;
+        let after = outlet.out();
+        assert_eq!(outlet.texts(), ["[es] A short text."]);
+        assert_eq!((before.len(), &before[0].id), (2, &after[0].id));
+        let expected = [PublicationState::Deleted, PublicationState::Published];
+        assert_eq!(states(&handles).await, expected);
+    });
 }
 
 #[test]

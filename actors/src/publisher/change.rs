@@ -210,10 +210,19 @@ impl Batch {
     /// The earlier publication, which stays in its place; none if there is no such.
     async fn reinstated(&self, earlier: Option<PublicationId>) -> Option<PublicationRecord> {
         let mut record = stored(&*self.store, earlier?).await?;
-        record.state = PublicationState::Published;
+        record.state = state_with_what_is_out(&record.publication);
         record.why = Some("its post was edited, but the edit was refused".into());
         record.at = self.clock.wall();
         Some(record)
+    }
+}
+
+/// The state of a publication that keeps what is out of it: the rest was refused, if there is any.
+fn state_with_what_is_out(publication: &Publication) -> PublicationState {
+    if publication.parts.iter().all(|part| part.id.is_some()) {
+        PublicationState::Published
+    } else {
+        PublicationState::Refused
     }
 }
 
@@ -247,7 +256,7 @@ fn note_refused(record: &mut PublicationRecord, errand: Errand) -> Option<Public
         Errand::Delete => {
             // It stays out, and keeps its errand, so that it is known to be in vain.
             record.errand = Errand::Delete;
-            record.state = PublicationState::Published;
+            record.state = state_with_what_is_out(&record.publication);
             None
         }
         Errand::Publish => None,

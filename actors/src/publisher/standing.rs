@@ -8,6 +8,9 @@ use crate::domain::{
 };
 use crate::ports::{Abilities, Ended, Errand, PublicationRecord, StoreError, TaskStore};
 
+/// Why what answers a refused post is lost.
+const REFUSED: &str = "the post that it answers was refused";
+
 /// Where one request stands at an outlet.
 #[derive(Debug)]
 pub(super) enum Standing {
@@ -15,6 +18,8 @@ pub(super) enum Standing {
     Nowhere,
     /// It is out.
     Out(Box<PublicationRecord>),
+    /// Some of its parts are out, and the rest was refused.
+    Partly(Box<PublicationRecord>),
     /// It waits, and nothing of it is out.
     Waiting(Box<PublicationRecord>),
     /// It may be out, or may still come; its publication, if there is one.
@@ -48,7 +53,7 @@ pub(super) enum Verdict {
     Wait(Option<Before>),
     /// The earlier publication of its post, of which nothing is out, has to be dropped.
     Drop(Box<PublicationRecord>),
-    /// The earlier publication of its post is out.
+    /// The earlier publication of its post is out, or a part of it.
     Replace(Box<PublicationRecord>),
     /// What it answers will not come out.
     Lost(&'static str),
@@ -114,7 +119,9 @@ pub(super) async fn judge(
         for standing in revisions(store, revises, outlet, language).await? {
             match standing {
                 Standing::Waiting(record) => return Ok(Verdict::Drop(record)),
-                Standing::Out(record) => return Ok(Verdict::Replace(record)),
+                Standing::Out(record) | Standing::Partly(record) => {
+                    return Ok(Verdict::Replace(record));
+                }
                 Standing::Pending(before) => return Ok(Verdict::Wait(before)),
                 Standing::Nowhere | Standing::Lost(_) => (),
             }
@@ -145,7 +152,7 @@ async fn quoted(
     let mut verdict = None;
     for standing in revisions(store, newest, outlet, language).await? {
         match standing {
-            Standing::Out(record) => {
+            Standing::Out(record) | Standing::Partly(record) => {
                 let first = record.publication.parts.first();
                 let quoted = first.and_then(|part| part.id.clone());
                 return Ok(Verdict::Free(Ties { quoted, ..ties }));
@@ -190,8 +197,9 @@ pub(super) async fn parent(
                 verdict = verdict.waiting_for(Some(Before::of(&record)));
             }
             (Standing::Pending(before), _) => verdict = verdict.waiting_for(before),
+            (Standing::Partly(_), Verdict::Free(_)) => verdict = Verdict::Lost(REFUSED),
             (Standing::Lost(why), Verdict::Free(_)) => verdict = Verdict::Lost(why),
-            (Standing::Lost(_) | Standing::Nowhere, _) => (),
+            (Standing::Partly(_) | Standing::Lost(_) | Standing::Nowhere, _) => (),
         }
     }
     Ok(verdict)
@@ -241,7 +249,10 @@ fn standing_of(record: PublicationRecord) -> Standing {
         PublicationState::Planned | PublicationState::Sending | PublicationState::Unknown => {
             Standing::Pending(Some(Before::of(&record)))
         }
-        PublicationState::Refused => Standing::Lost("the post that it answers was refused"),
+        PublicationState::Refused if is_begun(&record.publication) => {
+            Standing::Partly(Box::new(record))
+        }
+        PublicationState::Refused => Standing::Lost(REFUSED),
         PublicationState::Deleted => Standing::Lost("the post that it answers was deleted"),
     }
 }

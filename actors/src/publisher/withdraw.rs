@@ -74,13 +74,15 @@ impl PublisherActor {
         match standing {
             Standing::Nowhere | Standing::Lost(_) => true,
             // The outlet has refused to take it back, and would again.
-            Standing::Out(record) if record.errand == Errand::Delete => true,
+            Standing::Out(record) | Standing::Partly(record) if record.errand == Errand::Delete => {
+                true
+            }
             Standing::Pending(_) => false,
             Standing::Waiting(record) => {
                 self.drop_withdrawn(*record);
                 false
             }
-            Standing::Out(mut record) => {
+            Standing::Out(mut record) | Standing::Partly(mut record) => {
                 record.errand = Errand::Delete;
                 self.put_into(*record, PublicationState::Planned, WHY);
                 false
