@@ -1,5 +1,6 @@
 //! What becomes of what is out when its post is edited or deleted at its source.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Post, PublicationState, State};
@@ -68,6 +69,18 @@ fn rejected() -> OutletError {
     OutletError::Rejected {
         detail: "not here".into(),
     }
+}
+
+/// The ids of all that is out, in its order.
+fn ids(outlet: &FakeOutlet) -> Vec<Arc<str>> {
+    let out = outlet.out().into_iter();
+    out.map(|out| out.id).collect()
+}
+
+/// The ids of what is out of a publication.
+fn out_of(record: &PublicationRecord) -> Vec<Arc<str>> {
+    let parts = record.publication.parts.iter();
+    parts.filter_map(|part| part.id.clone()).collect()
 }
 
 /// Has an outlet refuse a part after so many more that it takes.
@@ -230,6 +243,79 @@ fn an_outlet_that_refuses_an_edit_keeps_what_is_out() {
         show(&source, "a", "A third text.");
         poll(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A third text."]);
+    });
+}
+
+#[test]
+fn an_outlet_that_refuses_a_further_part_of_an_edit_keeps_what_is_out_in_one_publication() {
+    for n_taken in [0, 1] {
+        world::run(817, async |mut world: World| {
+            let (source, outlet) = watched(&mut world);
+            world.rules.on_delete = OnDelete::Delete;
+            outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+            show(&source, "a", SENTENCE);
+            let handles = world.start();
+            poll(&handles).await;
+            refuse_part(&outlet, n_taken);
+            show(&source, "a", &SENTENCE.repeat(3));
+            poll(&handles).await;
+            let expected = [PublicationState::Published, PublicationState::Refused];
+            assert_eq!(states(&handles).await, expected);
+            assert_eq!(out_of(&publications(&handles).await[0]), ids(&outlet));
+            assert_eq!(out_of(&publications(&handles).await[1]), []);
+            source.lose_post("a");
+            poll(&handles).await;
+            pass(Duration::from_secs(60)).await;
+            assert_eq!(outlet.out(), []);
+        });
+    }
+}
+
+#[test]
+fn an_outlet_that_refuses_a_further_part_before_it_is_sent_keeps_what_is_out_too() {
+    world::run(818, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        show(&source, "a", SENTENCE);
+        let handles = world.start();
+        poll(&handles).await;
+        outlet.delay(Duration::from_secs(5));
+        show(&source, "a", &SENTENCE.repeat(3));
+        handles.poll_now.do_send(PollNow(None));
+        world::until("a further part is on its way", async || {
+            outlet.n_edits() == 1 && outlet.n_calls() == 2
+        })
+        .await;
+        outlet.fail_next_freeze(rejected());
+        settle(&handles).await;
+        let expected = [PublicationState::Published, PublicationState::Refused];
+        assert_eq!(states(&handles).await, expected);
+        assert_eq!(out_of(&publications(&handles).await[0]), ids(&outlet));
+        assert_eq!(outlet.out().len(), 2);
+    });
+}
+
+#[test]
+fn what_an_edit_cannot_take_back_belongs_to_it() {
+    world::run(819, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        show(&source, "a", &SENTENCE.repeat(2));
+        let handles = world.start();
+        poll(&handles).await;
+        outlet.let_next_change();
+        outlet.fail_next_change(rejected());
+        show(&source, "a", SENTENCE);
+        poll(&handles).await;
+        assert_eq!((outlet.n_edits(), outlet.out().len()), (1, 2));
+        let expected = [PublicationState::Deleted, PublicationState::Published];
+        assert_eq!(states(&handles).await, expected);
+        assert_eq!(out_of(&publications(&handles).await[1]), ids(&outlet));
+        source.lose_post("a");
+        poll(&handles).await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(outlet.out(), []);
     });
 }
 

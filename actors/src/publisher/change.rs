@@ -185,35 +185,82 @@ impl Batch {
 
     /// Writes down what became of the only publication.
     async fn end(mut self, failure: Option<OutletError>) -> Sent {
-        let mut records = std::mem::take(&mut self.records);
-        if let (Some(record), Some(error)) = (records.first_mut(), &failure) {
-            let errand = record.errand.clone();
+        if let (Some(record), Some(error)) = (self.records.first_mut(), &failure) {
             note_error(record, error);
-            if record.state == PublicationState::Refused {
-                let earlier = note_refused(record, errand);
-                records.extend(self.reinstated(earlier).await);
-            }
         }
-        write(&*self.store, &mut records).await;
-        for record in &records {
+        self.settle_refused().await;
+        write(&*self.store, &mut self.records).await;
+        for record in &self.records {
             self.tell(record);
         }
         // Only what is written down may be taken up again.
         drop(self.under_way);
         Sent {
             outlet: self.seat.name,
-            records,
+            records: self.records,
             error: failure,
         }
     }
 
-    /// The earlier publication, which stays in its place; none if there is no such.
-    async fn reinstated(&self, earlier: Option<PublicationId>) -> Option<PublicationRecord> {
-        let mut record = stored(&*self.store, earlier?).await?;
-        record.state = state_with_what_is_out(&record.publication);
-        record.why = Some("its post was edited, but the edit was refused".into());
-        record.at = self.clock.wall();
-        Some(record)
+    /// Sees to it that all that is out belongs to one publication, where one that changes what is
+    /// out was refused: it keeps it, or the earlier one gets its place back.
+    pub(super) async fn settle_refused(&mut self) {
+        let mut reinstated = Vec::new();
+        for record in &mut self.records {
+            if record.state != PublicationState::Refused {
+                continue;
+            }
+            match std::mem::take(&mut record.errand) {
+                Errand::Publish => (),
+                Errand::Delete => {
+                    // It stays out, and keeps its errand, so that it is known to be in vain.
+                    record.errand = Errand::Delete;
+                    record.state = state_with_what_is_out(&record.publication);
+                }
+                Errand::Repost(earlier, _) => {
+                    reinstated.extend(stored(&*self.store, earlier).await);
+                }
+                Errand::Edit(earlier, standing) => {
+                    let Some(mut earlier) = stored(&*self.store, earlier).await else {
+                        // It was forgotten meanwhile, so what is out stays where it is.
+                        continue;
+                    };
+                    let publication = Arc::make_mut(&mut record.publication);
+                    let n_parts = publication.parts.len();
+                    if published_parts(publication).len() == n_parts && n_parts < standing.len() {
+                        // Only what is too much could not be taken back.
+                        let rest = earlier.publication.parts.iter().skip(n_parts);
+                        let rest = rest.filter(|part| part.id.is_some()).cloned();
+                        publication.parts.extend(rest);
+                        record.state = PublicationState::Published;
+                        continue;
+                    }
+                    give_parts(publication, Arc::make_mut(&mut earlier.publication));
+                    reinstated.push(earlier);
+                }
+            }
+        }
+        for earlier in &mut reinstated {
+            earlier.state = state_with_what_is_out(&earlier.publication);
+            earlier.why = Some("its post was edited, but the edit was refused".into());
+            earlier.at = self.clock.wall();
+        }
+        self.records.extend(reinstated);
+    }
+}
+
+/// Gives what is out of an edit to the publication whose place it was to take.
+fn give_parts(edit: &mut Publication, earlier: &mut Publication) {
+    for (at, part) in edit.parts.iter_mut().enumerate() {
+        let never_out = Part::new(Arc::clone(&part.text));
+        let part = std::mem::replace(part, never_out);
+        if part.id.is_none() {
+            continue;
+        }
+        match earlier.parts.get_mut(at) {
+            Some(place) => *place = part,
+            None => earlier.parts.push(part),
+        }
     }
 }
 
@@ -234,33 +281,6 @@ fn note_taken_back(record: &mut PublicationRecord) {
         Errand::Delete => PublicationState::Deleted,
         Errand::Repost(..) | Errand::Publish => PublicationState::Planned,
     };
-}
-
-/// Notes that the outlet does not change what is out, and answers which publication that is.
-fn note_refused(record: &mut PublicationRecord, errand: Errand) -> Option<PublicationId> {
-    record.errand = Errand::Publish;
-    match errand {
-        Errand::Edit(earlier, standing) => {
-            let parts = &record.publication.parts;
-            if parts.iter().all(|part| part.id.is_some()) && parts.len() < standing.len() {
-                // Only what is too much could not be taken back.
-                record.state = PublicationState::Published;
-                return None;
-            }
-            let parts = parts.iter().map(|part| Part::new(Arc::clone(&part.text)));
-            let parts = parts.collect();
-            Arc::make_mut(&mut record.publication).parts = parts;
-            Some(earlier)
-        }
-        Errand::Repost(earlier, _) => Some(earlier),
-        Errand::Delete => {
-            // It stays out, and keeps its errand, so that it is known to be in vain.
-            record.errand = Errand::Delete;
-            record.state = state_with_what_is_out(&record.publication);
-            None
-        }
-        Errand::Publish => None,
-    }
 }
 
 /// What can be done twice is done again, so that an ambiguous answer is just none.

@@ -201,6 +201,7 @@ impl Batch {
         let error = self.take_answers(answers);
         let n_kept_back = self.records.iter().filter(|record| begins(record)).count();
         self.give_back(n_kept_back);
+        self.settle_refused().await;
         write(&*self.store, &mut self.records).await;
         for record in &self.records {
             self.tell(record);
@@ -365,6 +366,7 @@ impl Batch {
             note_error(record, &error);
             record.at = at;
         }
+        self.settle_refused().await;
         let kept = write_as(&*self.store, &mut self.records, token).await;
         let mut kept = kept.into_iter();
         // What somebody else holds now is in other hands.

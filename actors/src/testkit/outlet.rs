@@ -60,7 +60,8 @@ struct Stage {
     read_back_faults: VecDeque<OutletError>,
     freeze_faults: VecDeque<OutletError>,
     limit_faults: VecDeque<OutletError>,
-    change_faults: VecDeque<OutletError>,
+    /// What becomes of coming edits and deletions; none: they are made.
+    change_faults: VecDeque<Option<OutletError>>,
     n_out: usize,
     n_edits: usize,
     delay: Duration,
@@ -169,7 +170,12 @@ impl FakeOutlet {
 
     /// Makes a coming edit or deletion fail; several wait their turn.
     pub fn fail_next_change(&self, error: OutletError) {
-        self.stage().change_faults.push_back(error);
+        self.stage().change_faults.push_back(Some(error));
+    }
+
+    /// Lets a coming edit or deletion be made, before those that fail after it.
+    pub fn let_next_change(&self) {
+        self.stage().change_faults.push_back(None);
     }
 
     /// How often something that is out was changed.
@@ -318,7 +324,7 @@ impl Outlet for FakeOutlet {
     ) -> LocalBoxFuture<'a, Result<Published, OutletError>> {
         async move {
             let mut stage = self.stage();
-            if let Some(error) = stage.change_faults.pop_front() {
+            if let Some(error) = stage.change_faults.pop_front().flatten() {
                 return Err(error);
             }
             stage.n_edits += 1;
@@ -342,7 +348,7 @@ impl Outlet for FakeOutlet {
     ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
         async move {
             let mut stage = self.stage();
-            if let Some(error) = stage.change_faults.pop_front() {
+            if let Some(error) = stage.change_faults.pop_front().flatten() {
                 return Err(error);
             }
             stage.out.retain(|out| out.id != published.id);
