@@ -169,6 +169,7 @@ contract!(
     lists_go_on_where_they_were_left,
     publications_are_planned_once_by_the_commit_that_completes,
     a_publication_is_read_back_as_it_was_recorded,
+    publications_that_need_each_other_change_together_or_not_at_all,
     what_was_answered_survives_a_crash,
     tokens_rise_across_restarts,
     a_write_is_made_although_nobody_waits_for_it,

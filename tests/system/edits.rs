@@ -475,6 +475,37 @@ fn a_deleted_post_never_comes_out_although_the_store_could_not_be_asked() {
     });
 }
 
+#[test]
+fn an_edit_that_is_deleted_while_it_takes_its_place_changes_nothing() {
+    let mut n_met = 0;
+    // The store answers slowly, so that between two moments all of them can meet each other.
+    for moment in 0..100 {
+        world::run(840, async |mut world: World| {
+            let (source, outlet) = watched(&mut world);
+            world.rules.on_delete = OnDelete::Delete;
+            show(&source, "a", "A text with a typo.");
+            let store = world.store.clone();
+            let handles = world.start();
+            poll(&handles).await;
+            store.delay_reads(Duration::from_millis(100));
+            let late = Duration::from_millis(10 * moment);
+            world.providers[0].1.then(ProviderFault::Delay(late));
+            show(&source, "a", "A text without a typo.");
+            handles.poll_now.do_send(PollNow(None));
+            pass(Duration::from_millis(200)).await;
+            source.lose_post("a");
+            handles.poll_now.do_send(PollNow(None));
+            pass(Duration::from_secs(60)).await;
+            settle(&handles).await;
+            assert_eq!(outlet.out(), [], "{moment}");
+            let deleted = PublicationState::Deleted;
+            assert_eq!(states(&handles).await, [deleted, deleted], "{moment}");
+            n_met += usize::from(outlet.n_edits() == 0);
+        });
+    }
+    assert!(n_met > 0);
+}
+
 /// Kills the system again and again while posts are edited and deleted.
 fn storm(seed: u64) {
     const LIVES: usize = 30;

@@ -235,6 +235,15 @@ pub trait TaskStore: BatchStore {
         changes: Vec<PublicationChange>,
     ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>>;
 
+    /// Changes publications that need each other: all of them, or none if one is a ghost's.
+    ///
+    /// # Errors
+    /// When no change was made.
+    fn record_together(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Kept, StoreError>>;
+
     /// Waits until every write called before this has been made or refused.
     ///
     /// # Errors

@@ -8,13 +8,13 @@ use futures_util::FutureExt;
 use log::error;
 
 use super::read_back::stored;
-use super::send::{Batch, Sent, note_error, note_published, verdict, write, write_as};
+use super::send::{Batch, Sent, note_error, note_published, verdict, write, write_together};
 use super::threads::Changed;
 use super::{PublisherActor, Seat};
 use crate::domain::{Part, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::messages::Permit;
-use crate::ports::{Errand, OutletError, OutletRemedy, PublicationRecord, Published};
+use crate::ports::{Errand, Kept, OutletError, OutletRemedy, PublicationRecord, Published};
 use crate::setup::OnEdit;
 
 /// What is done next with a publication whose turn it is.
@@ -107,9 +107,12 @@ impl PublisherActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         actix_rt::spawn(async move {
             let mut records = vec![record, earlier];
-            // One commit, so that what is out always belongs to one of them.
             let token = store.token();
-            write_as(&*store, &mut records, token).await;
+            // One commit, so that what is out always belongs to one of them.
+            if write_together(&*store, &mut records, token).await == Kept::Ghost {
+                // One of them was withdrawn since the store was asked, so it is asked again.
+                records = stored(&*store, id).await.into_iter().collect();
+            }
             drop((under_way, earlier_under_way));
             own.do_send(Changed(records));
         });

@@ -21,7 +21,7 @@ use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
     Clock, Dispatch, Errand, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationChange,
-    PublicationRecord, Published, StoreRemedy, TaskStore,
+    PublicationRecord, Published, StoreError, StoreRemedy, TaskStore, Token,
 };
 
 /// How long an outlet that needs a person is left alone before it is tried again.
@@ -509,26 +509,44 @@ pub(super) async fn write(store: &dyn TaskStore, records: &mut [PublicationRecor
 pub(super) async fn write_as(
     store: &dyn TaskStore,
     records: &mut [PublicationRecord],
-    token: crate::ports::Token,
+    token: Token,
 ) -> Vec<Kept> {
     if records.is_empty() {
         return Vec::new();
     }
-    let changes: Vec<PublicationChange> = records
-        .iter_mut()
-        .map(|record| PublicationChange {
-            held: std::mem::replace(&mut record.token, token),
-            after: record.clone(),
-        })
-        .collect();
+    let changes = changes(records, token);
+    until_written(async || store.record_publications(changes.clone()).await).await
+}
+
+/// The same with publications that need each other: all of them, or none.
+pub(super) async fn write_together(
+    store: &dyn TaskStore,
+    records: &mut [PublicationRecord],
+    token: Token,
+) -> Kept {
+    let changes = changes(records, token);
+    until_written(async || store.record_together(changes.clone()).await).await
+}
+
+/// Publications as they stand, held by `token` from now on.
+fn changes(records: &mut [PublicationRecord], token: Token) -> Vec<PublicationChange> {
+    let changes = records.iter_mut().map(|record| PublicationChange {
+        held: std::mem::replace(&mut record.token, token),
+        after: record.clone(),
+    });
+    changes.collect()
+}
+
+/// Writes until the store takes it.
+async fn until_written<T>(write: impl AsyncFn() -> Result<T, StoreError>) -> T {
     let mut is_stuck = false;
     loop {
-        match store.record_publications(changes.clone()).await {
-            Ok(kept) => {
+        match write().await {
+            Ok(answer) => {
                 if is_stuck {
-                    info!(changes = changes.len(); "the store writes publications again");
+                    info!("the store writes publications again");
                 }
-                return kept;
+                return answer;
             }
             Err(error) => {
                 if !is_stuck {

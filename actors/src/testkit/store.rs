@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -75,6 +76,11 @@ impl MemoryStore {
         self.0.borrow_mut().read_refusal = error;
     }
 
+    /// Makes every answer of a read take so long; it says what was so when it was asked for.
+    pub fn delay_reads(&self, delay: Duration) {
+        self.0.borrow_mut().read_delay = delay;
+    }
+
     /// What a process finds that starts after this one died now: all that is durable.
     ///
     /// What was withheld is lost; whoever waits for it is told that the store is gone.
@@ -111,6 +117,7 @@ impl MemoryStore {
             intake_refusal: None,
             write_refusal: None,
             read_refusal: None,
+            read_delay: Duration::ZERO,
         })))
     }
 
@@ -144,7 +151,14 @@ impl MemoryStore {
             Some(error) => Err(error),
             None => Ok(read(&world.committed)),
         };
-        async { outcome }.boxed_local()
+        let delay = world.read_delay;
+        async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            outcome
+        }
+        .boxed_local()
     }
 }
 
@@ -175,6 +189,13 @@ impl TaskStore for MemoryStore {
             let changes = changes.into_iter();
             changes.map(|change| committed.publish(change)).collect()
         })
+    }
+
+    fn record_together(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Kept, StoreError>> {
+        self.write(move |committed| committed.publish_together(changes))
     }
 
     fn barrier(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
@@ -411,6 +432,7 @@ struct World {
     intake_refusal: Option<StoreError>,
     write_refusal: Option<StoreError>,
     read_refusal: Option<StoreError>,
+    read_delay: Duration,
 }
 
 /// All that is durable.
@@ -591,6 +613,20 @@ impl Committed {
         }
     }
 
+    fn publish_together(&mut self, changes: Vec<PublicationChange>) -> Kept {
+        let is_held = |change: &PublicationChange| {
+            let record = self.publications.get(&change.after.publication.id);
+            record.is_some_and(|record| record.token == change.held)
+        };
+        if !changes.iter().all(is_held) {
+            return Kept::Ghost;
+        }
+        for change in changes {
+            self.publish(change);
+        }
+        Kept::Yes
+    }
+
     fn prune(&mut self, before: Timestamp, limit: usize) -> usize {
         let ended = self.tasks.values().filter(|record| {
             record.lifecycle.state().is_final()
@@ -733,7 +769,7 @@ mod tests {
     fn a_full_queue_refuses_intake_and_lets_work_end() {
         let store = MemoryStore::new();
         let full = StoreError::Full {
-            wait: std::time::Duration::from_secs(1),
+            wait: Duration::from_secs(1),
         };
         store.refuse_intake(Some(full.clone()));
         let refused = store.admit(admission(1)).now_or_never();

@@ -208,6 +208,13 @@ impl TaskStore for SqliteStore {
         self.write(changes, Write::Publish)
     }
 
+    fn record_together(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Kept, StoreError>> {
+        self.write(changes, Write::PublishTogether)
+    }
+
     fn barrier(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
         self.write((), Write::Barrier)
     }

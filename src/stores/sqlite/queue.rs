@@ -56,6 +56,8 @@ pub(super) enum Write {
     Record(Ask<Arc<[TaskChange]>, Vec<Kept>>),
     /// Changes of publications.
     Publish(Ask<Vec<PublicationChange>, Vec<Kept>>),
+    /// Changes of publications that need each other.
+    PublishTogether(Ask<Vec<PublicationChange>, Kept>),
     /// Known translations to keep and to forget.
     Save(Ask<(Vec<Known>, Vec<KnownKey>), ()>),
     /// All known translations are to be forgotten.
@@ -88,6 +90,7 @@ impl Write {
             }
             Self::Record(ask) => ask.what.iter().map(|one| 1 + one.publications.len()).sum(),
             Self::Publish(ask) => ask.what.len(),
+            Self::PublishTogether(ask) => ask.what.len(),
             Self::Save(ask) => ask.what.0.len() + ask.what.1.len(),
             Self::Enter(ask) => ask.what.0.len(),
             Self::PlanJob(ask) => ask.what.1.len(),
@@ -105,6 +108,7 @@ impl Write {
             Self::Admit(ask) => ask.finish(verdict),
             Self::Record(ask) => ask.finish(verdict),
             Self::Publish(ask) => ask.finish(verdict),
+            Self::PublishTogether(ask) => ask.finish(verdict),
             Self::Save(ask) => ask.finish(verdict),
             Self::Clear(ask) | Self::Barrier(ask) => ask.finish(verdict),
             Self::Enter(ask) => ask.finish(verdict),

@@ -156,6 +156,25 @@ impl<'c> Tables<'c> {
         Ok(Kept::Yes)
     }
 
+    /// Changes publications that need each other: all of them, or none.
+    pub(super) fn publish_together(
+        &mut self,
+        changes: &[PublicationChange],
+    ) -> Result<Kept, Fault> {
+        for change in changes {
+            let sql = "SELECT 1 FROM publication WHERE id = ?1 AND token = ?2";
+            let (id, held) = (change.after.publication.id, change.held.cast_signed());
+            let mut statement = self.connection.prepare_cached(sql)?;
+            if !statement.exists(params![id.as_bytes(), held])? {
+                return Ok(Kept::Ghost);
+            }
+        }
+        for change in changes {
+            self.publish(change)?;
+        }
+        Ok(Kept::Yes)
+    }
+
     /// Keeps and forgets known translations.
     pub(super) fn save(&mut self, known: &[Known], forgotten: &[KnownKey]) -> Result<(), Fault> {
         for one in known {

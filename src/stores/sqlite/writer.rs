@@ -248,6 +248,9 @@ impl<'c> Writer<'c> {
                         changes.map(|change| self.tables.publish(change)).collect();
                     ask.outcome = Some(kept?);
                 }
+                Write::PublishTogether(ask) => {
+                    ask.outcome = Some(self.tables.publish_together(&ask.what)?);
+                }
                 Write::Save(ask) => {
                     ask.outcome = Some(self.tables.save(&ask.what.0, &ask.what.1)?);
                 }

@@ -554,6 +554,51 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
     assert_eq!(tally.publishing, 0);
 }
 
+pub(super) async fn publications_that_need_each_other_change_together_or_not_at_all<K: Kind>() {
+    let mut kind = K::new();
+    let one = planned(&kind).await;
+    let store = kind.store();
+    let mut mint = IdMint::default();
+    mint.next(at(1), 0);
+    let new = request(&mut mint, None, &["es"]);
+    let id = new.request.id.task(1);
+    admit(store, vec![new]).await;
+    let queued = task(store, id).await;
+    let mut complete = change(&queued, store.token(), &[Step::Pass, Step::Complete]);
+    let also_planned = (publication(id, 1, "es"), PublicationState::Planned, None);
+    complete.publications = vec![also_planned];
+    assert_eq!(record(store, complete).await, Kept::Yes);
+    let other = store.publication(id.publication(1)).await;
+    let other = other.expect("a read").expect("the publication");
+    let token = store.token();
+    let moved = |record: &PublicationRecord, held, state| PublicationChange {
+        held,
+        after: PublicationRecord {
+            state,
+            token,
+            ..record.clone()
+        },
+    };
+    let deleted = moved(&one, one.token, PublicationState::Deleted);
+    let held = moved(&other, other.token, PublicationState::Held);
+    let ghost = moved(&other, other.token + 1, PublicationState::Held);
+
+    let kept = store.record_together(vec![deleted.clone(), ghost]).await;
+
+    assert_eq!(kept, Ok(Kept::Ghost));
+    let found = store.publication(one.publication.id).await;
+    assert_eq!(found, Ok(Some(one)));
+    let kept = store.record_together(vec![deleted.clone(), held.clone()]);
+    assert_eq!(kept.await, Ok(Kept::Yes));
+    kind.crash();
+    for change in [deleted, held] {
+        let found = kind.store().publication(change.after.publication.id).await;
+        assert_eq!(found, Ok(Some(change.after)));
+    }
+    let tally = kind.store().tally().await.expect("a tally");
+    assert_eq!((tally.publishing, tally.held), (0, 1));
+}
+
 pub(super) async fn what_was_answered_survives_a_crash<K: Kind>() {
     let mut kind = K::new();
     let before = planned(&kind).await;
