@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, PublicationState, State};
+use babelfeed_actors::domain::{Lane, Post, PublicationState, State};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Approve, List, PollNow, Review};
+use babelfeed_actors::messages::{Adjust, Adjustment, Approve, List, PollNow, Review};
 use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord, StoreError, TaskStore};
 use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
 use babelfeed_actors::system::Handles;
@@ -69,6 +69,12 @@ fn rejected() -> OutletError {
     OutletError::Rejected {
         detail: "not here".into(),
     }
+}
+
+async fn adjust(handles: &Handles, adjustment: Adjustment) {
+    let lane = Some(Lane::from("fake"));
+    let adjusted = handles.adjust.send(Adjust { lane, adjustment }).await;
+    adjusted.expect("heard").expect("known");
 }
 
 /// The ids of all that is out, in its order.
@@ -386,7 +392,7 @@ fn what_is_out_of_a_refused_post_is_deleted_with_it() {
         pass(Duration::from_secs(60)).await;
         assert_eq!(outlet.texts(), Vec::<String>::new());
         assert_eq!(states(&handles).await, [PublicationState::Deleted]);
-        assert_eq!(store.withdrawn(1).await, Ok(Vec::new()));
+        assert_eq!(store.withdrawn(None, 1).await, Ok(Vec::new()));
     });
 }
 
@@ -425,7 +431,7 @@ fn a_deletion_that_an_outlet_refuses_is_not_tried_again() {
         pass(Duration::from_secs(3_600)).await;
         assert_eq!(outlet.texts(), ["[es] A text."]);
         assert_eq!(states(&handles).await, [PublicationState::Published]);
-        assert_eq!(store.withdrawn(1).await, Ok(Vec::new()));
+        assert_eq!(store.withdrawn(None, 1).await, Ok(Vec::new()));
     });
 }
 
@@ -504,6 +510,44 @@ fn an_edit_that_is_deleted_while_it_takes_its_place_changes_nothing() {
         });
     }
     assert!(n_met > 0);
+}
+
+#[test]
+fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
+    const STUCK: usize = 1_500;
+    world::run(831, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        let other = FakeOutlet::default();
+        other.set_abilities(ALL);
+        world.outlets.push(("other", other.clone(), "es"));
+        world.rules.on_delete = OnDelete::Delete;
+        show(&source, "known", "A text that is known.");
+        let store = world.store.clone();
+        let handles = world.start();
+        poll(&handles).await;
+        adjust(&handles, Adjustment::Pause).await;
+        for n in 0..STUCK {
+            show(&source, &n.to_string(), &format!("Text {n}."));
+        }
+        show(&source, "last", "A text that is known.");
+        handles.poll_now.do_send(PollNow(None));
+        pass(Duration::from_secs(10)).await;
+        assert_eq!((outlet.out().len(), other.out().len()), (2, 2));
+        (0..STUCK).for_each(|n| source.lose_post(n.to_string()));
+        source.lose_post("last");
+        let n_before = store.n_reads();
+        handles.poll_now.do_send(PollNow(None));
+        pass(Duration::from_millis(500)).await;
+        let n_reads = store.n_reads() - n_before;
+        assert!(n_reads < 1_100, "{n_reads} reads in one look");
+        pass(Duration::from_secs(60)).await;
+        assert_eq!((outlet.out().len(), other.out().len()), (1, 1));
+        adjust(&handles, Adjustment::Resume).await;
+        pass(Duration::from_secs(600)).await;
+        settle(&handles).await;
+        assert_eq!((outlet.n_calls(), other.n_calls()), (2, 2));
+        assert_eq!(store.withdrawn(None, 1).await, Ok(Vec::new()));
+    });
 }
 
 /// Kills the system again and again while posts are edited and deleted.

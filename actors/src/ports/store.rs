@@ -314,8 +314,13 @@ pub trait TaskStore: BatchStore {
         post: Arc<str>,
     ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>>;
 
-    /// Requests whose posts were deleted at their sources, until that is seen to.
-    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>>;
+    /// Requests whose posts were deleted at their sources, until that is seen to, behind `after`,
+    /// in the order of ids.
+    fn withdrawn(
+        &self,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>>;
 
     /// Notes that it is seen to that the posts of these requests were deleted.
     ///

@@ -11,11 +11,9 @@ use crate::ports::{Abilities, Ended, Errand, PublicationRecord, StoreError, Task
 /// Why what answers a refused post is lost.
 const REFUSED: &str = "the post that it answers was refused";
 
-/// Where one request stands at an outlet.
+/// Where one request stands at an outlet; nowhere if it is not wanted there, or was forgotten.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// Nowhere: it is not wanted there, or was forgotten.
-    Nowhere,
     /// It is out.
     Out(Box<PublicationRecord>),
     /// Some of its parts are out, and the rest was refused.
@@ -116,14 +114,15 @@ pub(super) async fn judge(
 ) -> Result<Verdict, StoreError> {
     let (outlet, language) = (&publication.outlet, &publication.language);
     if let Some(revises) = publication.revises {
-        for standing in revisions(store, revises, outlet, language).await? {
+        let revisions = revisions(store, revises, &[(outlet, language)]).await?;
+        for standing in revisions.standings {
             match standing {
                 Standing::Waiting(record) => return Ok(Verdict::Drop(record)),
                 Standing::Out(record) | Standing::Partly(record) => {
                     return Ok(Verdict::Replace(record));
                 }
                 Standing::Pending(before) => return Ok(Verdict::Wait(before)),
-                Standing::Nowhere | Standing::Lost(_) => (),
+                Standing::Lost(_) => (),
             }
         }
     }
@@ -150,7 +149,8 @@ async fn quoted(
     };
     let (outlet, language) = (&publication.outlet, &publication.language);
     let mut verdict = None;
-    for standing in revisions(store, newest, outlet, language).await? {
+    let revisions = revisions(store, newest, &[(outlet, language)]).await?;
+    for standing in revisions.standings {
         match standing {
             Standing::Out(record) | Standing::Partly(record) => {
                 let first = record.publication.parts.first();
@@ -159,7 +159,7 @@ async fn quoted(
             }
             Standing::Waiting(record) => verdict = Some(Verdict::Wait(Some(Before::of(&record)))),
             Standing::Pending(before) => verdict = Some(Verdict::Wait(before)),
-            Standing::Nowhere | Standing::Lost(_) => (),
+            Standing::Lost(_) => (),
         }
     }
     Ok(verdict.unwrap_or(Verdict::Free(ties)))
@@ -187,7 +187,8 @@ pub(super) async fn parent(
     };
     let (outlet, language) = (&publication.outlet, &publication.language);
     let mut verdict = free(None);
-    for standing in revisions(store, newest, outlet, language).await? {
+    let revisions = revisions(store, newest, &[(outlet, language)]).await?;
+    for standing in revisions.standings {
         match (standing, &verdict) {
             // An edit that is yet to come changes it in its place.
             (Standing::Out(record), _) => {
@@ -199,42 +200,59 @@ pub(super) async fn parent(
             (Standing::Pending(before), _) => verdict = verdict.waiting_for(before),
             (Standing::Partly(_), Verdict::Free(_)) => verdict = Verdict::Lost(REFUSED),
             (Standing::Lost(why), Verdict::Free(_)) => verdict = Verdict::Lost(why),
-            (Standing::Partly(_) | Standing::Lost(_) | Standing::Nowhere, _) => (),
+            (Standing::Partly(_) | Standing::Lost(_), _) => (),
         }
     }
     Ok(verdict)
 }
 
-/// Where a request and all that it revises stand at an outlet that receives this language, the
-/// newest first.
+/// Where a request and all that it revises stand.
+#[derive(Debug, Default)]
+pub(super) struct Revisions {
+    /// At each outlet that was asked for, the newest first.
+    pub(super) standings: Vec<Standing>,
+    /// How often the store was read for it.
+    pub(super) n_reads: usize,
+}
+
+/// Where a request and all that it revises stand at outlets, with the languages they receive.
 pub(super) async fn revisions(
     store: &dyn TaskStore,
     newest: RequestId,
-    outlet: &OutletName,
-    language: &Language,
-) -> Result<Vec<Standing>, StoreError> {
-    let mut standings = Vec::new();
+    outlets: &[(&OutletName, &Language)],
+) -> Result<Revisions, StoreError> {
+    let mut found = Revisions::default();
     let mut next = Some(newest);
     while let Some(request) = next {
         let tasks = store.request(request).await?;
+        found.n_reads += 1;
         next = tasks.first().and_then(|first| first.task.request.revises);
-        let same = tasks.into_iter().find(|task| task.task.target == *language);
-        standings.push(match same.map(|task| (task.task.id, task.ended)) {
-            None => Standing::Nowhere,
-            Some((_, None)) => Standing::Pending(None),
-            Some((_, Some(Ended::Failed(_)))) => {
-                Standing::Lost("the post that it answers was not translated")
+        for task in tasks {
+            let same = outlets.iter();
+            let same = same.filter(|(_, language)| task.task.target == **language);
+            let same: Vec<&OutletName> = same.map(|(outlet, _)| *outlet).collect();
+            if same.is_empty() {
+                continue;
             }
-            Some((task, Some(Ended::Completed(_)))) => {
-                let records = store.publications_of(task).await?;
-                let same = records
-                    .into_iter()
-                    .find(|record| record.publication.outlet == *outlet);
-                same.map_or(Standing::Nowhere, standing_of)
-            }
-        });
+            let records = match task.ended {
+                None => {
+                    found.standings.push(Standing::Pending(None));
+                    continue;
+                }
+                Some(Ended::Failed(_)) => {
+                    let why = "the post that it answers was not translated";
+                    found.standings.push(Standing::Lost(why));
+                    continue;
+                }
+                Some(Ended::Completed(_)) => store.publications_of(task.task.id).await?,
+            };
+            found.n_reads += 1;
+            let there = records.into_iter();
+            let there = there.filter(|record| same.contains(&&record.publication.outlet));
+            found.standings.extend(there.map(standing_of));
+        }
     }
-    Ok(standings)
+    Ok(found)
 }
 
 fn standing_of(record: PublicationRecord) -> Standing {

@@ -8,30 +8,39 @@ use std::time::Duration;
 use actix::{Context, Handler};
 use log::warn;
 
+use super::PublisherActor;
 use super::standing::{Standing, revisions};
-use super::{PublisherActor, Seat};
-use crate::domain::{Publication, PublicationState, RequestId};
+use crate::domain::{Language, OutletName, Publication, PublicationState, RequestId};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::Withdraw;
 use crate::ports::{Errand, PublicationRecord, StoreError, TaskStore};
 
-/// The most deleted posts that are seen to at a time.
-const PAGE: usize = 1_000;
-/// The waits between looks at posts of which something is still under way.
+/// After so many reads of the store a look ends, and the next one goes on behind it.
+const READS: usize = 1_000;
+/// The wait between the looks of one round, so that others can read as well.
+const BETWEEN: Duration = Duration::from_secs(1);
+/// The waits between rounds while something of deleted posts is still under way.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(300));
 /// Why a publication is taken back or dropped.
 const WHY: &str = "its post was deleted";
 
-/// Where all deleted posts stand that are not seen to yet.
+/// Where all deleted posts stand that are not seen to yet. They are looked at in rounds, in the
+/// order of their requests, so that one of which nothing becomes holds up no other.
 #[derive(Default)]
 pub(super) struct Withdrawals {
-    /// Their requests.
+    /// Their requests, as far as they were looked at.
     requests: HashSet<RequestId>,
+    /// Where this round stands; none at its beginning.
+    after: Option<RequestId>,
+    /// How many this round has left as they were.
+    n_left: usize,
+    /// Whether this round may have passed by what was heard of since it began.
+    has_news: bool,
     /// The look that counts; others are late.
     serial: Rc<Cell<u64>>,
-    /// Looks since something new was heard.
-    looks: u32,
+    /// Rounds since something new was heard.
+    rounds: u32,
 }
 
 /// The store was asked for deleted posts, and where they stand.
@@ -39,7 +48,15 @@ pub(super) struct Withdrawals {
 #[rtype(result = "()")]
 struct Found {
     serial: u64,
-    found: Result<Vec<(RequestId, Vec<Standing>)>, StoreError>,
+    found: Result<Look, StoreError>,
+}
+
+/// What one look has found.
+struct Look {
+    /// Deleted posts, with where they stand at the outlets that mind.
+    posts: Vec<(RequestId, Vec<Standing>)>,
+    /// The last of them, if there are more.
+    more_behind: Option<RequestId>,
 }
 
 impl Withdrawals {
@@ -47,23 +64,43 @@ impl Withdrawals {
     pub(super) fn concern(&self, publication: &Publication) -> bool {
         self.requests.contains(&publication.id.task().request())
     }
+
+    /// Notes how far a look has come, and answers when the next one is due; none when all deleted
+    /// posts are seen to.
+    fn next_look(&mut self, more_behind: Option<RequestId>) -> Option<Duration> {
+        self.after = more_behind;
+        if more_behind.is_some() {
+            return Some(BETWEEN);
+        }
+        let n_left = std::mem::take(&mut self.n_left);
+        if std::mem::take(&mut self.has_news) {
+            return Some(Duration::ZERO);
+        }
+        if n_left == 0 {
+            return None;
+        }
+        self.rounds += 1;
+        Some(LOOKS.after(self.rounds))
+    }
 }
 
 impl PublisherActor {
-    /// Looks at the posts that were deleted, after a while.
+    /// Looks at posts that were deleted, from where the round stands, after a while.
     pub(super) fn look_for_withdrawn(&mut self, wait: Duration) {
         let latest = Rc::clone(&self.withdrawals.serial);
         let serial = latest.get() + 1;
         latest.set(serial);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let minding = self.seats.iter().filter(|seat| seat.minds_deletions);
-        let minding: Vec<Seat> = minding.cloned().collect();
+        let minding = minding.map(|seat| (seat.name.clone(), seat.language.clone()));
+        let minding: Vec<(OutletName, Language)> = minding.collect();
+        let after = self.withdrawals.after;
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
             if latest.get() != serial {
                 return;
             }
-            let found = find(&*store, &minding).await;
+            let found = find(&*store, &minding, after).await;
             own.do_send(Found { serial, found });
         });
     }
@@ -72,7 +109,7 @@ impl PublisherActor {
     /// to be done.
     fn withdraw(&mut self, standing: Standing) -> bool {
         match standing {
-            Standing::Nowhere | Standing::Lost(_) => true,
+            Standing::Lost(_) => true,
             // The outlet has refused to take it back, and would again.
             Standing::Out(record) | Standing::Partly(record) if record.errand == Errand::Delete => {
                 true
@@ -96,27 +133,41 @@ impl PublisherActor {
     }
 }
 
-/// The deleted posts, with where they stand at the outlets that mind.
+/// Deleted posts behind a request, with where they stand at the outlets that mind.
 async fn find(
     store: &dyn TaskStore,
-    minding: &[Seat],
-) -> Result<Vec<(RequestId, Vec<Standing>)>, StoreError> {
-    let mut found = Vec::new();
-    for request in store.withdrawn(PAGE).await? {
-        let mut standings = Vec::new();
-        for seat in minding {
-            standings.extend(revisions(store, request, &seat.name, &seat.language).await?);
+    minding: &[(OutletName, Language)],
+    after: Option<RequestId>,
+) -> Result<Look, StoreError> {
+    let outlets = minding.iter().map(|(outlet, language)| (outlet, language));
+    let outlets: Vec<(&OutletName, &Language)> = outlets.collect();
+    // Each takes at least one read.
+    let page = store.withdrawn(after, READS).await?;
+    let n_page = page.len();
+    let mut posts = Vec::new();
+    let mut n_reads = 0;
+    for request in page {
+        if n_reads >= READS {
+            break;
         }
-        found.push((request, standings));
+        let revisions = revisions(store, request, &outlets).await?;
+        n_reads += revisions.n_reads;
+        posts.push((request, revisions.standings));
     }
-    Ok(found)
+    let has_more = posts.len() < n_page || n_page == READS;
+    let last = posts.last().map(|(request, _)| *request);
+    Ok(Look {
+        posts,
+        more_behind: last.filter(|_| has_more),
+    })
 }
 
 impl Handler<Withdraw> for PublisherActor {
     type Result = ();
 
     fn handle(&mut self, _: Withdraw, _: &mut Context<Self>) {
-        self.withdrawals.looks = 0;
+        self.withdrawals.rounds = 0;
+        self.withdrawals.has_news |= self.withdrawals.after.is_some();
         self.look_for_withdrawn(Duration::ZERO);
     }
 }
@@ -129,34 +180,33 @@ impl Handler<Found> for PublisherActor {
         if serial != self.withdrawals.serial.get() {
             return;
         }
-        let found = match found {
-            Ok(found) => found,
+        let look = match found {
+            Ok(look) => look,
             Err(error) => {
                 warn!(cause:% = error; "deleted posts were not looked up");
                 self.look_for_withdrawn(LOOKS.after(3));
                 return;
             }
         };
-        self.withdrawals.requests = found.iter().map(|(request, _)| *request).collect();
         let mut over = Vec::new();
-        for (request, standings) in found {
+        for (request, standings) in look.posts {
             let mut is_over = true;
             for standing in standings {
                 is_over &= self.withdraw(standing);
             }
             if is_over {
+                self.withdrawals.requests.remove(&request);
                 over.push(request);
+            } else {
+                self.withdrawals.requests.insert(request);
+                self.withdrawals.n_left += 1;
             }
         }
-        if over.len() < self.withdrawals.requests.len() {
-            self.withdrawals.looks += 1;
-            self.look_for_withdrawn(LOOKS.after(self.withdrawals.looks));
+        if let Some(wait) = self.withdrawals.next_look(look.more_behind) {
+            self.look_for_withdrawn(wait);
         }
         if over.is_empty() {
             return;
-        }
-        for request in &over {
-            self.withdrawals.requests.remove(request);
         }
         let store = Rc::clone(&self.store);
         actix_rt::spawn(async move {

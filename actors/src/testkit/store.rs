@@ -81,6 +81,11 @@ impl MemoryStore {
         self.0.borrow_mut().read_delay = delay;
     }
 
+    /// How many reads were asked for.
+    pub fn n_reads(&self) -> usize {
+        self.0.borrow().n_reads
+    }
+
     /// What a process finds that starts after this one died now: all that is durable.
     ///
     /// What was withheld is lost; whoever waits for it is told that the store is gone.
@@ -118,6 +123,7 @@ impl MemoryStore {
             write_refusal: None,
             read_refusal: None,
             read_delay: Duration::ZERO,
+            n_reads: 0,
         })))
     }
 
@@ -146,7 +152,8 @@ impl MemoryStore {
         &self,
         read: impl FnOnce(&Committed) -> A,
     ) -> LocalBoxFuture<'_, Result<A, StoreError>> {
-        let world = self.0.borrow();
+        let mut world = self.0.borrow_mut();
+        world.n_reads += 1;
         let outcome = match world.read_refusal.clone() {
             Some(error) => Err(error),
             None => Ok(read(&world.committed)),
@@ -311,8 +318,16 @@ impl TaskStore for MemoryStore {
         })
     }
 
-    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
-        self.read(|committed| committed.withdrawn.iter().take(limit).copied().collect())
+    fn withdrawn(
+        &self,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
+        self.read(|committed| {
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let behind = committed.withdrawn.range((start, Bound::Unbounded));
+            behind.take(limit).copied().collect()
+        })
     }
 
     fn forget_withdrawn(
@@ -433,6 +448,7 @@ struct World {
     write_refusal: Option<StoreError>,
     read_refusal: Option<StoreError>,
     read_delay: Duration,
+    n_reads: usize,
 }
 
 /// All that is durable.

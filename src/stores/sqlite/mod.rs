@@ -289,8 +289,12 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.request_of_post(&source, &post))
     }
 
-    fn withdrawn(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
-        self.read(move |reads| reads.withdrawn(limit))
+    fn withdrawn(
+        &self,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
+        self.read(move |reads| reads.withdrawn(after, limit))
     }
 
     fn forget_withdrawn(

@@ -258,10 +258,15 @@ impl Reads<'_> {
     }
 
     /// Requests whose posts were deleted.
-    pub(super) fn withdrawn(&mut self, limit: usize) -> Result<Vec<RequestId>, Fault> {
-        let sql = "SELECT request FROM withdrawn ORDER BY request LIMIT ?1";
+    pub(super) fn withdrawn(
+        &mut self,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> Result<Vec<RequestId>, Fault> {
+        let sql = "SELECT request FROM withdrawn WHERE request > ?1 ORDER BY request LIMIT ?2";
+        let start = after.map_or([0; 16], |after| *after.as_bytes());
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map([rows::count(limit)], |row| {
+        let found = statement.query_map(params![start, rows::count(limit)], |row| {
             row.get(0).map(RequestId::from_bytes)
         })?;
         Ok(found.collect::<Result<_, _>>()?)

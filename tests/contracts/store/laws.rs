@@ -213,15 +213,16 @@ pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>()
     let mut kind = K::new();
     let mut mint = IdMint::default();
     let taken = post(&mut mint, "taken", &["es"]);
-    let id = taken.request.id;
+    let later = post(&mut mint, "later", &["es"]);
+    let (id, next) = (taken.request.id, later.request.id);
     let admission = Admission {
-        requests: vec![taken],
+        requests: vec![taken, later],
         seen: vec![("news".into(), "seen".into())],
         ..Admission::default()
     };
     kind.store().admit(admission).await.expect("an admission");
     let gone = Admission {
-        gone: ["taken", "seen", "unheard of", "taken"]
+        gone: ["later", "taken", "seen", "unheard of", "taken"]
             .into_iter()
             .map(|post| ("news".into(), post.into()))
             .collect(),
@@ -229,12 +230,16 @@ pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>()
     };
     kind.store().admit(gone).await.expect("an admission");
     kind.crash();
-    assert_eq!(kind.store().withdrawn(9).await, Ok(vec![id]));
-    assert_eq!(kind.store().withdrawn(0).await, Ok(Vec::new()));
-    let forgotten = kind.store().forget_withdrawn(vec![id]);
+    assert_eq!(kind.store().withdrawn(None, 9).await, Ok(vec![id, next]));
+    let store = kind.store();
+    assert_eq!(store.withdrawn(Some(id), 9).await, Ok(vec![next]));
+    assert_eq!(store.withdrawn(Some(next), 9).await, Ok(Vec::new()));
+    assert_eq!(store.withdrawn(None, 1).await, Ok(vec![id]));
+    assert_eq!(kind.store().withdrawn(None, 0).await, Ok(Vec::new()));
+    let forgotten = kind.store().forget_withdrawn(vec![id, next]);
     assert_eq!(forgotten.await, Ok(()));
     kind.crash();
-    assert_eq!(kind.store().withdrawn(9).await, Ok(Vec::new()));
+    assert_eq!(kind.store().withdrawn(None, 9).await, Ok(Vec::new()));
 }
 
 pub(super) async fn the_cursor_moves_with_its_posts<K: Kind>() {
