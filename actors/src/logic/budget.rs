@@ -16,10 +16,10 @@ const SHORTENED: usize = 200;
 /// The budget with which a translation is asked for again, where it does not fit and a shorter one
 /// can be hoped for.
 ///
-/// `post` is the translation as it would be published in one post, `bare` makes the translation
-/// alone without its protected spans, whose length no words can change.
+/// `post` makes the translation as it would be published in one post, `bare` the translation alone
+/// without its protected spans, whose length no words can change; neither is made in vain.
 pub fn budget(
-    post: &str,
+    post: impl FnOnce() -> String,
     bare: impl FnOnce() -> String,
     limit: Limit,
     long: Long,
@@ -31,10 +31,11 @@ pub fn budget(
         Long::Link => return None,
     };
     let max = limit.max()?;
-    if limit.fits(post) {
+    let post = post();
+    if limit.fits(&post) {
         return None;
     }
-    let (whole, had) = (limit.measure(post), limit.measure(&bare()));
+    let (whole, had) = (limit.measure(&post), limit.measure(&bare()));
     let around = whole.checked_sub(had)?;
     // What is too long in bytes alone is not told in characters.
     if whole <= max || whole * 100 > max * most || around * 2 > max {
@@ -65,7 +66,7 @@ mod tests {
     fn a_text_slightly_too_long_is_asked_for_with_what_its_spans_leave() {
         let bare = words(90);
         let text = format!("{bare} https://example.org/a/long/path/of/a/page");
-        let found = budget(&text, || format!("{bare} "), LIMIT, Long::Thread);
+        let found = budget(|| text.clone(), || format!("{bare} "), LIMIT, Long::Thread);
         let had = LIMIT.measure(&format!("{bare} "));
         let expected = Budget {
             most: 77,
@@ -86,17 +87,24 @@ mod tests {
             (120, Long::Link, false),
         ] {
             let text = words(n);
-            let found = budget(&text, || text.clone(), LIMIT, long);
+            let found = budget(|| text.clone(), || text.clone(), LIMIT, long);
             assert_eq!(found.is_some(), is_asked, "{n} {long:?}");
         }
-        let unbounded = budget("long", || "long".into(), Limit::Unbounded, Long::Shorten);
-        assert_eq!(unbounded, None);
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_gained_no_post_is_made() {
+        let made = || -> String { panic!("made in vain") };
+        for (limit, long) in [(Limit::Unbounded, Long::Shorten), (LIMIT, Long::Link)] {
+            assert_eq!(budget(made, made, limit, long), None);
+        }
     }
 
     #[test]
     fn on_x_letters_that_count_two_are_counted_so() {
         let text = "字".repeat(150);
-        let found = budget(&text, || text.clone(), Limit::X, Long::Thread).expect("a budget");
+        let found = budget(|| text.clone(), || text.clone(), Limit::X, Long::Thread);
+        let found = found.expect("a budget");
         assert_eq!((found.most, found.had), (280, 300));
         assert_eq!(found.counting, Counting::Double);
     }

@@ -176,23 +176,13 @@ fn post(task: &Task) -> Arc<str> {
     }
 }
 
-/// A translation without the words that hang on it, as one post of an outlet, with what that
-/// post may measure.
-pub(super) fn in_one_post(
-    route: &OutletRoute,
-    task: &Task,
-    (translation, tags): (&Translation, &Translated),
-    limit: Limit,
-) -> (String, Limit) {
-    let (text, attached) = split(task, &translation.text);
-    let back = back(task, source(task), (translation, false));
-    let limit = room(limit, attached.as_deref());
-    let text = route.style.tagged(text, tags);
-    (route.style.in_one(&text, back), limit)
+/// Where the translation of a task comes from.
+pub(super) fn back_of<'a>(task: &'a Task, translation: &Translation) -> compose::Origin<'a> {
+    back(task, source(task), (translation, false))
 }
 
 /// The text alone, and what hangs on it in its words.
-fn split<'a>(task: &Task, text: &'a str) -> (&'a str, Option<Arc<Attached>>) {
+pub(super) fn split<'a>(task: &Task, text: &'a str) -> (&'a str, Option<Arc<Attached>>) {
     match &task.request.attached {
         None => (text, None),
         Some(attached) => {

@@ -6,11 +6,12 @@ use log::debug;
 
 use super::lookup::Made;
 use super::outcome::Finished;
-use super::plan::in_one_post;
+use super::plan::{back_of, split};
 use super::work::{Subject, Work};
 use super::{Intake, TaskManagerActor};
 use crate::domain::{Budget, State, Translation};
 use crate::logic::budget::budget;
+use crate::logic::fit::room;
 use crate::logic::known::Quality;
 use crate::logic::lifecycle::Step;
 use crate::logic::spans::Protected;
@@ -46,8 +47,7 @@ impl TaskManagerActor {
                 work.refused_by = work.refused_by.with(route);
             }
         }
-        let can_be_asked = text.has_words() && !self.config.routes.is_empty();
-        if !can_be_asked || self.queue_for(&mut work).is_none() {
+        if !text.has_words() || self.queue_for(&mut work).is_none() {
             work.refused_by = refused_by;
             return Some((work, finished));
         }
@@ -102,26 +102,30 @@ impl TaskManagerActor {
         if !record.publish || !finished.is_sound() || self.intake == Intake::Stopping {
             return None;
         }
-        let request = &record.task.request;
-        let text = request.body(&finished.translation.text);
+        let mut routes = self.config.routes.iter();
+        if !routes.any(|route| route.quality == Quality::Model) {
+            return None;
+        }
+        let (task, translation) = (&record.task, &finished.translation);
+        let (text, attached) = split(task, &translation.text);
+        let back = back_of(task, translation);
         let bare = || without_spans(&work.text, text);
         let limits = self.config.limits.borrow();
         let wanting = self
             .config
             .outlets
             .iter()
-            .filter(|it| it.is_wanted_for(&record.task));
+            .filter(|it| it.is_wanted_for(task));
         let budgets = wanting.filter_map(|route| {
-            let limit = *limits.get(&route.name)?;
-            let (post, limit) = in_one_post(
-                route,
-                &record.task,
-                (&finished.translation, &finished.tags),
-                limit,
-            );
-            budget(&post, bare, limit, route.style.long)
+            let limit = room(*limits.get(&route.name)?, attached.as_deref());
+            let post = || {
+                let text = route.style.tagged(text, &finished.tags);
+                route.style.in_one(&text, back)
+            };
+            budget(post, bare, limit, route.style.long)
         });
         let budget = budgets.min_by_key(|budget| budget.most)?;
+        let request = &task.request;
         Some((budget, request.body(&request.text).into()))
     }
 }
