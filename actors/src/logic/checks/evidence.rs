@@ -20,7 +20,8 @@ const SURE_SIGNS: usize = 4;
 /// What the words of a text say of its language.
 ///
 /// Function words are counted first, which costs a microsecond; only where they do not tell are
-/// the triples of letters compared with those of many languages, which costs a hundred.
+/// the triples of letters compared with those of many languages, which costs fifty for 300 Latin
+/// characters, and thirty still for 60.
 #[derive(Debug)]
 pub(super) struct Evidence {
     /// How many words of each language in [`FUNCTION_WORDS`] there are.
