@@ -12,13 +12,14 @@ use babelfeed_actors::domain::{
 use babelfeed_actors::logic::checks;
 use babelfeed_actors::logic::compose::{Link, Long, Origin, Style};
 use babelfeed_actors::logic::fit::{Limit, room};
-use babelfeed_actors::logic::spans::protect;
+use babelfeed_actors::logic::hashtags::Hashtags;
+use babelfeed_actors::logic::spans::{SpanKind, protect};
 use babelfeed_actors::logic::x_text::{EntityKind, entities};
 use babelfeed_actors::ports::{Dispatch, Outlet};
 use babelfeed_actors::setup::Same;
 use serde::Serialize;
 
-use crate::settings::{OutletSettings, Settings};
+use crate::settings::{OutletKind, OutletSettings, Settings, XQuotes};
 
 /// The least weight that a network gives what stands for one letter of a translation:
 /// ideographs, which say as much as three letters, have the least.
@@ -188,12 +189,27 @@ impl Taker<'_> {
         let composed = style.compose(&post.text, self.room(post), origin(post, false));
         // What cannot be split is held, and goes out as a person wants it.
         let texts = composed.unwrap_or_else(|_| vec![post.text.clone()]);
-        let publication = self.publication(post, &texts);
-        let usd = (0..texts.len()).map(|part| self.cost(&publication, part));
+        let cost = |post: &Post| -> f64 {
+            let publication = self.publication(post, &texts);
+            (0..texts.len())
+                .map(|part| self.cost(&publication, part))
+                .sum()
+        };
+        let most = cost(post);
+        let least = match self.shows_quotes() {
+            true => cost(&Post {
+                quoted: None,
+                ..post.clone()
+            }),
+            false => most,
+        };
         Each {
             post: post.id.clone(),
             parts: Span::exactly(texts.len()),
-            usd: Span::exactly(usd.sum()),
+            usd: Span {
+                min: least,
+                max: most,
+            },
             texts,
         }
     }
@@ -223,8 +239,17 @@ impl Taker<'_> {
         let heaviest = heaviest(&self.outlet.language);
         let (_, letters) = plausible_letters(post);
         let body = self.body(post);
+        let is_tag = |kind: SpanKind| {
+            kind == SpanKind::Hashtag && self.outlet.rules.style.hashtags == Hashtags::Translate
+        };
         let spans = protect(&body.as_str().into()).spans;
-        let spans = spans.iter().map(|span| self.limit.measure(&span.text) + 1);
+        let spans = spans.iter().map(|span| {
+            let letters = match is_tag(span.kind) {
+                true => checks::plausible_letters(&span.text).1,
+                false => 0.0,
+            };
+            (letters * heaviest).ceil() as usize + self.limit.measure(&span.text) + 1
+        });
         (letters * heaviest).ceil() as usize + spans.sum::<usize>() + self.tail(post)
     }
 
@@ -258,35 +283,68 @@ impl Taker<'_> {
         let style = &self.outlet.rules.style;
         let body = self.body(post);
         let n_inside = n_links(&body);
-        let attached = post.warning.as_deref().map_or(0, n_links);
+        let is_above = post.warning.as_deref().map_or(0, n_links) > 0;
         let is_below = n_links(&style.in_one(&post.text, origin(post, true))) > n_inside;
-        let n_first = usize::from(is_below || attached > 0);
+        let quoted = self.quoted(post, most);
+        let first = Span {
+            min: usize::from(is_above || is_below || quoted.min > 0),
+            max: usize::from(is_above || is_below || quoted.max > 0),
+        };
         let fits = self.room(post).max().is_none_or(|max| most <= max);
-        let all = n_inside + n_first;
+        let all = Span {
+            min: n_inside + first.min,
+            max: n_inside + first.max,
+        };
         match style.long {
-            _ if fits => Span::exactly(all.min(1)),
+            _ if fits => Span {
+                min: all.min.min(1),
+                max: all.max.min(1),
+            },
             // In each part, as many as there come to be.
             Long::Thread if style.link == Link::Always && is_linked(post) => Span {
                 min: 1,
                 max: usize::MAX,
             },
             Long::Thread => Span {
-                min: all.min(1),
-                max: all,
+                min: all.min.min(1),
+                max: all.max,
             },
             // What is cut off may have been the address.
             Long::Shorten => Span {
-                min: n_first,
-                max: all.min(1),
+                min: first.min,
+                max: all.max.min(1),
             },
             Long::Link => {
                 let is_linked = is_linked(post);
                 Span {
-                    min: n_first.max(usize::from(is_linked && n_inside > 0)),
-                    max: all.min(1).max(usize::from(is_linked)),
+                    min: first.min.max(usize::from(is_linked && n_inside > 0)),
+                    max: all.max.min(1).max(usize::from(is_linked)),
                 }
             }
         }
+    }
+
+    /// How many addresses of what is quoted stand behind the first part.
+    fn quoted(&self, post: &Post, most: usize) -> Span<usize> {
+        let alone = Post {
+            quoted: None,
+            ..post.clone()
+        };
+        let cost = |post: &Post| self.cost(&self.publication(post, &["-".to_owned()]), 0);
+        let is_paid = cost(post) > cost(&alone);
+        // It is left out where there is no room, and where the quoted post itself is shown.
+        let address = post.quoted.as_deref().unwrap_or_default();
+        let whole = most + self.limit.measure(&format!("\n\n{address}"));
+        let has_room = self.room(post).max().is_none_or(|max| whole <= max);
+        Span {
+            min: usize::from(is_paid && has_room && !self.shows_quotes()),
+            max: usize::from(is_paid),
+        }
+    }
+
+    /// Whether quoted posts may be shown as such, without their addresses.
+    fn shows_quotes(&self) -> bool {
+        matches!(&self.outlet.kind, OutletKind::X(x) if x.quotes == XQuotes::Shown)
     }
 
     /// What parts cost here, with and without an address, and what hangs on the first of them.
@@ -296,9 +354,10 @@ impl Taker<'_> {
             let texts = if hanging { &texts[1..] } else { &texts[..] };
             self.cost(&self.publication(post, texts), texts.len() - 1)
         };
-        // The warning counts among the addresses, so the price of what hangs is told without it.
+        // These count among the addresses, so the price of what hangs is told without them.
         let hanging = Post {
             warning: None,
+            quoted: None,
             ..post.clone()
         };
         let first = self.publication(&hanging, &["-".to_owned()]);
@@ -408,4 +467,232 @@ fn origin(post: &Post, is_translated: bool) -> Origin<'_> {
 fn nobody() -> PublicationId {
     let request = IdMint::default().next(Timestamp::from_millis(0), 0);
     request.task(1).publication(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use babelfeed_actors::domain::Media;
+    use babelfeed_actors::ports::{Abilities, Frozen, OutletError, Published, ReadBack};
+    use futures_util::future::{LocalBoxFuture, ready};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::cli::options::GlobalOptions;
+
+    const URL: &str = "https://example.org/posts/1";
+    const PLAIN: f64 = 0.015;
+    const LINKED: f64 = 0.2;
+    const DESCRIBED: f64 = 0.005;
+
+    /// An outlet that charges as X does, and publishes nothing.
+    struct Priced;
+
+    impl Outlet for Priced {
+        fn abilities(&self) -> Abilities {
+            Abilities::default()
+        }
+
+        fn batch(&self) -> usize {
+            1
+        }
+
+        fn cost(&self, dispatch: &Dispatch) -> f64 {
+            let publication = &dispatch.publication;
+            let attached = publication.attached.as_deref();
+            let attached = attached.filter(|_| dispatch.part == 0);
+            let above = attached.and_then(|it| it.warning.as_deref());
+            let behind = attached.and_then(|it| it.quoted.as_deref());
+            let text = &*publication.parts[dispatch.part].text;
+            let all = [above.unwrap_or_default(), text, behind.unwrap_or_default()];
+            let post = match n_links(&all.join("\n")) {
+                0 => PLAIN,
+                _ => LINKED,
+            };
+            post + DESCRIBED * attached.map_or(0, |it| it.media.len()) as f64
+        }
+
+        fn quiet(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
+            Box::pin(ready(Ok(Limit::X)))
+        }
+
+        fn freeze(&self, _: Vec<Dispatch>) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
+            Box::pin(ready(Ok(Vec::new())))
+        }
+
+        fn publish<'a>(
+            &'a self,
+            _: &'a [Frozen],
+        ) -> LocalBoxFuture<'a, Vec<Result<Published, OutletError>>> {
+            Box::pin(ready(Vec::new()))
+        }
+
+        fn read_back<'a>(
+            &'a self,
+            _: &'a Frozen,
+        ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+            Box::pin(ready(Ok(ReadBack::Absent)))
+        }
+    }
+
+    /// Settings with one outlet of this style, in Spanish.
+    fn settings(style: &str) -> Settings {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("Settings.toml");
+        let text = format!(
+            "[[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n\
+             {style}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let options = GlobalOptions {
+            settings: Some(file),
+            ..GlobalOptions::default()
+        };
+        Settings::load(&options).expect("valid")
+    }
+
+    fn taker(settings: &Settings) -> Taker<'_> {
+        Taker {
+            settings,
+            outlet: &settings.outlets[0],
+            adapter: &Priced,
+            limit: Limit::X,
+        }
+    }
+
+    fn post(text: &str) -> Post {
+        Post {
+            language: Some("en".parse().expect("a tag")),
+            url: Some(URL.to_owned()),
+            ..Post::new("news".into(), "1", text)
+        }
+    }
+
+    /// What a post costs, where that is certain.
+    fn usd(style: &str, post: &Post) -> f64 {
+        let settings = settings(style);
+        let each = taker(&settings).each(post).expect("a forecast");
+        assert!(each.usd.max - each.usd.min < 1e-9, "{each:?}");
+        each.usd.min
+    }
+
+    #[test]
+    fn everything_that_makes_a_link_of_a_post_is_foreseen() {
+        let plain = post("Good morning.");
+        assert_eq!(usd("", &plain), PLAIN);
+        assert_eq!(usd("link = \"first\"", &plain), LINKED);
+        assert_eq!(usd("attribution = \"from example.com\"", &plain), LINKED);
+        assert_eq!(usd("", &post("Good morning, example.com!")), LINKED);
+        let warned = |warning: &str| Post {
+            warning: Some(warning.to_owned()),
+            ..plain.clone()
+        };
+        assert_eq!(usd("", &warned("Spoilers")), PLAIN);
+        assert_eq!(usd("", &warned("Spoilers of example.com")), LINKED);
+        let quoting = Post {
+            quoted: Some(URL.to_owned()),
+            ..post("See example.com: good morning.")
+        };
+        assert_eq!(usd("", &quoting), LINKED);
+        let quoting = Post {
+            text: "Good morning.".to_owned(),
+            ..quoting
+        };
+        assert_eq!(usd("", &quoting), LINKED);
+        let described = Post {
+            media: vec![Media {
+                url: format!("{URL}.png"),
+                mime: None,
+                alt: Some("A harbour".to_owned()),
+            }],
+            ..plain
+        };
+        assert!((usd("", &described) - PLAIN - DESCRIBED).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_post_in_the_language_already_is_told_in_its_parts_or_passed_over() {
+        let own = Post {
+            language: Some("es-AR".parse().expect("a tag")),
+            ..post(&"Una frase que no dice nada. ".repeat(20))
+        };
+        let kept = settings("");
+        let each = taker(&kept).each(&own).expect("a forecast");
+        assert_eq!(each.parts, Span::exactly(each.texts.len()));
+        assert!(each.texts.len() > 1);
+        let skipped = settings("same = \"skip\"");
+        assert_eq!(taker(&skipped).each(&own), None);
+        let wordless = post(" ");
+        assert_eq!(taker(&kept).each(&wordless), None);
+    }
+
+    fn any_style() -> impl Strategy<Value = String> {
+        let long = prop_oneof![Just("thread"), Just("shorten"), Just("link")];
+        let link = prop_oneof![Just("never"), Just("first"), Just("always")];
+        let mark = prop_oneof![Just(""), Just("mark = \"por una máquina\"\n")];
+        (long, link, mark, any::<bool>()).prop_map(|(long, link, mark, numbers)| {
+            format!("long = \"{long}\"\nlink = \"{link}\"\nnumbers = {numbers}\n{mark}")
+        })
+    }
+
+    /// So many letters in words and sentences, with an address behind some of them.
+    fn words(n_letters: usize, links: &[usize]) -> String {
+        let mut text = String::new();
+        for n in 0..n_letters {
+            if links.contains(&n) {
+                text.push_str(" https://example.net/a ");
+            }
+            text.push('a');
+            match n % 40 {
+                39 => text.push_str(". "),
+                n if n % 6 == 5 => text.push(' '),
+                _ => {}
+            }
+        }
+        text
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn whatever_the_translation_it_costs_what_was_foretold(
+            style in any_style(),
+            n_letters in 1_usize..700,
+            length in 0.0..1.0,
+            links in prop::collection::vec(0_usize..700, 0..4),
+        ) {
+            let links: Vec<usize> = links.into_iter().filter(|it| *it < n_letters).collect();
+            let original = post(&words(n_letters, &links));
+            let settings = settings(&style);
+            let taker = taker(&settings);
+            let each = taker.each(&original).expect("a forecast");
+
+            let (least, most) = plausible_letters(&original);
+            let letters: f64 = least + length * (most - least);
+            let n_translated = letters.ceil().max(1.0) as usize;
+            let moved: Vec<usize> = links
+                .iter()
+                .map(|it| (it * n_translated / n_letters).min(n_translated - 1))
+                .collect();
+            let translated = Post {
+                text: words(n_translated, &moved),
+                ..original
+            };
+            let style = &settings.outlets[0].rules.style;
+            let composed = style.compose(&translated.text, Limit::X, origin(&translated, true));
+            let parts = composed.expect("it can be split");
+            let publication = taker.publication(&translated, &parts);
+            let usd: f64 = (0..parts.len()).map(|part| taker.cost(&publication, part)).sum();
+
+            prop_assert!(each.parts.min <= parts.len() && parts.len() <= each.parts.max);
+            prop_assert!(each.usd.min <= usd + 1e-9 && usd <= each.usd.max + 1e-9, "{usd} {each:?}");
+        }
+    }
 }

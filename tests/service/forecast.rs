@@ -89,7 +89,7 @@ fn long_posts() -> Vec<Value> {
                 sentences(20, 60)
             ),
         ),
-        post("middling", &sentences(60, 64)),
+        post("middling", &format!("{}#Harbour", sentences(60, 64))),
         json!({"id": "same", "language": "es", "text": format!("Todo: {}", sentences(64, 80))}),
     ]
 }
@@ -148,6 +148,7 @@ fn long_posts_are_foretold_within_bounds_and_to_the_cent_once_they_are_translate
         "long = \"shorten\"",
         "long = \"link\"",
         "same = \"skip\"",
+        "hashtags = \"translate\"",
     ] {
         let patient = Patient::start(0, 0);
         let server = X::start();
