@@ -59,27 +59,27 @@ impl Disk {
     /// Makes every write that the quota wants, and answers it.
     fn sync(&mut self, quota: &mut Quota, now: Now) {
         self.n_writes += usize::from(quota.wants_ledger(now.wall));
-        for account in quota.accounts_mut() {
-            let unit = account.unit();
-            let mut asked = Vec::new();
-            if account.wants_ledger() {
-                account.ask_ledger(|slot, amount| asked.push((slot, amount)));
+        for (per, unit, slot, amount) in asked(quota, now) {
+            self.enter(per, unit, slot, amount);
+            for account in quota.accounts_mut() {
+                if (Duration::ZERO, account.unit()) == (per, unit) {
+                    account.kept(slot, amount);
+                }
             }
-            for (slot, amount) in asked {
-                self.enter(Duration::ZERO, unit, slot, amount);
-                account.kept(slot, amount);
-            }
-        }
-        for window in quota.windows_mut() {
-            let mut asked = Vec::new();
-            if window.wants_ledger(now.wall) {
-                window.ask_ledger(now.wall, |slot, amount| asked.push((slot, amount)));
-            }
-            for (slot, amount) in asked {
-                self.enter(window.per(), window.unit(), slot, amount);
-                window.is_written(slot, amount);
+            for window in quota.windows_mut() {
+                if (window.per(), window.unit()) == (per, unit) {
+                    window.is_written(slot, amount);
+                }
             }
         }
+    }
+
+    /// Makes every write that the quota wants, and answers that it failed.
+    fn sync_unanswered(&mut self, quota: &mut Quota, now: Now) {
+        for (per, unit, slot, amount) in asked(quota, now) {
+            self.enter(per, unit, slot, amount);
+        }
+        quota.not_kept();
     }
 
     fn enter(&mut self, per: Duration, unit: Unit, slot: Timestamp, amount: f64) {
@@ -104,6 +104,26 @@ impl Disk {
             window.load(&own(window.per(), window.unit()), now);
         }
     }
+}
+
+/// What the quota wants to be written.
+fn asked(quota: &mut Quota, now: Now) -> Vec<(Duration, Unit, Timestamp, f64)> {
+    let mut asked = Vec::new();
+    for account in quota.accounts_mut() {
+        let unit = account.unit();
+        if account.wants_ledger() {
+            account.ask_ledger(|slot, amount| asked.push((Duration::ZERO, unit, slot, amount)));
+        }
+    }
+    for window in quota.windows_mut() {
+        let (per, unit) = (window.per(), window.unit());
+        if window.wants_ledger(now.wall) {
+            window.ask_ledger(now.wall, |slot, amount| {
+                asked.push((per, unit, slot, amount))
+            });
+        }
+    }
+    asked
 }
 
 /// Every call that was made: when, and what it really used.
@@ -150,6 +170,10 @@ enum Act {
     End(usize, u8, f64),
     /// The limiter falls: whoever waits is forgotten, the end of one call is lost.
     Fall,
+    /// A write is made and its answer lost.
+    Unanswered,
+    /// A write is lost.
+    Lose,
     /// The process dies; what is on the disk is left.
     Crash,
 }
@@ -162,6 +186,8 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (any::<usize>(), 0_u8..6, 0.0_f64..=1.0)
             .prop_map(|(which, how, share)| Act::End(which, how, share)),
         1 => Just(Act::Fall),
+        1 => Just(Act::Unanswered),
+        1 => Just(Act::Lose),
         1 => Just(Act::Crash),
     ]
 }
@@ -229,6 +255,11 @@ proptest! {
                     quota.not_kept();
                     under_way.pop();
                     quota.write_off(Duration::from_secs(30), now.moment);
+                }
+                Act::Unanswered => disk.sync_unanswered(&mut quota, now),
+                Act::Lose => {
+                    asked(&mut quota, now);
+                    quota.not_kept();
                 }
                 Act::Crash => {
                     // The monotonic clock begins anew, the wall's goes on.
