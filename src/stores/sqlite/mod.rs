@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -92,7 +92,9 @@ impl SqliteStore {
     /// When the database cannot be used: no access, damaged, or of a newer version.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let (connection, boot) = schema::open_writer(config)?;
-        let (readers, mut threads) = Readers::start(&config.path, config.readers)?;
+        let (reading, readers_over) = mpsc::channel();
+        let (readers, mut threads) = Readers::start(&config.path, config.readers, &reading)?;
+        drop(reading);
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_rows),
             tally: Mutex::new(boot.tally),
@@ -101,9 +103,14 @@ impl SqliteStore {
         let mut ballast = OsString::from(&config.path);
         ballast.push(".ballast");
         let ballast = Ballast::new(ballast.into(), config.ballast);
-        let writer = writer::start(connection, &shared, ballast, config.commit_time)
-            .context("cannot start the thread that writes the store")?;
-        // The writer is joined last, so that no reader keeps it from emptying the log.
+        let writer = writer::start(
+            connection,
+            &shared,
+            ballast,
+            config.commit_time,
+            readers_over,
+        )
+        .context("cannot start the thread that writes the store")?;
         threads.push(writer);
         Ok(Self(Arc::new(Inner {
             shared,
@@ -164,7 +171,7 @@ impl SqliteStore {
 }
 
 impl Inner {
-    /// Ends the threads, the readers first.
+    /// Ends the threads; the writer waits for the readers before it closes the database.
     fn end(&self) {
         self.shared.queue.close();
         drop(

@@ -1,7 +1,8 @@
 //! Reading, on threads and connections of its own, so that no read waits for the writer.
 
+use std::convert::Infallible;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,20 +45,25 @@ type Job = Box<dyn FnOnce(&mut Reads<'_>) + Send>;
 pub(super) struct Readers(SyncSender<Job>);
 
 impl Readers {
-    /// Starts so many readers.
+    /// Starts so many readers; each holds `reading` until its connection is closed.
     pub(super) fn start(
         path: &Path,
         n_readers: usize,
+        reading: &Sender<Infallible>,
     ) -> anyhow::Result<(Self, Vec<JoinHandle<()>>)> {
         let (sender, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
         let mut threads = Vec::with_capacity(n_readers);
         for number in 1..=n_readers.max(1) {
             let connection = schema::open_reader(path)?;
-            let jobs = Arc::clone(&jobs);
+            let (jobs, reading) = (Arc::clone(&jobs), reading.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
-                .spawn(move || serve(&connection, &jobs))
+                .spawn(move || {
+                    serve(&connection, &jobs);
+                    drop(connection);
+                    drop(reading);
+                })
                 .context("cannot start a thread that reads the store")?;
             threads.push(thread);
         }

@@ -1,6 +1,8 @@
 //! The one thread that writes: it commits in groups what has gathered while the last one synced.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,8 +41,14 @@ pub(super) struct Shared {
     pub(super) tokens: AtomicU64,
 }
 
-/// Writes until the queue is closed and empty.
-fn run(connection: Connection, shared: &Shared, ballast: Ballast, commit_time: Duration) {
+/// Writes until the queue is closed and empty, and closes the database behind all readers.
+fn run(
+    connection: Connection,
+    shared: &Shared,
+    ballast: Ballast,
+    commit_time: Duration,
+    readers_over: &Receiver<Infallible>,
+) {
     let tally = *shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
     let served = Tables::new(&connection, tally)
         .and_then(|tables| Writer::new(&connection, tables, shared, ballast, commit_time))
@@ -49,6 +57,9 @@ fn run(connection: Connection, shared: &Shared, ballast: Ballast, commit_time: D
         error!(cause:% = fault; "store cannot write");
         return shared.queue.abandon();
     }
+    // The last connection to close takes the log away, which a reader must not. Nothing is ever
+    // sent here: this answers when no reader is left.
+    let _ = readers_over.recv();
     if let Err(error) = schema::mark_clean(&connection) {
         warn!(cause:% = error; "store not closed in order");
     }
@@ -436,19 +447,21 @@ fn hold_back() {
 #[cfg(not(feature = "failpoints"))]
 const fn hold_back() {}
 
-/// Starts the thread that writes.
+/// Starts the thread that writes; `readers_over` is cut off when the last reader has closed its
+/// connection.
 pub(super) fn start(
     connection: Connection,
     shared: &Arc<Shared>,
     ballast: Ballast,
     commit_time: Duration,
+    readers_over: Receiver<Infallible>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("store-writer".into())
         .spawn(move || {
             let guard = AbandonOnPanic(&shared.queue);
-            run(connection, &shared, ballast, commit_time);
+            run(connection, &shared, ballast, commit_time, &readers_over);
             drop(guard);
         })
 }

@@ -170,6 +170,23 @@ fn a_closed_store_says_so() {
     assert!(!folder.path().join("babelfeed.db-wal").exists());
 }
 
+#[test]
+fn reads_that_still_wait_leave_no_log_behind_a_close() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(&config(&folder)).expect("a store");
+    run(async {
+        queued_task_of(&store, 40).await;
+        let reads: Vec<_> = (0..500).map(|_| store.tasks(None, None, 100)).collect();
+
+        assert_eq!(store.close().await, Ok(()));
+
+        assert!(!folder.path().join("babelfeed.db-wal").exists());
+        for read in reads {
+            assert_eq!(read.await.expect("what was read").len(), 40);
+        }
+    });
+}
+
 /// Takes a long text in and completes it.
 async fn fill(store: &SqliteStore) -> Result<(), StoreError> {
     let mut new = request(&mut IdMint::default(), None, &["es"]);
