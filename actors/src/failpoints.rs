@@ -8,7 +8,7 @@
 pub const fn hit(_place: &str) {}
 
 #[cfg(feature = "failpoints")]
-pub use armed::{arm, hit};
+pub use armed::{arm, hit, is_armed};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -35,6 +35,11 @@ mod armed {
     /// Makes the next `times` passes of a place on this thread panic.
     pub fn arm(place: &str, times: u32) {
         ARMED.with_borrow_mut(|armed| armed.insert(place.to_owned(), times));
+    }
+
+    /// Whether a place on this thread still awaits a pass that panics.
+    pub fn is_armed(place: &str) -> bool {
+        ARMED.with_borrow(|armed| armed.get(place).is_some_and(|times| *times > 0))
     }
 
     /// Panics here if a test has armed this place on this thread; else does nothing.

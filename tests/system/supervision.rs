@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Message, Recipient, Supervised};
-use babelfeed_actors::domain::{Class, TaskId};
-use babelfeed_actors::failpoints::arm;
+use babelfeed_actors::domain::{Class, TaskId, Timestamp};
+use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::messages::{
     CacheStats, Depth, FindTask, Lanes, NowError, Operation, Outlets, PollNow, Record, ReportNow,
     TranslateNow, Watching,
 };
-use babelfeed_actors::ports::{OutletError, ProviderError};
+use babelfeed_actors::ports::{OutletError, ProviderError, QuotaLedger as _};
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::supervision::Supervisor;
 use babelfeed_actors::system::Handles;
@@ -29,6 +29,7 @@ fn busy_world(world: &mut World) -> (FakeProvider, FakeOutlet, FakeSource) {
     let provider = FakeProvider::with_latency(Duration::from_millis(100));
     let limits = LaneLimits {
         rps: Some(5.0),
+        rpd: Some(400.0),
         ..LaneLimits::default()
     };
     world.providers = vec![("fake", provider.clone(), limits)];
@@ -166,6 +167,9 @@ fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
                 "{places:?} {other:?}"
             );
         }
+        for place in places {
+            assert!(!is_armed(place), "never there: {place}");
+        }
         assert!(provider.n_texts() < 400, "{}", provider.n_texts());
         assert!(world.escalated.borrow().is_empty());
     });
@@ -186,6 +190,78 @@ fn a_fall_of_the_rate_limiter_costs_a_wait_alone() {
         &["rate_limiter.handler", "rate_limiter.started"],
         2,
     );
+}
+
+/// Lets a quota be used up although the limiter or its ledger panicked at a place, and asserts
+/// that every permit and all that was used is counted right.
+fn use_up_a_day(place: &'static str, n_falls: u64) {
+    const DAY: usize = 200;
+    world::run(20, async |mut world: World| {
+        let limits = LaneLimits {
+            rpd: Some(DAY as f64),
+            ..LaneLimits::default()
+        };
+        let provider = FakeProvider::with_latency(Duration::from_millis(50));
+        world.providers = vec![("fake", provider.clone(), limits)];
+        world.config.max_batch_size = 1;
+        arm(place, 1);
+        let handles = world.start();
+        let ids = publish(&handles, texts(60), "es").await;
+        let finishing = finish(&handles, &ids);
+        let questions = async {
+            while is_armed(place) {
+                pass(Duration::from_millis(1)).await;
+            }
+            question(&handles, "rate_limiter", ids[0]).await
+        };
+
+        let (finished, answered) = futures_util::join!(finishing, questions);
+        settle(&handles).await;
+        let lanes = handles.lanes.send(Lanes).await.expect("heard");
+        let n_made = provider.n_calls();
+        publish(
+            &handles,
+            texts(DAY).map(|text| format!("More: {text}")),
+            "es",
+        )
+        .await;
+        pass(Duration::from_secs(600)).await;
+
+        assert_eq!((finished, answered, n_made), (60, QUEUED, 60), "{place}");
+        let day = lanes[0].windows.iter().find(|window| window.per == "day");
+        assert_eq!(day.map(|day| day.used), Some(60.0), "{place}");
+        assert_eq!(lanes[0].in_flight, 0, "{place}");
+        assert_eq!(provider.n_calls(), DAY, "{place}");
+        let entries = world
+            .store
+            .entries(Timestamp::from_millis(0))
+            .await
+            .expect("read");
+        let entered: f64 = entries.iter().map(|entry| entry.amount).sum();
+        assert_eq!(entered, DAY as f64, "{place}");
+        for actor in handles.falls.list() {
+            let expected = if actor.name == "rate_limiter" {
+                n_falls
+            } else {
+                0
+            };
+            assert_eq!(
+                (actor.falls, actor.restarts),
+                (expected, expected),
+                "{place} {actor:?}"
+            );
+        }
+        assert!(world.escalated.borrow().is_empty());
+    });
+}
+
+#[test]
+fn a_panic_of_the_ledger_costs_neither_a_permit_nor_quota() {
+    survive("rate_limiter", &["rate_limiter.call"], 0);
+    use_up_a_day("rate_limiter.call", 0);
+    use_up_a_day("rate_limiter.load", 0);
+    use_up_a_day("rate_limiter.loaded", 1);
+    use_up_a_day("rate_limiter.entered", 1);
 }
 
 #[test]

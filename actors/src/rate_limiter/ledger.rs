@@ -1,9 +1,11 @@
 //! Keeps the use of quotas in step with the ledger, one write at a time.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Addr, Handler};
+use futures_util::FutureExt as _;
 use log::{info, warn};
 
 use super::RateLimiterActor;
@@ -68,7 +70,11 @@ impl Ledger {
         actix_rt::spawn(async move {
             let mut is_failing = false;
             loop {
-                match port.entries(since).await {
+                let reading = async {
+                    failpoints::hit("rate_limiter.load");
+                    port.entries(since).await
+                };
+                match unless_panicked(reading).await {
                     Ok(entries) => return own.do_send(Loaded(entries)),
                     Err(error) if !is_failing => {
                         warn!(cause:% = error; "the use of quotas was not read");
@@ -85,7 +91,12 @@ impl Ledger {
         let (port, epoch) = (Rc::clone(&self.port), self.epoch);
         actix_rt::spawn(async move {
             let entries = drawn.iter().map(|drawn| drawn.entry.clone());
-            let outcome = port.enter(entries.collect(), before).await;
+            let entries = entries.collect();
+            let writing = async {
+                failpoints::hit("rate_limiter.call");
+                port.enter(entries, before).await
+            };
+            let outcome = unless_panicked(writing).await;
             if outcome.is_err() {
                 tokio::time::sleep(RETRY).await;
             }
@@ -111,6 +122,19 @@ impl Drawn {
             },
         }
     }
+}
+
+/// What the ledger answers; a panic in it is a failure like others, since without an answer no
+/// block would ever be drawn again.
+async fn unless_panicked<T>(
+    asking: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let answer = AssertUnwindSafe(asking).catch_unwind().await;
+    answer.unwrap_or_else(|_| {
+        Err(StoreError::Failed {
+            detail: "the ledger panicked".to_owned(),
+        })
+    })
 }
 
 /// Under which name the ledger keeps a lane's long quotas, or its windows of some length.
