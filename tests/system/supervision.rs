@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Message, Recipient, Supervised};
-use babelfeed_actors::domain::{Class, TaskId, Timestamp};
+use babelfeed_actors::domain::{Class, Post, TaskId, Timestamp};
 use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::messages::{
     CacheStats, Depth, FindTask, Lanes, NowError, Operation, Outlets, PollNow, Record, ReportNow,
     TranslateNow, Watching,
 };
-use babelfeed_actors::ports::{OutletError, ProviderError, QuotaLedger as _};
-use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::ports::{Abilities, OutletError, ProviderError, QuotaLedger as _};
+use babelfeed_actors::setup::{Hold, LaneLimits, Lapse, Lapsed, OnDelete};
 use babelfeed_actors::supervision::Supervisor;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
@@ -294,6 +294,116 @@ fn a_fall_of_the_publisher_publishes_nothing_twice() {
     survive("publisher", &["publisher.publish"], 0);
 }
 
+/// Lets the publisher or what it calls panic at a place, asks it meanwhile, and asserts that
+/// nothing else is disturbed.
+async fn break_publisher(handles: &Handles, place: &'static str, n_falls: u64) {
+    until(place, async || !is_armed(place)).await;
+    let answered = ask(&handles.outlets, || Outlets).await;
+    assert_eq!(answered, QUEUED, "{place}");
+    pass(Duration::from_secs(10)).await;
+    for actor in handles.falls.list() {
+        let expected = if actor.name == "publisher" {
+            n_falls
+        } else {
+            0
+        };
+        assert_eq!(
+            (actor.falls, actor.restarts),
+            (expected, expected),
+            "{place} {actor:?}"
+        );
+    }
+}
+
+#[test]
+fn a_brake_holds_and_opens_again_although_the_ledger_panics() {
+    for (place, n_falls) in [
+        ("publisher.count", 0),
+        ("publisher.begin", 0),
+        ("publisher.counted", 1),
+    ] {
+        world::run(22, async |mut world: World| {
+            let (_, outlet, _) = busy_world(&mut world);
+            world.sources.clear();
+            world.rules.per_hour = Some(5);
+            arm(place, 1);
+            let handles = world.start();
+            let ids = publish(&handles, texts(8), "es").await;
+            break_publisher(&handles, place, n_falls).await;
+            assert_eq!(finish(&handles, &ids).await, 8, "{place}");
+            pass(Duration::from_secs(600)).await;
+            assert_eq!(outlet.out().len(), 5, "{place}");
+            settle(&handles).await;
+            assert_out_once(&outlet, texts(8).map(|text| format!("[es] {text}")));
+        });
+    }
+}
+
+#[test]
+fn a_hold_lapses_although_the_publisher_falls_over_what_it_found() {
+    world::run(23, async |mut world: World| {
+        let (_, outlet, _) = busy_world(&mut world);
+        world.hold = Hold::Always;
+        world.rules.lapse = Some(Lapse {
+            after: Duration::from_secs(3_600),
+            into: Lapsed::Published,
+        });
+        arm("publisher.held", 1);
+        let handles = world.start();
+        break_publisher(&handles, "publisher.held", 1).await;
+        assert!(outlet.out().is_empty());
+        pass(Duration::from_secs(3_700)).await;
+        assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
+    });
+}
+
+#[test]
+fn a_fall_of_the_publisher_leaves_each_post_as_its_source_has_it() {
+    let places = [
+        ("publisher.looked", 1),
+        ("publisher.withdrawn", 1),
+        ("publisher.changed", 1),
+        ("publisher.edit", 0),
+        ("publisher.delete", 0),
+    ];
+    for (place, n_falls) in places {
+        world::run(24, async |mut world: World| {
+            let (_, outlet, source) = busy_world(&mut world);
+            outlet.set_abilities(Abilities {
+                edits: true,
+                deletes: true,
+                replies: true,
+                ..Abilities::default()
+            });
+            world.rules.on_delete = OnDelete::Delete;
+            let show = |id: &str, parent: Option<&str>, text: &str| {
+                source.show_post(Post {
+                    parent: parent.map(str::to_owned),
+                    ..Post::new("news".into(), id, text)
+                });
+            };
+            show("a", None, "A start.");
+            show("b", Some("a"), "An answer.");
+            show("c", None, "Something else.");
+            arm(place, 1);
+            let handles = world.start();
+            until("all are out", async || outlet.out().len() == 4).await;
+            settle(&handles).await;
+            show("a", None, "A start without a typo.");
+            source.lose_post("c");
+            break_publisher(&handles, place, n_falls).await;
+            pass(Duration::from_secs(300)).await;
+            settle(&handles).await;
+            let left = [
+                "A post that was shown.",
+                "A start without a typo.",
+                "An answer.",
+            ];
+            assert_out_once(&outlet, left.map(|text| format!("[es] {text}")));
+        });
+    }
+}
+
 #[test]
 fn a_fall_of_the_task_manager_forgets_no_task() {
     for place in [
@@ -304,6 +414,7 @@ fn a_fall_of_the_task_manager_forgets_no_task() {
         "recorded",
         "timer",
         "called",
+        "translate_now",
     ] {
         let place = format!("task_manager.{place}").leak();
         survive("task_manager", &[place], 1);

@@ -12,6 +12,7 @@ use crate::domain::{Lane, OutletName, Timestamp, Unit};
 use crate::failpoints;
 use crate::logic::brake::Brake;
 use crate::ports::{QuotaEntry, QuotaLedger};
+use crate::supervision::unless_panicked;
 
 /// How long to wait after the ledger failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -54,7 +55,11 @@ impl PublisherActor {
         let (ledger, own) = (Rc::clone(&self.ledger), self.own.clone());
         actix_rt::spawn(async move {
             let entries = loop {
-                match ledger.entries(since).await {
+                let reading = async {
+                    failpoints::hit("publisher.count");
+                    ledger.entries(since).await
+                };
+                match unless_panicked(reading).await {
                     Ok(entries) => break entries,
                     Err(error) => {
                         warn!(cause:% = error; "what was published in the last hour was not read");
@@ -127,7 +132,11 @@ impl Begun {
             amount: f64::from(self.count),
         };
         let before = Timestamp::from_millis(self.minute.as_millis() - KEPT);
-        while let Err(error) = self.ledger.enter(vec![entry.clone()], before).await {
+        let writing = async || {
+            failpoints::hit("publisher.begin");
+            self.ledger.enter(vec![entry.clone()], before).await
+        };
+        while let Err(error) = unless_panicked(writing()).await {
             warn!(outlet:% = self.outlet, cause:% = error; "what begins was not counted");
             tokio::time::sleep(RETRY).await;
         }

@@ -1,17 +1,16 @@
 //! Keeps the use of quotas in step with the ledger, one write at a time.
 
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Addr, Handler};
-use futures_util::FutureExt as _;
 use log::{info, warn};
 
 use super::RateLimiterActor;
 use crate::domain::{Lane, Timestamp, Unit};
 use crate::failpoints;
 use crate::ports::{QuotaEntry, QuotaLedger, StoreError};
+use crate::supervision::unless_panicked;
 
 /// How long to wait after the ledger failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -122,19 +121,6 @@ impl Drawn {
             },
         }
     }
-}
-
-/// What the ledger answers; a panic in it is a failure like others, since without an answer no
-/// block would ever be drawn again.
-async fn unless_panicked<T>(
-    asking: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let answer = AssertUnwindSafe(asking).catch_unwind().await;
-    answer.unwrap_or_else(|_| {
-        Err(StoreError::Failed {
-            detail: "the ledger panicked".to_owned(),
-        })
-    })
 }
 
 /// Under which name the ledger keeps a lane's long quotas, or its windows of some length.
