@@ -4,11 +4,13 @@ mod poll;
 mod settling;
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Recipient, ResponseFuture, Supervised};
+use futures_util::FutureExt as _;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
@@ -148,10 +150,20 @@ impl MonitorActor {
 
     /// The same, but the source is polled earlier if it has news.
     fn set_timer_or_news(&mut self, watched: &Watched, wait: Duration) {
-        let source = Rc::clone(&watched.source);
+        let (source, name) = (Rc::clone(&watched.source), watched.name.clone());
         self.wake_after(&watched.name, async move {
+            let news = async {
+                failpoints::hit("monitor.news");
+                source.news().await;
+            };
+            let news = async {
+                if AssertUnwindSafe(news).catch_unwind().await.is_err() {
+                    error!(source:% = name; "a source panicked while its news were waited for");
+                    std::future::pending::<()>().await;
+                }
+            };
             // A time limit is all there is to it: what the source says is asked by the poll.
-            let _ = tokio::time::timeout(wait, source.news()).await;
+            let _ = tokio::time::timeout(wait, news).await;
         });
     }
 

@@ -429,6 +429,20 @@ fn a_fall_of_the_monitor_loses_no_post() {
     survive("monitor", &["monitor.timer"], 1);
     survive("monitor", &["monitor.handler", "monitor.started"], 2);
     survive("monitor", &["monitor.call"], 0);
+    survive("monitor", &["monitor.news"], 0);
+}
+
+#[test]
+fn a_source_that_panics_while_its_news_are_waited_for_is_polled_at_its_time() {
+    world::run(21, async |mut world: World| {
+        let (_, outlet, source) = busy_world(&mut world);
+        arm("monitor.news", 1);
+        world.start();
+        pass(Duration::from_secs(1)).await;
+        assert!(!is_armed("monitor.news"));
+        source.show("Another post that was shown.");
+        until("both posts are out", async || outlet.texts().len() == 2).await;
+    });
 }
 
 #[test]
