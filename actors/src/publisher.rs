@@ -128,8 +128,9 @@ struct OutletState {
     /// Whether more stands in the store than in memory.
     has_more: bool,
     is_loading: bool,
-    /// Whether something was left to the store while a page was being loaded.
-    has_grown: bool,
+    /// The first of what was left to the store while a page was being loaded, which that page may
+    /// lack although it holds later ones.
+    missed: Option<PublicationId>,
     is_paused: bool,
     /// Whether its limit is known, without which nothing is sent.
     is_measured: bool,
@@ -241,25 +242,31 @@ impl PublisherActor {
             return;
         }
         state.is_loading = true;
-        state.has_grown = false;
-        let after = state.waiting.keys().next_back().copied();
+        let mut known = match state.missed.take() {
+            Some(missed) => state.waiting.range(..missed),
+            None => state.waiting.range(..),
+        };
+        let after = known.next_back().map(|(id, _)| *id);
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
         let outlet = outlet.clone();
         actix_rt::spawn(async move {
-            let loading =
-                store.publications_in(outlet.clone(), PublicationState::Planned, after, IN_MEMORY);
-            let (records, has_more) = match loading.await {
-                Ok(records) => {
-                    let has_more = records.len() == IN_MEMORY;
-                    (records, has_more)
-                }
-                Err(error) => {
-                    warn!(outlet:% = outlet, cause:% = error; "publications were not loaded");
-                    let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                    tokio::time::sleep(wait).await;
-                    (Vec::new(), true)
+            let records = loop {
+                let loading = store.publications_in(
+                    outlet.clone(),
+                    PublicationState::Planned,
+                    after,
+                    IN_MEMORY,
+                );
+                match loading.await {
+                    Ok(records) => break records,
+                    Err(error) => {
+                        warn!(outlet:% = outlet, cause:% = error; "publications were not loaded");
+                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                        tokio::time::sleep(wait).await;
+                    }
                 }
             };
+            let has_more = records.len() == IN_MEMORY;
             own.do_send(Loaded {
                 epoch,
                 outlet,
@@ -286,7 +293,9 @@ impl PublisherActor {
         let is_behind = last.is_none_or(|last| id > *last);
         if is_behind && (state.has_more || state.n_free() >= IN_MEMORY) {
             state.has_more = true;
-            state.has_grown = true;
+            if state.is_loading {
+                state.missed = Some(state.missed.map_or(id, |missed| missed.min(id)));
+            }
             return;
         }
         self.let_wait(record);
@@ -486,7 +495,7 @@ impl Handler<Loaded> for PublisherActor {
         }
         if let Some(state) = self.state.get_mut(&loaded.outlet) {
             state.is_loading = false;
-            state.has_more = loaded.has_more || state.has_grown;
+            state.has_more = loaded.has_more || state.missed.is_some();
             let is_new = |record: &PublicationRecord| {
                 // What is in memory already may be newer than what was read.
                 let id = record.publication.id;

@@ -12,6 +12,7 @@ use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::Hold;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
+use babelfeed_actors::testkit::provider::ProviderFault;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
@@ -423,6 +424,27 @@ fn more_publications_than_memory_holds_all_go_out_in_order() {
         assert_eq!(outlet.out().len(), 5_000);
         assert_out_once(&outlet, expected);
     });
+}
+
+#[test]
+fn a_publication_that_is_planned_while_a_later_one_is_loaded_is_not_forgotten() {
+    // What is read is old when it comes, so between the two moments something can be planned.
+    for moment in 0..100 {
+        world::run(44, async |mut world: World| {
+            let outlet = with_outlet(&mut world);
+            world.store.delay_reads(Duration::from_millis(100));
+            let late = Duration::from_millis(10 * moment);
+            world.providers[0].1.then(ProviderFault::Delay(late));
+            let handles = world.start();
+            let _ = publish(&handles, ["The first text.".to_owned()], "es").await;
+            let _ = publish(&handles, ["The second text.".to_owned()], "es").await;
+            pass(Duration::from_secs(30)).await;
+            let mut out = outlet.texts();
+            out.sort_unstable();
+            let all = ["[es] The first text.", "[es] The second text."];
+            assert_eq!(out, all, "{moment}");
+        });
+    }
 }
 
 #[test]
