@@ -516,6 +516,33 @@ fn whoever_waits_for_a_text_gets_it_although_the_task_manager_falls_while_it_is_
     });
 }
 
+#[test]
+fn a_fall_before_a_second_call_leaves_the_text_to_its_first() {
+    world::run(25, async |mut world: World| {
+        let [first, second] =
+            [(); 2].map(|()| FakeProvider::with_latency(Duration::from_millis(100)));
+        world.providers = vec![
+            ("first", first.clone(), LaneLimits::default()),
+            ("second", second.clone(), LaneLimits::default()),
+        ];
+        world.config.max_batch_size = 1;
+        world.config.hedge = true;
+        let handles = world.start();
+        let ids = publish(&handles, texts(200), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 200);
+        arm("task_manager.spared", 1);
+        first.then(ProviderFault::Delay(Duration::from_secs(1)));
+        let ids = publish(&handles, ["A slow one.".to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert!(!is_armed("task_manager.spared"));
+        assert_eq!(falls(&handles, "task_manager"), (1, 1));
+        let record = find(&handles, ids[0]).await.record;
+        assert_legal(&record);
+        assert_eq!(record.lifecycle.attempts(), 1);
+        assert_eq!((first.n_calls(), second.n_calls()), (201, 0));
+    });
+}
+
 /// An actor that falls when it is told to.
 struct Clumsy;
 
