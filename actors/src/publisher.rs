@@ -188,6 +188,11 @@ impl PublisherActor {
         limits: OutletLimits,
         (concurrency, edition): (usize, Edition),
     ) -> Self {
+        for seat in &seats {
+            if let Some(limit) = seat.outlet.known_limit() {
+                limits.borrow_mut().insert(seat.name.clone(), limit);
+            }
+        }
         Self {
             own,
             clock,

@@ -351,6 +351,10 @@ impl Outlet for BlueskyOutlet {
         QUIET
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        Some(Limit::BLUESKY)
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async { self.try_credential().await.map(|()| Limit::BLUESKY) }.boxed_local()
     }

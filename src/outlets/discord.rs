@@ -295,6 +295,10 @@ impl Outlet for DiscordOutlet {
         Duration::ZERO
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        Some(Limit::DISCORD)
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async { Ok(Limit::DISCORD) }.boxed_local()
     }

@@ -216,6 +216,10 @@ impl Outlet for SlackOutlet {
         Duration::ZERO
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        Some(LIMIT)
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async { Ok(LIMIT) }.boxed_local()
     }

@@ -256,6 +256,10 @@ impl Outlet for TelegramOutlet {
         Duration::ZERO
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        Some(Limit::TELEGRAM)
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async { Ok(Limit::TELEGRAM) }.boxed_local()
     }

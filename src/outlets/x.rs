@@ -287,6 +287,10 @@ impl Outlet for XOutlet {
         self.config.quiet
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        Some(self.most())
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         async {
             // Nothing may go out on another account than the one that is meant.

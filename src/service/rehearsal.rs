@@ -129,6 +129,10 @@ impl Outlet for Dry {
         Duration::ZERO
     }
 
+    fn known_limit(&self) -> Option<Limit> {
+        self.inner.known_limit()
+    }
+
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
         self.inner.limit()
     }

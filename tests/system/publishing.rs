@@ -1,8 +1,10 @@
 //! How publications go out: once, in order, and each outlet for itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::PublicationState;
+use babelfeed_actors::logic::compose::{Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{
     Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, ResumeOutlet,
@@ -136,6 +138,58 @@ fn nothing_is_sent_before_the_limit_is_known() {
         assert_eq!(outlet.texts().join(" ").matches("Word").count(), 30);
         assert_eq!(journal::count("an outlet does not tell its limit"), 1);
         assert_eq!(journal::count("an outlet answers again"), 1);
+    });
+}
+
+#[test]
+fn what_is_planned_before_the_limit_is_known_is_put_together_as_the_outlet_wants_it() {
+    let numbered = |n: usize| format!(" {n}/{n}");
+    let cases = [
+        (Long::Shorten, false, 1, "…".to_owned()),
+        (Long::Thread, true, 5, numbered(5)),
+    ];
+    for (long, numbers, n_parts, end) in cases {
+        world::run(45, async |mut world: World| {
+            let outlet = with_outlet(&mut world);
+            let limit = Limit::Mastodon { max: 40, url: 23 };
+            outlet.set_limit(limit);
+            outlet.fail_next_limit(unreachable());
+            world.rules.style = Arc::new(Style {
+                long,
+                numbers,
+                ..Style::default()
+            });
+            let handles = world.start();
+            let _ = publish(&handles, ["Word ".repeat(30).trim().to_owned()], "es").await;
+            settle(&handles).await;
+            let texts = outlet.texts();
+            assert_eq!(texts.len(), n_parts, "{texts:?}");
+            assert!(texts.iter().all(|text| limit.fits(text)), "{texts:?}");
+            assert!(texts[n_parts - 1].ends_with(&end), "{texts:?}");
+        });
+    }
+}
+
+#[test]
+fn a_limit_that_an_outlet_knows_holds_before_the_outlet_is_asked() {
+    world::run(46, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        let limit = Limit::Mastodon { max: 40, url: 23 };
+        outlet.set_limit(limit);
+        outlet.know_limit();
+        outlet.fail_next_limit(unreachable());
+        let handles = world.start();
+        let ids = publish(&handles, ["Word ".repeat(30).trim().to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let planned = publication(&handles, ids[0]).await;
+        let parts = &planned.publication.parts;
+        assert_eq!(
+            (outlet.n_calls(), planned.state),
+            (0, PublicationState::Planned)
+        );
+        assert!(parts.len() > 1 && parts.iter().all(|part| limit.fits(&part.text)));
+        settle(&handles).await;
+        assert_eq!(outlet.texts().len(), parts.len());
     });
 }
 

@@ -85,6 +85,12 @@ pub trait Outlet {
     /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
     fn quiet(&self) -> Duration;
 
+    /// The most that one part's text may measure, where that is known before anybody was asked; what
+    /// is planned meanwhile then fits.
+    fn known_limit(&self) -> Option<crate::logic::fit::Limit> {
+        None
+    }
+
     /// The most that one part's text may measure, counted as this outlet counts it.
     ///
     /// Asked once before the first text is fitted, and again every day.

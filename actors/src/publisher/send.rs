@@ -16,7 +16,8 @@ use super::standing::is_begun;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Part, Publication, PublicationState, Tokens};
 use crate::failpoints;
-use crate::logic::fit::{Limit, fit, room};
+use crate::logic::compose::{Origin, Style};
+use crate::logic::fit::{Limit, room};
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
@@ -95,7 +96,9 @@ impl PublisherActor {
             .iter()
             .filter_map(|id| state.waiting.remove(id))
             .collect();
-        let records = records.into_iter().map(|record| refit(record, limit));
+        let records = records
+            .into_iter()
+            .map(|record| refit(record, limit, &seat.style));
         let records = records.collect();
         let begun = self.begin_there(&seat, n_beginning);
         let batch = Batch {
@@ -129,16 +132,26 @@ impl PublisherActor {
     }
 }
 
-/// Splits a text anew that was planned before the outlet's limit was known, or that has shrunk.
-fn refit(mut record: PublicationRecord, limit: Limit) -> PublicationRecord {
+/// Puts a text together anew that was planned before the outlet's limit was known, or that has shrunk.
+fn refit(mut record: PublicationRecord, limit: Limit, style: &Style) -> PublicationRecord {
     let limit = room(limit, record.publication.attached.as_deref());
     let parts = &record.publication.parts;
     let is_begun = parts.iter().any(|part| part.id.is_some());
     if is_begun || parts.iter().all(|part| limit.fits(&part.text)) {
         return record;
     }
+    // What stands below a text is in it already, and numbers are where it has several parts.
+    let style = Style {
+        long: style.long,
+        numbers: style.numbers && parts.len() == 1,
+        ..Style::default()
+    };
+    let origin = Origin {
+        url: record.publication.url.as_deref(),
+        ..Origin::default()
+    };
     let text: Vec<&str> = parts.iter().map(|part| &*part.text).collect();
-    if let Ok(parts) = fit(&text.join("\n"), limit) {
+    if let Ok(parts) = style.compose(&text.join("\n"), limit, origin) {
         let mut publication = Publication::clone(&record.publication);
         publication.parts = parts.into_iter().map(Part::new).collect();
         record.publication = Arc::new(publication);

@@ -66,6 +66,7 @@ struct Stage {
     n_edits: usize,
     delay: Duration,
     limit: Limit,
+    knows_limit: bool,
     batch: usize,
     quiet: Duration,
     abilities: Abilities,
@@ -87,6 +88,7 @@ impl Default for FakeOutlet {
                 n_edits: 0,
                 delay: Duration::ZERO,
                 limit: Limit::Unbounded,
+                knows_limit: false,
                 batch: 10,
                 quiet: Duration::ZERO,
                 abilities: Abilities::default(),
@@ -126,6 +128,11 @@ impl FakeOutlet {
     /// Sets the most that a part may measure.
     pub fn set_limit(&self, limit: Limit) {
         self.stage().limit = limit;
+    }
+
+    /// Makes it know its limit without being asked.
+    pub fn know_limit(&self) {
+        self.stage().knows_limit = true;
     }
 
     /// Sets the most parts that one call takes.
@@ -247,6 +254,11 @@ impl Outlet for FakeOutlet {
 
     fn quiet(&self) -> Duration {
         self.stage().quiet
+    }
+
+    fn known_limit(&self) -> Option<Limit> {
+        let stage = self.stage();
+        stage.knows_limit.then_some(stage.limit)
     }
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
