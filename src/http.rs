@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 
+use crate::secret::Secret;
+
 /// How a client connects; one client serves one upstream from one arbiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -105,6 +107,14 @@ impl Response {
     /// Whether the status is one of the 200s.
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
+    }
+
+    /// Hides a credential that the body of a refusal repeats.
+    pub fn hide_in_refusal(&mut self, secret: &Secret) {
+        if !self.is_success() {
+            let body = String::from_utf8_lossy(&self.body);
+            self.body = secret.hide_in(&body).into();
+        }
     }
 }
 

@@ -133,7 +133,11 @@ impl Xrpc {
             timeout: self.timeout,
             max_body: MAX_BODY,
         };
-        self.client.call(call).await
+        let mut response = self.client.call(call).await?;
+        if let Some(token) = token {
+            response.hide_in_refusal(token);
+        }
+        Ok(response)
     }
 }
 

@@ -352,8 +352,8 @@ impl Node {
         }
         let is_known = body["identifier"] == HANDLE || body["identifier"] == DID;
         if !is_known || body["password"] != PASSWORD {
-            let text = "Invalid identifier or password";
-            return refusal(401, "AuthenticationRequired", text);
+            let text = format!("Invalid identifier or password: {}", body["password"]);
+            return refusal(401, "AuthenticationRequired", &text);
         }
         self.session()
     }

@@ -153,7 +153,8 @@ impl Sessions {
         let body = json!({"identifier": self.account.as_str(), "password": self.password.expose()});
         let body = Body::json(Bytes::from(body.to_string()));
         let asked = self.xrpc.procedure(&self.base_url, method, body, None);
-        let response = answer::of_question(asked.await)?;
+        let mut response = answer::of_question(asked.await)?;
+        response.hide_in_refusal(&self.password);
         self.keep(&response, self.base_url.clone()).await
     }
 
