@@ -65,8 +65,7 @@ impl Evidence {
 
     /// Whether the words are of this language, or one near it.
     pub(super) fn is_for(&self, language: &Language, words: &Words<'_>) -> bool {
-        let is_it =
-            |found: &str| found == language.name() || are_near_names(found, language.name());
+        let is_it = |found: &str| are_same_or_near(found, language.name());
         self.signs_are_for(language) || self.detected(words).is_some_and(is_it)
     }
 
@@ -74,9 +73,9 @@ impl Evidence {
     /// most like it, and either that or its function words leave no doubt.
     pub(super) fn is_surely_for(&self, language: &Language, words: &Words<'_>) -> bool {
         let own = self.count(language).unwrap_or_default();
-        let is_other = |name: &str| name != language.name();
+        let wanted = language.name();
         let others = FUNCTION_WORDS.iter().zip(self.counts);
-        let others = others.filter(|((name, _), _)| is_other(name));
+        let others = others.filter(|((name, _), _)| *name != wanted);
         let most = others.map(|(_, count)| count).max().unwrap_or_default();
         // Most texts are in another language, whose words say so; what costs comes last.
         if own < most {
@@ -84,7 +83,7 @@ impl Evidence {
         }
         guess(words, &EVERY).is_some_and(|guess| {
             let is_shown = own >= SURE_SIGNS && own > most;
-            guess.name == language.name() && (is_shown || guess.is_sure)
+            guess.name == wanted && (is_shown || guess.is_sure)
         })
     }
 
@@ -101,10 +100,9 @@ impl Evidence {
         let Some(own) = self.count(language).filter(|own| *own >= SIGNS) else {
             return false;
         };
+        let wanted = language.name();
         let mut others = FUNCTION_WORDS.iter().zip(self.counts);
-        others.all(|((name, _), count)| {
-            *name == language.name() || count < own || are_near_names(name, language.name())
-        })
+        others.all(|((name, _), count)| count < own || are_same_or_near(name, wanted))
     }
 
     /// Whether the words are surely of a language that is not this one, nor near it.
@@ -122,7 +120,7 @@ impl Evidence {
             return None;
         }
         let detected = self.detected(words)?;
-        if detected == language.name() || are_near_names(detected, language.name()) {
+        if are_same_or_near(detected, language.name()) {
             return None;
         }
         // Where signs of both are known, they must not speak for the language wanted.
@@ -150,12 +148,12 @@ impl Evidence {
 /// Whether two languages are so near each other that their texts cannot be told apart by words,
 /// or have most of them in common.
 pub(super) fn are_near(one: &Language, other: &Language) -> bool {
-    one.name() == other.name() || are_near_names(one.name(), other.name())
+    are_same_or_near(one.name(), other.name())
 }
 
-fn are_near_names(one: &str, other: &str) -> bool {
-    NEAR.iter()
-        .any(|group| group.contains(&one) && group.contains(&other))
+fn are_same_or_near(one: &str, other: &str) -> bool {
+    let mut groups = NEAR.iter();
+    one == other || groups.any(|group| group.contains(&one) && group.contains(&other))
 }
 
 /// Languages that are near each other.
@@ -189,8 +187,9 @@ fn is_detectable(language: &Language) -> bool {
                 | Script::Hebrew]
         )
     };
+    let wanted = language.name();
     scripts_of(language).is_some_and(is_alphabet)
-        && DETECTED.iter().any(|(_, name)| *name == language.name())
+        && DETECTED.iter().any(|(_, name)| *name == wanted)
 }
 
 fn guess(words: &Words<'_>, detector: &Detector) -> Option<Guess> {
