@@ -5,17 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Answer};
+use crate::simulators::wait::look;
 
 /// How long anything may take that must become true.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How often is looked whether it has.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
@@ -24,23 +23,13 @@ pub const UNCHECKED: &str =
     "[checks]\nlanguage = false\necho = false\nlength = false\nnotes = false\n";
 
 /// Waits until something becomes true, and returns what it then is.
-pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    until_within(PATIENCE, what, look)
+pub fn until<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, find)
 }
 
 /// Waits so long at most until something becomes true, and returns what it then is.
-pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(
-            begin.elapsed() < patience,
-            "waited {patience:?} in vain until {what}"
-        );
-        thread::sleep(LOOK_EVERY);
-    }
+pub fn until_within<T>(patience: Duration, what: &str, find: impl FnMut() -> Option<T>) -> T {
+    look(patience, find).unwrap_or_else(|| panic!("waited {patience:?} in vain until {what}"))
 }
 
 /// What a command said.
@@ -367,17 +356,11 @@ pub fn finished(mut command: Command) -> Said {
         .stderr(file("err"))
         .spawn()
         .expect("the program begins");
-    let begin = Instant::now();
-    let status = loop {
-        if let Some(status) = process.try_wait().expect("a status") {
-            break status;
-        }
-        if begin.elapsed() > 2 * PATIENCE {
-            process.kill().expect("killed");
-            process.wait().expect("ended");
-            panic!("{command:?} did not end: {}", text_of(folder.path(), "err"));
-        }
-        thread::sleep(LOOK_EVERY);
+    let status = look(2 * PATIENCE, || process.try_wait().expect("a status"));
+    let Some(status) = status else {
+        process.kill().expect("killed");
+        process.wait().expect("ended");
+        panic!("{command:?} did not end: {}", text_of(folder.path(), "err"));
     };
     Said {
         code: status.code().unwrap_or(-1),

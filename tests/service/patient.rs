@@ -1,40 +1,45 @@
 //! A provider that takes its time, as a test tells it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::harness::PATIENCE;
 use crate::simulators::server::{Answer, Request, Server};
+use crate::simulators::wait::Watched;
 
 /// A provider that speaks as `openai` and says `[LANGUAGE] TEXT` after a while.
 pub struct Patient {
     server: Server,
-    shared: Arc<Shared>,
+    calls: Arc<Watched<Calls>>,
 }
 
-struct Shared {
-    /// Milliseconds, from and to.
-    pause: Mutex<(u64, u64)>,
-    is_held: AtomicBool,
-    n_calls: AtomicU64,
-    n_waiting: AtomicU64,
+#[derive(Default)]
+struct Calls {
+    is_held: bool,
+    n_calls: u64,
+    n_waiting: u64,
+    most_waiting: u64,
 }
 
 impl Patient {
     /// Answers after a random time between these, in milliseconds.
     pub fn start(from: u64, to: u64) -> Self {
-        let shared = Arc::new(Shared {
-            pause: Mutex::new((from, to)),
-            is_held: AtomicBool::new(false),
-            n_calls: AtomicU64::new(0),
-            n_waiting: AtomicU64::new(0),
+        let calls: Arc<Watched<Calls>> = Arc::default();
+        let served = Arc::clone(&calls);
+        let server = Server::start(move |request| {
+            served.change(Calls::begin);
+            // What a provider takes is time, whatever else goes on.
+            if to > 0 {
+                thread::sleep(Duration::from_millis(fastrand::u64(from..=to)));
+            }
+            served.wait(PATIENCE, |calls| !calls.is_held);
+            served.change(|calls| calls.n_waiting -= 1);
+            answer(&request).into()
         });
-        let served = Arc::clone(&shared);
-        let server = Server::start(move |request| served.answer(&request).into());
-        Self { server, shared }
+        Self { server, calls }
     }
 
     /// Like the settings name it.
@@ -47,38 +52,50 @@ impl Patient {
 
     /// Keeps every answer back until [`Patient::release`].
     pub fn hold(&self) {
-        self.shared.is_held.store(true, Ordering::SeqCst);
+        self.calls.change(|calls| calls.is_held = true);
     }
 
     pub fn release(&self) {
-        self.shared.is_held.store(false, Ordering::SeqCst);
+        self.calls.change(|calls| calls.is_held = false);
     }
 
     /// How many calls came.
     pub fn n_calls(&self) -> u64 {
-        self.shared.n_calls.load(Ordering::SeqCst)
+        self.calls.read(|calls| calls.n_calls)
+    }
+
+    /// Waits until so many calls came.
+    pub fn wait_for_calls(&self, n_calls: u64) {
+        let came = self.calls.wait(PATIENCE, |calls| calls.n_calls >= n_calls);
+        assert!(
+            came,
+            "waited {PATIENCE:?} in vain until {n_calls} calls came"
+        );
     }
 
     /// How many calls wait for their answers.
     pub fn n_waiting(&self) -> u64 {
-        self.shared.n_waiting.load(Ordering::SeqCst)
+        self.calls.read(|calls| calls.n_waiting)
+    }
+
+    /// How many calls waited at once, at the most.
+    pub fn most_waiting(&self) -> u64 {
+        self.calls.read(|calls| calls.most_waiting)
     }
 }
 
-impl Shared {
-    fn answer(&self, request: &Request) -> Answer {
-        self.n_calls.fetch_add(1, Ordering::SeqCst);
-        self.n_waiting.fetch_add(1, Ordering::SeqCst);
-        let (from, to) = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        thread::sleep(Duration::from_millis(fastrand::u64(from..=to)));
-        while self.is_held.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(2));
-        }
-        self.n_waiting.fetch_sub(1, Ordering::SeqCst);
-        match translated(&request.body) {
-            Some(body) => Answer::new(200, "application/json", body.to_string()),
-            None => Answer::new(400, "application/json", "{\"error\": \"not understood\"}"),
-        }
+impl Calls {
+    fn begin(&mut self) {
+        self.n_calls += 1;
+        self.n_waiting += 1;
+        self.most_waiting = self.most_waiting.max(self.n_waiting);
+    }
+}
+
+fn answer(request: &Request) -> Answer {
+    match translated(&request.body) {
+        Some(body) => Answer::new(200, "application/json", body.to_string()),
+        None => Answer::new(400, "application/json", "{\"error\": \"not understood\"}"),
     }
 }
 

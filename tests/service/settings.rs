@@ -2,14 +2,9 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::harness::{Program, UNCHECKED, bare_command, finished, until};
 use crate::patient::Patient;
-
-/// How long is looked for a call that must not come.
-const SILENCE: Duration = Duration::from_millis(400);
 
 #[test]
 fn five_mistakes_are_told_in_one_report() {
@@ -142,7 +137,8 @@ fn variables_win_over_the_file_and_options_over_both() {
 
 /// Holds the calls in flight together, with these variables and options, to that number.
 fn makes_at_once(n_calls: u64, variables: &[(&str, &str)], options: &[&str]) {
-    let patient = Patient::start(0, 0);
+    // Slow enough that all that may wait at once does.
+    let patient = Patient::start(10, 10);
     patient.hold();
     let settings = format!(
         "{UNCHECKED}[batching]\nmax_batch_size = 1\n{}",
@@ -160,16 +156,17 @@ fn makes_at_once(n_calls: u64, variables: &[(&str, &str)], options: &[&str]) {
         .map(|number| format!("{{\"text\": \"Text {number}\", \"targets\": [\"es\"]}}\n"))
         .collect();
     assert_eq!(program.hand_in(lines.as_bytes()).len(), 40);
-    until("the calls are made", || {
-        (patient.n_waiting() >= n_calls).then_some(())
+    until("each call is made that may be", || {
+        let n_processing = program.status()["queue"]["Processing"].as_u64();
+        (n_processing == Some(n_calls) && patient.n_waiting() == n_calls).then_some(())
     });
-    // One call more would come at once.
-    let begin = Instant::now();
-    while begin.elapsed() < SILENCE {
-        assert_eq!(patient.n_waiting(), n_calls, "{variables:?} {options:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
     patient.release();
+    until("everything is done", || {
+        let status = program.status();
+        let queue = status["queue"].as_object().expect("a queue");
+        queue.values().all(|count| count == 0).then_some(())
+    });
+    assert_eq!(patient.most_waiting(), n_calls, "{variables:?} {options:?}");
 }
 
 #[test]

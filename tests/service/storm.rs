@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::fs;
+use std::ops::RangeInclusive;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags};
@@ -22,21 +23,22 @@ const ONE_TO_THE_ACCOUNT: usize = 100;
 const MOST_IDLE: usize = 10;
 /// What was acknowledged in a round and is handed in once more.
 const REPEATED: usize = 20;
-/// One kill in so many comes after a random time, the others after a random number of calls.
-const ONE_BY_TIME: usize = 5;
-/// The calls after which a kill comes, at the most; every round has more.
-const MOST_CALLS: u64 = 40;
-/// How long after such a call a kill comes, at the most, in milliseconds.
-const MOST_DELAY: u64 = 30;
+/// One kill in so many comes after a random number of lines, the others after one of calls.
+const ONE_BY_LINES: usize = 5;
+/// The calls after which a kill comes: as many as it takes until the first are written down, up to
+/// what every round has.
+const CALLS: RangeInclusive<u64> = 8..=40;
+/// The lines in the outlet's file after which a kill comes.
+const LINES: RangeInclusive<usize> = 1..=200;
 
 #[test]
 fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
     let seed = 0x0bab_e1fe;
     let mut storm = Storm::start(seed);
-    let calm = storm.calm_round();
+    storm.calm_round();
     let mut n_idle = 0;
     for round in 1..=ROUNDS {
-        let under_way = storm.round(round, calm);
+        let under_way = storm.round(round);
         n_idle += usize::from(under_way.is_nothing());
         println!("round {round} of seed {seed:#x}: {under_way}");
     }
@@ -50,10 +52,10 @@ fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
 /// When a service is killed.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    /// So long after the texts were begun to be handed in.
-    After(Duration),
-    /// So long after so many calls were made for them.
-    Calls(u64, Duration),
+    /// As so many calls are made for them.
+    Calls(u64),
+    /// When so many of them stand in the outlet's file.
+    Lines(usize),
 }
 
 /// What stood in the file of the dead service.
@@ -120,31 +122,26 @@ impl Storm {
         }
     }
 
-    /// A round without a power cut; returns how long it took.
-    fn calm_round(&mut self) -> Duration {
+    /// A round without a power cut.
+    fn calm_round(&mut self) {
         let lines = self.lines(0);
-        let begin = Instant::now();
         let answers = self.program.hand_in(&joined(&lines));
         self.note(&lines, &answers);
         self.wait_until_done();
-        begin.elapsed()
     }
 
-    fn round(&mut self, round: usize, calm: Duration) -> UnderWay {
+    fn round(&mut self, round: usize) -> UnderWay {
         let lines = self.lines(round);
-        let moment = self.moment(round, calm);
-        let n_calls = self.patient.n_calls();
+        let moment = self.moment(round);
+        let (n_calls, n_lines) = (self.patient.n_calls(), self.n_lines());
         let answers = thread::scope(|scope| {
             let (program, body) = (&self.program, joined(&lines));
             let answers = scope.spawn(move || program.hand_in(&body));
             match moment {
-                Moment::After(time) => thread::sleep(time),
-                Moment::Calls(n_more, delay) => {
-                    until("the calls are made", || {
-                        (self.patient.n_calls() >= n_calls + n_more).then_some(())
-                    });
-                    thread::sleep(delay);
-                }
+                Moment::Calls(n_more) => self.patient.wait_for_calls(n_calls + n_more),
+                Moment::Lines(n_more) => until("the lines are written", || {
+                    (self.n_lines() >= n_lines + n_more).then_some(())
+                }),
             }
             kill(program.pid());
             answers.join().expect("no panic")
@@ -166,12 +163,17 @@ impl Storm {
         under_way
     }
 
-    fn moment(&mut self, round: usize, calm: Duration) -> Moment {
-        if round.is_multiple_of(ONE_BY_TIME) {
-            return Moment::After(calm.mul_f64(self.random.f64()));
+    fn moment(&mut self, round: usize) -> Moment {
+        match round.is_multiple_of(ONE_BY_LINES) {
+            true => Moment::Lines(self.random.usize(LINES)),
+            false => Moment::Calls(self.random.u64(CALLS)),
         }
-        let delay = Duration::from_millis(self.random.u64(0..=MOST_DELAY));
-        Moment::Calls(self.random.u64(1..=MOST_CALLS), delay)
+    }
+
+    /// How many lines the outlet's file has, none before it is there.
+    fn n_lines(&self) -> usize {
+        let file = fs::read(self.program.path("es.jsonl")).unwrap_or_default();
+        file.iter().filter(|byte| **byte == b'\n').count()
     }
 
     /// The account gets its texts in the first half, so that its times of quiet pass meanwhile.
@@ -212,7 +214,7 @@ impl Storm {
         let file = Connection::open_with_flags(path, flags).expect("a database");
         let count = |sql: &str| file.query_row(sql, (), |row| row.get(0)).expect("a count");
         UnderWay {
-            moment: Moment::After(Duration::ZERO),
+            moment: Moment::Lines(0),
             n_acknowledged: 0,
             n_queued: count("SELECT count(*) FROM task WHERE state = 1"),
             n_processing: count("SELECT count(*) FROM task WHERE state = 2"),

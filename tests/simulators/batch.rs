@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::forms::parts;
 use super::server::{Answer, Reply, Request, Server};
+use super::wait::Watched;
 
+/// How long an answer is kept back that nobody lets go.
+const PATIENCE: Duration = Duration::from_secs(60);
 const KIND: &str = "application/json";
 /// How many jobs a page of a list holds, so that lists have several.
 const PAGE: usize = 2;
@@ -67,7 +69,7 @@ struct State {
     faults: VecDeque<CreateFault>,
     ending: Ending,
     is_done: bool,
-    is_released: bool,
+    released: Arc<Watched<bool>>,
     answers_in_a_file: bool,
     jobs: Vec<Job>,
     files: BTreeMap<String, Vec<u8>>,
@@ -127,7 +129,8 @@ impl BatchSimulator {
 
     /// Lets go of what [`CreateFault::Hold`] keeps back.
     pub fn release(&self) {
-        self.state().is_released = true;
+        let released = Arc::clone(&self.state().released);
+        released.change(|is_released| *is_released = true);
     }
 
     /// How many jobs we ever created.
@@ -332,9 +335,8 @@ fn create(
     match fault {
         Some(CreateFault::LoseReply) => Reply::Hangup,
         Some(CreateFault::Hold) => {
-            while !lock(shared).is_released {
-                thread::sleep(Duration::from_millis(5));
-            }
+            let released = Arc::clone(&lock(shared).released);
+            released.wait(PATIENCE, |is_released| *is_released);
             answer(&shown)
         }
         _ => answer(&shown),

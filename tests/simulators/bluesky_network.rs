@@ -1,13 +1,13 @@
 //! Bluesky's whole development network, which `scripts/test` runs: accounts, the network's view, a feed.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::client::ask;
 use super::pds::{self, Account};
+use super::wait::look;
 
 /// How long the view may take until it shows what was written.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,11 +79,10 @@ impl Network {
 
     /// Waits until the view shows a post.
     pub fn await_shown(&self, uri: &str) {
-        let begin = Instant::now();
         let question = format!("app.bsky.feed.getPosts?uris={uri}");
-        while self.view(&question)["posts"] == Value::Array(Vec::new()) {
-            assert!(begin.elapsed() < PATIENCE, "the view does not show {uri}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let shown = look(PATIENCE, || {
+            (self.view(&question)["posts"] != Value::Array(Vec::new())).then_some(())
+        });
+        shown.unwrap_or_else(|| panic!("the view does not show {uri}"));
     }
 }

@@ -22,6 +22,7 @@ pub mod server;
 pub mod slack;
 pub mod snac;
 pub mod telegram;
+pub mod wait;
 pub mod web;
 pub mod webhook;
 pub mod websub;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::wait::look;
 
 /// How long a server may take to begin: some import a great deal.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// How often is looked whether it has.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A server that runs; it is ended when it is dropped.
 pub struct Process {
@@ -55,23 +55,20 @@ impl Process {
     }
 
     /// Waits until it serves, and returns what shows it; none if it ended before, or is too late.
-    pub fn wait_until_up<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let begun = Instant::now();
-        while self.is_running() && begun.elapsed() < PATIENCE {
-            if let Some(found) = look() {
-                return Some(found);
-            }
-            thread::sleep(LOOK_EVERY);
-        }
-        None
+    pub fn wait_until_up<T>(&mut self, mut find: impl FnMut() -> Option<T>) -> Option<T> {
+        let found = look(PATIENCE, || match self.is_running() {
+            true => find().map(Some),
+            false => Some(None),
+        });
+        found.flatten()
     }
 
     /// Waits until it serves, and returns what shows it.
     ///
     /// # Panics
     /// When it ends before, or is too late.
-    pub fn until_up<T>(&mut self, look: impl FnMut() -> Option<T>) -> T {
-        self.wait_until_up(look).unwrap_or_else(|| {
+    pub fn until_up<T>(&mut self, find: impl FnMut() -> Option<T>) -> T {
+        self.wait_until_up(find).unwrap_or_else(|| {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             panic!(
                 "{} did not begin; scripts/test installs it:\n{log}",

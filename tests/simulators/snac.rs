@@ -5,7 +5,6 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use super::client::ask;
 use super::process::Process;
 use super::server::Answer;
+use super::wait::look;
 
 /// How long it may not let an account in.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -237,7 +237,6 @@ fn await_another_second() {
         since.expect("a time after 1970").as_secs()
     };
     let begun = second();
-    while second() == begun {
-        thread::sleep(Duration::from_millis(5));
-    }
+    let another = look(PATIENCE, || (second() != begun).then_some(()));
+    another.expect("a clock that goes on");
 }

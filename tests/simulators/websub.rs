@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ring::hmac::{HMAC_SHA256, HMAC_SHA512};
 
 use super::client::ask;
 use super::hashes::hmac;
 use super::server::{Answer, Reply, Request, Server};
+use super::wait::look;
 
 /// How long a hub waits until it can reach whom it calls.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -183,14 +184,9 @@ fn serve(node: &Arc<Mutex<Node>>, request: &Request) -> Reply {
 
 /// Asks who asked whether he did, once he can be reached.
 fn come_back(node: &Mutex<Node>, manner: &Manner, asked: Asked) {
-    let deadline = Instant::now() + PATIENCE;
-    let port = loop {
-        let port = node.lock().unwrap_or_else(PoisonError::into_inner).port;
-        match port {
-            Some(port) => break port,
-            None if Instant::now() > deadline => return,
-            None => thread::sleep(Duration::from_millis(5)),
-        }
+    let port = || node.lock().unwrap_or_else(PoisonError::into_inner).port;
+    let Some(port) = look(PATIENCE, port) else {
+        return;
     };
     let topic: String = url::form_urlencoded::byte_serialize(asked.topic.as_bytes()).collect();
     let (path, lease) = match manner {
