@@ -717,3 +717,34 @@ fn a_hub_needs_an_address_to_call() {
     let hub = FeedPlace::Hub("https://a.example/".to_owned());
     assert_eq!(settings.sources[0].kind, SourceKind::Feed(hub));
 }
+
+#[test]
+fn x_is_called_by_one_kind_of_credential() {
+    let keys = "consumer_key_env = \"X_CONSUMER_KEY\"\nconsumer_secret_env = \"X_CONSUMER_SECRET\"\n\
+        token_env = \"X_TOKEN\"\ntoken_secret_env = \"X_TOKEN_SECRET\"\n";
+    let bearer = "bearer_env = \"X_BEARER\"\n";
+    let renewed = "client_id_env = \"X_CLIENT_ID\"\nrefresh_token_env = \"X_REFRESH_TOKEN\"\n";
+    let source = |more: &str| {
+        format!("[[source]]\nname = \"a\"\nkind = \"x\"\naccounts = [\"news\"]\n{more}")
+    };
+    for text in [
+        source(keys),
+        source(bearer),
+        outlet("x", keys),
+        outlet("x", renewed),
+    ] {
+        assert!(read(&text, &[], &KEYS).is_ok(), "{text}");
+    }
+    for (text, beside) in [
+        (source(&format!("{keys}{bearer}")), "`bearer_env`"),
+        (
+            outlet("x", &format!("{keys}{renewed}")),
+            "`refresh_token_env`",
+        ),
+    ] {
+        let told = mistakes(&text, &[], &KEYS);
+        let is_it =
+            |it: &String| it.ends_with(&format!("stands beside {beside}, expected one kind"));
+        assert_eq!(told.iter().filter(|it| is_it(it)).count(), 4, "{told:?}");
+    }
+}

@@ -113,12 +113,21 @@ pub(super) const OUTLET: [&str; 14] = [
     "quotes",
 ];
 
+/// The four keys of OAuth 1.0a.
+const KEYS: [&str; 4] = [
+    "consumer_key_env",
+    "consumer_secret_env",
+    "token_env",
+    "token_secret_env",
+];
+
 /// The most that a post of an account that pays for long ones may weigh.
 const LONGEST: u32 = 25_000;
 
 /// Reads a source on X.
 pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
     let credential = if section.has("bearer_env") {
+        refuse_keys(section, "stands beside `bearer_env`, expected one kind");
         section
             .required_secret("bearer_env", "\"X_BEARER\"")
             .map(XCredential::App)
@@ -203,14 +212,10 @@ fn read_access(section: &Section<'_>, credential: Option<XCredential>) -> Option
 fn read_account(section: &Section<'_>) -> Option<XCredential> {
     let is_renewed = section.has("refresh_token_env") || section.has("client_id_env");
     if is_renewed {
-        for key in [
-            "consumer_key_env",
-            "consumer_secret_env",
-            "token_env",
-            "token_secret_env",
-        ] {
-            section.refuse(key, "stands beside `refresh_token_env`, expected one kind");
-        }
+        refuse_keys(
+            section,
+            "stands beside `refresh_token_env`, expected one kind",
+        );
         let client_id = section.required_secret("client_id_env", "\"X_CLIENT_ID\"");
         let refresh_token = section.required_secret("refresh_token_env", "\"X_REFRESH_TOKEN\"");
         return Some(XCredential::Renewed {
@@ -221,6 +226,13 @@ fn read_account(section: &Section<'_>) -> Option<XCredential> {
     }
     section.refuse("client_secret_env", "belongs to `refresh_token_env`");
     read_keys(section)
+}
+
+/// Notes each of the four keys that is written.
+fn refuse_keys(section: &Section<'_>, why: &str) {
+    for key in KEYS {
+        section.refuse(key, why);
+    }
 }
 
 fn read_keys(section: &Section<'_>) -> Option<XCredential> {
