@@ -70,6 +70,20 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
+/// Waits until nobody else has this file locked, which is made where it is not there; it is given
+/// back when what is returned is dropped.
+///
+/// # Errors
+/// When the file cannot be made or locked.
+pub fn lock(path: &Path) -> io::Result<File> {
+    create_folders(path)?;
+    let mut options = File::options();
+    let options = options.create(true).append(true).mode(0o600);
+    let file = options.open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
 /// A name beside this file's.
 pub fn aside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -104,5 +118,18 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
             assert!(!aside(&file, ASIDE).exists());
         }
+    }
+
+    #[test]
+    fn a_lock_is_private_and_held_until_it_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("deep/tokens.lock");
+        let held = lock(&path).expect("free");
+        let mode = held.metadata().expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let other = File::open(&path).expect("opened");
+        assert!(other.try_lock().is_err());
+        drop(held);
+        other.try_lock().expect("free again");
     }
 }

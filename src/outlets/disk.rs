@@ -9,7 +9,7 @@ use babelfeed_actors::domain::Publication;
 use babelfeed_actors::ports::OutletError;
 
 use crate::disk::write_whole;
-pub(super) use crate::disk::{aside, create_folders, replace_private, sync_folder};
+pub(super) use crate::disk::{aside, create_folders, sync_folder};
 
 /// What stands between the parts of a publication that is kept in one piece.
 const BETWEEN_PARTS: &str = "\n\n";

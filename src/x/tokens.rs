@@ -5,9 +5,8 @@
 //! memory, among processes by a lock on the file.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use tokio::sync::Mutex;
 
 use super::oauth1::encoded;
 use super::{ApiError, Renewal, now};
-use crate::disk::{create_folders, replace_private};
+use crate::disk::{lock, replace_private};
 use crate::http::{Call, HttpClient, Method, Response, Uri};
 use crate::secret::Secret;
 
@@ -115,7 +114,7 @@ impl Tokens {
         if let Some(token) = self.fresh(refused) {
             return Ok(token);
         }
-        let path = self.path.clone();
+        let path = self.path.with_extension("lock");
         let lock = off_the_arbiter(move || lock(&path)).await?;
         let path = self.path.clone();
         let kept = off_the_arbiter(move || read(&path)).await?;
@@ -241,19 +240,6 @@ async fn off_the_arbiter<T: Send + 'static>(
     let done = spawn_blocking(work).await;
     let done = done.map_err(|failure| not_renewed(failure.to_string()))?;
     done.map_err(|error| not_renewed(format!("the kept tokens: {error}")))
-}
-
-/// The lock of a file with tokens; given back when it is dropped.
-fn lock(path: &Path) -> io::Result<File> {
-    create_folders(path)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path.with_extension("lock"))?;
-    file.lock()?;
-    Ok(file)
 }
 
 /// The pair in a file; none if there is no file.

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -19,9 +18,9 @@ use tokio::sync::Mutex;
 
 use super::{BlueskyConfig, answer};
 use crate::atproto::{Account, Did};
+use crate::disk;
 use crate::http::xrpc::{Body, Xrpc};
 use crate::http::{Response, Uri};
-use crate::outlets::disk;
 use crate::secret::Secret;
 
 /// What an account is called while somebody is logged in.
@@ -225,13 +224,7 @@ async fn lock(session: &Path) -> Result<File, OutletError> {
     let path = disk::aside(session, "lock");
     let locked = {
         let path = path.clone();
-        spawn_blocking(move || -> io::Result<File> {
-            disk::create_folders(&path)?;
-            let mut options = File::options();
-            let file = options.create(true).append(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        })
+        spawn_blocking(move || disk::lock(&path))
     };
     match locked.await {
         Ok(Ok(file)) => Ok(file),
