@@ -7,7 +7,7 @@ use babelfeed_actors::logic::backoff::Backoff;
 /// The first wait; each one that follows is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 /// A stream that lived so long was none that fails.
-const STEADY: Duration = Duration::from_secs(20);
+pub const STEADY: Duration = Duration::from_secs(20);
 
 /// The waits between attempts to open a stream.
 ///

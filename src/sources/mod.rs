@@ -6,3 +6,6 @@ pub mod file;
 pub mod mastodon;
 pub mod websub;
 pub mod x;
+
+mod events;
+mod reading;

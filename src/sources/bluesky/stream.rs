@@ -5,10 +5,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix_rt::task::JoinHandle;
 use babelfeed_actors::ports::SourceError;
 use log::{info, warn};
 use serde::Deserialize;
@@ -19,6 +18,7 @@ use crate::atproto::{Account, Did, POSTS, PostPlace, RecordKey};
 use crate::http::reopening::Reopening;
 use crate::http::socket::Socket;
 use crate::http::{HttpConfig, HttpError, Uri};
+use crate::sources::reading::Reading;
 
 /// How long opening may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ const MAX_KEPT: usize = 10_000;
 /// What is heard of one account; it is heard until this is dropped.
 pub(super) struct Stream {
     heard: Rc<Heard>,
-    listening: RefCell<Option<JoinHandle<()>>>,
+    listening: RefCell<Option<Reading>>,
 }
 
 struct Heard {
@@ -85,7 +85,7 @@ impl Stream {
         if self.listening.borrow().is_none() {
             match did.await {
                 Ok(did) => {
-                    let listening = actix_rt::spawn(listen(Rc::downgrade(&self.heard), did));
+                    let listening = Reading::begin(listen(Rc::clone(&self.heard), did));
                     *self.listening.borrow_mut() = Some(listening);
                 }
                 // The next poll says why.
@@ -135,20 +135,11 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(listening) = self.listening.take() {
-            listening.abort();
-        }
-    }
-}
-
-/// Listens for as long as anybody cares, connecting anew whenever the stream ends.
-async fn listen(heard: Weak<Heard>, did: Did) {
+/// Listens, connecting anew whenever the stream ends.
+async fn listen(heard: Rc<Heard>, did: Did) {
     let mut reopening = Reopening::new(LONGEST_WAIT);
     let mut is_failing = false;
     loop {
-        let Some(heard) = heard.upgrade() else { return };
         let lived = match connected(&heard, &did).await {
             Ok(mut socket) => {
                 let begun = Instant::now();
@@ -170,7 +161,6 @@ async fn listen(heard: Weak<Heard>, did: Did) {
                 Duration::ZERO
             }
         };
-        drop(heard);
         sleep(reopening.wait_after(lived)).await;
     }
 }

@@ -2,30 +2,26 @@
 //!
 //! A stream replays nothing, so each time it opens it counts as news itself.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::SourceName;
 use babelfeed_actors::ports::SourceError;
-use log::{info, warn};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use log::warn;
 
 use super::MastodonConfig;
 use super::api::Api;
 use super::wire::Status;
 use crate::http::Incoming;
 use crate::http::reopening::Reopening;
+use crate::sources::events::{Events, Told};
+use crate::sources::reading::{Reading, read_on};
 
 /// The longest silence of a stream that lives: Mastodon sends a comment every quarter of a minute.
 const SILENCE: Duration = Duration::from_secs(90);
 /// The longest wait before a stream is opened again.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// The most changes that wait for a poll.
-const MAX_WAITING: usize = 1_000;
 /// The most bytes of one event.
 const MAX_EVENT: usize = 1 << 20;
 
@@ -34,16 +30,6 @@ pub(super) struct Stream {
     shared: Rc<Shared>,
     api: Rc<Api>,
     reading: RefCell<Option<Reading>>,
-    /// Whether it is known where events count on from.
-    is_settled: Cell<bool>,
-}
-
-/// What the stream told, until a poll has shown it.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
-    /// Rises with each event.
-    pub(super) number: u64,
-    pub(super) what: Event,
 }
 
 /// What happened to a status.
@@ -58,17 +44,7 @@ pub(super) enum Event {
 struct Shared {
     name: SourceName,
     account: RefCell<Option<String>>,
-    waiting: RefCell<VecDeque<Told>>,
-    n_events: Cell<u64>,
-    news: Notify,
-}
-
-struct Reading(JoinHandle<()>);
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    events: Events<Event>,
 }
 
 impl Stream {
@@ -77,13 +53,10 @@ impl Stream {
             shared: Rc::new(Shared {
                 name: config.name.clone(),
                 account: RefCell::new(None),
-                waiting: RefCell::default(),
-                n_events: Cell::new(0),
-                news: Notify::new(),
+                events: Events::default(),
             }),
             api,
             reading: RefCell::new(None),
-            is_settled: Cell::new(false),
         }
     }
 
@@ -95,56 +68,32 @@ impl Stream {
     /// Waits until something is new; opens the stream where that was not done.
     pub(super) async fn news(&self) {
         self.reading.borrow_mut().get_or_insert_with(|| {
-            let reading = read_on(Rc::clone(&self.shared), Rc::clone(&self.api));
-            Reading(actix_rt::spawn(reading))
+            let reading = read_all(Rc::clone(&self.shared), Rc::clone(&self.api));
+            Reading::begin(reading)
         });
-        self.shared.news.notified().await;
+        self.shared.events.news().await;
     }
 
     /// The changes that no poll has shown yet.
-    pub(super) fn waiting(&self) -> Vec<Told> {
-        self.shared.waiting.borrow().iter().cloned().collect()
+    pub(super) fn waiting(&self) -> Vec<Told<Event>> {
+        self.shared.events.waiting()
     }
 
-    /// Forgets the changes up to a number, because they were taken. The first time, the number is
-    /// that of an earlier process, and events count on from there.
+    /// Forgets the changes up to a number, as [`Events::settle`] does.
     pub(super) fn settle(&self, number: u64) {
-        let shared = &self.shared;
-        let mut waiting = shared.waiting.borrow_mut();
-        if self.is_settled.replace(true) {
-            waiting.retain(|told| told.number > number);
-            return;
-        }
-        shared.n_events.set(shared.n_events.get() + number);
-        for told in waiting.iter_mut() {
-            told.number += number;
-        }
+        self.shared.events.settle(number);
     }
 }
 
-/// Opens the stream again and again, until it is ended with its source.
-async fn read_on(shared: Rc<Shared>, api: Rc<Api>) {
-    let (mut reopening, mut is_failing) = (Reopening::new(LONGEST_WAIT), false);
-    loop {
-        let (lived, failure) = match api.open_stream().await {
-            Ok(incoming) => {
-                if is_failing {
-                    info!(source:% = shared.name; "a stream is open again");
-                }
-                is_failing = false;
-                shared.news.notify_one();
-                let begun = Instant::now();
-                let failure = read(&shared, incoming).await;
-                (begun.elapsed(), failure)
-            }
-            Err(error) => (Duration::ZERO, error),
-        };
-        if !is_failing {
-            warn!(source:% = shared.name, cause:% = failure; "a stream is not open; the source is polled as usual");
-        }
-        is_failing = true;
-        sleep(reopening.wait_after(lived)).await;
-    }
+/// Reads one stream after the other.
+async fn read_all(shared: Rc<Shared>, api: Rc<Api>) {
+    let mut reopening = Reopening::new(LONGEST_WAIT);
+    let read = async |incoming| {
+        shared.events.announce();
+        read(&shared, incoming).await
+    };
+    let wait = |lived, _: &SourceError| reopening.wait_after(lived);
+    read_on(&shared.name, async || api.open_stream().await, read, wait).await;
 }
 
 /// Reads a stream until it breaks, and says why.
@@ -167,7 +116,7 @@ async fn read(shared: &Shared, mut incoming: Incoming) -> SourceError {
 impl Shared {
     fn hear(&self, event: &str, payload: &str) {
         match event {
-            "update" if self.own(payload).is_some() => self.news.notify_one(),
+            "update" if self.own(payload).is_some() => self.events.announce(),
             "status.update" => {
                 if let Some(status) = self.own(payload) {
                     self.tell(Event::Edited(Box::new(status)));
@@ -184,16 +133,12 @@ impl Shared {
         (Some(&status.account.id) == self.account.borrow().as_ref()).then_some(status)
     }
 
-    fn tell(&self, what: Event) {
-        let number = self.n_events.get() + 1;
-        self.n_events.set(number);
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= MAX_WAITING {
+    fn tell(&self, event: Event) {
+        if self.events.is_full() {
             warn!(source:% = self.name; "more was changed than waits for a poll, and the oldest change is forgotten");
-            waiting.pop_front();
+            self.events.forget_oldest();
         }
-        waiting.push_back(Told { number, what });
-        self.news.notify_one();
+        self.events.tell(event);
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
                 .stream
                 .as_ref()
                 .is_some_and(|it| it.counts(&told));
-            let Some(line) = &told.post else {
+            let Some(line) = &told.what else {
                 continue;
             };
             let Some(shown) = &line.data else {

@@ -4,31 +4,26 @@
 //! meanwhile.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::SourceName;
-use log::{info, warn};
+use log::warn;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
 
 use super::wire;
 use crate::http::Incoming;
+use crate::http::reopening::STEADY;
+use crate::sources::events::{self, Events};
+use crate::sources::reading::{Reading, read_on};
 use crate::x::answer::{Refusal, refusal};
 use crate::x::post::{Includes, Shown};
 use crate::x::{Api, Content, Question};
 
 /// The longest silence of a stream that lives: X sends a blank line every 20 seconds.
 const SILENCE: Duration = Duration::from_secs(30);
-/// A stream that lived so long was none that fails.
-const STEADY: Duration = Duration::from_secs(20);
-/// The most posts that wait for a poll; beyond that the accounts are asked.
-const MAX_WAITING: usize = 1_000;
 /// The most bytes of one line.
 const MAX_LINE: usize = 1 << 20;
 const RULES: &str = "/2/tweets/search/stream/rules";
@@ -40,18 +35,10 @@ pub(super) struct Stream {
     reading: RefCell<Option<Reading>>,
     /// Up to which number it is counted what posts cost.
     counted: Cell<u64>,
-    /// Whether it is known where events count on from.
-    is_settled: Cell<bool>,
 }
 
-/// What the stream told, until a poll has shown it.
-#[derive(Clone)]
-pub(super) struct Told {
-    /// Rises with each event.
-    pub(super) number: u64,
-    /// The post; none where something may have been missed before.
-    pub(super) post: Option<Rc<Line>>,
-}
+/// A post that the stream told; none where something may have been missed before.
+pub(super) type Told = events::Told<Option<Rc<Line>>>;
 
 /// A line of the stream.
 #[derive(Default, Deserialize)]
@@ -69,27 +56,20 @@ struct Shared {
     rules: Vec<String>,
     has_rules: Cell<bool>,
     is_open: Cell<bool>,
-    waiting: RefCell<VecDeque<Told>>,
-    n_events: Cell<u64>,
-    news: Notify,
-}
-
-struct Reading(JoinHandle<()>);
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    events: Events<Option<Rc<Line>>>,
 }
 
 /// Why a stream is not open.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Failure {
     /// The connection is gone.
+    #[error("{0}")]
     Broken(String),
     /// X does not stream.
+    #[error("{0}")]
     Refused(String),
     /// X wants to be left alone.
+    #[error("{0}")]
     Busy(String),
 }
 
@@ -124,13 +104,10 @@ impl Stream {
                 rules,
                 has_rules: Cell::new(false),
                 is_open: Cell::new(false),
-                waiting: RefCell::default(),
-                n_events: Cell::new(0),
-                news: Notify::new(),
+                events: Events::default(),
             }),
             reading: RefCell::new(None),
             counted: Cell::new(0),
-            is_settled: Cell::new(false),
         }
     }
 
@@ -138,33 +115,23 @@ impl Stream {
     pub(super) async fn news(&self) {
         self.reading
             .borrow_mut()
-            .get_or_insert_with(|| Reading(actix_rt::spawn(read_on(Rc::clone(&self.shared)))));
-        self.shared.news.notified().await;
+            .get_or_insert_with(|| Reading::begin(read_all(Rc::clone(&self.shared))));
+        self.shared.events.news().await;
     }
 
     /// What no poll has shown yet.
     pub(super) fn waiting(&self) -> Vec<Told> {
-        self.shared.waiting.borrow().iter().cloned().collect()
+        self.shared.events.waiting()
     }
 
     /// Whether nothing can have come that is not in what waits.
     pub(super) fn is_whole(&self, waiting: &[Told]) -> bool {
-        self.shared.is_open.get() && waiting.iter().all(|told| told.post.is_some())
+        self.shared.is_open.get() && waiting.iter().all(|told| told.what.is_some())
     }
 
-    /// Forgets what was told up to a number, because it was taken. The first time, the number is
-    /// that of an earlier process, and events count on from there.
+    /// Forgets what was told up to a number, as [`Events::settle`] does.
     pub(super) fn settle(&self, number: u64) {
-        let shared = &self.shared;
-        let mut waiting = shared.waiting.borrow_mut();
-        if self.is_settled.replace(true) {
-            waiting.retain(|told| told.number > number);
-            return;
-        }
-        shared.n_events.set(shared.n_events.get() + number);
-        for told in waiting.iter_mut() {
-            told.number += number;
-        }
+        self.shared.events.settle(number);
     }
 
     /// Whether what a post costs is to be counted, which is done once.
@@ -175,39 +142,24 @@ impl Stream {
     }
 }
 
-/// Opens the stream again and again, until it is ended with its source.
-async fn read_on(shared: Rc<Shared>) {
+/// Reads one stream after the other.
+async fn read_all(shared: Rc<Shared>) {
     let mut failures = Failures::default();
-    let mut is_failing = false;
-    loop {
-        let failure = match shared.open().await {
-            Ok(incoming) => {
-                if is_failing {
-                    info!(source:% = shared.name; "a stream is open again");
-                }
-                is_failing = false;
-                let begun = Instant::now();
-                shared.is_open.set(true);
-                shared.tell(None);
-                let failure = shared.read(incoming).await;
-                shared.is_open.set(false);
-                // Each opening brings about a poll, so one that ends at once counts as a failure.
-                if begun.elapsed() >= STEADY {
-                    failures = Failures::default();
-                }
-                failure
-            }
-            Err(failure) => failure,
-        };
-        let wait = failures.wait(&failure);
-        if !is_failing {
-            let (Failure::Broken(cause) | Failure::Refused(cause) | Failure::Busy(cause)) =
-                &failure;
-            warn!(source:% = shared.name, cause = cause.as_str(); "a stream is not open; the accounts are polled as usual");
+    let read = async |incoming| {
+        shared.is_open.set(true);
+        shared.tell(None);
+        let failure = shared.read(incoming).await;
+        shared.is_open.set(false);
+        failure
+    };
+    let wait = |lived, failure: &Failure| {
+        // Each opening brings about a poll, so one that ends at once counts as a failure.
+        if lived >= STEADY {
+            failures = Failures::default();
         }
-        is_failing = true;
-        sleep(wait).await;
-    }
+        failures.wait(failure)
+    };
+    read_on(&shared.name, async || shared.open().await, read, wait).await;
 }
 
 impl Failures {
@@ -349,17 +301,13 @@ impl Shared {
     }
 
     fn tell(&self, post: Option<Rc<Line>>) {
-        let number = self.n_events.get() + 1;
-        self.n_events.set(number);
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= MAX_WAITING {
+        if self.events.is_full() {
             // What is forgotten here is asked for.
-            waiting.clear();
-            waiting.push_back(Told { number, post: None });
+            self.events.forget_all();
+            self.events.tell(None);
         } else {
-            waiting.push_back(Told { number, post });
+            self.events.tell(post);
         }
-        self.news.notify_one();
     }
 }
 
