@@ -1,11 +1,12 @@
 //! The rules of the settings as a whole.
 
+mod outlets;
+mod providers;
+mod sources;
+
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::logic::hashtags::Hashtags;
-use babelfeed_actors::logic::policy::Mentions;
 use babelfeed_actors::logic::spans::Numbers;
 
 use super::*;
@@ -87,6 +88,11 @@ const KEYS: [(&str, &str); 17] = [
 ];
 
 const SOURCE: &str = "[[source]]\nname = \"news\"\nkind = \"feed\"\nurl = \"https://a.example/\"\n";
+
+/// An outlet of that kind, with these lines.
+fn outlet(kind: &str, more: &str) -> String {
+    format!("[[outlet]]\nname = \"es\"\nkind = \"{kind}\"\nlanguage = \"es\"\n{more}\n")
+}
 
 #[test]
 fn the_shipped_file_equals_the_built_in_defaults() {
@@ -446,69 +452,6 @@ fn a_named_file_must_exist() {
 }
 
 #[test]
-fn providers_of_one_address_credential_and_model_share_a_lane() {
-    let provider = |name: &str, model: &str| {
-        format!(
-            "[[provider]]\nname = \"{name}\"\nkind = \"openai\"\nmodel = \"{model}\"\n\
-             base_url = \"https://b.example/v1/\"\napi_key_env = \"KEY\"\n"
-        )
-    };
-    let text = [provider("a", "m"), provider("b", "m"), provider("c", "n")].concat();
-    let settings = read(&text, &[], &[("KEY", "secret-7")]).expect("valid");
-    let lanes: Vec<&str> = settings
-        .providers
-        .iter()
-        .map(|it| it.lane.as_str())
-        .collect();
-    assert_eq!(lanes, ["a", "a", "c"]);
-    let orders: Vec<u32> = settings.providers.iter().map(|it| it.order).collect();
-    assert_eq!(orders, [1, 2, 3]);
-    assert_eq!(settings.providers[0].base_url, "https://b.example/v1");
-    assert!(!format!("{settings:?}").contains("secret-7"));
-}
-
-#[test]
-fn providers_of_one_lane_have_one_set_of_limits() {
-    let provider = |name: &str, limits: &str| {
-        format!(
-            "[[provider]]\nname = \"{name}\"\nkind = \"libretranslate\"\n\
-             base_url = \"https://b.example\"\n{limits}\n"
-        )
-    };
-    let (ten, twenty) = ("limits = { rpm = 10 }", "limits = { rpm = 20 }");
-    for (first, second) in [("", ten), (ten, ""), (ten, ten)] {
-        let text = [provider("a", first), provider("b", second)].concat();
-        let settings = read(&text, &[], &[]).expect("valid");
-        for provider in &settings.providers {
-            assert_eq!(provider.limits.rpm, Some(10.0), "{first} {second}");
-        }
-    }
-    let text = [provider("a", ten), provider("b", twenty)].concat();
-    let found = mistakes(&text, &[], &[]);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("differ from those of `a`"), "{found:?}");
-}
-
-#[test]
-fn a_provider_can_be_asked_for_some_pairs_and_have_a_share() {
-    let provider = |more: &str| {
-        format!(
-            "[[provider]]\nname = \"a\"\nkind = \"libretranslate\"\n\
-             base_url = \"https://b.example\"\n{more}\n"
-        )
-    };
-    let text = provider("share = 2.5\npairs = [\"en-es\", \"*-ca\"]");
-    let settings = read(&text, &[], &[]).expect("valid");
-    let first = &settings.providers[0];
-    assert!((first.share - 2.5).abs() < f64::EPSILON);
-    let pairs = first.pairs.as_deref().expect("pairs");
-    assert_eq!(format!("{} {}", pairs[0], pairs[1]), "en>es *>ca");
-    for more in ["pairs = []", "pairs = [\"english\"]", "share = -1"] {
-        assert_eq!(mistakes(&provider(more), &[], &[]).len(), 1, "{more}");
-    }
-}
-
-#[test]
 fn control_over_tcp_needs_a_token() {
     let listen = "[http]\nlisten = \"127.0.0.1:8080\"\n";
     assert_eq!(mistakes(listen, &[], &[]).len(), 1);
@@ -522,200 +465,10 @@ fn control_over_tcp_needs_a_token() {
 }
 
 #[test]
-fn a_key_file_is_read_and_an_unreadable_one_is_a_mistake() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("key");
-    std::fs::write(&path, "key-9\n").expect("written");
-    let text = |path: &Path| {
-        format!(
-            "[[provider]]\nname = \"a\"\nkind = \"openai\"\nmodel = \"m\"\n\
-             base_url = \"https://b.example\"\napi_key_file = {path:?}\n"
-        )
-    };
-    let settings = read(&text(&path), &[], &[]).expect("valid");
-    assert_eq!(settings.providers[0].api_key, Some(Secret::new("key-9")));
-    let told = mistakes(&text(&folder.path().join("none")), &[], &[]);
-    assert!(told[0].contains("cannot read"), "{told:?}");
-}
-
-#[test]
-fn a_source_says_which_of_its_posts_are_taken() {
-    let source = |more: &str| format!("{SOURCE}{more}\n");
-    let wanted = "settle = \"30s\"\nreplies = true\naudience = [\"public\", \"direct\"]\n\
-        words = { exclude = [\"giveaway\"] }\npatterns = { include = ['v\\d+'] }\n\
-        not_from = [\"@ann\"]";
-    let settings = read(&source(wanted), &[], &[]).expect("settings");
-    let rules = &settings.sources[0].rules;
-    assert_eq!(rules.settle, Duration::from_secs(30));
-    assert!(rules.filter.replies && rules.filter.quotes && !rules.filter.reposts);
-    let counts = (rules.filter.include.len(), rules.filter.exclude.len());
-    assert_eq!((counts, rules.filter.audiences.len()), ((1, 1), 2));
-    let wrong =
-        "audience = [\"all\"]\nlanguages = [\"english!\"]\npatterns = { include = [\"(\"] }";
-    let mistakes = mistakes(&source(wrong), &[], &[]).join("\n");
-    for wanted in [
-        "`all` is no audience",
-        "`english!` is not a language tag",
-        "`(` cannot be looked for",
-    ] {
-        assert!(mistakes.contains(wanted), "{mistakes}");
-    }
-}
-
-/// An outlet of that kind, with these lines.
-fn outlet(kind: &str, more: &str) -> String {
-    format!("[[outlet]]\nname = \"es\"\nkind = \"{kind}\"\nlanguage = \"es\"\n{more}\n")
-}
-
-#[test]
-fn an_outlet_says_what_becomes_of_hashtags() {
-    let written = |more: &str| outlet("file", &format!("path = \"es.jsonl\"\n{more}"));
-    for (more, expected) in [
-        ("", Hashtags::Keep),
-        ("hashtags = \"keep\"", Hashtags::Keep),
-        ("hashtags = \"translate\"", Hashtags::Translate),
-        ("hashtags = \"both\"", Hashtags::Both),
-    ] {
-        let settings = read(&written(more), &[], &KEYS).expect("valid");
-        assert_eq!(settings.outlets[0].rules.style.hashtags, expected, "{more}");
-    }
-    assert!(read(&written("hashtags = \"some\""), &[], &KEYS).is_err());
-}
-
-#[test]
-fn an_outlet_says_what_becomes_of_mentions() {
-    let mentions = |kind: &str, more: &str| {
-        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
-        settings.outlets[0].rules.style.mentions.clone()
-    };
-    let slack = "url_env = \"SLACK_WEBHOOK\"\n";
-    let file = "path = \"es.jsonl\"\n";
-    assert_eq!(mentions("slack", slack), Mentions::Plain);
-    assert_eq!(mentions("file", file), Mentions::Alive);
-    let plain = format!("{file}mentions = \"plain\"");
-    assert_eq!(mentions("file", &plain), Mentions::Plain);
-    let map = "mention_map = { \"@Ana@social.example\" = \"@ana.bsky.social\" }";
-    let mapped = format!("{slack}mentions = \"map\"\n{map}");
-    let account = (
-        "@Ana@social.example".to_owned(),
-        "@ana.bsky.social".to_owned(),
-    );
-    let expected = Mentions::Mapped(Arc::new([account].into()));
-    assert_eq!(mentions("slack", &mapped), expected);
-    for (more, wrong) in [
-        (map, "mention_map: belongs to"),
-        ("mentions = \"map\"", "mention_map: is missing"),
-        (
-            "mentions = \"map\"\nmention_map = { ana = \"@b\" }",
-            "`ana` is no mention",
-        ),
-        ("mentions = \"loud\"", "mentions: "),
-    ] {
-        let told = mistakes(&outlet("slack", &format!("{slack}{more}")), &[], &KEYS).join("\n");
-        assert!(told.contains(wrong), "{told}");
-    }
-}
-
-#[test]
-fn an_account_of_bluesky_is_a_handle_or_a_permanent_name() {
-    let source = |account: &str| {
-        format!("[[source]]\nname = \"ana\"\nkind = \"bluesky\"\naccount = \"{account}\"")
-    };
-    for (account, read_as) in [
-        ("@Ana.bsky.social", "ana.bsky.social"),
-        ("did:plc:abc", "did:plc:abc"),
-    ] {
-        let settings = read(&source(account), &[], &KEYS).expect("valid");
-        let SourceKind::Bluesky { account, .. } = &settings.sources[0].kind else {
-            panic!("a source of another kind");
-        };
-        assert_eq!(account.as_str(), read_as);
-    }
-    for account in ["ana", "ana@example.org", "did:plc:", "ana.bsky.social/"] {
-        let told = mistakes(&source(account), &[], &KEYS).join("\n");
-        assert!(told.contains("account: `"), "{told}");
-    }
-    let slack = outlet("slack", "url_env = \"SLACK_WEBHOOK\"\n");
-    let map = "mentions = \"map\"\nmention_map = { \"@ana\" = \"@ana\" }";
-    assert!(read(&format!("{slack}{map}"), &[], &KEYS).is_ok());
-    let more = "account = \"ana.bsky.social\"\npassword_env = \"SLACK_WEBHOOK\"\n";
-    let told = mistakes(&outlet("bluesky", &format!("{more}{map}")), &[], &KEYS).join("\n");
-    assert!(told.contains("`@ana` is no account of Bluesky"), "{told}");
-}
-
-#[test]
 fn numbers_are_kept_where_that_is_said() {
     let numbers = |text: &str| read(text, &[], &[]).expect("valid").translation.numbers;
     assert_eq!(numbers(""), Numbers::Translated);
     assert_eq!(numbers("[translation]\nkeep_numbers = true"), Numbers::Kept);
-}
-
-#[test]
-fn chats_are_paced_unless_the_settings_say_otherwise() {
-    let limits = |kind: &str, more: &str| {
-        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
-        let limits = settings.outlets[0].limits;
-        (limits.rps, limits.rpm)
-    };
-    let telegram = |chat: &str| format!("token_env = \"TELEGRAM_TOKEN\"\nchat = \"{chat}\"");
-    let slack = "url_env = \"SLACK_WEBHOOK\"";
-    let faster = format!("{slack}\nlimits = {{ rps = 5 }}");
-    assert_eq!(
-        limits("telegram", &telegram("@es")),
-        (Some(1.0), Some(20.0))
-    );
-    assert_eq!(limits("telegram", &telegram("77")), (Some(1.0), None));
-    assert_eq!(limits("slack", slack), (Some(1.0), None));
-    assert_eq!(limits("slack", &faster), (Some(5.0), None));
-    let webhook = "url = \"http://127.0.0.1/\"";
-    assert_eq!(limits("webhook", webhook), (None, None));
-}
-
-#[test]
-fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
-    let keys = [("HOOK", "no address with a secret"), ("TOKEN", "1:a")];
-    for (kind, more, expected) in [
-        (
-            "telegram",
-            "token_env = \"TOKEN\"\nchat = \"news\"",
-            "chat: is no chat",
-        ),
-        ("telegram", "chat = \"@news\"", "token_env: is missing"),
-        ("discord", "", "url_env: is missing"),
-        ("slack", "url_env = \"HOOK\"", "holds no address"),
-        ("webhook", "", "url_env: is missing"),
-        (
-            "webhook",
-            "url = \"http://a.example\"\nurl_env = \"HOOK\"",
-            "stands beside `url_env`",
-        ),
-    ] {
-        let found = mistakes(&outlet(kind, more), &[], &keys).join("\n");
-        assert!(found.contains(expected), "{kind} {more}: {found}");
-        assert!(!found.contains("secret"), "{found}");
-    }
-}
-
-#[test]
-fn a_hub_needs_an_address_to_call() {
-    let source = format!("{SOURCE}websub = true\n");
-    for http in [
-        "",
-        "[http]\npublic_url = \"https://bot.example\"\n",
-        "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n",
-    ] {
-        let found = mistakes(&format!("{http}{source}"), &[], &KEYS).join("\n");
-        assert!(found.contains("public_url: stands not beside"), "{found}");
-    }
-    let http = "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n\
-                public_url = \"https://bot.example/\"\n";
-    let settings = read(&format!("{http}{source}"), &[], &KEYS).expect("valid");
-    assert_eq!(
-        settings.http.public_url.as_deref(),
-        Some("https://bot.example")
-    );
-    let hub = FeedPlace::Hub("https://a.example/".to_owned());
-    assert_eq!(settings.sources[0].kind, SourceKind::Feed(hub));
 }
 
 #[test]

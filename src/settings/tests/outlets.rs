@@ -1,0 +1,103 @@
+//! The rules of outlets.
+
+use std::sync::Arc;
+
+use babelfeed_actors::logic::hashtags::Hashtags;
+use babelfeed_actors::logic::policy::Mentions;
+
+use super::*;
+
+#[test]
+fn an_outlet_says_what_becomes_of_hashtags() {
+    let written = |more: &str| outlet("file", &format!("path = \"es.jsonl\"\n{more}"));
+    for (more, expected) in [
+        ("", Hashtags::Keep),
+        ("hashtags = \"keep\"", Hashtags::Keep),
+        ("hashtags = \"translate\"", Hashtags::Translate),
+        ("hashtags = \"both\"", Hashtags::Both),
+    ] {
+        let settings = read(&written(more), &[], &KEYS).expect("valid");
+        assert_eq!(settings.outlets[0].rules.style.hashtags, expected, "{more}");
+    }
+    assert!(read(&written("hashtags = \"some\""), &[], &KEYS).is_err());
+}
+
+#[test]
+fn an_outlet_says_what_becomes_of_mentions() {
+    let mentions = |kind: &str, more: &str| {
+        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
+        settings.outlets[0].rules.style.mentions.clone()
+    };
+    let slack = "url_env = \"SLACK_WEBHOOK\"\n";
+    let file = "path = \"es.jsonl\"\n";
+    assert_eq!(mentions("slack", slack), Mentions::Plain);
+    assert_eq!(mentions("file", file), Mentions::Alive);
+    let plain = format!("{file}mentions = \"plain\"");
+    assert_eq!(mentions("file", &plain), Mentions::Plain);
+    let map = "mention_map = { \"@Ana@social.example\" = \"@ana.bsky.social\" }";
+    let mapped = format!("{slack}mentions = \"map\"\n{map}");
+    let account = (
+        "@Ana@social.example".to_owned(),
+        "@ana.bsky.social".to_owned(),
+    );
+    let expected = Mentions::Mapped(Arc::new([account].into()));
+    assert_eq!(mentions("slack", &mapped), expected);
+    for (more, wrong) in [
+        (map, "mention_map: belongs to"),
+        ("mentions = \"map\"", "mention_map: is missing"),
+        (
+            "mentions = \"map\"\nmention_map = { ana = \"@b\" }",
+            "`ana` is no mention",
+        ),
+        ("mentions = \"loud\"", "mentions: "),
+    ] {
+        let told = mistakes(&outlet("slack", &format!("{slack}{more}")), &[], &KEYS).join("\n");
+        assert!(told.contains(wrong), "{told}");
+    }
+}
+
+#[test]
+fn chats_are_paced_unless_the_settings_say_otherwise() {
+    let limits = |kind: &str, more: &str| {
+        let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
+        let limits = settings.outlets[0].limits;
+        (limits.rps, limits.rpm)
+    };
+    let telegram = |chat: &str| format!("token_env = \"TELEGRAM_TOKEN\"\nchat = \"{chat}\"");
+    let slack = "url_env = \"SLACK_WEBHOOK\"";
+    let faster = format!("{slack}\nlimits = {{ rps = 5 }}");
+    assert_eq!(
+        limits("telegram", &telegram("@es")),
+        (Some(1.0), Some(20.0))
+    );
+    assert_eq!(limits("telegram", &telegram("77")), (Some(1.0), None));
+    assert_eq!(limits("slack", slack), (Some(1.0), None));
+    assert_eq!(limits("slack", &faster), (Some(5.0), None));
+    let webhook = "url = \"http://127.0.0.1/\"";
+    assert_eq!(limits("webhook", webhook), (None, None));
+}
+
+#[test]
+fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
+    let keys = [("HOOK", "no address with a secret"), ("TOKEN", "1:a")];
+    for (kind, more, expected) in [
+        (
+            "telegram",
+            "token_env = \"TOKEN\"\nchat = \"news\"",
+            "chat: is no chat",
+        ),
+        ("telegram", "chat = \"@news\"", "token_env: is missing"),
+        ("discord", "", "url_env: is missing"),
+        ("slack", "url_env = \"HOOK\"", "holds no address"),
+        ("webhook", "", "url_env: is missing"),
+        (
+            "webhook",
+            "url = \"http://a.example\"\nurl_env = \"HOOK\"",
+            "stands beside `url_env`",
+        ),
+    ] {
+        let found = mistakes(&outlet(kind, more), &[], &keys).join("\n");
+        assert!(found.contains(expected), "{kind} {more}: {found}");
+        assert!(!found.contains("secret"), "{found}");
+    }
+}

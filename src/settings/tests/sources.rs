@@ -1,0 +1,76 @@
+//! The rules of sources.
+
+use super::*;
+
+#[test]
+fn a_source_says_which_of_its_posts_are_taken() {
+    let source = |more: &str| format!("{SOURCE}{more}\n");
+    let wanted = "settle = \"30s\"\nreplies = true\naudience = [\"public\", \"direct\"]\n\
+        words = { exclude = [\"giveaway\"] }\npatterns = { include = ['v\\d+'] }\n\
+        not_from = [\"@ann\"]";
+    let settings = read(&source(wanted), &[], &[]).expect("settings");
+    let rules = &settings.sources[0].rules;
+    assert_eq!(rules.settle, Duration::from_secs(30));
+    assert!(rules.filter.replies && rules.filter.quotes && !rules.filter.reposts);
+    let counts = (rules.filter.include.len(), rules.filter.exclude.len());
+    assert_eq!((counts, rules.filter.audiences.len()), ((1, 1), 2));
+    let wrong =
+        "audience = [\"all\"]\nlanguages = [\"english!\"]\npatterns = { include = [\"(\"] }";
+    let mistakes = mistakes(&source(wrong), &[], &[]).join("\n");
+    for wanted in [
+        "`all` is no audience",
+        "`english!` is not a language tag",
+        "`(` cannot be looked for",
+    ] {
+        assert!(mistakes.contains(wanted), "{mistakes}");
+    }
+}
+
+#[test]
+fn an_account_of_bluesky_is_a_handle_or_a_permanent_name() {
+    let source = |account: &str| {
+        format!("[[source]]\nname = \"ana\"\nkind = \"bluesky\"\naccount = \"{account}\"")
+    };
+    for (account, read_as) in [
+        ("@Ana.bsky.social", "ana.bsky.social"),
+        ("did:plc:abc", "did:plc:abc"),
+    ] {
+        let settings = read(&source(account), &[], &KEYS).expect("valid");
+        let SourceKind::Bluesky { account, .. } = &settings.sources[0].kind else {
+            panic!("a source of another kind");
+        };
+        assert_eq!(account.as_str(), read_as);
+    }
+    for account in ["ana", "ana@example.org", "did:plc:", "ana.bsky.social/"] {
+        let told = mistakes(&source(account), &[], &KEYS).join("\n");
+        assert!(told.contains("account: `"), "{told}");
+    }
+    let slack = outlet("slack", "url_env = \"SLACK_WEBHOOK\"\n");
+    let map = "mentions = \"map\"\nmention_map = { \"@ana\" = \"@ana\" }";
+    assert!(read(&format!("{slack}{map}"), &[], &KEYS).is_ok());
+    let more = "account = \"ana.bsky.social\"\npassword_env = \"SLACK_WEBHOOK\"\n";
+    let told = mistakes(&outlet("bluesky", &format!("{more}{map}")), &[], &KEYS).join("\n");
+    assert!(told.contains("`@ana` is no account of Bluesky"), "{told}");
+}
+
+#[test]
+fn a_hub_needs_an_address_to_call() {
+    let source = format!("{SOURCE}websub = true\n");
+    for http in [
+        "",
+        "[http]\npublic_url = \"https://bot.example\"\n",
+        "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n",
+    ] {
+        let found = mistakes(&format!("{http}{source}"), &[], &KEYS).join("\n");
+        assert!(found.contains("public_url: stands not beside"), "{found}");
+    }
+    let http = "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n\
+                public_url = \"https://bot.example/\"\n";
+    let settings = read(&format!("{http}{source}"), &[], &KEYS).expect("valid");
+    assert_eq!(
+        settings.http.public_url.as_deref(),
+        Some("https://bot.example")
+    );
+    let hub = FeedPlace::Hub("https://a.example/".to_owned());
+    assert_eq!(settings.sources[0].kind, SourceKind::Feed(hub));
+}
