@@ -4,7 +4,6 @@ mod reader;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,6 @@ use actix::{
     Supervised, WrapFuture,
 };
 use foldhash::{HashMap, HashMapExt, HashSet};
-use futures_util::FutureExt;
 use log::warn;
 use tokio::sync::oneshot;
 
@@ -26,6 +24,7 @@ use crate::messages::{
     Resign, SaveAll,
 };
 use crate::ports::{Clock, Known, KnownKey, StoreError, StoreRemedy, TranslationMemory};
+use crate::supervision::unless_panicked;
 
 pub use reader::KnownReader;
 
@@ -346,13 +345,7 @@ impl Handler<Save> for CacheActor {
                 failpoints::hit("cache.call");
                 memory.save(known, forgotten).await
             };
-            let saved = AssertUnwindSafe(saving).catch_unwind().await;
-            let saved = saved.unwrap_or_else(|_| {
-                Err(StoreError::Failed {
-                    detail: "the memory panicked".to_owned(),
-                })
-            });
-            own.do_send(Saved(saved));
+            own.do_send(Saved(unless_panicked(saving).await));
         });
     }
 }
@@ -396,9 +389,10 @@ impl Handler<SaveAll> for CacheActor {
     fn handle(&mut self, _: SaveAll, _: &mut Self::Context) -> Self::Result {
         let memory = Rc::clone(&self.memory);
         match self.gathered() {
-            Some((known, forgotten)) => {
-                Box::pin(async move { memory.save(known, forgotten).await })
-            }
+            Some((known, forgotten)) => Box::pin(unless_panicked(async move {
+                failpoints::hit("cache.save_all");
+                memory.save(known, forgotten).await
+            })),
             None => Box::pin(std::future::ready(Ok(()))),
         }
     }
@@ -414,7 +408,10 @@ impl Handler<Clear> for CacheActor {
         unsaved.forgotten.clear();
         unsaved.made_anew.clear();
         let memory = Rc::clone(&self.memory);
-        Box::pin(async move { memory.clear().await })
+        Box::pin(unless_panicked(async move {
+            failpoints::hit("cache.clear");
+            memory.clear().await
+        }))
     }
 }
 

@@ -41,6 +41,7 @@ use crate::ports::{
     StoreRemedy, TaskStore,
 };
 use crate::setup::{Lapse, OnEdit, OutletLimits};
+use crate::supervision::unless_panicked;
 
 use book::Book;
 use standing::{awaited, is_begun};
@@ -256,13 +257,12 @@ impl PublisherActor {
         let outlet = outlet.clone();
         actix_rt::spawn(async move {
             let records = loop {
-                let loading = store.publications_in(
-                    outlet.clone(),
-                    PublicationState::Planned,
-                    after,
-                    IN_MEMORY,
-                );
-                match loading.await {
+                let loading = async {
+                    failpoints::hit("publisher.load");
+                    let (outlet, state) = (outlet.clone(), PublicationState::Planned);
+                    store.publications_in(outlet, state, after, IN_MEMORY).await
+                };
+                match unless_panicked(loading).await {
                     Ok(records) => break records,
                     Err(error) => {
                         warn!(outlet:% = outlet, cause:% = error; "publications were not loaded");

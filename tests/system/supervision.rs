@@ -7,8 +7,8 @@ use actix::{Actor, Addr, Context, Handler, Message, Recipient, Supervised};
 use babelfeed_actors::domain::{Class, Post, TaskId, Timestamp};
 use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::messages::{
-    CacheStats, Depth, FindTask, Lanes, NowError, Operation, Outlets, PollNow, Record, ReportNow,
-    TranslateNow, Watching,
+    CacheStats, Clear, Depth, FindTask, Lanes, NowError, Operation, Outlets, PollNow, Record,
+    ReportNow, SaveAll, TranslateNow, Watching,
 };
 use babelfeed_actors::ports::{Abilities, OutletError, ProviderError, QuotaLedger as _};
 use babelfeed_actors::setup::{Hold, LaneLimits, Lapse, Lapsed, OnDelete};
@@ -273,6 +273,30 @@ fn a_fall_of_the_cache_costs_at_most_a_second_call() {
 }
 
 #[test]
+fn a_cache_whose_memory_panics_says_so_and_does_not_fall() {
+    world::run(25, async |mut world: World| {
+        busy_world(&mut world);
+        let handles = world.start();
+        publish(&handles, texts(8), "es").await;
+        until("they are known", async || {
+            let stats = handles.cache_stats.send(CacheStats).await;
+            stats.is_ok_and(|stats| stats.entries >= 8)
+        })
+        .await;
+        arm("cache.save_all", 1);
+        arm("cache.clear", 1);
+
+        let saved = handles.save_known.send(SaveAll).await.expect("heard");
+        let cleared = handles.clear.send(Clear).await.expect("heard");
+
+        assert!(saved.is_err() && cleared.is_err(), "{saved:?} {cleared:?}");
+        assert_eq!(falls(&handles, "cache"), (0, 0));
+        let cleared = handles.clear.send(Clear).await.expect("heard");
+        assert!(cleared.is_ok(), "{cleared:?}");
+    });
+}
+
+#[test]
 fn a_fall_of_a_translator_costs_one_attempt() {
     survive("translator", &["translator.handler"], 1);
     survive(
@@ -292,6 +316,7 @@ fn a_fall_of_the_publisher_publishes_nothing_twice() {
     survive("publisher", &["publisher.handler", "publisher.started"], 2);
     survive("publisher", &["publisher.call"], 0);
     survive("publisher", &["publisher.publish"], 0);
+    survive("publisher", &["publisher.write"], 0);
 }
 
 /// Lets the publisher or what it calls panic at a place, asks it meanwhile, and asserts that
@@ -340,19 +365,57 @@ fn a_brake_holds_and_opens_again_although_the_ledger_panics() {
 }
 
 #[test]
-fn a_hold_lapses_although_the_publisher_falls_over_what_it_found() {
-    world::run(23, async |mut world: World| {
-        let (_, outlet, _) = busy_world(&mut world);
-        world.hold = Hold::Always;
-        world.rules.lapse = Some(Lapse {
-            after: Duration::from_secs(3_600),
-            into: Lapsed::Published,
+fn a_hold_lapses_although_the_publisher_or_its_store_falls_over_what_is_held() {
+    for (place, n_falls) in [("publisher.held", 1), ("publisher.lapse", 0)] {
+        world::run(23, async |mut world: World| {
+            let (_, outlet, _) = busy_world(&mut world);
+            world.hold = Hold::Always;
+            world.rules.lapse = Some(Lapse {
+                after: Duration::from_secs(3_600),
+                into: Lapsed::Published,
+            });
+            arm(place, 1);
+            let handles = world.start();
+            break_publisher(&handles, place, n_falls).await;
+            assert!(outlet.out().is_empty(), "{place}");
+            pass(Duration::from_secs(3_700)).await;
+            assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
         });
-        arm("publisher.held", 1);
+    }
+}
+
+#[test]
+fn what_is_planned_goes_out_although_the_store_panics_when_it_is_loaded() {
+    world::run(26, async |mut world: World| {
+        let (_, outlet, _) = busy_world(&mut world);
+        world.sources.clear();
+        arm("publisher.load", 1);
         let handles = world.start();
-        break_publisher(&handles, "publisher.held", 1).await;
-        assert!(outlet.out().is_empty());
-        pass(Duration::from_secs(3_700)).await;
+        let ids = publish(&handles, texts(8), "es").await;
+        break_publisher(&handles, "publisher.load", 0).await;
+        assert_eq!(finish(&handles, &ids).await, 8);
+        settle(&handles).await;
+        assert_out_once(&outlet, texts(8).map(|text| format!("[es] {text}")));
+    });
+}
+
+#[test]
+fn a_deleted_post_is_taken_back_although_the_store_panics_when_it_is_looked_for() {
+    world::run(27, async |mut world: World| {
+        let (_, outlet, source) = busy_world(&mut world);
+        outlet.set_abilities(Abilities {
+            deletes: true,
+            ..Abilities::default()
+        });
+        world.rules.on_delete = OnDelete::Delete;
+        source.show_post(Post::new("news".into(), "a", "A mistake."));
+        let handles = world.start();
+        until("both are out", async || outlet.out().len() == 2).await;
+        settle(&handles).await;
+        arm("publisher.find", 1);
+        source.lose_post("a");
+        break_publisher(&handles, "publisher.find", 0).await;
+        until("it is taken back", async || outlet.out().len() == 1).await;
         assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
     });
 }
@@ -360,6 +423,7 @@ fn a_hold_lapses_although_the_publisher_falls_over_what_it_found() {
 #[test]
 fn a_fall_of_the_publisher_leaves_each_post_as_its_source_has_it() {
     let places = [
+        ("publisher.judge", 0),
         ("publisher.looked", 1),
         ("publisher.withdrawn", 1),
         ("publisher.changed", 1),

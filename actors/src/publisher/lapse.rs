@@ -14,6 +14,7 @@ use crate::failpoints;
 use crate::logic::fit::{Limit, room};
 use crate::ports::{PublicationRecord, StoreError, TaskStore};
 use crate::setup::Lapsed;
+use crate::supervision::unless_panicked;
 
 /// How often is looked what has been held for too long.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -41,7 +42,11 @@ impl PublisherActor {
         let clock = Arc::clone(&self.clock);
         actix_rt::spawn(async move {
             tokio::time::sleep(LOOK_EVERY).await;
-            let lapsed = lapsed(&*store, &lapsing, clock.wall()).await;
+            let looking = async {
+                failpoints::hit("publisher.lapse");
+                lapsed(&*store, &lapsing, clock.wall()).await
+            };
+            let lapsed = unless_panicked(looking).await;
             own.do_send(Overdue { epoch, lapsed });
         });
     }

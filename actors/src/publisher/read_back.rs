@@ -19,6 +19,7 @@ use crate::logic::backoff::Backoff;
 use crate::ports::{
     Clock, Dispatch, Frozen, Kept, OutletError, PublicationRecord, ReadBack, StoreRemedy, TaskStore,
 };
+use crate::supervision::unless_panicked;
 
 /// The waits between looks at a publication whose fate cannot be told.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
@@ -203,7 +204,7 @@ pub(super) async fn write_one(
 /// The publication as the store has it, however often it takes to read it.
 pub(super) async fn stored(store: &dyn TaskStore, id: PublicationId) -> Option<PublicationRecord> {
     loop {
-        match store.publication(id).await {
+        match unless_panicked(store.publication(id)).await {
             Ok(record) => return record,
             Err(error) => {
                 let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();

@@ -24,6 +24,7 @@ use crate::ports::{
     Clock, Dispatch, Errand, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationChange,
     PublicationRecord, Published, StoreError, StoreRemedy, TaskStore, Token,
 };
+use crate::supervision::unless_panicked;
 
 /// How long an outlet that needs a person is left alone before it is tried again.
 const PERSON: Duration = Duration::from_secs(900);
@@ -554,7 +555,11 @@ fn changes(records: &mut [PublicationRecord], token: Token) -> Vec<PublicationCh
 async fn until_written<T>(write: impl AsyncFn() -> Result<T, StoreError>) -> T {
     let mut is_stuck = false;
     loop {
-        match write().await {
+        let writing = async {
+            failpoints::hit("publisher.write");
+            write().await
+        };
+        match unless_panicked(writing).await {
             Ok(answer) => {
                 if is_stuck {
                     info!("the store writes publications again");

@@ -16,6 +16,7 @@ use crate::domain::{OutletName, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::ports::{Abilities, PublicationRecord, StoreError, TaskStore};
+use crate::supervision::unless_panicked;
 
 /// The waits between looks at what is not out yet; mostly its end is heard of before.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -112,7 +113,11 @@ impl PublisherActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let (epoch, outlet) = (self.epoch, outlet.clone());
         actix_rt::spawn(async move {
-            let verdict = judge(&*store, &publication, abilities).await;
+            let judging = async {
+                failpoints::hit("publisher.judge");
+                judge(&*store, &publication, abilities).await
+            };
+            let verdict = unless_panicked(judging).await;
             own.do_send(Looked {
                 epoch,
                 outlet,

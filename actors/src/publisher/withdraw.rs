@@ -15,6 +15,7 @@ use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::Withdraw;
 use crate::ports::{Errand, PublicationRecord, StoreError, TaskStore};
+use crate::supervision::unless_panicked;
 
 /// After so many reads of the store a look ends, and the next one goes on behind it.
 const READS: usize = 1_000;
@@ -100,7 +101,11 @@ impl PublisherActor {
             if latest.get() != serial {
                 return;
             }
-            let found = find(&*store, &minding, after).await;
+            let finding = async {
+                failpoints::hit("publisher.find");
+                find(&*store, &minding, after).await
+            };
+            let found = unless_panicked(finding).await;
             own.do_send(Found { serial, found });
         });
     }
