@@ -136,6 +136,15 @@ impl Settings {
         Self::read(&tree, options, &environment)
     }
 
+    /// Leaves of the sources what polls alone: no stream is opened, and no hub is to call, since a
+    /// process that soon ends would keep both from one that stays.
+    pub fn only_poll(&mut self) {
+        self.http.public_url = None;
+        for source in &mut self.sources {
+            source.kind.close_stream();
+        }
+    }
+
     fn read(
         tree: &Tree,
         options: &GlobalOptions,

@@ -41,7 +41,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the settings make no sense, the data folder is in use, or something cannot be opened.
 pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
-    let settings = load(&options.global)?;
+    let mut settings = load(&options.global)?;
+    settings.only_poll();
     install(settings.service.log_format);
     install_tls();
     let _lock = DataLock::acquire(&settings.service.data_dir)?;

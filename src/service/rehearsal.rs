@@ -46,8 +46,7 @@ pub(super) async fn rehearse(settings: &Settings, start: Start) -> anyhow::Resul
     // The data folder stays: accounts keep their tokens there, which must not be spent twice.
     settings.service.monitoring = false;
     settings.store.path = folder.0.join("check.db");
-    // No hub may think that somebody listens.
-    settings.http.public_url = None;
+    settings.only_poll();
     // A job would take hours, and nobody would fetch it after this run.
     for provider in &mut settings.providers {
         provider.batch = false;

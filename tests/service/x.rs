@@ -228,3 +228,25 @@ fn posts_on_x_come_by_the_stream_long_before_the_next_poll() {
         });
     }
 }
+
+#[test]
+fn a_run_that_polls_once_leaves_the_stream_of_the_app_alone() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    server.join("ana");
+    server.show("ana", "one");
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
+         backfill = \"all\"\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\nstream = true\n\
+         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
+        patient.settings(),
+        server.base_url()
+    ));
+    program.set("X_BEARER", crate::simulators::x::APP_TOKEN);
+    program.run(&["check", "--translate"]).well();
+    program.run(&["once"]).well();
+    assert_eq!(program.published("es.jsonl").len(), 1);
+    let asked = server.requests();
+    let mut paths = asked.iter().map(|request| request.path.as_str());
+    assert!(paths.all(|path| !path.contains("/stream")), "{asked:?}");
+}

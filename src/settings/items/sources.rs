@@ -90,6 +90,15 @@ impl SourceKind {
             Self::Bluesky { .. } => "bluesky",
         }
     }
+
+    pub(in crate::settings) fn close_stream(&mut self) {
+        match self {
+            Self::Feed(_) | Self::File(_) => {}
+            Self::X(x) => x.streams = false,
+            Self::Mastodon { streams, .. } => *streams = false,
+            Self::Bluesky { jetstream, .. } => *jetstream = None,
+        }
+    }
 }
 
 /// Where posts on Bluesky are read by anybody.

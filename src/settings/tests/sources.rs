@@ -74,3 +74,33 @@ fn a_hub_needs_an_address_to_call() {
     let hub = FeedPlace::Hub("https://a.example/".to_owned());
     assert_eq!(settings.sources[0].kind, SourceKind::Feed(hub));
 }
+
+#[test]
+fn what_only_polls_opens_no_stream_and_asks_no_hub_to_call() {
+    let source = |name: &str, kind: &str, more: &str| {
+        format!("[[source]]\nname = \"{name}\"\nkind = \"{kind}\"\n{more}\n")
+    };
+    let mastodon = "base_url = \"https://a.example\"\naccount = \"ana\"\n";
+    let mastodon = format!("{mastodon}token_env = \"MASTODON_TOKEN\"\n");
+    let bluesky = "account = \"ana.bsky.social\"\n";
+    let x = "accounts = [\"ana\"]\nbearer_env = \"X_BEARER\"\n";
+    let http = "[http]\nlisten = \"127.0.0.1:0\"\ntoken_env = \"SLACK_WEBHOOK\"\n";
+    let settings = |public_url: &str, jetstream: &str, stream: &str| {
+        let text = [
+            format!("{http}{public_url}"),
+            source("m", "mastodon", &format!("{mastodon}{stream}")),
+            source("b", "bluesky", &format!("{bluesky}{jetstream}")),
+            source("x", "x", &format!("{x}{stream}")),
+        ];
+        read(&text.concat(), &[], &KEYS).expect("valid")
+    };
+    let mut streaming = settings(
+        "public_url = \"https://bot.example\"\n",
+        "jetstream = \"wss://jetstream.example\"",
+        "stream = true",
+    );
+    let polling = settings("", "", "");
+    assert_ne!(streaming, polling);
+    streaming.only_poll();
+    assert_eq!(streaming, polling);
+}
