@@ -1,0 +1,205 @@
+//! What a lane keeps in the ledger, and has of it after a crash.
+
+use super::disk::Disk;
+use super::reference::Reference;
+use super::*;
+
+#[test]
+fn a_budget_closes_the_lane_until_tomorrow() {
+    let day = Span::Day(DayReset::Utc);
+    let money = Account::set(Unit::Dollars, vec![(day, Some(1.0)), (Span::Month, None)]);
+    let mut quota = Quota::new(Vec::new(), vec![money], None);
+    let mut disk = Disk::default();
+    disk.load(&mut quota, at(0));
+    let mut n_calls = 0;
+    loop {
+        disk.sync(&mut quota, at(n_calls));
+        quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls));
+        disk.sync(&mut quota, at(n_calls));
+        if quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls)) == 0 {
+            break;
+        }
+        quota.grant(n_calls, Tokens::default(), at(n_calls));
+        quota.settle(n_calls, Word::Answered(None, 0.01), at(n_calls));
+        n_calls += 1;
+    }
+    assert!((98..=100).contains(&n_calls), "{n_calls}");
+    quota.look(at(1_000));
+    assert!(quota.usd_today() <= 1.0);
+    let due = quota.due(Tokens::default(), at(1_000)).expect("tomorrow");
+    let wait = Duration::from_millis(86_400_000 - (START % 86_400_000) as u64);
+    assert_eq!(due, Moment::from_start(wait));
+}
+
+#[test]
+fn after_a_crash_a_day_is_never_too_much_and_at_most_a_hundredth_too_little() {
+    for n_used in [1_u64, 7, 333, 990] {
+        let day = Span::Day(DayReset::Utc);
+        let lane = || {
+            let account = Account::set(Unit::Requests, vec![(day, Some(1_000.0))]);
+            Quota::new(Vec::new(), vec![account], None)
+        };
+        let mut disk = Disk::default();
+        let mut quota = lane();
+        disk.load(&mut quota, at(0));
+        for serial in 0..n_used {
+            quota.room(1, Tokens::default(), Urgency::Bulk, at(serial));
+            disk.sync(&mut quota, at(serial));
+            assert_eq!(
+                quota.room(1, Tokens::default(), Urgency::Bulk, at(serial)),
+                1
+            );
+            quota.grant(serial, Tokens::default(), at(serial));
+        }
+        disk.sync(&mut quota, at(n_used));
+
+        let mut again = lane();
+        disk.load(&mut again, at(n_used));
+
+        again.look(at(n_used));
+        let used = again.accounts()[0].limits()[0].used();
+        assert!(used >= n_used as f64, "{used} {n_used}");
+        assert!(used <= n_used as f64 + 10.0, "{used} {n_used}");
+    }
+}
+
+#[test]
+fn no_call_of_a_steady_lane_waits_for_the_ledger() {
+    let day = Span::Day(DayReset::Rolling);
+    let account = Account::set(Unit::Requests, vec![(day, Some(100_000.0))]);
+    let mut quota = Quota::new(Vec::new(), vec![account], None);
+    let mut disk = Disk::default();
+    disk.load(&mut quota, at(0));
+    let mut n_waits = 0;
+    for serial in 0..20_000_u64 {
+        let now = at(serial);
+        if quota.room(1, Tokens::default(), Urgency::Bulk, now) == 0 {
+            n_waits += 1;
+            disk.sync(&mut quota, now);
+            assert_eq!(quota.room(1, Tokens::default(), Urgency::Bulk, now), 1);
+        }
+        quota.grant(serial, Tokens::default(), now);
+        // The disk answers only each tenth call.
+        if serial % 10 == 0 {
+            disk.sync(&mut quota, now);
+        }
+    }
+    assert_eq!(n_waits, 1, "the first alone");
+}
+
+/// A lane whose minute is kept in the ledger.
+fn kept_minute(limit: f64) -> Quota {
+    let window = Window::set(Unit::Requests, limit, MINUTE).kept();
+    Quota::new(vec![window], Vec::new(), None)
+}
+
+/// Lets such a lane of a process that began at `boot` run; adds when calls began.
+fn run_kept(
+    quota: &mut Quota,
+    disk: &mut Disk,
+    boot: u64,
+    during: std::ops::Range<u64>,
+    begun: &mut Vec<u64>,
+) {
+    let mut serial = 0;
+    for millis in during.step_by(5) {
+        let now = since_boot(boot, millis);
+        if quota.room(50, Tokens::default(), Urgency::Bulk, now) == 0 {
+            disk.sync(quota, now);
+        }
+        for _ in 0..quota.room(50, Tokens::default(), Urgency::Bulk, now) {
+            serial += 1;
+            quota.grant(serial, Tokens::default(), now);
+            quota.settle(serial, Word::Answered(None, 0.0), now);
+            begun.push(millis);
+        }
+        disk.sync(quota, now);
+    }
+}
+
+#[test]
+fn after_a_crash_a_minute_is_never_too_much_and_soon_there_again() {
+    for crash in [0, 500, 7_300, 59_000, 90_000, 131_700, 180_000] {
+        let mut disk = Disk::default();
+        let mut begun = Vec::new();
+        let mut quota = kept_minute(600.0);
+        disk.load(&mut quota, at(0));
+        run_kept(&mut quota, &mut disk, 0, 0..crash, &mut begun);
+        let (mut undisturbed, mut spare) = (begun.clone(), disk.clone());
+        let during = crash..crash + 180_000;
+        run_kept(&mut quota, &mut spare, 0, during.clone(), &mut undisturbed);
+
+        let mut again = kept_minute(600.0);
+        disk.load(&mut again, since_boot(crash, crash));
+        run_kept(&mut again, &mut disk, crash, during, &mut begun);
+
+        let made = Reference(begun.iter().map(|at| (*at, None)).collect());
+        assert!(made.most(60_000, |_| 1.0) <= 600.0);
+        // A sixth of a minute's time and the open block, and as much again for good measure.
+        let lost = undisturbed.len().saturating_sub(begun.len());
+        assert!(lost <= 320, "{lost} after a crash at {crash}");
+    }
+}
+
+#[test]
+fn a_minute_of_a_busy_lane_is_written_down_a_few_times_in_ten_seconds() {
+    let mut disk = Disk::default();
+    let mut quota = kept_minute(600.0);
+    disk.load(&mut quota, at(0));
+    run_kept(&mut quota, &mut disk, 0, 0..60_000, &mut Vec::new());
+    let before = disk.n_writes;
+    let mut begun = Vec::new();
+
+    run_kept(&mut quota, &mut disk, 0, 60_000..240_000, &mut begun);
+
+    assert!(
+        disk.n_writes - before <= 18 * 6,
+        "{}",
+        disk.n_writes - before
+    );
+    assert!(disk.entries.len() <= 10, "{:?}", disk.entries);
+}
+
+#[test]
+fn no_call_of_a_busy_minute_waits_for_the_ledger() {
+    let mut disk = Disk::default();
+    let mut quota = kept_minute(600.0);
+    disk.load(&mut quota, at(0));
+    run_kept(&mut quota, &mut disk, 0, 0..61_000, &mut Vec::new());
+    let need = Tokens::default();
+    let (mut n_calls, mut n_waits) = (0, 0);
+    for millis in (61_000..181_000).step_by(5) {
+        let now = at(millis);
+        if quota.room(1, need, Urgency::Bulk, now) == 1 {
+            n_calls += 1;
+            quota.grant(millis, need, now);
+            quota.settle(millis, Word::Answered(None, 0.0), now);
+        } else if quota.due(need, now).is_none() {
+            n_waits += 1;
+        }
+        // The disk answers only five times a second.
+        if millis % 200 == 0 {
+            disk.sync(&mut quota, now);
+        }
+    }
+    assert!(n_calls > 1_100, "{n_calls}");
+    assert_eq!(n_waits, 0);
+}
+
+#[test]
+fn under_other_settings_a_kept_minute_goes_on_with_what_the_ledger_holds() {
+    let mut disk = Disk::default();
+    let mut earlier = kept_minute(60.0);
+    disk.load(&mut earlier, at(0));
+    let mut begun = Vec::new();
+    run_kept(&mut earlier, &mut disk, 0, 0..20, &mut begun);
+    assert!((1..60).contains(&begun.len()), "{begun:?}");
+    let mut quota = kept_minute(90.0);
+
+    quota.follow(earlier);
+    run_kept(&mut quota, &mut disk, 0, 20..1_000, &mut begun);
+
+    assert_eq!(begun.len(), 90);
+    let kept: f64 = disk.entries.values().sum();
+    assert!((90.0..=100.0).contains(&kept), "{kept}");
+}

@@ -1,0 +1,217 @@
+//! A lane against a reference that remembers every call, through falls and crashes.
+
+use proptest::prelude::*;
+
+use super::disk::{Disk, asked};
+use super::*;
+
+/// Every call that was made: when, and what it really used.
+#[derive(Debug, Default)]
+pub(super) struct Reference(pub(super) Vec<(u64, Option<Tokens>)>);
+
+impl Reference {
+    /// The most that any window of so many milliseconds holds, wherever it is laid.
+    pub(super) fn most(&self, millis: u64, of: impl Fn(Tokens) -> f64) -> f64 {
+        let (mut most, mut sum, mut first) = (0.0_f64, 0.0, 0);
+        let of = |tokens: Option<Tokens>| tokens.map_or(0.0, &of);
+        for &(at, tokens) in &self.0 {
+            sum += of(tokens);
+            while self.0[first].0 + millis <= at {
+                sum -= of(self.0[first].1);
+                first += 1;
+            }
+            most = most.max(sum);
+        }
+        most
+    }
+
+    fn keeps_short_limits(&self) -> bool {
+        self.most(1_000, |_| 1.0) <= 9.0
+            && self.most(60_000, |_| 1.0) <= 60.0
+            && self.most(60_000, |tokens| tokens.total() as f64) <= 6_000.0
+            && self.most(60_000, |tokens| tokens.output as f64) <= 2_500.0
+    }
+
+    fn keeps_days(&self) -> bool {
+        self.most(86_400_000, |_| 1.0) <= 400.0
+            && self.most(86_400_000, |tokens| tokens.total() as f64) <= 40_000.0
+    }
+}
+
+/// What happens to a lane between two looks.
+#[derive(Clone, Debug)]
+enum Act {
+    /// Time passes.
+    Pass(u64),
+    /// So many calls of these tokens are wanted.
+    Want(usize, Tokens),
+    /// A call ends: which, how, and which share of its tokens it used.
+    End(usize, u8, f64),
+    /// The limiter falls: whoever waits is forgotten, the end of one call is lost.
+    Fall,
+    /// A write is made and its answer lost.
+    Unanswered,
+    /// A write is lost.
+    Lose,
+    /// The process dies; what is on the disk is left.
+    Crash,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1_u64..900).prop_map(Act::Pass),
+        6 => (1_usize..9, 1_u64..120, 1_u64..120)
+            .prop_map(|(calls, input, output)| Act::Want(calls, tokens(input, output))),
+        6 => (any::<usize>(), 0_u8..6, 0.0_f64..=1.0)
+            .prop_map(|(which, how, share)| Act::End(which, how, share)),
+        1 => Just(Act::Fall),
+        1 => Just(Act::Unanswered),
+        1 => Just(Act::Lose),
+        1 => Just(Act::Crash),
+    ]
+}
+
+fn lane(now: Now) -> Quota {
+    let windows = vec![
+        Window::set(Unit::Requests, 9.0, SECOND).used_up(now.moment),
+        Window::set(Unit::Requests, 60.0, MINUTE).kept(),
+        Window::set(Unit::Tokens, 6_000.0, MINUTE).kept(),
+        Window::set(Unit::OutputTokens, 2_500.0, MINUTE).kept(),
+    ];
+    let day = Span::Day(DayReset::Rolling);
+    let accounts = vec![
+        Account::set(Unit::Requests, vec![(day, Some(400.0))]),
+        Account::set(Unit::Tokens, vec![(day, Some(40_000.0))]),
+    ];
+    Quota::new(windows, accounts, Some(20))
+}
+
+proptest! {
+    #[test]
+    fn no_window_is_exceeded_and_no_permit_leaks(acts in prop::collection::vec(act(), 1..400)) {
+        let mut disk = Disk::default();
+        let mut quota = lane(at(0));
+        disk.load(&mut quota, at(0));
+        let mut made = Reference::default();
+        let mut under_way: Vec<(u64, usize, Tokens)> = Vec::new();
+        let (mut millis, mut serial, mut boot) = (0, 0, 0);
+        for act in acts {
+            let now = since_boot(boot, millis);
+            match act {
+                Act::Pass(wait) => millis += wait,
+                Act::Want(calls, tokens) => {
+                    quota.room(calls, tokens, Urgency::Bulk, now);
+                    disk.sync(&mut quota, now);
+                    for _ in 0..quota.room(calls, tokens, Urgency::Bulk, now) {
+                        serial += 1;
+                        quota.grant(serial, tokens, now);
+                        under_way.push((serial, made.0.len(), tokens));
+                        made.0.push((millis, Some(tokens)));
+                    }
+                    prop_assert!(quota.in_flight() <= 18);
+                }
+                Act::End(which, how, share) if !under_way.is_empty() => {
+                    let (serial, place, reserved) = under_way.swap_remove(which % under_way.len());
+                    let part = |tokens: u64| (tokens as f64 * share) as u64;
+                    let real = tokens(part(reserved.input), part(reserved.output));
+                    let word = match how {
+                        0 => Word::Unused,
+                        1 => Word::Spent(Some(real)),
+                        2 => Word::Failed(None),
+                        3 => Word::Spent(None),
+                        _ => Word::Answered(Some(real), 0.001),
+                    };
+                    let used = match how {
+                        0 => None,
+                        1 | 4 | 5 => Some(real),
+                        _ => Some(reserved),
+                    };
+                    quota.settle(serial, word, now);
+                    made.0[place].1 = used;
+                }
+                Act::End(..) => (),
+                Act::Fall => {
+                    quota.not_kept();
+                    under_way.pop();
+                    quota.write_off(Duration::from_secs(30), now.moment);
+                }
+                Act::Unanswered => disk.sync_unanswered(&mut quota, now),
+                Act::Lose => {
+                    asked(&mut quota, now);
+                    quota.not_kept();
+                }
+                Act::Crash => {
+                    // The monotonic clock begins anew, the wall's goes on.
+                    boot = millis;
+                    let now = since_boot(boot, millis);
+                    quota = lane(now);
+                    disk.load(&mut quota, now);
+                    under_way.clear();
+                }
+            }
+        }
+        prop_assert!(made.keeps_short_limits());
+        prop_assert!(made.keeps_days());
+        quota.write_off(Duration::from_secs(30), since_boot(boot, millis + 31_000).moment);
+        prop_assert_eq!(quota.in_flight(), 0);
+    }
+
+    #[test]
+    fn nearly_all_is_used_where_no_call_is_large(
+        seed in prop::collection::vec((1_u64..600, 1_u64..600, 0_u64..40), 200),
+    ) {
+        let windows = vec![
+            Window::set(Unit::Requests, 600.0, MINUTE),
+            Window::set(Unit::Tokens, 60_000.0, MINUTE),
+        ];
+        let mut quota = Quota::new(windows, Vec::new(), None);
+        let mut calls = seed.iter().cycle();
+        let mut used: Vec<(u64, f64)> = Vec::new();
+        let mut ends: std::collections::VecDeque<(u64, u64, Tokens)> = Default::default();
+        let (mut millis, mut serial) = (0, 0);
+        let mut next = *calls.next().expect("a call");
+        while millis < 240_000 {
+            let now = at(millis);
+            while ends.front().is_some_and(|(end, ..)| *end <= millis) {
+                let (_, serial, real) = ends.pop_front().expect("it was just seen");
+                quota.settle(serial, Word::Answered(Some(real), 0.0), now);
+            }
+            let (input, output, gap) = next;
+            let wanted = tokens(input, output);
+            if quota.room(1, wanted, Urgency::Bulk, now) == 1 {
+                serial += 1;
+                quota.grant(serial, wanted, now);
+                // What was estimated for the answer is twice what it is.
+                let real = tokens(input, output / 2);
+                ends.push_back((millis + 300, serial, real));
+                used.push((millis, real.total() as f64));
+                next = *calls.next().expect("a call");
+                millis += gap / 20;
+            } else {
+                let due = quota.due(wanted, now).map(|due| due.since_start());
+                let due = due.map_or(u64::MAX, |due| due.as_nanos().div_ceil(1_000_000) as u64);
+                let end = ends.front().map_or(u64::MAX, |(end, ..)| *end);
+                prop_assert!(due.min(end) < u64::MAX, "nobody would wake up: {:?}", quota.windows());
+                millis = due.min(end).max(millis + 1);
+            }
+        }
+        let later = used.iter().filter(|(at, _)| (60_000..240_000).contains(at));
+        let (n_calls, n_tokens) = later.fold((0.0, 0.0), |(n, sum), (_, used)| (n + 1.0, sum + used));
+        let share = f64::max(n_calls / 1_800.0, n_tokens / 180_000.0);
+        prop_assert!(share >= 0.95, "{share}");
+    }
+
+    #[test]
+    fn what_is_given_back_leaves_no_trace(sizes in prop::collection::vec(1_u64..20, 1..50)) {
+        let window = Window::set(Unit::Tokens, 1_000.0, MINUTE);
+        let mut quota = Quota::new(vec![window], Vec::new(), Some(8));
+        for (serial, size) in sizes.into_iter().enumerate() {
+            let (serial, size) = (serial as u64, tokens(size, 0));
+            prop_assert_eq!(quota.room(1, size, Urgency::Urgent, at(serial)), 1);
+            quota.grant(serial, size, at(serial));
+            quota.settle(serial, Word::Unused, at(serial));
+        }
+        prop_assert_eq!(quota.in_flight(), 0);
+        prop_assert!(quota.windows()[0].used().abs() < 1e-6);
+    }
+}
