@@ -1,0 +1,233 @@
+//! How the store in memory keeps tasks and their publications.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+
+use super::MemoryStore;
+use super::committed::{Committed, Identity};
+use crate::domain::{
+    Correction, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
+    TaskId,
+};
+use crate::ports::{
+    Admission, Admitted, Bucket, Cursor, Kept, Position, PublicationChange, PublicationRecord,
+    StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
+};
+
+impl TaskStore for MemoryStore {
+    fn admit(&self, admission: Admission) -> LocalBoxFuture<'_, Result<Vec<Admitted>, StoreError>> {
+        let refusal = self.0.borrow().intake_refusal.clone();
+        match refusal {
+            Some(error) => async { Err(error) }.boxed_local(),
+            None => self.write(move |committed| committed.admit(admission)),
+        }
+    }
+
+    fn record(
+        &self,
+        changes: Arc<[TaskChange]>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        self.write(move |committed| {
+            let changes = changes.iter().cloned();
+            changes.map(|change| committed.record(change)).collect()
+        })
+    }
+
+    fn record_publications(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        self.write(move |committed| {
+            let changes = changes.into_iter();
+            changes.map(|change| committed.publish(change)).collect()
+        })
+    }
+
+    fn record_together(
+        &self,
+        changes: Vec<PublicationChange>,
+    ) -> LocalBoxFuture<'_, Result<Kept, StoreError>> {
+        self.write(move |committed| committed.publish_together(changes))
+    }
+
+    fn barrier(&self) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(|_| ())
+    }
+
+    fn buckets(&self) -> LocalBoxFuture<'_, Result<Vec<Bucket>, StoreError>> {
+        self.read(|committed| {
+            let queued = committed.tasks_in(State::Queued);
+            let mut buckets: Vec<Bucket> = queued.map(|record| bucket_of(&record.task)).collect();
+            buckets.sort_unstable();
+            buckets.dedup();
+            buckets
+        })
+    }
+
+    fn ready(
+        &self,
+        bucket: Bucket,
+        after: Option<Position>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |committed| {
+            let position =
+                |record: &TaskRecord| Position::new(record.task.request.deadline, record.task.id);
+            let mut ready: Vec<TaskRecord> = committed
+                .tasks_in(State::Queued)
+                .filter(|record| bucket_of(&record.task) == bucket)
+                .filter(|record| after.is_none_or(|after| position(record) > after))
+                .cloned()
+                .collect();
+            ready.sort_unstable_by_key(position);
+            ready.truncate(limit);
+            ready
+        })
+    }
+
+    fn claimed(
+        &self,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.tasks(Some(State::Processing), after, limit)
+    }
+
+    fn task(&self, id: TaskId) -> LocalBoxFuture<'_, Result<Option<TaskRecord>, StoreError>> {
+        self.read(|committed| committed.tasks.get(&id).cloned())
+    }
+
+    fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(|committed| committed.tasks_of(id).cloned().collect())
+    }
+
+    fn tasks(
+        &self,
+        state: Option<State>,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(|committed| {
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let behind = committed.tasks.range((start, Bound::Unbounded));
+            behind
+                .map(|(_, record)| record)
+                .filter(|record| state.is_none_or(|state| record.lifecycle.state() == state))
+                .take(limit)
+                .cloned()
+                .collect()
+        })
+    }
+
+    fn publications_of(
+        &self,
+        task: TaskId,
+    ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>> {
+        self.read(|committed| committed.publications_of(task).cloned().collect())
+    }
+
+    fn publication(
+        &self,
+        id: PublicationId,
+    ) -> LocalBoxFuture<'_, Result<Option<PublicationRecord>, StoreError>> {
+        self.read(|committed| committed.publications.get(&id).cloned())
+    }
+
+    fn publications_in(
+        &self,
+        outlet: OutletName,
+        state: PublicationState,
+        after: Option<PublicationId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>> {
+        self.read(move |committed| {
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let behind = committed.publications.range((start, Bound::Unbounded));
+            behind
+                .map(|(_, record)| record)
+                .filter(|record| record.publication.outlet == outlet && record.state == state)
+                .take(limit)
+                .cloned()
+                .collect()
+        })
+    }
+
+    fn request_of_post(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>> {
+        self.read(|committed| {
+            let taken = committed.identities.get(&Identity::Post(source, post));
+            taken.copied().flatten().map(|(id, _)| id)
+        })
+    }
+
+    fn withdrawn(
+        &self,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> LocalBoxFuture<'_, Result<Vec<RequestId>, StoreError>> {
+        self.read(|committed| {
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let behind = committed.withdrawn.range((start, Bound::Unbounded));
+            behind.take(limit).copied().collect()
+        })
+    }
+
+    fn forget_withdrawn(
+        &self,
+        requests: Vec<RequestId>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| {
+            for request in requests {
+                committed.withdrawn.remove(&request);
+            }
+        })
+    }
+
+    fn keep_corrections(
+        &self,
+        corrections: Vec<Correction>,
+    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| {
+            for correction in corrections {
+                if !committed.corrections.contains(&correction) {
+                    committed.corrections.push(correction);
+                }
+            }
+        })
+    }
+
+    fn corrections(&self, limit: usize) -> LocalBoxFuture<'_, Result<Vec<Correction>, StoreError>> {
+        self.read(|committed| {
+            let all = &committed.corrections;
+            all[all.len().saturating_sub(limit)..].to_vec()
+        })
+    }
+
+    fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
+        self.read(Committed::tally)
+    }
+
+    fn cursor(&self, source: SourceName) -> LocalBoxFuture<'_, Result<Option<Cursor>, StoreError>> {
+        self.read(move |committed| committed.cursors.get(&source).cloned())
+    }
+
+    fn token(&self) -> Token {
+        let mut world = self.0.borrow_mut();
+        world.last_token += 1;
+        world.last_token
+    }
+}
+
+fn bucket_of(task: &Task) -> Bucket {
+    Bucket {
+        class: task.request.class,
+        flow: task.request.flow.clone(),
+        pair: task.pair(),
+    }
+}
