@@ -167,12 +167,8 @@ impl RateLimiterActor {
     pub(super) fn ledger_after_fall(&mut self) {
         self.ledger.epoch += 1;
         self.ledger.is_writing = false;
-        let is_loaded = self.lanes.values().all(|state| state.quota.is_loaded());
         for state in self.lanes.values_mut() {
             state.quota.not_kept();
-        }
-        if !is_loaded {
-            self.ledger.load(self.own.clone(), self.clock.wall());
         }
     }
 }
