@@ -28,8 +28,8 @@ pub trait QuotaLedger {
     fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>>;
 
     /// Writes entries down, each in the place of the one with its lane, unit and slot, which is
-    /// forgotten where the amount is nothing, and forgets those of stretches that began before `before`, all in one commit; durable when
-    /// it is answered.
+    /// forgotten where the amount is nothing, and forgets those of stretches that began before
+    /// `before`, all in one commit; durable when it is answered.
     ///
     /// # Errors
     /// When nothing was changed.

@@ -85,8 +85,8 @@ pub trait Outlet {
     /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
     fn quiet(&self) -> Duration;
 
-    /// The most that one part's text may measure, where that is known before anybody was asked; what
-    /// is planned meanwhile then fits.
+    /// The most that one part's text may measure, where that is known before anybody was asked;
+    /// what is planned meanwhile then fits.
     fn known_limit(&self) -> Option<crate::logic::fit::Limit> {
         None
     }

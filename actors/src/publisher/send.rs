@@ -133,7 +133,8 @@ impl PublisherActor {
     }
 }
 
-/// Puts a text together anew that was planned before the outlet's limit was known, or that has shrunk.
+/// Puts a text together anew that was planned before the outlet's limit was known, or before that
+/// has shrunk.
 fn refit(mut record: PublicationRecord, limit: Limit, style: &Style) -> PublicationRecord {
     let limit = room(limit, record.publication.attached.as_deref());
     let parts = &record.publication.parts;

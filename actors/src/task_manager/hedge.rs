@@ -193,9 +193,7 @@ impl TaskManagerActor {
         self.send(route, awaited, job, flight, (sent, made));
         Some(())
     }
-}
 
-impl TaskManagerActor {
     /// Whether a slot is free for a second call; what somebody waits for may use what is held back.
     fn has_room_to_double(&self, number: u64) -> bool {
         let on_call = self.state.under_way.get(number);
