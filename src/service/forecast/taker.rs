@@ -1,0 +1,375 @@
+//! What an outlet would make of posts before any of them is translated.
+//!
+//! A translation may be as long as the checks let it be. So what is certain at every such length
+//! is told exactly, and of all else the least and the most.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use babelfeed_actors::domain::{
+    Attached, IdMint, Part, Post, Publication, PublicationId, Timestamp,
+};
+use babelfeed_actors::logic::checks;
+use babelfeed_actors::logic::compose::{Link, Long, Origin, Style};
+use babelfeed_actors::logic::fit::{Limit, room};
+use babelfeed_actors::logic::hashtags::Hashtags;
+use babelfeed_actors::logic::spans::{SpanKind, protect};
+use babelfeed_actors::logic::x_text::{EntityKind, entities};
+use babelfeed_actors::ports::{Dispatch, Outlet};
+use babelfeed_actors::setup::Same;
+
+use super::{Each, Forecast, Span};
+use crate::settings::{OutletKind, OutletSettings, Settings, XQuotes};
+
+/// The least weight that a network gives what stands for one letter of a translation:
+/// ideographs, which say as much as three letters, have the least.
+const LIGHTEST: f64 = 0.3;
+/// The most, with what stands between the words: in scripts of which each letter weighs one, and
+/// in those of East Asia, whose letters weigh two and say more.
+const HEAVIEST: f64 = 1.35;
+/// The most in Vietnamese, a part of whose letters weighs two.
+const HEAVIEST_LATIN: f64 = 1.8;
+/// The most in scripts of which each letter weighs two, or of which nothing is known.
+const HEAVIEST_OTHER: f64 = 2.7;
+/// Scripts of which each letter weighs one, or as much more as it says more.
+const LIGHT_SCRIPTS: [&str; 26] = [
+    "Arab", "Armn", "Beng", "Cyrl", "Deva", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hant", "Hebr",
+    "Jpan", "Kana", "Knda", "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu",
+    "Thai", "Tibt",
+];
+/// What the number of a part takes, where parts have one.
+const NUMBER: usize = 6;
+/// A text that is asked for in fewer words may be made to fit where it is so many quarters of
+/// what fits.
+const TIGHTENED: (usize, usize) = (5, 4);
+
+/// An outlet that posts are told for.
+pub(in crate::service) struct Taker<'a> {
+    pub(in crate::service) settings: &'a Settings,
+    pub(in crate::service) outlet: &'a OutletSettings,
+    pub(in crate::service) adapter: &'a dyn Outlet,
+    pub(in crate::service) limit: Limit,
+}
+
+impl Taker<'_> {
+    /// What these posts of a source would be here.
+    pub(in crate::service) fn forecast(&self, source: &str, posts: &[Post]) -> Forecast {
+        let each = posts.iter().filter_map(|post| self.each(post)).collect();
+        Forecast::of(source, self.outlet.name.as_str(), each)
+    }
+
+    /// What a post would be; none where it is passed over, because it is in the language already
+    /// or cannot be shown.
+    fn each(&self, post: &Post) -> Option<Each> {
+        let is_wordless = post.text.trim().is_empty();
+        let is_same = self.is_same(post);
+        if is_same && self.outlet.rules.same == Same::Skip
+            || is_wordless && !self.adapter.abilities().media
+        {
+            return None;
+        }
+        Some(match is_same {
+            true => self.untranslated(post),
+            false => self.translated(post),
+        })
+    }
+
+    /// Whether a post is in the language already: as declared, or as its words surely tell.
+    fn is_same(&self, post: &Post) -> bool {
+        let language = &self.outlet.language;
+        match &post.language {
+            Some(own) => own.matches(language),
+            None => {
+                self.settings.checks.language
+                    && checks::is_in(&protect(&post.text.as_str().into()), language)
+            }
+        }
+    }
+
+    /// A post that goes out in its own words.
+    fn untranslated(&self, post: &Post) -> Each {
+        let style = &self.outlet.rules.style;
+        let composed = style.compose(&post.text, self.room(post), origin(post, false));
+        // What cannot be split is held, and goes out as a person wants it.
+        let texts = composed.unwrap_or_else(|_| vec![post.text.clone()]);
+        let cost = |post: &Post| -> f64 {
+            let publication = self.publication(post, &texts);
+            (0..texts.len())
+                .map(|part| self.cost(&publication, part))
+                .sum()
+        };
+        let most = cost(post);
+        let least = match self.shows_quotes() {
+            true => cost(&Post {
+                quoted: None,
+                ..post.clone()
+            }),
+            false => most,
+        };
+        Each {
+            post: post.id.clone(),
+            parts: Span::exactly(texts.len()),
+            usd: Span {
+                min: least,
+                max: most,
+            },
+            texts,
+        }
+    }
+
+    /// A post whose translation may be as long as the checks let it be.
+    fn translated(&self, post: &Post) -> Each {
+        let most = self.most(post);
+        let (parts, linked) = (self.parts(post, most), self.linked(post, most));
+        let linked = Span {
+            min: linked.min.min(parts.min),
+            max: linked.max.min(parts.max),
+        };
+        let prices = self.prices(post);
+        Each {
+            post: post.id.clone(),
+            parts,
+            usd: Span {
+                min: prices.of(parts.min, linked.min),
+                max: prices.of(parts.max, linked.max),
+            },
+            texts: Vec::new(),
+        }
+    }
+
+    /// The most that a post may measure as one part.
+    fn most(&self, post: &Post) -> usize {
+        let heaviest = heaviest(&self.outlet.language);
+        let (_, letters) = plausible_letters(post);
+        let body = self.body(post);
+        let is_tag = |kind: SpanKind| {
+            kind == SpanKind::Hashtag && self.outlet.rules.style.hashtags == Hashtags::Translate
+        };
+        let spans = protect(&body.as_str().into()).spans;
+        let spans = spans.iter().map(|span| {
+            let letters = match is_tag(span.kind) {
+                true => checks::plausible_letters(&span.text).1,
+                false => 0.0,
+            };
+            (letters * heaviest).ceil() as usize + self.limit.measure(&span.text) + 1
+        });
+        (letters * heaviest).ceil() as usize + spans.sum::<usize>() + self.tail(post)
+    }
+
+    /// The least that its words may measure.
+    fn least(&self, post: &Post) -> usize {
+        let (letters, _) = plausible_letters(post);
+        (letters * LIGHTEST) as usize
+    }
+
+    fn parts(&self, post: &Post, most: usize) -> Span<usize> {
+        let Some(max) = self.room(post).max().filter(|max| most > *max) else {
+            return Span::exactly(1);
+        };
+        match self.outlet.rules.style.long {
+            Long::Shorten | Long::Link => Span::exactly(1),
+            Long::Thread => {
+                let least = self.least(post);
+                let is_long = least * TIGHTENED.1 > max * TIGHTENED.0;
+                // A part is half full at least, beside what stands below it.
+                let half = (max.saturating_sub(self.tail(post) + NUMBER) / 2).max(1);
+                Span {
+                    min: if is_long { least.div_ceil(max) } else { 1 },
+                    max: most.div_ceil(half) + 1,
+                }
+            }
+        }
+    }
+
+    /// How many parts have an address in them, as X finds it.
+    fn linked(&self, post: &Post, most: usize) -> Span<usize> {
+        let style = &self.outlet.rules.style;
+        let body = self.body(post);
+        let n_inside = n_links(&body);
+        let is_above = post.warning.as_deref().map_or(0, n_links) > 0;
+        let is_below = n_links(&style.in_one(&post.text, origin(post, true))) > n_inside;
+        let quoted = self.quoted(post, most);
+        let first = Span {
+            min: usize::from(is_above || is_below || quoted.min > 0),
+            max: usize::from(is_above || is_below || quoted.max > 0),
+        };
+        let fits = self.room(post).max().is_none_or(|max| most <= max);
+        let all = Span {
+            min: n_inside + first.min,
+            max: n_inside + first.max,
+        };
+        match style.long {
+            _ if fits => Span {
+                min: all.min.min(1),
+                max: all.max.min(1),
+            },
+            // In each part, as many as there come to be.
+            Long::Thread if style.link == Link::Always && is_linked(post) => Span {
+                min: 1,
+                max: usize::MAX,
+            },
+            Long::Thread => Span {
+                min: all.min.min(1),
+                max: all.max,
+            },
+            // What is cut off may have been the address.
+            Long::Shorten => Span {
+                min: first.min,
+                max: all.max.min(1),
+            },
+            Long::Link => {
+                let is_linked = is_linked(post);
+                Span {
+                    min: first.min.max(usize::from(is_linked && n_inside > 0)),
+                    max: all.max.min(1).max(usize::from(is_linked)),
+                }
+            }
+        }
+    }
+
+    /// How many addresses of what is quoted stand behind the first part.
+    fn quoted(&self, post: &Post, most: usize) -> Span<usize> {
+        let alone = Post {
+            quoted: None,
+            ..post.clone()
+        };
+        let cost = |post: &Post| self.cost(&self.publication(post, &["-".to_owned()]), 0);
+        let is_paid = cost(post) > cost(&alone);
+        // It is left out where there is no room, and where the quoted post itself is shown.
+        let address = post.quoted.as_deref().unwrap_or_default();
+        let whole = most + self.limit.measure(&format!("\n\n{address}"));
+        let has_room = self.room(post).max().is_none_or(|max| whole <= max);
+        Span {
+            min: usize::from(is_paid && has_room && !self.shows_quotes()),
+            max: usize::from(is_paid),
+        }
+    }
+
+    /// Whether quoted posts may be shown as such, without their addresses.
+    fn shows_quotes(&self) -> bool {
+        matches!(&self.outlet.kind, OutletKind::X(x) if x.quotes == XQuotes::Shown)
+    }
+
+    /// What parts cost here, with and without an address, and what hangs on the first of them.
+    fn prices(&self, post: &Post) -> Prices {
+        let price = |text: &str, hanging: bool| {
+            let texts = ["-".to_owned(), text.to_owned()];
+            let texts = if hanging { &texts[1..] } else { &texts[..] };
+            self.cost(&self.publication(post, texts), texts.len() - 1)
+        };
+        // These count among the addresses, so the price of what hangs is told without them.
+        let hanging = Post {
+            warning: None,
+            quoted: None,
+            ..post.clone()
+        };
+        let first = self.publication(&hanging, &["-".to_owned()]);
+        let plain = price("-", false);
+        Prices {
+            plain,
+            linked: price("https://example.com", false),
+            hanging: self.cost(&first, 0) - plain,
+        }
+    }
+
+    fn cost(&self, publication: &Arc<Publication>, part: usize) -> f64 {
+        self.adapter.cost(&Dispatch {
+            publication: Arc::clone(publication),
+            part,
+        })
+    }
+
+    /// What stands below the first part, as it is counted here.
+    fn tail(&self, post: &Post) -> usize {
+        let style = &self.outlet.rules.style;
+        let whole = style.in_one(&post.text, origin(post, true));
+        let whole = self.limit.measure(&whole);
+        whole.saturating_sub(self.limit.measure(&self.body(post)))
+    }
+
+    /// The text of a post with its mentions as they are wanted here.
+    fn body(&self, post: &Post) -> String {
+        let mentions = self.outlet.rules.style.mentions.clone();
+        let alone = Style {
+            mentions,
+            ..Style::default()
+        };
+        alone.in_one(&post.text, origin(post, true))
+    }
+
+    /// What a part may measure beside a warning that counts with it.
+    fn room(&self, post: &Post) -> Limit {
+        room(self.limit, Attached::of(post).as_ref())
+    }
+
+    fn publication(&self, post: &Post, texts: &[String]) -> Arc<Publication> {
+        Arc::new(Publication {
+            id: nobody(),
+            outlet: self.outlet.name.clone(),
+            source: post.source.as_str().into(),
+            post: post.id.as_str().into(),
+            language: self.outlet.language.clone(),
+            url: post.url.as_deref().map(Into::into),
+            parts: texts.iter().map(|text| Part::new(text.as_str())).collect(),
+            attached: Attached::of(post).map(Arc::new),
+            thread: None,
+            revises: None,
+            created_at: Timestamp::from_millis(0),
+        })
+    }
+}
+
+/// What parts cost, in US dollars.
+struct Prices {
+    plain: f64,
+    linked: f64,
+    hanging: f64,
+}
+
+impl Prices {
+    fn of(&self, n_parts: usize, n_linked: usize) -> f64 {
+        let n_plain = n_parts.saturating_sub(n_linked) as f64;
+        self.hanging + n_linked as f64 * self.linked + n_plain * self.plain
+    }
+}
+
+/// The most weight of what stands for one letter in a language.
+fn heaviest(language: &babelfeed_actors::domain::Language) -> f64 {
+    match language.script() {
+        _ if language.name() == "vi" => HEAVIEST_LATIN,
+        Some(script) if LIGHT_SCRIPTS.contains(&script) => HEAVIEST,
+        _ => HEAVIEST_OTHER,
+    }
+}
+
+/// How many letters the words of a post's translation have, at the least and at the most.
+fn plausible_letters(post: &Post) -> (f64, f64) {
+    checks::plausible_letters(&protect(&post.text.as_str().into()).skeleton)
+}
+
+/// Whether a post has an address that becomes a link.
+fn is_linked(post: &Post) -> bool {
+    post.url.as_deref().is_some_and(|url| n_links(url) > 0)
+}
+
+fn n_links(text: &str) -> usize {
+    let entities = entities(text).into_iter();
+    entities.filter(|it| it.kind == EntityKind::Url).count()
+}
+
+fn origin(post: &Post, is_translated: bool) -> Origin<'_> {
+    Origin {
+        source: post.source.as_str(),
+        author: post.author.as_deref(),
+        url: post.url.as_deref(),
+        is_translated,
+    }
+}
+
+/// The id of what is never written down.
+fn nobody() -> PublicationId {
+    let request = IdMint::default().next(Timestamp::from_millis(0), 0);
+    request.task(1).publication(1)
+}
