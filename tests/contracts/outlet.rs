@@ -76,6 +76,14 @@ fn medium(url: &str, alt: Option<&str>) -> Media {
     }
 }
 
+/// A medium at that address, and nothing else.
+fn pictured(url: &str, alt: Option<&str>) -> Attached {
+    Attached {
+        media: vec![medium(url, alt)],
+        ..Attached::default()
+    }
+}
+
 /// Publishes the first part of a publication.
 async fn publish(
     outlet: &dyn Outlet,

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
-use crate::simulators::x::{CONSUMER_KEY, CONSUMER_SECRET, TOKEN, TOKEN_SECRET, X};
+use crate::simulators::x::X;
+use crate::x::{KEYS, set_keys};
 
 /// A forecast and a bill are the same if they differ by less.
 const CENT: f64 = 0.000_001;
@@ -15,19 +16,11 @@ fn program(server: &X, patient: &Patient, posts: &[Value], style: &str) -> Progr
         "{UNCHECKED}{}[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.jsonl\"\n\
          every = \"1s\"\nlanguage = \"en\"\n\
          [[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\nbase_url = \"{}\"\n\
-         consumer_key_env = \"X_KEY\"\nconsumer_secret_env = \"X_SECRET\"\n\
-         token_env = \"X_TOKEN\"\ntoken_secret_env = \"X_TOKEN_SECRET\"\n{style}\n",
+         {KEYS}{style}\n",
         patient.settings(),
         server.base_url()
     ));
-    for (name, value) in [
-        ("X_KEY", CONSUMER_KEY),
-        ("X_SECRET", CONSUMER_SECRET),
-        ("X_TOKEN", TOKEN),
-        ("X_TOKEN_SECRET", TOKEN_SECRET),
-    ] {
-        program.set(name, value);
-    }
+    set_keys(&mut program);
     let lines: Vec<String> = posts.iter().map(Value::to_string).collect();
     program.write("notes.jsonl", &format!("{}\n", lines.join("\n")));
     program

@@ -9,8 +9,10 @@ use crate::simulators::x::{
     CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
 };
 
-const KEYS: &str = "consumer_key_env = \"X_KEY\"\nconsumer_secret_env = \"X_SECRET\"\n\
-                    token_env = \"X_TOKEN\"\ntoken_secret_env = \"X_TOKEN_SECRET\"\n";
+/// The settings of an outlet that signs with keys.
+pub(crate) const KEYS: &str = "consumer_key_env = \"X_KEY\"\n\
+                               consumer_secret_env = \"X_SECRET\"\n\
+                               token_env = \"X_TOKEN\"\ntoken_secret_env = \"X_TOKEN_SECRET\"\n";
 const TOKENS: &str = "client_id_env = \"X_CLIENT\"\nrefresh_token_env = \"X_REFRESH\"\n";
 
 fn body(text: &str) -> Value {
@@ -26,18 +28,24 @@ fn program(server: &X, patient: &Patient, more: &str) -> Program {
         patient.settings(),
         server.base_url()
     ));
+    set_keys(&mut program);
+    for (name, value) in [("X_CLIENT", CLIENT_ID), ("X_REFRESH", REFRESH_TOKEN)] {
+        program.set(name, value);
+    }
+    program.start();
+    program
+}
+
+/// Puts the keys of the account into the environment, as [`KEYS`] names them.
+pub(crate) fn set_keys(program: &mut Program) {
     for (name, value) in [
         ("X_KEY", CONSUMER_KEY),
         ("X_SECRET", CONSUMER_SECRET),
         ("X_TOKEN", TOKEN),
         ("X_TOKEN_SECRET", TOKEN_SECRET),
-        ("X_CLIENT", CLIENT_ID),
-        ("X_REFRESH", REFRESH_TOKEN),
     ] {
         program.set(name, value);
     }
-    program.start();
-    program
 }
 
 /// Waits until the publication on X is in that state, and returns it.

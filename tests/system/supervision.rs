@@ -1,5 +1,6 @@
 //! What a fall of an actor costs: at most the message that caused it.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
@@ -106,6 +107,18 @@ fn falls(handles: &Handles, actor: &str) -> (u64, u64) {
     (falls.falls, falls.restarts)
 }
 
+/// Asserts that an actor fell so often and came back each time, and that no other one fell.
+fn assert_fell_alone(handles: &Handles, actor: &str, n_falls: u64, place: &dyn Debug) {
+    for other in handles.falls.list() {
+        let expected = if other.name == actor { n_falls } else { 0 };
+        assert_eq!(
+            (other.falls, other.restarts),
+            (expected, expected),
+            "{place:?} {other:?}"
+        );
+    }
+}
+
 /// Lets an actor fall at a place while the system works, and asserts that nothing is lost.
 fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
     world::run(11, async |mut world: World| {
@@ -159,14 +172,7 @@ fn survive(actor: &'static str, places: &[&'static str], n_falls: u64) {
             // One for the fault of the provider, one for the fall.
             assert!(record.lifecycle.attempts() <= 3, "{record:?}");
         }
-        for other in handles.falls.list() {
-            let expected = if other.name == actor { n_falls } else { 0 };
-            assert_eq!(
-                (other.falls, other.restarts),
-                (expected, expected),
-                "{places:?} {other:?}"
-            );
-        }
+        assert_fell_alone(&handles, actor, n_falls, &places);
         for place in places {
             assert!(!is_armed(place), "never there: {place}");
         }
@@ -239,18 +245,7 @@ fn use_up_a_day(place: &'static str, n_falls: u64) {
             .expect("read");
         let entered: f64 = entries.iter().map(|entry| entry.amount).sum();
         assert_eq!(entered, DAY as f64, "{place}");
-        for actor in handles.falls.list() {
-            let expected = if actor.name == "rate_limiter" {
-                n_falls
-            } else {
-                0
-            };
-            assert_eq!(
-                (actor.falls, actor.restarts),
-                (expected, expected),
-                "{place} {actor:?}"
-            );
-        }
+        assert_fell_alone(&handles, "rate_limiter", n_falls, &place);
         assert!(world.escalated.borrow().is_empty());
     });
 }
@@ -326,18 +321,7 @@ async fn break_publisher(handles: &Handles, place: &'static str, n_falls: u64) {
     let answered = ask(&handles.outlets, || Outlets).await;
     assert_eq!(answered, QUEUED, "{place}");
     pass(Duration::from_secs(10)).await;
-    for actor in handles.falls.list() {
-        let expected = if actor.name == "publisher" {
-            n_falls
-        } else {
-            0
-        };
-        assert_eq!(
-            (actor.falls, actor.restarts),
-            (expected, expected),
-            "{place} {actor:?}"
-        );
-    }
+    assert_fell_alone(handles, "publisher", n_falls, &place);
 }
 
 #[test]

@@ -9,14 +9,16 @@ use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::bluesky::{BlueskyConfig, BlueskyOutlet};
 use babelfeed::secret::Secret;
-use babelfeed_actors::domain::{Attached, Media, Part, Publication, Thread};
+use babelfeed_actors::domain::{Attached, Part, Publication, Thread};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Stage, dispatch, frozen, hung, keeps_the_contract, publication, send, settle};
-use crate::simulators::bluesky::{Bluesky, HANDLE, PASSWORD};
+use super::{
+    Stage, dispatch, frozen, hung, keeps_the_contract, medium, pictured, publication, send, settle,
+};
+use crate::simulators::bluesky::{Bluesky, DID, HANDLE, PASSWORD};
 use crate::simulators::faults::Fault;
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::pds::{self, Account};
@@ -34,6 +36,12 @@ fn config(base_url: &str, account: &str, password: &str, folder: &TempDir) -> Bl
         },
         timeout: Duration::from_secs(20),
     }
+}
+
+/// A server that shows what stands there.
+trait Shown: Stage {
+    /// The records of the posts, under their keys.
+    fn posts(&self) -> Vec<(String, Value)>;
 }
 
 /// An outlet at a simulated server.
@@ -89,7 +97,13 @@ impl Stage for Simulated {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        n_standing(&self.server.posts(), publication)
+        n_standing(&self.posts(), publication)
+    }
+}
+
+impl Shown for Simulated {
+    fn posts(&self) -> Vec<(String, Value)> {
+        self.server.posts()
     }
 }
 
@@ -121,8 +135,21 @@ impl Stage for Real {
     }
 
     fn n_standing(&self, publication: &Publication) -> usize {
-        n_standing(&self.account.posts(), publication)
+        n_standing(&self.posts(), publication)
     }
+}
+
+impl Shown for Real {
+    fn posts(&self) -> Vec<(String, Value)> {
+        self.account.posts()
+    }
+}
+
+/// Freezes the one part of a publication, and publishes it.
+async fn published(stage: &dyn Shown, publication: &Arc<Publication>) -> Published {
+    let outlet = stage.outlet();
+    let parts = frozen(outlet, vec![dispatch(publication, 0)]).await;
+    settle(outlet, &parts[0]).await
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], error: &str) -> Fault {
@@ -161,11 +188,7 @@ fn rich_places() -> Vec<(String, Value)> {
 
 /// A thread of three in two publications, the first with two pictures; answers the records.
 async fn publish_thread(outlet: &BlueskyOutlet, files: &Files) {
-    let picture = |path: &str, alt: Option<&str>| Media {
-        url: files.put(path, "image/png", PNG),
-        mime: None,
-        alt: alt.map(str::to_owned),
-    };
+    let picture = |path: &str, alt| medium(&files.put(path, "image/png", PNG), alt);
     let mut first = (*publication(1, &["uno", "dos"])).clone();
     first.attached = Some(Arc::new(Attached {
         warning: Some("ruido".into()),
@@ -223,17 +246,9 @@ async fn an_account_on_the_real_server_keeps_the_contract() {
 async fn places_in_a_text_are_read_back_byte_for_byte() {
     let simulated = Simulated::new();
     let real = Real::new();
-    for (outlet, posts) in [
-        (
-            &simulated.outlet,
-            &(|| simulated.server.posts()) as &dyn Fn() -> Vec<(String, Value)>,
-        ),
-        (&real.outlet, &|| real.account.posts()),
-    ] {
-        let one = publication(1, &[RICH]);
-        let parts = frozen(outlet, vec![dispatch(&one, 0)]).await;
-        settle(outlet, &parts[0]).await;
-        let posts = posts();
+    for stage in [&simulated as &dyn Shown, &real] {
+        published(stage, &publication(1, &[RICH])).await;
+        let posts = stage.posts();
         assert_eq!(posts[0].1["text"], RICH);
         assert_eq!(places(&posts[0].1), rich_places());
     }
@@ -244,11 +259,9 @@ async fn a_thread_with_pictures_stands_in_order() {
     let files = Files::start();
     let simulated = Simulated::new();
     publish_thread(&simulated.outlet, &files).await;
-    assert_thread(
-        &simulated.server.posts(),
-        crate::simulators::bluesky::DID,
-        |blob| simulated.server.blob(blob).1,
-    );
+    assert_thread(&simulated.server.posts(), DID, |blob| {
+        simulated.server.blob(blob).1
+    });
     let real = Real::new();
     publish_thread(&real.outlet, &files).await;
     assert_thread(&real.account.posts(), &real.account.did, |blob| {
@@ -487,19 +500,10 @@ async fn the_limit_is_that_of_the_lexicon_and_what_exceeds_it_is_refused() {
 }
 
 async fn embed_of(account: &Simulated, attached: Attached, text: &str) -> Value {
-    let mut one = (*publication(1, &[text])).clone();
-    one.attached = Some(Arc::new(attached));
-    let parts = frozen(&account.outlet, vec![dispatch(&Arc::new(one), 0)]).await;
+    let one = hung(1, text, attached);
+    let parts = frozen(&account.outlet, vec![dispatch(&one, 0)]).await;
     account.publish(&parts[0]).await.expect("publishes");
     account.server.posts()[0].1["embed"].clone()
-}
-
-fn media(url: String) -> Media {
-    Media {
-        url,
-        mime: None,
-        alt: None,
-    }
 }
 
 #[actix_rt::test]
@@ -528,8 +532,11 @@ async fn pictures_that_cannot_be_shown_become_a_card_that_leads_to_the_original(
     let account = Simulated::new();
     let attached = Attached {
         media: vec![
-            media(files.refuse("/gone.png", 404)),
-            media(files.put("/film.mp4", "video/mp4", crate::simulators::files::MP4)),
+            medium(&files.refuse("/gone.png", 404), None),
+            medium(
+                &files.put("/film.mp4", "video/mp4", crate::simulators::files::MP4),
+                None,
+            ),
         ],
         ..Attached::default()
     };
@@ -542,10 +549,7 @@ async fn pictures_that_cannot_be_shown_become_a_card_that_leads_to_the_original(
 async fn a_picture_goes_out_without_words_and_what_shows_nothing_does_not() {
     let files = Files::start();
     let account = Simulated::new();
-    let with = |url: String| Attached {
-        media: vec![media(url)],
-        ..Attached::default()
-    };
+    let with = |url: String| pictured(&url, None);
     let picture = files.put("/a.png", "image/png", PNG);
     let embed = embed_of(&account, with(picture), "").await;
     assert_eq!(embed["images"].as_array().map(Vec::len), Some(1));
@@ -562,15 +566,14 @@ async fn a_picture_goes_out_without_words_and_what_shows_nothing_does_not() {
 async fn a_picture_that_cannot_be_had_now_is_waited_for_and_not_for_ever() {
     let files = Files::start();
     let account = Simulated::new();
-    let mut one = (*publication(1, &["hola"])).clone();
-    one.attached = Some(Arc::new(Attached {
+    let attached = Attached {
         media: vec![
-            media(files.refuse("/later.png", 503)),
-            media(files.put("/a.png", "image/png", PNG)),
+            medium(&files.refuse("/later.png", 503), None),
+            medium(&files.put("/a.png", "image/png", PNG), None),
         ],
         ..Attached::default()
-    }));
-    let one = Arc::new(one);
+    };
+    let one = hung(1, "hola", attached);
     let n_failures = RefCell::new(0);
     let parts = loop {
         match account.outlet.freeze(vec![dispatch(&one, 0)]).await {
@@ -591,13 +594,11 @@ async fn a_quoted_post_is_shown_where_it_stands() {
     let quoted = real.account.post(&json!({
         "$type": "app.bsky.feed.post", "text": "original", "createdAt": "2026-11-21T12:00:00Z",
     }));
-    let mut one = (*publication(1, &["hola"])).clone();
-    one.attached = Some(Arc::new(Attached {
+    let attached = Attached {
         quoted: Some(quoted.as_str().into()),
         ..Attached::default()
-    }));
-    let parts = frozen(&real.outlet, vec![dispatch(&Arc::new(one), 0)]).await;
-    settle(&real.outlet, &parts[0]).await;
+    };
+    published(&real, &hung(1, "hola", attached)).await;
     let posts = real.account.posts();
     let (_, post) = posts
         .iter()
@@ -611,25 +612,18 @@ async fn a_quoted_post_is_shown_where_it_stands() {
 async fn a_mention_leads_to_its_account_and_a_plain_one_to_nobody() {
     let simulated = Simulated::new();
     let real = Real::new();
-    for (outlet, posts, handle, did) in [
-        (
-            &simulated.outlet,
-            &(|| simulated.server.posts()) as &dyn Fn() -> Vec<(String, Value)>,
-            HANDLE,
-            crate::simulators::bluesky::DID,
-        ),
-        (
-            &real.outlet,
-            &|| real.account.posts(),
-            &real.account.handle,
-            &real.account.did,
-        ),
+    let Account { handle, did, .. } = &real.account;
+    for (stage, handle, did) in [
+        (&simulated as &dyn Shown, HANDLE, DID),
+        (&real, handle, did),
     ] {
         let text = format!("Ñ @{handle}, @nadie.test y @\u{200b}{handle}");
-        let parts = frozen(outlet, vec![dispatch(&publication(1, &[&text]), 0)]).await;
-        settle(outlet, &parts[0]).await;
+        published(stage, &publication(1, &[&text])).await;
         let feature = json!({"$type": "app.bsky.richtext.facet#mention", "did": did});
-        assert_eq!(places(&posts()[0].1), [(format!("@{handle}"), feature)]);
+        assert_eq!(
+            places(&stage.posts()[0].1),
+            [(format!("@{handle}"), feature)]
+        );
     }
 }
 
@@ -637,15 +631,8 @@ async fn a_mention_leads_to_its_account_and_a_plain_one_to_nobody() {
 async fn what_we_published_of_a_quoted_post_is_shown_as_quoted() {
     let simulated = Simulated::new();
     let real = Real::new();
-    for (outlet, posts) in [
-        (
-            &simulated.outlet,
-            &(|| simulated.server.posts()) as &dyn Fn() -> Vec<(String, Value)>,
-        ),
-        (&real.outlet, &|| real.account.posts()),
-    ] {
-        let first = frozen(outlet, vec![dispatch(&publication(1, &["antes"]), 0)]).await;
-        let first = settle(outlet, &first[0]).await;
+    for stage in [&simulated as &dyn Shown, &real] {
+        let first = published(stage, &publication(1, &["antes"])).await;
         let quoting = hung(
             2,
             "mira",
@@ -655,9 +642,8 @@ async fn what_we_published_of_a_quoted_post_is_shown_as_quoted() {
                 ..Attached::default()
             },
         );
-        let parts = frozen(outlet, vec![dispatch(&quoting, 0)]).await;
-        settle(outlet, &parts[0]).await;
-        let posts = posts();
+        published(stage, &quoting).await;
+        let posts = stage.posts();
         let (_, post) = posts
             .iter()
             .find(|it| it.1["text"] == "mira")

@@ -10,8 +10,8 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
 use super::{
-    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, publication,
-    publish,
+    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, pictured,
+    publication, publish,
 };
 use crate::simulators::discord::Discord;
 use crate::simulators::faults::Fault;
@@ -82,10 +82,7 @@ async fn the_limit_is_that_of_a_message() {
 async fn pictures_are_embedded_with_what_they_show_or_else_linked() {
     let channel = Channel::new();
     channel.server.refuse("https://b.example/2.png");
-    let with = |url: &str| Attached {
-        media: vec![medium(url, Some("un gato"))],
-        ..Attached::default()
-    };
+    let with = |url: &str| pictured(url, Some("un gato"));
     let one = hung(1, "hola", with("https://a.example/1.png"));
     publish(&channel.outlet, &one).await.expect("publishes");
     let two = hung(2, "hola", with("https://b.example/2.png"));
@@ -100,10 +97,7 @@ async fn pictures_are_embedded_with_what_they_show_or_else_linked() {
 #[actix_rt::test]
 async fn a_picture_goes_out_without_words() {
     let channel = Channel::new();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", Some("un gato"))],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", Some("un gato"));
     let one = hung(1, "", attached);
     publish(&channel.outlet, &one).await.expect("publishes");
     let message = channel.server.messages().remove(0);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use babelfeed::http::HttpConfig;
 use babelfeed::outlets::slack::{SlackConfig, SlackOutlet};
 use babelfeed::secret::Secret;
-use babelfeed_actors::domain::{Attached, Publication};
+use babelfeed_actors::domain::Publication;
 use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
 use super::{
-    Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, publication,
+    Stage, dispatch, failure, frozen, hung, keeps_the_contract, n_standing, pictured, publication,
     publish,
 };
 use crate::simulators::faults::Fault;
@@ -69,10 +69,7 @@ async fn the_longest_text_fits_with_a_picture_too() {
     let max = channel.outlet.limit().await.expect("a limit").max();
     let text = "& ".repeat(max.expect("a number") / 2);
     let text = text.trim_end();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", Some("un gato"))],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", Some("un gato"));
     let one = hung(1, text, attached);
     publish(&channel.outlet, &one).await.expect("publishes");
     let message = channel.server.messages().remove(0);
@@ -85,10 +82,7 @@ async fn the_longest_text_fits_with_a_picture_too() {
 #[actix_rt::test]
 async fn a_picture_goes_out_without_words() {
     let channel = Channel::new();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", Some("un gato"))],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", Some("un gato"));
     let one = hung(1, "", attached);
     publish(&channel.outlet, &one).await.expect("publishes");
     let message = channel.server.messages().remove(0);
@@ -100,10 +94,7 @@ async fn a_picture_goes_out_without_words() {
 async fn a_picture_that_slack_does_not_take_becomes_a_link() {
     let channel = Channel::new();
     channel.server.refuse("https://a.example/1.png");
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", None)],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", None);
     let one = hung(1, "hola", attached);
     publish(&channel.outlet, &one).await.expect("publishes");
     let n_standing = channel.server.n_standing("hola\n\nhttps://a.example/1.png");

@@ -12,7 +12,7 @@ use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
 use super::{
     Stage, answering, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing,
-    publication, publish,
+    pictured, publication, publish,
 };
 use crate::simulators::faults::Fault;
 use crate::simulators::telegram::{CHAT, NUMBER, TOKEN, Telegram};
@@ -138,10 +138,7 @@ async fn a_picture_has_the_text_as_its_caption_and_several_are_a_group() {
 #[actix_rt::test]
 async fn a_picture_goes_out_without_words() {
     let bot = Bot::new();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", Some("un gato"))],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", Some("un gato"));
     let one = hung(1, "", attached);
     publish(&bot.outlet, &one).await.expect("publishes");
     let shown = &bot.server.messages()[0];
@@ -151,10 +148,7 @@ async fn a_picture_goes_out_without_words() {
 #[actix_rt::test]
 async fn a_text_too_long_for_a_caption_shows_its_picture_as_a_preview() {
     let bot = Bot::new();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", None)],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", None);
     let one = hung(1, &"x".repeat(1_025), attached.clone());
     publish(&bot.outlet, &one).await.expect("publishes");
     let shown = &bot.server.messages()[0];
@@ -169,10 +163,7 @@ async fn a_text_too_long_for_a_caption_shows_its_picture_as_a_preview() {
 async fn media_that_telegram_cannot_fetch_go_out_as_links() {
     let bot = Bot::new();
     bot.server.hide("https://a.example/1.png");
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", None)],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", None);
     let one = hung(1, "hola", attached);
     publish(&bot.outlet, &one).await.expect("publishes");
     let messages = bot.server.messages();
@@ -207,10 +198,7 @@ async fn a_warning_hides_the_text_and_a_poll_is_put_into_words() {
 #[actix_rt::test]
 async fn a_message_is_changed_in_place_and_taken_back_however_often() {
     let bot = Bot::new();
-    let attached = Attached {
-        media: vec![medium("https://a.example/1.png", None)],
-        ..Attached::default()
-    };
+    let attached = pictured("https://a.example/1.png", None);
     for (before, after) in [
         (publication(1, &["hola"]), publication(1, &["adiós"])),
         (

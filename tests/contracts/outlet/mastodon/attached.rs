@@ -3,31 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Attached, Media, Poll, Publication};
+use babelfeed_actors::domain::{Attached, Poll, Publication};
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
-use super::super::{answering, dispatch, frozen, publication, settle};
+use super::super::{answering, dispatch, frozen, hung, medium, publication, settle};
 use super::{Account, outlet};
 use crate::simulators::files::{Files, MP4, PNG};
 use crate::simulators::mastodon::{Handling, Keys, Mastodon, Posted, TOKEN};
 
-fn media(url: &str, alt: Option<&str>) -> Media {
-    Media {
-        url: url.to_owned(),
-        mime: None,
-        alt: alt.map(str::to_owned),
-    }
-}
-
-fn with(number: u64, text: &str, attached: Attached) -> Arc<Publication> {
-    let mut publication = Publication::clone(&publication(number, &[text]));
-    publication.attached = Some(Arc::new(attached));
-    Arc::new(publication)
-}
-
 fn pictures(urls: &[String]) -> Attached {
     Attached {
-        media: urls.iter().map(|url| media(url, Some("un gato"))).collect(),
+        media: urls
+            .iter()
+            .map(|url| medium(url, Some("un gato")))
+            .collect(),
         ..Attached::default()
     }
 }
@@ -47,7 +36,7 @@ async fn warning_media_and_descriptions_go_out_with_the_text() {
         warning: Some("ruido".into()),
         ..pictures(&[picture])
     };
-    let status = posted(&account, &with(1, "hola", attached)).await;
+    let status = posted(&account, &hung(1, "hola", attached)).await;
     assert_eq!(status.warning.as_deref(), Some("ruido"));
     assert!(status.is_sensitive);
     let [medium] = &account.server.media()[..] else {
@@ -66,12 +55,12 @@ async fn warning_media_and_descriptions_go_out_with_the_text() {
 async fn media_go_out_without_words() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
-    let status = posted(&account, &with(1, "", pictures(&[picture]))).await;
+    let status = posted(&account, &hung(1, "", pictures(&[picture]))).await;
     assert_eq!((status.text.as_str(), status.media.len()), ("", 1));
     let gone = files.refuse("/gone.png", 404);
     let status = posted(
         &account,
-        &with(2, "", pictures(std::slice::from_ref(&gone))),
+        &hung(2, "", pictures(std::slice::from_ref(&gone))),
     )
     .await;
     assert_eq!((status.text, status.media.len()), (gone, 0));
@@ -82,7 +71,7 @@ async fn a_medium_that_is_being_processed_is_waited_for() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     account.server.handle_next(Handling::Slow(2));
     let picture = files.put("/a.png", "image/png", PNG);
-    let status = posted(&account, &with(1, "hola", pictures(&[picture]))).await;
+    let status = posted(&account, &hung(1, "hola", pictures(&[picture]))).await;
     assert_eq!(status.media.len(), 1);
 }
 
@@ -91,7 +80,7 @@ async fn a_medium_that_cannot_be_attached_yet_is_attached_later_and_handed_in_on
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     account.server.handle_next(Handling::Hasty(2));
     let picture = files.put("/a.png", "image/png", PNG);
-    let one = with(1, "hola", pictures(&[picture]));
+    let one = hung(1, "hola", pictures(&[picture]));
     let parts = frozen(&account.outlet, vec![dispatch(&one, 0)]).await;
     let error = account.publish(&parts[0]).await.expect_err("is refused");
     assert!(
@@ -126,7 +115,7 @@ async fn what_the_server_does_not_take_becomes_a_link() {
         }
         let status = posted(
             &account,
-            &with(1, "hola", pictures(std::slice::from_ref(&url))),
+            &hung(1, "hola", pictures(std::slice::from_ref(&url))),
         )
         .await;
         assert_eq!(status.media, [] as [String; 0], "{handling:?} {url}");
@@ -142,7 +131,7 @@ async fn a_file_that_stumbles_the_server_is_tried_twice() {
         .server
         .handle_next(Handling::Refused(500, failure.into()));
     let picture = files.put("/a.png", "image/png", PNG);
-    let status = posted(&account, &with(1, "hola", pictures(&[picture]))).await;
+    let status = posted(&account, &hung(1, "hola", pictures(&[picture]))).await;
     assert_eq!(status.media.len(), 1);
 }
 
@@ -154,12 +143,12 @@ async fn four_pictures_or_one_film_are_attached_and_the_others_are_links() {
     let mut urls: Vec<String> = (0..2).map(picture).collect();
     urls.push(film.clone());
     urls.extend((2..5).map(picture));
-    let status = posted(&account, &with(1, "hola", pictures(&urls))).await;
+    let status = posted(&account, &hung(1, "hola", pictures(&urls))).await;
     assert_eq!(status.media.len(), 4);
     assert_eq!(status.text, format!("hola\n\n{film}\n\n{}", urls[5]));
     let status = posted(
         &account,
-        &with(2, "cine", pictures(&[film, urls[0].clone()])),
+        &hung(2, "cine", pictures(&[film, urls[0].clone()])),
     )
     .await;
     assert_eq!(status.media.len(), 1);
@@ -171,7 +160,7 @@ async fn a_link_that_does_not_fit_is_left_out() {
     let account = Account::new(Keys::Kept);
     let text = "x".repeat(490);
     let attached = pictures(&["https://nowhere.invalid/a.png".to_owned()]);
-    let status = posted(&account, &with(1, &text, attached)).await;
+    let status = posted(&account, &hung(1, &text, attached)).await;
     assert_eq!(status.text, text);
 }
 
@@ -180,7 +169,7 @@ async fn a_lost_answer_to_an_upload_posts_nothing_twice() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     account.server.handle_next(Handling::ReplyLost);
     let picture = files.put("/a.png", "image/png", PNG);
-    let one = with(1, "hola", pictures(&[picture]));
+    let one = hung(1, "hola", pictures(&[picture]));
     let error = account.outlet.freeze(vec![dispatch(&one, 0)]).await;
     assert!(matches!(error, Err(OutletError::Unreachable { .. })));
     let status = posted(&account, &one).await;
@@ -192,7 +181,7 @@ async fn a_lost_answer_to_an_upload_posts_nothing_twice() {
 async fn media_that_the_server_has_forgotten_are_handed_in_again_after_a_restart() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
-    let one = with(1, "hola", pictures(&[picture]));
+    let one = hung(1, "hola", pictures(&[picture]));
     let parts = frozen(&account.outlet, vec![dispatch(&one, 0)]).await;
     account.server.forget_media();
     let restarted = outlet(&account.server, TOKEN);
@@ -207,7 +196,7 @@ async fn media_that_the_server_has_forgotten_are_handed_in_again_after_a_restart
 async fn media_that_are_lost_again_and_again_are_not_handed_in_for_ever() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
-    let one = with(1, "hola", pictures(&[picture]));
+    let one = hung(1, "hola", pictures(&[picture]));
     let mut remedies = Vec::new();
     for _ in 0..2 {
         let parts = frozen(&account.outlet, vec![dispatch(&one, 0)]).await;
@@ -223,7 +212,7 @@ async fn media_of_this_machine_are_not_downloaded_unless_that_is_allowed() {
     let (server, files) = (Mastodon::start(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
     let outlet = super::outlet_with(&server, TOKEN, babelfeed::http::Reach::Public);
-    let one = with(1, "hola", pictures(&[picture]));
+    let one = hung(1, "hola", pictures(&[picture]));
     let parts = frozen(&outlet, vec![dispatch(&one, 0)]).await;
     settle(&outlet, &parts[0]).await;
     assert_eq!(server.media().len(), 0);
@@ -235,7 +224,7 @@ async fn redirects_of_media_are_followed() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
     let moved = files.redirect("/b.png", &picture);
-    let status = posted(&account, &with(1, "hola", pictures(&[moved]))).await;
+    let status = posted(&account, &hung(1, "hola", pictures(&[moved]))).await;
     assert_eq!(status.media.len(), 1);
 }
 
@@ -253,14 +242,14 @@ fn poll(options: &[&str]) -> Attached {
 #[actix_rt::test]
 async fn a_poll_is_a_poll_where_the_server_takes_it_and_words_elsewhere() {
     let account = Account::new(Keys::Kept);
-    let status = posted(&account, &with(1, "¿qué?", poll(&["sí", "no"]))).await;
+    let status = posted(&account, &hung(1, "¿qué?", poll(&["sí", "no"]))).await;
     let poll_of = status.poll.expect("a poll");
     assert_eq!(poll_of["options"][0], "sí");
     assert_eq!(poll_of["expires_in"], 7_200);
     assert_eq!(poll_of["multiple"], true);
     let status = posted(
         &account,
-        &with(2, "¿qué?", poll(&["a", "b", "c", "d", "e"])),
+        &hung(2, "¿qué?", poll(&["a", "b", "c", "d", "e"])),
     )
     .await;
     assert!(status.poll.is_none());
@@ -272,12 +261,21 @@ async fn media_beside_a_poll_become_links() {
     let (account, files) = (Account::new(Keys::Kept), Files::start());
     let picture = files.put("/a.png", "image/png", PNG);
     let attached = Attached {
-        media: vec![media(&picture, None)],
+        media: vec![medium(&picture, None)],
         ..poll(&["sí", "no"])
     };
-    let status = posted(&account, &with(1, "¿qué?", attached)).await;
+    let status = posted(&account, &hung(1, "¿qué?", attached)).await;
     assert!(status.poll.is_some());
     assert_eq!(status.text, format!("¿qué?\n\n{picture}"));
+}
+
+/// Asserts that a post which says `mira` quotes that one, or else leads to its address.
+fn assert_quoted(status: &Posted, quoted: Option<String>, address: &str) {
+    let text = match quoted {
+        Some(_) => "mira".to_owned(),
+        None => format!("mira\n\n{address}"),
+    };
+    assert_eq!((&status.quoted, &status.text), (&quoted, &text));
 }
 
 #[actix_rt::test]
@@ -292,13 +290,8 @@ async fn our_own_post_is_quoted_and_anothers_is_linked() {
             quoted: Some(address.as_str().into()),
             ..Attached::default()
         };
-        let status = posted(&account, &with(1, "mira", attached)).await;
-        if is_quoted {
-            assert_eq!((status.quoted, status.text.as_str()), (Some(id), "mira"));
-        } else {
-            assert_eq!(status.quoted, None);
-            assert_eq!(status.text, format!("mira\n\n{address}"));
-        }
+        let status = posted(&account, &hung(1, "mira", attached)).await;
+        assert_quoted(&status, is_quoted.then_some(id), &address);
     }
 }
 
@@ -314,13 +307,8 @@ async fn what_we_published_of_a_quoted_post_is_quoted_and_else_it_is_linked() {
             quoted_as: Some(id.as_str().into()),
             ..Attached::default()
         };
-        let status = posted(&account, &with(1, "mira", attached)).await;
-        if is_quoted {
-            assert_eq!((status.quoted, status.text.as_str()), (Some(id), "mira"));
-        } else {
-            assert_eq!(status.quoted, None);
-            assert_eq!(status.text, format!("mira\n\n{address}"));
-        }
+        let status = posted(&account, &hung(1, "mira", attached)).await;
+        assert_quoted(&status, is_quoted.then_some(id), address);
     }
 }
 
