@@ -1,24 +1,28 @@
 //! What a fall of an actor costs: at most the message that caused it.
 
+mod escalation;
+mod publisher;
+mod rate_limiter;
+mod task_manager;
+
 use std::fmt::Debug;
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Context, Handler, Message, Recipient, Supervised};
-use babelfeed_actors::domain::{Class, Post, TaskId, Timestamp};
+use actix::{Message, Recipient};
+use babelfeed_actors::domain::{Class, TaskId};
 use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::messages::{
-    CacheStats, Clear, Depth, FindTask, Lanes, NowError, Operation, Outlets, PollNow, Record,
-    ReportNow, SaveAll, TranslateNow, Watching,
+    CacheStats, Clear, Depth, FindTask, Lanes, NowError, Outlets, PollNow, ReportNow, SaveAll,
+    TranslateNow, Watching,
 };
-use babelfeed_actors::ports::{Abilities, OutletError, ProviderError, QuotaLedger as _};
-use babelfeed_actors::setup::{Hold, LaneLimits, Lapse, Lapsed, OnDelete};
-use babelfeed_actors::supervision::Supervisor;
+use babelfeed_actors::ports::{OutletError, ProviderError};
+use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
-use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag, until};
+use babelfeed_actors::testkit::world::{self, World, find, finish, tag, until};
 use futures_util::future::join_all;
 
 use crate::helpers::{assert_legal, assert_out_once, pass, publish, settle, texts};
@@ -198,67 +202,6 @@ fn a_fall_of_the_rate_limiter_costs_a_wait_alone() {
     );
 }
 
-/// Lets a quota be used up although the limiter or its ledger panicked at a place, and asserts
-/// that every permit and all that was used is counted right.
-fn use_up_a_day(place: &'static str, n_falls: u64) {
-    const DAY: usize = 200;
-    world::run(20, async |mut world: World| {
-        let limits = LaneLimits {
-            rpd: Some(DAY as f64),
-            ..LaneLimits::default()
-        };
-        let provider = FakeProvider::with_latency(Duration::from_millis(50));
-        world.providers = vec![("fake", provider.clone(), limits)];
-        world.config.max_batch_size = 1;
-        arm(place, 1);
-        let handles = world.start();
-        let ids = publish(&handles, texts(60), "es").await;
-        let finishing = finish(&handles, &ids);
-        let questions = async {
-            while is_armed(place) {
-                pass(Duration::from_millis(1)).await;
-            }
-            question(&handles, "rate_limiter", ids[0]).await
-        };
-
-        let (finished, answered) = futures_util::join!(finishing, questions);
-        settle(&handles).await;
-        let lanes = handles.lanes.send(Lanes).await.expect("heard");
-        let n_made = provider.n_calls();
-        publish(
-            &handles,
-            texts(DAY).map(|text| format!("More: {text}")),
-            "es",
-        )
-        .await;
-        pass(Duration::from_secs(600)).await;
-
-        assert_eq!((finished, answered, n_made), (60, QUEUED, 60), "{place}");
-        let day = lanes[0].windows.iter().find(|window| window.per == "day");
-        assert_eq!(day.map(|day| day.used), Some(60.0), "{place}");
-        assert_eq!(lanes[0].in_flight, 0, "{place}");
-        assert_eq!(provider.n_calls(), DAY, "{place}");
-        let entries = world
-            .store
-            .entries(Timestamp::from_millis(0))
-            .await
-            .expect("read");
-        let entered: f64 = entries.iter().map(|entry| entry.amount).sum();
-        assert_eq!(entered, DAY as f64, "{place}");
-        assert_fell_alone(&handles, "rate_limiter", n_falls, &place);
-        assert!(world.escalated.borrow().is_empty());
-    });
-}
-
-#[test]
-fn a_panic_of_the_ledger_costs_neither_a_permit_nor_quota() {
-    survive("rate_limiter", &["rate_limiter.call"], 0);
-    use_up_a_day("rate_limiter.call", 0);
-    use_up_a_day("rate_limiter.load", 0);
-    use_up_a_day("rate_limiter.loaded", 1);
-    use_up_a_day("rate_limiter.entered", 1);
-}
-
 #[test]
 fn a_fall_of_the_cache_costs_at_most_a_second_call() {
     survive("cache", &["cache.handler"], 1);
@@ -314,144 +257,6 @@ fn a_fall_of_the_publisher_publishes_nothing_twice() {
     survive("publisher", &["publisher.write"], 0);
 }
 
-/// Lets the publisher or what it calls panic at a place, asks it meanwhile, and asserts that
-/// nothing else is disturbed.
-async fn break_publisher(handles: &Handles, place: &'static str, n_falls: u64) {
-    until(place, async || !is_armed(place)).await;
-    let answered = ask(&handles.outlets, || Outlets).await;
-    assert_eq!(answered, QUEUED, "{place}");
-    pass(Duration::from_secs(10)).await;
-    assert_fell_alone(handles, "publisher", n_falls, &place);
-}
-
-#[test]
-fn a_brake_holds_and_opens_again_although_the_ledger_panics() {
-    for (place, n_falls) in [
-        ("publisher.count", 0),
-        ("publisher.begin", 0),
-        ("publisher.counted", 1),
-    ] {
-        world::run(22, async |mut world: World| {
-            let (_, outlet, _) = busy_world(&mut world);
-            world.sources.clear();
-            world.rules.per_hour = Some(5);
-            arm(place, 1);
-            let handles = world.start();
-            let ids = publish(&handles, texts(8), "es").await;
-            break_publisher(&handles, place, n_falls).await;
-            assert_eq!(finish(&handles, &ids).await, 8, "{place}");
-            pass(Duration::from_secs(600)).await;
-            assert_eq!(outlet.out().len(), 5, "{place}");
-            settle(&handles).await;
-            assert_out_once(&outlet, texts(8).map(|text| format!("[es] {text}")));
-        });
-    }
-}
-
-#[test]
-fn a_hold_lapses_although_the_publisher_or_its_store_falls_over_what_is_held() {
-    for (place, n_falls) in [("publisher.held", 1), ("publisher.lapse", 0)] {
-        world::run(23, async |mut world: World| {
-            let (_, outlet, _) = busy_world(&mut world);
-            world.hold = Hold::Always;
-            world.rules.lapse = Some(Lapse {
-                after: Duration::from_secs(3_600),
-                into: Lapsed::Published,
-            });
-            arm(place, 1);
-            let handles = world.start();
-            break_publisher(&handles, place, n_falls).await;
-            assert!(outlet.out().is_empty(), "{place}");
-            pass(Duration::from_secs(3_700)).await;
-            assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
-        });
-    }
-}
-
-#[test]
-fn what_is_planned_goes_out_although_the_store_panics_when_it_is_loaded() {
-    world::run(26, async |mut world: World| {
-        let (_, outlet, _) = busy_world(&mut world);
-        world.sources.clear();
-        arm("publisher.load", 1);
-        let handles = world.start();
-        let ids = publish(&handles, texts(8), "es").await;
-        break_publisher(&handles, "publisher.load", 0).await;
-        assert_eq!(finish(&handles, &ids).await, 8);
-        settle(&handles).await;
-        assert_out_once(&outlet, texts(8).map(|text| format!("[es] {text}")));
-    });
-}
-
-#[test]
-fn a_deleted_post_is_taken_back_although_the_store_panics_when_it_is_looked_for() {
-    world::run(27, async |mut world: World| {
-        let (_, outlet, source) = busy_world(&mut world);
-        outlet.set_abilities(Abilities {
-            deletes: true,
-            ..Abilities::default()
-        });
-        world.rules.on_delete = OnDelete::Delete;
-        source.show_post(Post::new("news".into(), "a", "A mistake."));
-        let handles = world.start();
-        until("both are out", async || outlet.out().len() == 2).await;
-        settle(&handles).await;
-        arm("publisher.find", 1);
-        source.lose_post("a");
-        break_publisher(&handles, "publisher.find", 0).await;
-        until("it is taken back", async || outlet.out().len() == 1).await;
-        assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
-    });
-}
-
-#[test]
-fn a_fall_of_the_publisher_leaves_each_post_as_its_source_has_it() {
-    let places = [
-        ("publisher.judge", 0),
-        ("publisher.looked", 1),
-        ("publisher.withdrawn", 1),
-        ("publisher.changed", 1),
-        ("publisher.edit", 0),
-        ("publisher.delete", 0),
-    ];
-    for (place, n_falls) in places {
-        world::run(24, async |mut world: World| {
-            let (_, outlet, source) = busy_world(&mut world);
-            outlet.set_abilities(Abilities {
-                edits: true,
-                deletes: true,
-                replies: true,
-                ..Abilities::default()
-            });
-            world.rules.on_delete = OnDelete::Delete;
-            let show = |id: &str, parent: Option<&str>, text: &str| {
-                source.show_post(Post {
-                    parent: parent.map(str::to_owned),
-                    ..Post::new("news".into(), id, text)
-                });
-            };
-            show("a", None, "A start.");
-            show("b", Some("a"), "An answer.");
-            show("c", None, "Something else.");
-            arm(place, 1);
-            let handles = world.start();
-            until("all are out", async || outlet.out().len() == 4).await;
-            settle(&handles).await;
-            show("a", None, "A start without a typo.");
-            source.lose_post("c");
-            break_publisher(&handles, place, n_falls).await;
-            pass(Duration::from_secs(300)).await;
-            settle(&handles).await;
-            let left = [
-                "A post that was shown.",
-                "A start without a typo.",
-                "An answer.",
-            ];
-            assert_out_once(&outlet, left.map(|text| format!("[es] {text}")));
-        });
-    }
-}
-
 #[test]
 fn a_fall_of_the_task_manager_forgets_no_task() {
     for place in [
@@ -494,153 +299,6 @@ fn a_source_that_panics_while_its_news_are_waited_for_is_polled_at_its_time() {
 }
 
 #[test]
-fn mail_behind_the_message_that_made_an_actor_fall_is_answered() {
-    world::run(12, async |mut world: World| {
-        let (_, outlet, _) = busy_world(&mut world);
-        let handles = world.start();
-        pass(Duration::from_secs(1)).await;
-        arm("task_manager.handler", 1);
-        arm("metrics.handler", 1);
-        let submitting = texts(QUEUED + 1).map(|text| {
-            let mut one = submission(&text, "es");
-            one.publish = true;
-            submit_one(&handles, one)
-        });
-        let submitting = join_all(submitting.collect::<Vec<_>>());
-        handles.record.do_send(Record {
-            operation: Operation {
-                service: "somebody".into(),
-                name: "something",
-            },
-            took: Duration::ZERO,
-            is_error: false,
-            task: None,
-        });
-        let (submitted, reported) = futures_util::join!(submitting, question_metrics(&handles));
-
-        assert_eq!(reported, QUEUED);
-        let ids: Vec<TaskId> = submitted.into_iter().flatten().collect();
-        assert_eq!(ids.len(), QUEUED, "all but the one that caused the fall");
-        assert_eq!(finish(&handles, &ids).await, QUEUED);
-        settle(&handles).await;
-        let expected = texts(QUEUED + 1).skip(1).map(|text| format!("[es] {text}"));
-        let post = std::iter::once("[es] A post that was shown.".to_owned());
-        assert_out_once(&outlet, expected.chain(post));
-    });
-}
-
-async fn question_metrics(handles: &Handles) -> usize {
-    ask(&handles.report, || ReportNow).await
-}
-
-async fn submit_one(
-    handles: &Handles,
-    submission: babelfeed_actors::messages::Submission,
-) -> Option<TaskId> {
-    let message = babelfeed_actors::messages::Submit {
-        submissions: vec![submission],
-        ..Default::default()
-    };
-    let answer = handles.submit.send(message).await.ok()?;
-    Some(answer.expect("there is room")[0].tasks[0].0)
-}
-
-#[test]
-fn whoever_waits_for_a_text_gets_it_although_the_task_manager_falls_while_it_is_in_a_call() {
-    world::run(13, async |mut world: World| {
-        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(2));
-        let handles = world.start();
-        let asking = translate_now(&handles, 5);
-        let falling = async {
-            pass(Duration::from_secs(1)).await;
-            arm("task_manager.handler", 1);
-            let broken = submit_one(&handles, submission("Nobody takes this.", "es")).await;
-            assert_eq!(broken, None);
-        };
-        let (answers, ()) = futures_util::join!(asking, falling);
-        assert_eq!(answers, vec![Ok(()); 5]);
-        pass(Duration::from_secs(10)).await;
-        assert_eq!(falls(&handles, "task_manager"), (1, 1));
-    });
-}
-
-#[test]
-fn a_fall_before_a_second_call_leaves_the_text_to_its_first() {
-    world::run(25, async |mut world: World| {
-        let [first, second] =
-            [(); 2].map(|()| FakeProvider::with_latency(Duration::from_millis(100)));
-        world.providers = vec![
-            ("first", first.clone(), LaneLimits::default()),
-            ("second", second.clone(), LaneLimits::default()),
-        ];
-        world.config.max_batch_size = 1;
-        world.config.hedge = true;
-        let handles = world.start();
-        let ids = publish(&handles, texts(200), "es").await;
-        assert_eq!(finish(&handles, &ids).await, 200);
-        arm("task_manager.spared", 1);
-        first.then(ProviderFault::Delay(Duration::from_secs(1)));
-        let ids = publish(&handles, ["A slow one.".to_owned()], "es").await;
-        assert_eq!(finish(&handles, &ids).await, 1);
-        assert!(!is_armed("task_manager.spared"));
-        assert_eq!(falls(&handles, "task_manager"), (1, 1));
-        let record = find(&handles, ids[0]).await.record;
-        assert_legal(&record);
-        assert_eq!(record.lifecycle.attempts(), 1);
-        assert_eq!((first.n_calls(), second.n_calls()), (201, 0));
-    });
-}
-
-/// An actor that falls when it is told to.
-struct Clumsy;
-
-impl Actor for Clumsy {
-    type Context = Context<Self>;
-}
-
-impl Supervised for Clumsy {}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Fall;
-
-impl Handler<Fall> for Clumsy {
-    type Result = ();
-
-    fn handle(&mut self, _: Fall, _: &mut Self::Context) {
-        panic!("told to fall");
-    }
-}
-
-fn clumsy(world: &World) -> (Supervisor, Addr<Clumsy>) {
-    let escalated = std::rc::Rc::clone(&world.escalated);
-    let supervisor = Supervisor {
-        clock: std::sync::Arc::clone(&world.clock),
-        chance: std::sync::Arc::clone(&world.chance),
-        falls: Default::default(),
-        actors: Default::default(),
-        escalate: std::rc::Rc::new(move |name| escalated.borrow_mut().push(name)),
-    };
-    let address = supervisor.start("clumsy", |_| Clumsy);
-    (supervisor, address)
-}
-
-/// Lets an actor fall, and returns how long its restart took.
-async fn fall<A>(supervisor: &Supervisor, address: &Addr<A>) -> Duration
-where
-    A: Actor + Handler<Fall>,
-    A::Context: ToEnvelope<A, Fall>,
-{
-    let restarts = supervisor.falls.list()[0].restarts;
-    let begun = tokio::time::Instant::now();
-    assert!(address.send(Fall).await.is_err());
-    while supervisor.falls.list()[0].restarts == restarts {
-        pass(Duration::from_millis(1)).await;
-    }
-    begun.elapsed()
-}
-
-#[test]
 fn an_ended_system_leaves_nothing_behind() {
     world::run(19, async |mut world: World| {
         busy_world(&mut world);
@@ -649,155 +307,10 @@ fn an_ended_system_leaves_nothing_behind() {
         assert_eq!(finish(&handles, &ids).await, 20);
         settle(&handles).await;
         // Each actor can call the escalation, and so holds it as long as it is there.
-        assert!(std::rc::Rc::strong_count(&world.escalated) > 1);
+        assert!(Rc::strong_count(&world.escalated) > 1);
         handles.actors.end();
         pass(Duration::from_secs(60)).await;
-        assert_eq!(std::rc::Rc::strong_count(&world.escalated), 1);
+        assert_eq!(Rc::strong_count(&world.escalated), 1);
         assert!(handles.depth.send(Depth).await.is_err());
-    });
-}
-
-#[test]
-fn six_falls_within_a_minute_are_escalated() {
-    world::run(14, async |world: World| {
-        let (supervisor, address) = clumsy(&world);
-        let mut waits = Vec::new();
-        for _ in 0..5 {
-            waits.push(fall(&supervisor, &address).await);
-        }
-        assert!(world.escalated.borrow().is_empty());
-        assert!(waits.is_sorted(), "the backoff grows: {waits:?}");
-        assert!(waits[4] >= 8 * waits[0], "{waits:?}");
-        fall(&supervisor, &address).await;
-        assert_eq!(*world.escalated.borrow(), ["clumsy"]);
-        let listed = &supervisor.falls.list()[0];
-        assert_eq!((listed.falls, listed.restarts), (6, 6));
-    });
-}
-
-#[test]
-fn five_falls_and_then_a_minute_of_health_are_forgiven() {
-    world::run(15, async |world: World| {
-        let (supervisor, address) = clumsy(&world);
-        let mut first = Duration::ZERO;
-        for _ in 0..5 {
-            first = fall(&supervisor, &address).await;
-        }
-        pass(Duration::from_secs(61)).await;
-        let after_health = fall(&supervisor, &address).await;
-        for _ in 0..4 {
-            fall(&supervisor, &address).await;
-        }
-        assert!(world.escalated.borrow().is_empty());
-        assert!(after_health < first, "{after_health:?} {first:?}");
-    });
-}
-
-#[test]
-fn a_paused_outlet_stays_paused_when_the_publisher_falls() {
-    world::run(16, async |mut world: World| {
-        let outlet = FakeOutlet::default();
-        world.outlets = vec![("es", outlet.clone(), "es")];
-        let handles = world.start();
-        let pause = babelfeed_actors::messages::PauseOutlet(None);
-        handles
-            .pause_outlet
-            .send(pause)
-            .await
-            .expect("heard")
-            .expect("known");
-        arm("publisher.handler", 1);
-        let ids = publish(&handles, texts(3), "es").await;
-        assert_eq!(finish(&handles, &ids).await, 3);
-        pass(Duration::from_secs(10)).await;
-        assert_eq!(falls(&handles, "publisher"), (1, 1));
-        assert!(outlet.out().is_empty());
-        let resume = babelfeed_actors::messages::ResumeOutlet(None);
-        handles
-            .resume_outlet
-            .send(resume)
-            .await
-            .expect("heard")
-            .expect("known");
-        settle(&handles).await;
-        assert_eq!(outlet.out().len(), 3);
-    });
-}
-
-#[test]
-fn a_publication_lost_between_commit_and_publisher_goes_out_all_the_same() {
-    world::run(17, async |mut world: World| {
-        let outlet = FakeOutlet::default();
-        world.outlets = vec![("es", outlet.clone(), "es")];
-        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(1));
-        let handles = world.start();
-        let ids = publish(&handles, texts(30), "es").await;
-        pass(Duration::from_millis(900)).await;
-        // The first batch after the calls is the one that plans publications.
-        arm("task_manager.recorded", 1);
-        assert_eq!(finish(&handles, &ids).await, 30);
-        settle(&handles).await;
-        assert_eq!(falls(&handles, "task_manager").0, 1);
-        assert_eq!(falls(&handles, "publisher").0, 0);
-        assert_out_once(&outlet, texts(30).map(|text| format!("[es] {text}")));
-    });
-}
-
-#[test]
-fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
-    world::run(18, async |mut world: World| {
-        let fault = ProviderError::Transient {
-            detail: "no".into(),
-            wait: None,
-        };
-        let provider = FakeProvider::with_latency(Duration::from_secs(1));
-        provider.then(ProviderFault::Error(fault.clone()));
-        provider.then(ProviderFault::Error(fault));
-        world.providers[0].1 = provider;
-        let handles = world.start();
-        let mut ids = publish(&handles, texts(1), "es").await;
-        pass(Duration::from_millis(50)).await;
-        ids.extend(publish(&handles, ["A later text.".to_owned()], "es").await);
-        pass(Duration::from_millis(850)).await;
-        // The first way back is being written when the second one begins to wait for it.
-        world.store.withhold();
-        pass(Duration::from_millis(250)).await;
-        assert_eq!(world.store.n_withheld(), 1);
-        arm("task_manager.handler", 1);
-        assert_eq!(
-            submit_one(&handles, submission("It falls.", "es")).await,
-            None
-        );
-        pass(Duration::from_secs(5)).await;
-        world.store.release();
-        let finishing = finish(&handles, &ids);
-        let finished = tokio::time::timeout(Duration::from_secs(60), finishing).await;
-        assert_eq!(finished, Ok(2));
-        let depth = handles
-            .depth
-            .send(Depth)
-            .await
-            .expect("heard")
-            .expect("read");
-        assert_eq!((depth.queued, depth.processing), (0, 0));
-    });
-}
-
-#[test]
-fn a_permit_whose_end_is_lost_in_a_fall_is_written_off() {
-    world::run(19, async |mut world: World| {
-        let limits = LaneLimits {
-            concurrency: Some(1),
-            ..LaneLimits::default()
-        };
-        let provider = FakeProvider::with_latency(Duration::from_millis(100));
-        world.providers = vec![("fake", provider, limits)];
-        let handles = world.start();
-        arm("rate_limiter.settle", 1);
-        let ids = publish(&handles, texts(50), "es").await;
-        let finishing = finish(&handles, &ids);
-        let finished = tokio::time::timeout(Duration::from_secs(400), finishing).await;
-        assert_eq!(finished, Ok(50));
-        assert_eq!(falls(&handles, "rate_limiter"), (1, 1));
     });
 }
