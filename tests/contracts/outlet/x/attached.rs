@@ -1,0 +1,253 @@
+//! What hangs on a text that goes to X.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use babelfeed::outlets::x::{Quotes, XConfig, XOutlet};
+use babelfeed::x::Identity;
+use babelfeed_actors::domain::{Attached, Poll, Publication};
+use babelfeed_actors::ports::{Outlet as _, OutletRemedy};
+
+use super::super::{dispatch, frozen, medium, publication, settle};
+use super::{Account, config, keys};
+use crate::simulators::faults::Fault;
+use crate::simulators::server::{Answer, Server};
+
+/// Serves files as other servers do.
+fn files() -> Server {
+    Server::start(|request| {
+        match request.path.as_str() {
+            "/a.png" => Answer::new(200, "image/png", &b"\x89PNG\r\n\x1a\n picture"[..]),
+            "/a.gif" => Answer::new(200, "image/gif", &b"GIF89a moves"[..]),
+            "/a.mp4" => {
+                let mut film = b"\0\0\0\x20ftypisom".to_vec();
+                film.resize(9_000_000, 7);
+                Answer::new(200, "video/mp4", film)
+            }
+            "/large.png" => {
+                let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+                picture.resize(5_000_001, 7);
+                Answer::new(200, "image/png", picture)
+            }
+            _ => Answer::new(404, "text/plain", "no"),
+        }
+        .into()
+    })
+}
+
+fn attached(server: &Server, files: &[(&str, Option<&str>)]) -> Option<Arc<Attached>> {
+    let address = |name: &str| format!("{}/{name}", server.base_url());
+    let media = files.iter().map(|(name, alt)| medium(&address(name), *alt));
+    Some(Arc::new(Attached {
+        is_sensitive: true,
+        media: media.collect(),
+        ..Attached::default()
+    }))
+}
+
+#[actix_rt::test]
+async fn pictures_go_with_the_first_part_and_are_described() {
+    let account = Account::with_tokens();
+    let files = files();
+    let two = [("a.png", Some("Un barco")), ("a.png", None)];
+    let (_, part) = account
+        .freeze_as(1, "fotos", |it| it.attached = attached(&files, &two))
+        .await;
+    account.server.fail_next(Fault::ReplyLost);
+    account.publish(&part).await.expect_err("is lost");
+    let published = settle(&account.outlet, &part).await;
+    let posts = account.server.posts();
+    assert_eq!(*published.id, *posts[0].id.to_string());
+    let [first, second] = &posts[0].media[..] else {
+        panic!("{posts:?}");
+    };
+    let first = account.server.upload(first);
+    assert_eq!(first.alt.as_deref(), Some("Un barco"));
+    assert!(first.is_sensitive && first.bytes.starts_with(b"\x89PNG"));
+    assert_eq!(account.server.upload(second).alt, None);
+    assert_eq!(account.server.billed(Some("metadata")), 0.010);
+}
+
+#[actix_rt::test]
+async fn a_picture_goes_out_without_words_and_is_found_again() {
+    let account = Account::with_keys();
+    let files = files();
+    let one = [("a.png", Some("Un barco"))];
+    let (_, part) = account
+        .freeze_as(1, "", |it| it.attached = attached(&files, &one))
+        .await;
+    account.server.fail_next(Fault::ReplyLost);
+    account.publish(&part).await.expect_err("is lost");
+    settle(&account.outlet, &part).await;
+    let posts = account.server.posts();
+    assert_eq!((posts.len(), posts[0].media.len()), (1, 1));
+}
+
+#[actix_rt::test]
+async fn a_part_that_is_frozen_again_uploads_nothing_again() {
+    let account = Account::with_keys();
+    let files = files();
+    let one = [("a.png", Some("Un barco"))];
+    let (publication, part) = account
+        .freeze_as(1, "foto", |it| it.attached = attached(&files, &one))
+        .await;
+    let again = frozen(&account.outlet, vec![dispatch(&publication, 0)]).await;
+    assert_eq!(again[0].bytes, part.bytes);
+    assert_eq!(account.server.billed(Some("metadata")), 0.005);
+}
+
+#[actix_rt::test]
+async fn films_go_in_segments_and_are_waited_for() {
+    let account = Account::with_keys();
+    let files = files();
+    for (number, name) in ["a.mp4", "a.gif"].into_iter().enumerate() {
+        let one = [(name, Some("Se mueve"))];
+        let (_, part) = account
+            .freeze_as(number as u64, name, |it| {
+                it.attached = attached(&files, &one);
+            })
+            .await;
+        account.publish(&part).await.expect("publishes");
+    }
+    let posts = account.server.posts();
+    let film = account.server.upload(&posts[0].media[0]);
+    assert_eq!(film.bytes.len(), 9_000_000);
+    assert_eq!(film.category, "tweet_video");
+    assert_eq!(film.alt.as_deref(), Some("Se mueve"));
+    let animation = account.server.upload(&posts[1].media[0]);
+    assert_eq!(animation.category, "tweet_gif");
+}
+
+#[actix_rt::test]
+async fn media_that_x_does_not_take_refuse_the_part() {
+    let account = Account::with_keys();
+    let files = files();
+    for name in ["large.png", "gone.png"] {
+        let mut one = (*publication(1, &["foto"])).clone();
+        one.attached = attached(&files, &[(name, None)]);
+        let dispatches = vec![dispatch(&Arc::new(one), 0)];
+        let error = account.outlet.freeze(dispatches).await.expect_err(name);
+        assert_eq!(error.remedy(), OutletRemedy::GiveUp, "{error}");
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_quoted_is_shown_linked_or_left_out_as_wanted() {
+    let ours = |it: &mut Publication, id: Option<&str>| {
+        it.attached = Some(Arc::new(Attached {
+            quoted: Some("https://x.com/i/status/7".into()),
+            quoted_as: id.map(Into::into),
+            ..Attached::default()
+        }));
+    };
+    for (quotes, is_ours, text, price) in [
+        (Quotes::Never, true, "mira", 0.015),
+        (
+            Quotes::Linked,
+            true,
+            "mira\n\nhttps://x.com/i/status/7",
+            0.20,
+        ),
+        (Quotes::Shown, true, "mira", 0.015),
+        (
+            Quotes::Shown,
+            false,
+            "mira\n\nhttps://x.com/i/status/7",
+            0.20,
+        ),
+    ] {
+        let mut account = Account::with_keys();
+        account.server.let_quote();
+        let config = XConfig {
+            quotes,
+            ..config(&account.server, Identity::Keys(keys()))
+        };
+        account.outlet = XOutlet::new(config).expect("a base address");
+        let earlier = account.server.show("bot", "antes").to_string();
+        let id = is_ours.then_some(earlier.as_str());
+        let (publication, part) = account.freeze_as(1, "mira", |it| ours(it, id)).await;
+        assert_eq!(account.outlet.cost(&dispatch(&publication, 0)), price);
+        account.publish(&part).await.expect("publishes");
+        let post = account.server.posts().pop().expect("a post");
+        assert_eq!(post.text, text, "{quotes:?}");
+        let quoted = (quotes == Quotes::Shown && is_ours).then_some(earlier);
+        assert_eq!(post.quoted.map(|id| id.to_string()), quoted, "{quotes:?}");
+        assert_eq!(account.outlet.abilities().quotes, quotes == Quotes::Shown);
+    }
+}
+
+#[actix_rt::test]
+async fn an_account_that_may_not_quote_is_refused() {
+    let mut account = Account::with_keys();
+    let config = XConfig {
+        quotes: Quotes::Shown,
+        ..config(&account.server, Identity::Keys(keys()))
+    };
+    account.outlet = XOutlet::new(config).expect("a base address");
+    let earlier = account.server.show("bot", "antes").to_string();
+    let attached = Attached {
+        quoted_as: Some(earlier.as_str().into()),
+        ..Attached::default()
+    };
+    let quoting = |it: &mut Publication| it.attached = Some(Arc::new(attached));
+    let (_, part) = account.freeze_as(1, "mira", quoting).await;
+    let error = account.publish(&part).await.expect_err("is refused");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+}
+
+#[actix_rt::test]
+async fn a_poll_is_asked_with_what_x_takes_of_its_words() {
+    let account = Account::with_keys();
+    let poll = |options: &[&str]| {
+        Some(Arc::new(Attached {
+            poll: Some(Poll {
+                options: options.iter().map(|it| it.to_string()).collect(),
+                is_multiple: false,
+                lasts: Some(Duration::from_secs(90)),
+            }),
+            ..Attached::default()
+        }))
+    };
+    let long = "Una respuesta bastante larga";
+    let (_, part) = account
+        .freeze_as(1, "¿Cuál?", |it| it.attached = poll(&["Sí", long]))
+        .await;
+    account.publish(&part).await.expect("publishes");
+    let posts = account.server.posts();
+    assert_eq!(posts[0].options, ["Sí", "Una respuesta bastante l…"]);
+    let mut many = (*publication(2, &["¿Y?"])).clone();
+    many.attached = poll(&["1", "2", "3", "4", "5"]);
+    let dispatches = vec![dispatch(&Arc::new(many), 0)];
+    let error = account.outlet.freeze(dispatches).await.expect_err("many");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+}
+
+#[actix_rt::test]
+async fn a_warning_stands_above_the_text_as_far_as_there_is_room() {
+    let account = Account::with_keys();
+    let warned = |words: &str| {
+        Some(Arc::new(Attached {
+            warning: Some(words.into()),
+            ..Attached::default()
+        }))
+    };
+    let (_, part) = account
+        .freeze_as(1, "hola", |it| it.attached = warned("Política"))
+        .await;
+    account.publish(&part).await.expect("publishes");
+    let long = "x".repeat(260);
+    let (_, part) = account
+        .freeze_as(2, &long, |it| {
+            it.attached = warned("Política y bastante más que eso");
+        })
+        .await;
+    account.publish(&part).await.expect("publishes");
+    let posts = account.server.posts();
+    assert_eq!(posts[0].text, "Política\n\nhola");
+    assert_eq!(posts[1].text, format!("Política y basta…\n\n{long}"));
+    let mut full = (*publication(3, &["x".repeat(280).as_str()])).clone();
+    full.attached = warned("Política");
+    let dispatches = vec![dispatch(&Arc::new(full), 0)];
+    let error = account.outlet.freeze(dispatches).await.expect_err("full");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+}
