@@ -9,11 +9,15 @@ use babelfeed_actors::ports::{QuotaLedger, StoreError, TaskStore, TranslationMem
 use babelfeed_actors::testkit::store::MemoryStore;
 use tempfile::TempDir;
 
+mod admissions;
+mod durability;
 mod jobs;
-mod laws;
+mod learned;
 mod model;
+mod publications;
 mod requests;
 mod sqlite;
+mod tasks;
 
 /// A kind of store that the contract is put to.
 trait Kind {
@@ -136,48 +140,62 @@ fn run<T>(test: impl Future<Output = T>) -> T {
         .block_on(test)
 }
 
-/// Puts each law to both kinds of store.
+/// Puts each law to each kind of store.
 macro_rules! contract {
-    ($($law:ident),+ $(,)?) => {
+    ($($file:ident { $($law:ident),+ $(,)? })+) => {
         mod memory_store {
-            $(#[test] fn $law() { super::run(super::laws::$law::<super::Memory>()); })+
+            $($(#[test] fn $law() { super::run(super::$file::$law::<super::Memory>()); })+)+
         }
         mod sqlite_store {
-            $(#[test] fn $law() { super::run(super::laws::$law::<super::Sqlite>()); })+
+            $($(#[test] fn $law() { super::run(super::$file::$law::<super::Sqlite>()); })+)+
         }
         mod sqlite_store_one_by_one {
-            $(#[test] fn $law() { super::run(super::laws::$law::<super::SqliteOneByOne>()); })+
+            $($(#[test] fn $law() {
+                super::run(super::$file::$law::<super::SqliteOneByOne>());
+            })+)+
         }
     };
 }
 
-contract!(
-    a_request_is_queued_in_each_target,
-    the_same_post_is_taken_in_once,
-    a_key_with_another_body_conflicts_and_changes_nothing,
-    a_post_that_counts_as_seen_makes_nothing,
-    a_post_is_found_by_what_its_source_calls_it,
-    an_edited_post_is_a_request_of_its_own,
-    a_deleted_post_is_withdrawn_until_that_is_seen_to,
-    corrections_are_kept_once_and_outlive_a_crash,
-    the_cursor_moves_with_its_posts,
-    a_task_is_read_back_as_it_was_recorded,
-    a_ghost_changes_nothing,
-    a_claim_and_its_end_can_be_written_without_waiting_between,
-    only_a_retry_opens_a_failed_task,
-    the_earliest_deadline_comes_first_then_the_oldest,
-    lists_go_on_where_they_were_left,
-    publications_are_planned_once_by_the_commit_that_completes,
-    a_publication_is_read_back_as_it_was_recorded,
-    publications_that_need_each_other_change_together_or_not_at_all,
-    what_was_answered_survives_a_crash,
-    tokens_rise_across_restarts,
-    a_write_is_made_although_nobody_waits_for_it,
-    pruning_keeps_identities_and_what_is_open,
-    known_translations_are_read_newest_first,
-    the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time,
-    a_job_and_the_claims_of_its_tasks_are_one_commit,
-);
+contract! {
+    admissions {
+        a_request_is_queued_in_each_target,
+        the_same_post_is_taken_in_once,
+        a_key_with_another_body_conflicts_and_changes_nothing,
+        a_post_that_counts_as_seen_makes_nothing,
+        a_post_is_found_by_what_its_source_calls_it,
+        an_edited_post_is_a_request_of_its_own,
+        a_deleted_post_is_withdrawn_until_that_is_seen_to,
+        the_cursor_moves_with_its_posts,
+    }
+    tasks {
+        a_task_is_read_back_as_it_was_recorded,
+        a_ghost_changes_nothing,
+        a_claim_and_its_end_can_be_written_without_waiting_between,
+        only_a_retry_opens_a_failed_task,
+        the_earliest_deadline_comes_first_then_the_oldest,
+        lists_go_on_where_they_were_left,
+        pruning_keeps_identities_and_what_is_open,
+    }
+    publications {
+        publications_are_planned_once_by_the_commit_that_completes,
+        a_publication_is_read_back_as_it_was_recorded,
+        publications_that_need_each_other_change_together_or_not_at_all,
+    }
+    durability {
+        what_was_answered_survives_a_crash,
+        tokens_rise_across_restarts,
+        a_write_is_made_although_nobody_waits_for_it,
+    }
+    learned {
+        known_translations_are_read_newest_first,
+        corrections_are_kept_once_and_outlive_a_crash,
+        the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time,
+    }
+    jobs {
+        a_job_and_the_claims_of_its_tasks_are_one_commit,
+    }
+}
 
 #[test]
 fn memory_store_agrees_with_the_model() {
