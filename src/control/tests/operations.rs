@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::fakes::{Answer, Served, served};
+use super::client::{Answer, call, raw};
+use super::served::{Served, served};
 use crate::control::Command;
 
 #[test]
@@ -147,8 +148,8 @@ async fn the_cache_is_warmed_in_the_background_and_forgotten() {
         served.memory.lock().expect("free").orders,
         ["warm 3", "warm 2"]
     );
-    let clear = super::fakes::call("DELETE", "/v1/cache", "application/json", "");
-    assert_eq!(super::fakes::raw(&served.socket, &clear).await.status, 200);
+    let clear = call("DELETE", "/v1/cache", "application/json", "");
+    assert_eq!(raw(&served.socket, &clear).await.status, 200);
 }
 
 async fn over_tcp(served: &Served, call: &str, token: &str, body: &str) -> Answer {

@@ -6,7 +6,8 @@ use actix_rt::test;
 use babelfeed_actors::domain::PublicationState;
 use serde_json::json;
 
-use super::fakes::{call, raw, served};
+use super::client::{call, raw};
+use super::served::served;
 
 #[test]
 async fn a_request_is_taken_and_found() {

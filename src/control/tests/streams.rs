@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::fakes::{Answer, EVENTS, raw, served, served_with};
+use super::client::{Answer, raw};
+use super::served::{EVENTS, Served, served, served_with};
 
 fn line(number: usize) -> String {
     format!(r#"{{"text":"text {number}","targets":["es"],"key":"{number}"}}"#)
@@ -134,7 +135,7 @@ async fn a_full_service_answers_every_line() {
 }
 
 /// Opens the stream of events and waits until it listens.
-async fn listening(served: &super::fakes::Served) -> UnixStream {
+async fn listening(served: &Served) -> UnixStream {
     let mut connection = UnixStream::connect(&served.socket).await.expect("a server");
     connection
         .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
