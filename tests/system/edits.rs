@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Lane, Post, PublicationState, State};
+use babelfeed_actors::domain::{Lane, Post, PublicationState};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Adjust, Adjustment, Approve, List, PollNow, Review};
+use babelfeed_actors::messages::{Adjust, Adjustment, Approve, PollNow, Review};
 use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord, StoreError, TaskStore};
 use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
 use babelfeed_actors::system::Handles;
@@ -14,7 +14,7 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, settle};
+use crate::helpers::{pass, poll_and_settle, publications, settle};
 
 /// Of this each part holds one.
 const SENTENCE: &str = "A sentence of a text. ";
@@ -37,24 +37,6 @@ fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
 
 fn show(source: &FakeSource, id: &str, text: &str) {
     source.show_post(Post::new("news".into(), id, text));
-}
-
-async fn poll(handles: &Handles) {
-    let polled = handles.poll_now.send(PollNow(None)).await;
-    polled.expect("heard").expect("known");
-    settle(handles).await;
-}
-
-/// Every publication there is, in the order of their tasks.
-async fn publications(handles: &Handles) -> Vec<PublicationRecord> {
-    let list = List {
-        state: Some(State::Completed),
-        after: None,
-        limit: 100,
-    };
-    let listed = handles.list.send(list).await.expect("heard").expect("read");
-    let views = listed.tasks.into_iter();
-    views.flat_map(|view| view.publications).collect()
 }
 
 async fn states(handles: &Handles) -> Vec<PublicationState> {
@@ -109,11 +91,11 @@ fn an_edit_changes_what_is_out_in_its_place() {
         let (source, outlet) = watched(&mut world);
         show(&source, "a", "A text with a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let before = outlet.out();
         show(&source, "a", "A text without a typo.");
         show(&source, "a", "A text without a typo.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let after = outlet.out();
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
         assert_eq!((before.len(), &before[0].id), (1, &after[0].id));
@@ -130,11 +112,11 @@ fn an_edit_may_take_more_parts_or_fewer() {
         outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
         show(&source, "a", &SENTENCE.repeat(2));
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.out().len(), 2);
         for n_parts in [4, 1, 3] {
             show(&source, "a", &SENTENCE.repeat(n_parts));
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             assert_eq!(outlet.out().len(), n_parts, "{:?}", outlet.texts());
             let words = outlet.texts().join(" ");
             assert_eq!(words.matches("A sentence").count(), n_parts);
@@ -155,9 +137,9 @@ fn where_nothing_can_be_changed_an_edit_costs_nothing() {
         outlet.set_abilities(Abilities::default());
         show(&source, "a", "A text with a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         show(&source, "a", "A text without a typo.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text with a typo."]);
         assert_eq!(world.providers[0].1.n_texts(), 1);
     });
@@ -174,16 +156,16 @@ fn what_is_not_out_for_long_is_taken_back_and_published_anew() {
         };
         show(&source, "a", "A text with a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let before = outlet.out();
         show(&source, "a", "A text without a typo.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
         assert_ne!(before[0].id, outlet.out()[0].id);
 
         pass(Duration::from_secs(700)).await;
         show(&source, "a", "Yet another text.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
         let (deleted, published) = (PublicationState::Deleted, PublicationState::Published);
         assert_eq!(states(&handles).await, [deleted, published, deleted]);
@@ -197,9 +179,9 @@ fn an_edit_before_anything_is_out_goes_out_alone() {
         world.hold = Hold::Always;
         show(&source, "a", "A text with a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         show(&source, "a", "A text without a typo.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let held = handles.review.send(Review { limit: 10 }).await;
         let held = held.expect("heard").expect("read");
         assert_eq!(held.len(), 2);
@@ -227,7 +209,7 @@ fn an_edit_waits_for_the_text_that_it_changes() {
         show(&source, "a", "A text with a typo.");
         show(&source, "a", "A text without a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
     });
 }
@@ -238,16 +220,16 @@ fn an_outlet_that_refuses_an_edit_keeps_what_is_out() {
         let (source, outlet) = watched(&mut world);
         show(&source, "a", "A text with a typo.");
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         outlet.fail_next_change(unreachable());
         outlet.fail_next_change(rejected());
         show(&source, "a", "A text without a typo.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text with a typo."]);
         let expected = [PublicationState::Published, PublicationState::Refused];
         assert_eq!(states(&handles).await, expected);
         show(&source, "a", "A third text.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A third text."]);
     });
 }
@@ -261,16 +243,16 @@ fn an_outlet_that_refuses_a_further_part_of_an_edit_keeps_what_is_out_in_one_pub
             outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
             show(&source, "a", SENTENCE);
             let handles = world.start();
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             refuse_part(&outlet, n_taken);
             show(&source, "a", &SENTENCE.repeat(3));
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             let expected = [PublicationState::Published, PublicationState::Refused];
             assert_eq!(states(&handles).await, expected);
             assert_eq!(out_of(&publications(&handles).await[0]), ids(&outlet));
             assert_eq!(out_of(&publications(&handles).await[1]), []);
             source.lose_post("a");
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             pass(Duration::from_secs(60)).await;
             assert_eq!(outlet.out(), []);
         });
@@ -284,7 +266,7 @@ fn an_outlet_that_refuses_a_further_part_before_it_is_sent_keeps_what_is_out_too
         outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
         show(&source, "a", SENTENCE);
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         outlet.delay(Duration::from_secs(5));
         show(&source, "a", &SENTENCE.repeat(3));
         handles.poll_now.do_send(PollNow(None));
@@ -309,17 +291,17 @@ fn what_an_edit_cannot_take_back_belongs_to_it() {
         outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
         show(&source, "a", &SENTENCE.repeat(2));
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         outlet.let_next_change();
         outlet.fail_next_change(rejected());
         show(&source, "a", SENTENCE);
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!((outlet.n_edits(), outlet.out().len()), (1, 2));
         let expected = [PublicationState::Deleted, PublicationState::Published];
         assert_eq!(states(&handles).await, expected);
         assert_eq!(out_of(&publications(&handles).await[1]), ids(&outlet));
         source.lose_post("a");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         pass(Duration::from_secs(60)).await;
         assert_eq!(outlet.out(), []);
     });
@@ -332,7 +314,7 @@ fn what_is_out_stays_after_a_refused_edit_although_the_store_could_not_be_read()
         show(&source, "a", "A text with a typo.");
         let store = world.store.clone();
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         outlet.fail_next_change(OutletError::Busy {
             detail: "later".into(),
             wait: Some(Duration::from_secs(100)),
@@ -362,11 +344,11 @@ fn a_deleted_post_is_deleted_where_that_is_wanted() {
             show(&source, "a", "A sentence of a text. A sentence of it.");
             show(&source, "b", "Another text.");
             let handles = world.start();
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             outlet.fail_next_change(unreachable());
             source.lose_post("a");
             source.lose_post("of somebody else");
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             pass(Duration::from_secs(60)).await;
             settle(&handles).await;
             assert_eq!(outlet.out().len(), 1 + n_left, "{:?}", outlet.texts());
@@ -384,11 +366,11 @@ fn what_is_out_of_a_refused_post_is_deleted_with_it() {
         show(&source, "a", &SENTENCE.repeat(3));
         let store = world.store.clone();
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(outlet.out().len(), 2);
         assert_eq!(states(&handles).await, [PublicationState::Refused]);
         source.lose_post("a");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         pass(Duration::from_secs(60)).await;
         assert_eq!(outlet.texts(), Vec::<String>::new());
         assert_eq!(states(&handles).await, [PublicationState::Deleted]);
@@ -404,10 +386,10 @@ fn an_edit_takes_the_place_of_what_is_out_of_a_refused_post() {
         refuse_part(&outlet, 2);
         show(&source, "a", &SENTENCE.repeat(3));
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let before = outlet.out();
         show(&source, "a", "A short text.");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         let after = outlet.out();
         assert_eq!(outlet.texts(), ["[es] A short text."]);
         assert_eq!((before.len(), &before[0].id), (2, &after[0].id));
@@ -424,10 +406,10 @@ fn a_deletion_that_an_outlet_refuses_is_not_tried_again() {
         show(&source, "a", "A text.");
         let store = world.store.clone();
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         outlet.fail_next_change(rejected());
         source.lose_post("a");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         pass(Duration::from_secs(3_600)).await;
         assert_eq!(outlet.texts(), ["[es] A text."]);
         assert_eq!(states(&handles).await, [PublicationState::Published]);
@@ -447,7 +429,7 @@ fn a_post_that_is_deleted_before_it_is_out_never_comes_out() {
         let handles = world.start();
         pass(Duration::from_secs(5)).await;
         source.lose_post("a");
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         pass(Duration::from_secs(60)).await;
         settle(&handles).await;
         assert_eq!((outlet.n_calls(), outlet.out().len()), (0, 0));
@@ -492,7 +474,7 @@ fn an_edit_that_is_deleted_while_it_takes_its_place_changes_nothing() {
             show(&source, "a", "A text with a typo.");
             let store = world.store.clone();
             let handles = world.start();
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             store.delay_reads(Duration::from_millis(100));
             let late = Duration::from_millis(10 * moment);
             world.providers[0].1.then(ProviderFault::Delay(late));
@@ -524,7 +506,7 @@ fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
         show(&source, "known", "A text that is known.");
         let store = world.store.clone();
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         adjust(&handles, Adjustment::Pause).await;
         for n in 0..STUCK {
             show(&source, &n.to_string(), &format!("Text {n}."));
@@ -578,7 +560,7 @@ fn storm(seed: u64) {
         let handles = world.start();
         if lives > LIVES {
             source.lose_post("0");
-            poll(&handles).await;
+            poll_and_settle(&handles).await;
             pass(Duration::from_secs(600)).await;
             settle(&handles).await;
             return Some(());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{PublicationState, State, TaskId, Translation};
-use babelfeed_actors::messages::{Depth, Submission};
+use babelfeed_actors::messages::{Depth, List, PollNow, Submission};
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
@@ -85,6 +85,30 @@ pub(crate) async fn settle(handles: &Handles) {
         pass(Duration::from_secs(1)).await;
     }
     panic!("not within a day: nothing is left to be done");
+}
+
+/// Has every source polled, and waits for the answer.
+pub(crate) async fn poll(handles: &Handles) {
+    let polled = handles.poll_now.send(PollNow(None)).await;
+    polled.expect("heard").expect("known");
+}
+
+/// Has every source polled, and lets time pass until all of it is seen to.
+pub(crate) async fn poll_and_settle(handles: &Handles) {
+    poll(handles).await;
+    settle(handles).await;
+}
+
+/// Every publication of what is completed, in the order of their tasks.
+pub(crate) async fn publications(handles: &Handles) -> Vec<PublicationRecord> {
+    let list = List {
+        state: Some(State::Completed),
+        after: None,
+        limit: 100,
+    };
+    let listed = handles.list.send(list).await.expect("heard").expect("read");
+    let views = listed.tasks.into_iter();
+    views.flat_map(|view| view.publications).collect()
 }
 
 /// The only publication of a task.

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Media, Post, PublicationState};
-use babelfeed_actors::messages::{List, PollNow};
 use babelfeed_actors::ports::{Abilities, PublicationRecord};
-use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::ProviderFault;
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, settle};
+use crate::helpers::{pass, poll_and_settle, publications, settle};
 
 /// A source, an outlet that shows media, and one that shows words alone.
 fn watched(world: &mut World) -> (FakeSource, FakeOutlet, FakeOutlet) {
@@ -41,12 +39,6 @@ fn show(source: &FakeSource, id: &str, text: &str, alts: &[Option<&str>]) {
     });
 }
 
-async fn poll(handles: &Handles) {
-    let polled = handles.poll_now.send(PollNow(None)).await;
-    polled.expect("heard").expect("known");
-    settle(handles).await;
-}
-
 fn alts(outlet: &FakeOutlet) -> Vec<Option<String>> {
     let out = outlet.out();
     let attached = out.iter().filter_map(|out| out.attached.clone());
@@ -65,7 +57,7 @@ fn media_without_words_go_out_where_they_are_shown_with_their_words_translated()
             .then(ProviderFault::Says("⟦0⟧\nUn barco"));
         show(&source, "a", "", &[None, Some("A boat")]);
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(shows.texts(), [""]);
         assert_eq!(alts(&shows), [None, Some("Un barco".to_owned())]);
         assert_eq!(words.texts(), [] as [&str; 0]);
@@ -78,7 +70,7 @@ fn media_without_any_words_ask_no_provider() {
         let (source, shows, _) = watched(&mut world);
         show(&source, "a", " ", &[None]);
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!((shows.out().len(), alts(&shows)), (1, vec![None]));
         assert_eq!(world.providers[0].1.n_calls(), 0);
     });
@@ -92,7 +84,7 @@ fn an_outlet_without_media_passes_a_post_without_words_over_and_says_why() {
         show(&source, "b", "Some words.", &[None]);
         show(&source, "c", "", &[]);
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         assert_eq!(words.texts(), ["[es] Some words."]);
         assert_eq!(shows.texts(), ["", "[es] Some words."]);
         let passed_over = publications(&handles).await;
@@ -115,22 +107,10 @@ fn words_before_the_mark_of_a_text_that_is_not_there_are_no_text() {
         world.providers[0].1.then(says("⟦0⟧\nUn barco"));
         show(&source, "a", "", &[Some("A boat")]);
         let handles = world.start();
-        poll(&handles).await;
+        poll_and_settle(&handles).await;
         pass(Duration::from_secs(60)).await;
         settle(&handles).await;
         assert_eq!(shows.texts(), [""]);
         assert_eq!(alts(&shows), [Some("Un barco".to_owned())]);
     });
-}
-
-/// All publications of all tasks.
-async fn publications(handles: &Handles) -> Vec<PublicationRecord> {
-    let list = List {
-        state: None,
-        after: None,
-        limit: 100,
-    };
-    let listed = handles.list.send(list).await.expect("heard");
-    let tasks = listed.expect("read").tasks.into_iter();
-    tasks.flat_map(|task| task.publications).collect()
 }

@@ -8,7 +8,7 @@ use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::Mentions;
-use babelfeed_actors::messages::{Approve, OutletView, Outlets, PollNow};
+use babelfeed_actors::messages::{Approve, OutletView, Outlets};
 use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
@@ -18,7 +18,8 @@ use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
-    assert_out_once, hand_in, pass, publication, publish, settle, texts, translation,
+    assert_out_once, hand_in, pass, poll_and_settle, publication, publish, settle, texts,
+    translation,
 };
 
 fn with_outlet(world: &mut World) -> FakeOutlet {
@@ -181,9 +182,7 @@ fn the_lines_of_an_outlet_stand_below_each_text_and_within_the_limit() {
         source.show_post(post("b", "Long words. ".repeat(20)));
         let handles = world.start();
         pass(Duration::from_secs(1)).await;
-        let polled = handles.poll_now.send(PollNow(None)).await;
-        polled.expect("heard").expect("known");
-        settle(&handles).await;
+        poll_and_settle(&handles).await;
         let tail = format!("By @ann\ntranslated automatically\n{url}");
         let texts = outlet.texts();
         assert_eq!(texts[0], format!("[es] Short.\n\n{tail}"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Post, PublicationState, Thread};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Approve, Outlets, PollNow, Reject, Review};
+use babelfeed_actors::messages::{Approve, Outlets, Reject, Review};
 use babelfeed_actors::ports::{Abilities, OutletError, PublicationRecord};
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
@@ -13,7 +13,7 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, settle};
+use crate::helpers::{pass, poll, settle};
 
 fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
     let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
@@ -31,11 +31,6 @@ fn show(source: &FakeSource, id: &str, parent: Option<&str>, text: &str) {
         parent: parent.map(str::to_owned),
         ..Post::new("news".into(), id, text)
     });
-}
-
-async fn poll(handles: &Handles) {
-    let polled = handles.poll_now.send(PollNow(None)).await;
-    polled.expect("heard").expect("known");
 }
 
 async fn held(handles: &Handles) -> Vec<PublicationRecord> {

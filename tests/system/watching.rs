@@ -12,7 +12,7 @@ use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{assert_out_once, pass, settle};
+use crate::helpers::{assert_out_once, pass, poll, settle};
 use crate::journal;
 
 fn watched(world: &mut World, backfill: Option<usize>) -> (FakeSource, FakeOutlet) {
@@ -36,15 +36,6 @@ fn posts(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
 async fn view(handles: &Handles) -> SourceView {
     let mut views = handles.watching.send(Watching).await.expect("heard");
     views.remove(0)
-}
-
-async fn poll(handles: &Handles) {
-    handles
-        .poll_now
-        .send(PollNow(None))
-        .await
-        .expect("heard")
-        .expect("known");
 }
 
 fn resume(missed: Missed) -> ResumeSource {
