@@ -67,11 +67,12 @@ impl RateLimiterActor {
             ledger: Ledger::new(ledger),
             serial: 0,
         };
+        let now = limiter.now();
         let mut earlier: HashMap<Lane, Quota> = config.earlier.into_iter().collect();
         for (lane, limits) in config.lanes {
             let mut state = limiter.new_lane(&lane, &limits);
             if let Some(earlier) = earlier.remove(&lane) {
-                state.quota.follow(earlier);
+                state.quota.follow(earlier, now);
             }
             limiter.lanes.insert(lane, state);
         }

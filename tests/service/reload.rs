@@ -1,5 +1,6 @@
 //! What a service keeps and refuses while its settings change under it.
 
+use std::ops::Range;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -152,32 +153,65 @@ fn work_waits_for_settings_that_name_a_provider() {
     assert_eq!(patient.n_calls(), 1);
 }
 
-#[test]
-fn what_a_minute_holds_still_counts_when_settings_are_read_again() {
-    const MINUTE: usize = 5;
-    let patient = Patient::start(0, 0);
-    let settings = |pack| {
-        let limits = format!("limits = {{ rpm = {MINUTE} }}\n");
-        let provider = patient.settings() + &limits;
-        format!("[batching]\nmax_batch_size = {pack}\n{UNCHECKED}{provider}{OUTLET}")
-    };
-    let program = Program::started(&settings(1));
-    for number in 0..MINUTE {
+/// Settings whose provider has such limits.
+fn limited(patient: &Patient, pack: usize, limits: &str) -> String {
+    let provider = patient.settings() + limits;
+    format!("[batching]\nmax_batch_size = {pack}\n{UNCHECKED}{provider}{OUTLET}")
+}
+
+/// Lets texts of such numbers be translated, a call each.
+fn translate(program: &Program, numbers: Range<usize>) {
+    for number in numbers {
         let text = format!("Text {number}");
         program.final_task(&program.submit(&json!({"text": text, "targets": ["es"]})));
     }
-    program.write("Settings.toml", &settings(2));
-    program.run(&["reload"]).well();
-    wait_for_rebuild(&program, 1);
+}
 
+/// Hands in a text more, and answers for which limit the provider's lane makes it wait.
+fn binding_of_one_more(program: &Program) -> Value {
     program.submit(&json!({"text": "One too many", "targets": ["es"]}));
-    let binding = until("the lane says what it waits for", || {
+    until("the lane says what it waits for", || {
         let status = program.status();
         let mut lanes = status["lanes"].as_array().expect("lanes").iter();
         let lane = lanes.find(|lane| lane["name"] == "patient")?;
         lane["binding"].is_object().then(|| lane["binding"].clone())
-    });
+    })
+}
+
+#[test]
+fn what_a_minute_holds_still_counts_when_settings_are_read_again() {
+    let patient = Patient::start(0, 0);
+    let limits = "limits = { rpm = 5 }\n";
+    let program = Program::started(&limited(&patient, 1, limits));
+    translate(&program, 0..5);
+    program.write("Settings.toml", &limited(&patient, 2, limits));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+
+    let binding = binding_of_one_more(&program);
 
     assert_eq!(binding["per"], "minute", "{binding}");
-    assert_eq!(patient.n_calls(), MINUTE as u64);
+    assert_eq!(patient.n_calls(), 5);
+}
+
+#[test]
+fn what_passed_before_a_minute_had_a_limit_counts_also_after_a_kill() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::started(&limited(&patient, 1, ""));
+    translate(&program, 0..5);
+    program.write(
+        "Settings.toml",
+        &limited(&patient, 1, "limits = { rpm = 6 }\n"),
+    );
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    // The last that the minute has room for, which goes when all before is written down.
+    translate(&program, 5..6);
+    program.kill();
+    program.start();
+
+    let binding = binding_of_one_more(&program);
+
+    assert_eq!(binding["per"], "minute", "{binding}");
+    assert_eq!(patient.n_calls(), 6);
 }

@@ -92,9 +92,20 @@ impl Cover {
         counted
     }
 
-    /// Counts what was used until now as used without the ledger, which then holds nothing.
-    pub(super) const fn load_nothing(&mut self) {
+    /// Takes over what was used without the ledger, (at the latest when, amount), in the order of
+    /// time: the ledger is to hold that too, before anything else is used.
+    pub(super) fn take_over(&mut self, used: impl Iterator<Item = (Timestamp, f64)>) {
         self.is_loaded = true;
+        for (at, amount) in used {
+            let start = self.start_of(at);
+            match self.stretches.back_mut() {
+                Some(last) if last.start >= start => last.used += amount,
+                _ => self.stretches.push_back(Stretch {
+                    used: amount,
+                    ..Stretch::new(start)
+                }),
+            }
+        }
     }
 
     /// How many times `amount` may be used now.
@@ -212,9 +223,13 @@ impl Cover {
         }
     }
 
+    const fn start_of(&self, wall: Timestamp) -> i64 {
+        wall.as_millis().div_euclid(self.length) * self.length
+    }
+
     /// The stretch in which something is used now.
     fn present(&mut self, wall: Timestamp) -> &mut Stretch {
-        let start = wall.as_millis().div_euclid(self.length) * self.length;
+        let start = self.start_of(wall);
         if self.stretches.back().is_none_or(|it| it.start < start) {
             // While the ledger fails nothing is used, and nothing of that has to be known.
             self.stretches

@@ -165,14 +165,14 @@ impl Quota {
 
     /// Goes on from the quota of the same lane under other settings: what was used still counts,
     /// and what was learned is still believed. Long quotas that the ledger keeps come from there.
-    pub fn follow(&mut self, earlier: Self) {
+    pub fn follow(&mut self, earlier: Self, now: Now) {
         for window in earlier.windows {
             let (unit, per) = (window.unit(), window.per());
             match self.window(unit, per) {
-                Some(own) => own.follow(window),
+                Some(own) => own.follow(window, now),
                 None => {
                     let mut learned = Window::unknown(unit, per);
-                    learned.follow(window);
+                    learned.follow(window, now);
                     self.windows
                         .extend(learned.limit().is_some().then_some(learned));
                 }

@@ -131,7 +131,7 @@ fn under_other_settings_what_was_used_still_counts() {
     }
     let mut quota = requests(50.0, MINUTE);
 
-    quota.follow(earlier);
+    quota.follow(earlier, at(0));
 
     let room =
         |quota: &mut Quota, millis| quota.room(100, Tokens::default(), Urgency::Urgent, at(millis));

@@ -99,14 +99,15 @@ impl Window {
 
     /// Goes on from the same window under other settings: what was used still counts, and what
     /// was learned is still believed.
-    pub fn follow(&mut self, mut earlier: Self) {
+    pub fn follow(&mut self, mut earlier: Self, now: Now) {
         let cover = match (self.cover.take(), earlier.cover.take()) {
             (Some(_), Some(mut cover)) => {
                 cover.not_kept();
                 Some(cover)
             }
             (Some(mut cover), None) => {
-                cover.load_nothing();
+                earlier.forget(now.moment);
+                cover.take_over(earlier.used_by_wall(now));
                 Some(cover)
             }
             (None, _) => None,
@@ -291,6 +292,16 @@ impl Window {
         if let Some(cover) = &mut self.cover {
             cover.not_kept();
         }
+    }
+
+    /// What is used, by the wall clock's time at which it was used at the latest.
+    fn used_by_wall(&self, now: Now) -> impl Iterator<Item = (Timestamp, f64)> {
+        let (length, moment) = (self.slot_length(), ticks(now.moment));
+        self.slots.iter().map(move |&(slot, amount)| {
+            let ago = Duration::from_nanos(moment.saturating_sub((slot + 1) * length));
+            let ago = i64::try_from(ago.as_millis()).unwrap_or(0);
+            (Timestamp::from_millis(now.wall.as_millis() - ago), amount)
+        })
     }
 
     fn was_used(&mut self, amount: f64, ago: Duration, now: Moment) {

@@ -181,7 +181,7 @@ fn under_other_settings_what_was_learned_is_still_believed() {
     earlier.learn(1, &[minute, hour], at(0));
     let mut quota = Quota::new(Vec::new(), Vec::new(), None);
 
-    quota.follow(earlier);
+    quota.follow(earlier, at(0));
 
     let limits = quota.windows().iter();
     let limits: Vec<_> = limits.map(|it| (it.unit(), it.per(), it.limit())).collect();

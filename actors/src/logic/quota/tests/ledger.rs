@@ -196,10 +196,44 @@ fn under_other_settings_a_kept_minute_goes_on_with_what_the_ledger_holds() {
     assert!((1..60).contains(&begun.len()), "{begun:?}");
     let mut quota = kept_minute(90.0);
 
-    quota.follow(earlier);
+    quota.follow(earlier, at(20));
     run_kept(&mut quota, &mut disk, 0, 20..1_000, &mut begun);
 
     assert_eq!(begun.len(), 90);
     let kept: f64 = disk.entries.values().sum();
     assert!((90.0..=100.0).contains(&kept), "{kept}");
+}
+
+#[test]
+fn what_was_used_before_the_settings_limit_a_minute_outlives_a_crash_too() {
+    for crash in [0, 10, 40_000] {
+        let mut disk = Disk::default();
+        let mut earlier = Quota::new(Vec::new(), Vec::new(), None);
+        let mut begun = Vec::new();
+        for millis in [100, 15_000, 29_000, 31_000] {
+            earlier.grant(millis, Tokens::default(), at(millis));
+            begun.push(millis);
+        }
+        let reload = 32_000;
+        let mut quota = kept_minute(6.0);
+        quota.follow(earlier, at(reload));
+        run_kept(&mut quota, &mut disk, 0, reload..reload + crash, &mut begun);
+        // What was asked of it when the settings were read is durable, whatever was wanted then.
+        disk.sync(&mut quota, at(reload + crash));
+
+        let boot = reload + crash + 5;
+        let mut again = kept_minute(6.0);
+        disk.load(&mut again, since_boot(boot, boot));
+        run_kept(
+            &mut again,
+            &mut disk,
+            boot,
+            boot..boot + 180_000,
+            &mut begun,
+        );
+
+        let made = Reference(begun.iter().map(|at| (*at, None)).collect());
+        assert!(made.most(60_000, |_| 1.0) <= 6.0, "{crash}: {begun:?}");
+        assert!(begun.len() > 15, "{crash}: {begun:?}");
+    }
 }
