@@ -43,7 +43,7 @@ const feed = await tagged(network)
 await network.processAll()
 writeWhole(file, `${JSON.stringify({ pds: network.pds.port, view: port, feed, tag: TAG })}\n`)
 
-// A feed of all posts that have the tag in their text, the newest first; its address.
+// A feed of all posts that have the tag in their text, the newest first, in pages of at most 20; its address.
 async function tagged(network) {
   const { TestFeedGen } = await load(packages, '@atproto/dev-env')
   const feeds = {}
@@ -57,9 +57,14 @@ async function tagged(network) {
     record: { did: generator.did, displayName: TAG, createdAt: new Date().toISOString() },
   })
   feeds[data.uri] = async ({ params }) => {
-    const posts = network.bsky.db.db.selectFrom('post').select('uri').where('text', 'like', `%#${TAG}%`)
-    const feed = await posts.orderBy('sortAt', 'desc').limit(params.limit).execute()
-    return { encoding: 'application/json', body: { feed: feed.map(({ uri }) => ({ post: uri })) } }
+    const { limit, cursor } = params
+    let posts = network.bsky.db.db.selectFrom('post').select(['uri', 'sortAt']).where('text', 'like', `%#${TAG}%`)
+    if (cursor) posts = posts.where('sortAt', '<', cursor)
+    const feed = await posts.orderBy('sortAt', 'desc').limit(Math.min(limit, 20)).execute()
+    return {
+      encoding: 'application/json',
+      body: { feed: feed.map(({ uri }) => ({ post: uri })), cursor: feed.at(-1)?.sortAt },
+    }
   }
   return data.uri
 }

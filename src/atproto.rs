@@ -12,6 +12,6 @@ mod value;
 mod tests;
 
 pub use account::{Account, Did, Handle};
-pub use record::{AtUri, Nsid, POSTS, PostPlace, RecordKey};
+pub use record::{AtUri, FeedAddress, FeedKind, Nsid, POSTS, PostPlace, RecordKey};
 pub use tid::Tid;
 pub use value::{LanguageTag, datetime};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::account::{Account, MAX_LABEL, is_label};
+use super::account::{Account, Did, MAX_LABEL, is_label};
 
 /// Where posts stand in an account's repository.
 pub const POSTS: &str = "app.bsky.feed.post";
@@ -29,6 +29,26 @@ pub struct AtUri {
     pub account: Account,
     /// The collection, and the record's key in it.
     pub path: Option<(Nsid, Option<RecordKey>)>,
+}
+
+/// Where a feed of many authors' posts is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedAddress {
+    /// Whose it is.
+    pub account: Account,
+    /// What puts it together.
+    pub kind: FeedKind,
+    /// Its key.
+    pub key: RecordKey,
+}
+
+/// What puts a feed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedKind {
+    /// A program, by rules of its own.
+    Custom,
+    /// A list of accounts, of which it shows what they write.
+    List,
 }
 
 /// Where a post stands.
@@ -91,6 +111,50 @@ impl AtUri {
     }
 }
 
+impl FeedAddress {
+    /// The place of a feed by its address in the network, or by that under which people read it.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some((account, kind, key)) = pieces_of_url(text) {
+            let kind = FeedKind::ALL.into_iter().find(|it| it.in_url() == kind)?;
+            return Some(Self { account, kind, key });
+        }
+        let uri = AtUri::parse(text)?;
+        let (collection, key) = uri.path?;
+        let mut kinds = FeedKind::ALL.into_iter();
+        Some(Self {
+            account: uri.account,
+            kind: kinds.find(|it| it.collection() == collection.as_str())?,
+            key: key?,
+        })
+    }
+
+    /// Its address in the network, once the permanent name of its account is known.
+    pub fn uri(&self, did: &Did) -> String {
+        let (collection, key) = (self.kind.collection(), self.key.as_str());
+        format!("at://{did}/{collection}/{key}")
+    }
+}
+
+impl FeedKind {
+    const ALL: [Self; 2] = [Self::Custom, Self::List];
+
+    /// Where such feeds are declared in an account's repository.
+    const fn collection(self) -> &'static str {
+        match self {
+            Self::Custom => "app.bsky.feed.generator",
+            Self::List => "app.bsky.graph.list",
+        }
+    }
+
+    /// What stands for it in the addresses that people read.
+    const fn in_url(self) -> &'static str {
+        match self {
+            Self::Custom => "feed",
+            Self::List => "lists",
+        }
+    }
+}
+
 impl PostPlace {
     /// The place of the post that has this address; none where it is none of a post.
     pub fn of_uri(uri: &str) -> Option<Self> {
@@ -105,13 +169,11 @@ impl PostPlace {
 
     /// The place of the post that people read under this address.
     pub fn of_url(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("https://bsky.app/profile/")?;
-        let mut pieces = rest.split(['?', '#']).next()?.split('/');
-        let (account, kind, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
-        let is_post = kind == "post" && pieces.next().is_none();
+        let (account, kind, key) = pieces_of_url(url)?;
+        let is_post = kind == "post";
         Some(Self {
-            account: Account::parse(account)?,
-            key: RecordKey::parse(key).filter(|_| is_post)?,
+            account,
+            key: Some(key).filter(|_| is_post)?,
         })
     }
 
@@ -127,6 +189,16 @@ impl fmt::Display for PostPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at://{}/{POSTS}/{}", self.account, self.key.as_str())
     }
+}
+
+/// Whose it is, what it is and its key, of what people read under this address.
+fn pieces_of_url(url: &str) -> Option<(Account, &str, RecordKey)> {
+    let rest = url.strip_prefix("https://bsky.app/profile/")?;
+    let mut pieces = rest.split(['?', '#']).next()?.split('/');
+    let (account, kind, key) = (pieces.next()?, pieces.next()?, pieces.next()?);
+    let is_whole = pieces.next().is_none();
+    let account = Account::parse(account).filter(|_| is_whole)?;
+    Some((account, kind, RecordKey::parse(key)?))
 }
 
 #[cfg(test)]
@@ -171,6 +243,38 @@ mod tests {
         assert_eq!((place.to_string().as_str(), &*place.url()), (uri, url));
         for url in [url, &format!("{url}?ref=1"), &format!("{url}#top")] {
             assert_eq!(PostPlace::of_url(url).as_ref(), Some(&place), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_feed_is_known_by_either_form_of_its_address() {
+        let did = Did::parse("did:plc:x").expect("a name");
+        for (url, uri) in [
+            (
+                "https://bsky.app/profile/ana.test/feed/boats?ref=1",
+                "at://did:plc:x/app.bsky.feed.generator/boats",
+            ),
+            (
+                "https://bsky.app/profile/ana.test/lists/3k",
+                "at://did:plc:x/app.bsky.graph.list/3k",
+            ),
+        ] {
+            let by_url = FeedAddress::parse(url).expect("a place");
+            assert_eq!(by_url.account.as_str(), "ana.test");
+            assert_eq!(by_url.uri(&did), uri);
+            let by_uri = FeedAddress::parse(uri).expect("a place");
+            assert_eq!(by_uri.uri(&did), uri);
+            assert_eq!((by_uri.kind, by_uri.key), (by_url.kind, by_url.key));
+        }
+        for address in [
+            "https://bsky.app/profile/ana.test/post/3k",
+            "https://bsky.app/profile/ana.test/feed",
+            "https://bsky.app/profile/ana.test/feed/boats/likes",
+            "at://did:plc:x/app.bsky.feed.generator",
+            "at://did:plc:x/app.bsky.feed.post/3k",
+            "boats",
+        ] {
+            assert_eq!(FeedAddress::parse(address), None, "{address}");
         }
     }
 

@@ -237,7 +237,7 @@ fn source_with(
             timeout: SOURCE_TIMEOUT,
         })),
         SourceKind::Bluesky {
-            account,
+            subject,
             base_url,
             jetstream,
         } => {
@@ -245,7 +245,7 @@ fn source_with(
             let jetstream = jetstream.as_deref().map(|url| uri(url, name));
             Rc::new(BlueskySource::new(BlueskySourceConfig {
                 name: settings.name.clone(),
-                account: account.clone(),
+                subject: subject.clone(),
                 base_url: uri(base_url, name)?,
                 jetstream: jetstream.transpose()?,
                 language: settings.language.clone(),

@@ -124,7 +124,10 @@ fn the_examples_of_the_shipped_file_are_accepted() {
     let settings = read(&uncommented(), &[], &KEYS).expect("valid");
     let kinds: Vec<&str> = settings.sources.iter().map(|it| it.kind.name()).collect();
     assert_eq!(settings.outlets.len(), 10);
-    assert_eq!(kinds, ["feed", "file", "mastodon", "bluesky", "x"]);
+    assert_eq!(
+        kinds,
+        ["feed", "file", "mastodon", "bluesky", "bluesky", "x"]
+    );
     assert_eq!(settings.sources[0].backfill, Some(0));
     assert_eq!(settings.sources[1].backfill, None);
     let provider = &settings.providers[0];

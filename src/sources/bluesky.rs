@@ -1,10 +1,12 @@
-//! An account on Bluesky as a source, read from the network's view or from its own server.
+//! An account on Bluesky as a source, read from the network's view or from its own server; or a
+//! feed of many authors, which the view alone shows.
 //!
 //! The view (`app.bsky.feed.getAuthorFeed`) has no way to ask for what is new, and orders posts
 //! by times that their authors tell. So each poll reads again what is a day old, and shows what
 //! was not seen. A server without a view has the records themselves.
 
 mod cursor;
+mod feed;
 mod item;
 mod stream;
 mod wire;
@@ -19,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use crate::atproto::{Account, Did, POSTS, datetime};
+use crate::atproto::{Account, Did, FeedAddress, POSTS, datetime};
 use crate::http::xrpc::{Xrpc, asked_wait, detail, refusal};
 use crate::http::{HttpConfig, HttpError, Response, Uri};
 use cursor::Seen;
@@ -37,11 +39,12 @@ const MAX_PAGES: usize = 20;
 pub struct BlueskyConfig {
     /// Its name.
     pub name: SourceName,
-    /// The account's handle or permanent name.
-    pub account: Account,
+    /// What is read.
+    pub subject: Subject,
     /// The network's view, or the server that keeps the account.
     pub base_url: Uri,
-    /// Where the network's stream is heard, which makes polls timely; none: it is not.
+    /// Where the network's stream is heard, which makes polls of an account timely; none: it is
+    /// not.
     pub jetstream: Option<Uri>,
     /// The language of posts that do not tell theirs.
     pub language: Option<Language>,
@@ -51,7 +54,16 @@ pub struct BlueskyConfig {
     pub timeout: Duration,
 }
 
-/// A source that reads an account; bound to its arbiter, like the client it holds.
+/// What a source on Bluesky reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What an account writes and reposts.
+    Account(Account),
+    /// What a feed shows, of whichever authors.
+    Feed(FeedAddress),
+}
+
+/// A source that reads an account or a feed; bound to its arbiter, like the client it holds.
 pub struct BlueskySource {
     config: BlueskyConfig,
     xrpc: Xrpc,
@@ -78,7 +90,7 @@ struct Found {
 }
 
 impl BlueskySource {
-    /// A source of that account; nothing is read before the first poll.
+    /// A source of that account or feed; nothing is read before the first poll.
     pub fn new(config: BlueskyConfig) -> Self {
         Self {
             xrpc: Xrpc::new(&config.http, config.timeout),
@@ -92,7 +104,11 @@ impl BlueskySource {
         }
     }
 
-    async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
+    async fn read_account(
+        &self,
+        account: &Account,
+        cursor: Option<&Cursor>,
+    ) -> Result<Polled, SourceError> {
         let before = Seen::of(cursor);
         let since = before.as_ref().map_or(i64::MIN, Seen::since);
         let mut seen = before.unwrap_or_default();
@@ -101,7 +117,7 @@ impl BlueskySource {
         if let Some(stream) = &self.stream {
             (gone, seen.stream) = stream.gone_since(seen.stream);
         }
-        let found = self.found(since, &seen).await?;
+        let found = self.found(account, since, &seen).await?;
         let present: BTreeSet<&str> = found.posts.iter().map(|it| it.1.id.as_str()).collect();
         if let Some(stream) = &self.stream {
             stream.note_seen(&present);
@@ -135,12 +151,17 @@ impl BlueskySource {
     }
 
     /// Everything since that time, from the view, or from the records down to what was seen.
-    async fn found(&self, since: i64, seen: &Seen) -> Result<Found, SourceError> {
-        let did = self.did().await?;
+    async fn found(
+        &self,
+        account: &Account,
+        since: i64,
+        seen: &Seen,
+    ) -> Result<Found, SourceError> {
+        let did = self.did(account).await?;
         if self.reading.get() == Reading::Records {
-            return self.records(&did, since, seen).await;
+            return self.records(account, &did, since, seen).await;
         }
-        let refused = match self.feed(&did, since).await {
+        let refused = match self.shown(&did, since).await {
             Ok(found) => {
                 self.reading.set(Reading::View);
                 return Ok(found);
@@ -150,12 +171,14 @@ impl BlueskySource {
             Err(error) => return Err(error),
         };
         // A server that keeps accounts need not have a view of the network.
-        let found = self.records(&did, since, seen).await.map_err(|_| refused)?;
+        let found = self.records(account, &did, since, seen).await;
+        let found = found.map_err(|_| refused)?;
         self.reading.set(Reading::Records);
         Ok(found)
     }
 
-    async fn feed(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
+    /// Everything that the view shows since that time.
+    async fn shown(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
         let mut found = Found::default();
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
@@ -211,7 +234,13 @@ impl BlueskySource {
     ///
     /// They stand in the order of their keys, which need not be that of the times they tell: a
     /// program that brings old posts along puts these above all others.
-    async fn records(&self, did: &Did, since: i64, seen: &Seen) -> Result<Found, SourceError> {
+    async fn records(
+        &self,
+        account: &Account,
+        did: &Did,
+        since: i64,
+        seen: &Seen,
+    ) -> Result<Found, SourceError> {
         let server = self.config.base_url.to_string();
         let blobs = Blobs {
             server: server.trim_end_matches('/'),
@@ -241,7 +270,7 @@ impl BlueskySource {
                     continue;
                 };
                 self.tell_language(&mut post);
-                post.author = Some(self.config.account.to_string());
+                post.author = Some(account.to_string());
                 // The time that they tell may be to come.
                 let told = post.created_at.or_else(|| item::time_of_key(&record.uri));
                 let at = told.map_or(now, |at| at.as_millis().min(now));
@@ -266,9 +295,9 @@ impl BlueskySource {
         }
     }
 
-    /// The account's permanent name, asked once.
-    async fn did(&self) -> Result<Did, SourceError> {
-        let handle = match &self.config.account {
+    /// The permanent name of the one account that matters here, asked once.
+    async fn did(&self, account: &Account) -> Result<Did, SourceError> {
+        let handle = match account {
             Account::Did(did) => return Ok(did.clone()),
             Account::Handle(handle) => handle.as_str(),
         };
@@ -318,13 +347,18 @@ impl Source for BlueskySource {
         cursor: Option<&'a Cursor>,
         _room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
-        self.read(cursor).boxed_local()
+        match &self.config.subject {
+            Subject::Account(account) => self.read_account(account, cursor).boxed_local(),
+            Subject::Feed(feed) => self.read_feed(feed, cursor).boxed_local(),
+        }
     }
 
     fn news(&self) -> LocalBoxFuture<'_, ()> {
-        match &self.stream {
-            Some(stream) => stream.news(self.did()).boxed_local(),
-            None => Box::pin(std::future::pending()),
+        match (&self.stream, &self.config.subject) {
+            (Some(stream), Subject::Account(account)) => {
+                stream.news(self.did(account)).boxed_local()
+            }
+            _ => Box::pin(std::future::pending()),
         }
     }
 }

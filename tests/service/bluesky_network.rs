@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::bluesky::{facet, gif, mirroring, record};
-use crate::harness::until;
+use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
+use crate::simulators::bluesky::{now, written};
 use crate::simulators::bluesky_network::Network;
 use crate::simulators::pds::Account;
 
@@ -61,6 +62,60 @@ fn a_thread_in_the_networks_view_is_seen_there_again_in_order_with_all_it_has() 
         .filter(|it| it["author"]["did"] == bot.did);
     let uris: Vec<&Value> = own.map(|it| &it["uri"]).collect();
     assert_eq!(uris, [&shown[2]["uri"], &shown[1]["uri"], &shown[0]["uri"]]);
+}
+
+#[test]
+fn a_feed_of_many_authors_is_followed_and_those_who_are_left_out_stay_out() {
+    let Some(network) = Network::running() else {
+        return;
+    };
+    let (one, other, left_out) = (
+        network.add_account(),
+        network.add_account(),
+        network.add_account(),
+    );
+    let post = |author: &Account| {
+        let mut record = record(&format!("From {} #{}", author.did, network.tag), 0);
+        record["createdAt"] = json!(written(now()));
+        let uri = author.post(&record);
+        network.await_shown(&uri);
+        uri
+    };
+    post(&one);
+    let patient = Patient::start(0, 0);
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[source]]\nname = \"tagged\"\nkind = \"bluesky\"\nfeed = \"{}\"\n\
+         base_url = \"{}\"\nevery = \"1s\"\nlanguage = \"en\"\nnot_from = [\"@{}\"]\n\
+         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
+        patient.settings(),
+        network.feed,
+        network.view_url(),
+        left_out.handle,
+    ));
+    let said = program.run(&["check"]).well();
+    assert!(said.contains("source tagged: shows"), "{said}");
+    program.start();
+    until("it was read", || {
+        (program.status()["sources"][0]["last_poll"] != Value::Null).then_some(())
+    });
+    post(&left_out);
+    let (by_other, by_one) = (post(&other), post(&one));
+    // Others show posts in this feed too.
+    let is_of = |line: &Value, author: &Account| {
+        let text = line["text"].as_str().expect("a text");
+        text.contains(&format!("From {} ", author.did))
+    };
+    let lines = until("both are published", || {
+        let mut lines = program.published("es.jsonl");
+        lines.retain(|it| {
+            [&one, &other, &left_out]
+                .iter()
+                .any(|author| is_of(it, author))
+        });
+        (lines.len() >= 2).then_some(lines)
+    });
+    let posts: Vec<&Value> = lines.iter().map(|it| &it["post"]).collect();
+    assert_eq!(posts, [&by_other, &by_one]);
 }
 
 /// Writes what is mirrored, a thread of three, and what is not: an answer to somebody else.

@@ -1,5 +1,7 @@
 //! A simulated account on Bluesky: where it logs in, and the server that holds what it writes.
 
+pub mod feeds;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::faults::{Fault, befall};
 use super::forms::decoded;
 use super::server::{Answer, Reply, Request, Server};
+use feeds::Feeds;
 
 /// The account.
 pub const DID: &str = "did:plc:simulated23456abcdefghij";
@@ -52,6 +55,7 @@ struct Node {
     /// Time, key and text.
     reposts: Vec<(i64, String, String)>,
     is_lagging: bool,
+    feeds: Feeds,
     refused: VecDeque<Answer>,
 }
 
@@ -262,6 +266,8 @@ impl Node {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/xrpc/com.atproto.identity.resolveHandle") => resolved(&request),
             ("GET", "/xrpc/app.bsky.feed.getAuthorFeed") => self.feed(&request),
+            ("GET", "/xrpc/app.bsky.feed.getFeed") => self.feed_of_many("feed", &request),
+            ("GET", "/xrpc/app.bsky.feed.getListFeed") => self.feed_of_many("list", &request),
             _ => refusal(501, "MethodNotImplemented", "Method Not Implemented"),
         }
     }

@@ -126,7 +126,24 @@ impl Account {
 
     /// Writes a post, and returns what answers to it refer to.
     pub fn post_referred(&self, record: &Value) -> Value {
-        let body = json!({"repo": self.did, "collection": "app.bsky.feed.post", "record": record});
+        self.put_referred("app.bsky.feed.post", record)
+    }
+
+    /// Makes a list of accounts, and returns its address.
+    pub fn list(&self, name: &str, accounts: &[&Self]) -> String {
+        let at = "2026-11-21T12:00:00.000Z";
+        let purpose = "app.bsky.graph.defs#curatelist";
+        let list = json!({"purpose": purpose, "name": name, "createdAt": at});
+        let list = self.put_referred("app.bsky.graph.list", &list)["uri"].clone();
+        for account in accounts {
+            let item = json!({"subject": account.did, "list": list, "createdAt": at});
+            self.put_referred("app.bsky.graph.listitem", &item);
+        }
+        list.as_str().expect("an address").to_owned()
+    }
+
+    fn put_referred(&self, collection: &str, record: &Value) -> Value {
+        let body = json!({"repo": self.did, "collection": collection, "record": record});
         let made = post(
             self.port,
             "com.atproto.repo.createRecord",

@@ -10,13 +10,14 @@ use babelfeed_actors::setup::SourceRules;
 use config::{Value, ValueKind};
 
 use super::{bluesky_account, read_name, required_path};
-use crate::atproto::Account;
+use crate::atproto::FeedAddress;
 use crate::secret::Secret;
 use crate::settings::reader::{
     Section, address, choice, duration, flag, language, shown, socket_address, some_text, texts,
     whole,
 };
 use crate::settings::x::{self, XSourceSettings};
+use crate::sources::bluesky::Subject;
 
 /// `[[source]]`: something that is watched.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +58,11 @@ pub enum SourceKind {
         /// Whether the token's own stream is read.
         streams: bool,
     },
-    /// An account of Bluesky.
+    /// An account of Bluesky, or a feed there.
     Bluesky {
-        /// Its handle or its permanent name.
-        account: Account,
-        /// The network's view, or the server that keeps it; without a slash at the end.
+        /// Which it is.
+        subject: Subject,
+        /// The network's view, or the server that keeps the account; without a slash at the end.
         base_url: String,
         /// Where a stream of the network is heard; none: the account is only polled.
         jetstream: Option<String>,
@@ -164,7 +165,7 @@ fn read_source(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<So
         KindOfSource::File => (&["path"], None),
         KindOfSource::X => (&x::SOURCE, Some(0)),
         KindOfSource::Mastodon => (&["base_url", "account", "token_env", "stream"], Some(0)),
-        KindOfSource::Bluesky => (&["account", "base_url", "jetstream"], Some(0)),
+        KindOfSource::Bluesky => (&["account", "feed", "base_url", "jetstream"], Some(0)),
     };
     section.refuse_unknown(&[&SOURCE[..], more].concat());
     let place = match kind {
@@ -310,13 +311,40 @@ fn read_mastodon_account(section: &Section<'_>) -> Option<SourceKind> {
 }
 
 fn read_bluesky_source(section: &Section<'_>) -> Option<SourceKind> {
-    let account = section.required("account", "\"news.example.org\"", bluesky_account);
+    let subject = read_subject(section);
     let base_url = section.read("base_url", BLUESKY_VIEW.to_owned(), address);
     let jetstream = section.optional("jetstream", socket_address);
     Some(SourceKind::Bluesky {
-        account: account?,
+        subject: subject?,
         base_url: base_url.trim_end_matches('/').to_owned(),
         jetstream: jetstream.map(|it| it.trim_end_matches('/').to_owned()),
+    })
+}
+
+fn read_subject(section: &Section<'_>) -> Option<Subject> {
+    if !section.has("feed") {
+        let account = section.required(
+            "account",
+            "\"news.example.org\" (or `feed`)",
+            bluesky_account,
+        );
+        return account.map(Subject::Account);
+    }
+    section.refuse("account", "stands beside `feed`, expected one of them");
+    section.refuse(
+        "jetstream",
+        "tells of an account, expected none beside `feed`",
+    );
+    section.optional("feed", bluesky_feed).map(Subject::Feed)
+}
+
+fn bluesky_feed(value: &Value) -> Result<FeedAddress, String> {
+    let address = some_text(value)?;
+    FeedAddress::parse(&address).ok_or_else(|| {
+        format!(
+            "`{address}` is no feed, expected one like \
+             `https://bsky.app/profile/ana.example.org/feed/boats` or `…/lists/…`, or its `at://`"
+        )
     })
 }
 

@@ -1,6 +1,7 @@
 //! The rules of sources.
 
 use super::*;
+use crate::sources::bluesky::Subject;
 
 #[test]
 fn a_source_says_which_of_its_posts_are_taken() {
@@ -36,7 +37,11 @@ fn an_account_of_bluesky_is_a_handle_or_a_permanent_name() {
         ("did:plc:abc", "did:plc:abc"),
     ] {
         let settings = read(&source(account), &[], &KEYS).expect("valid");
-        let SourceKind::Bluesky { account, .. } = &settings.sources[0].kind else {
+        let SourceKind::Bluesky {
+            subject: Subject::Account(account),
+            ..
+        } = &settings.sources[0].kind
+        else {
             panic!("a source of another kind");
         };
         assert_eq!(account.as_str(), read_as);
@@ -51,6 +56,32 @@ fn an_account_of_bluesky_is_a_handle_or_a_permanent_name() {
     let more = "account = \"ana.bsky.social\"\npassword_env = \"SLACK_WEBHOOK\"\n";
     let told = mistakes(&outlet("bluesky", &format!("{more}{map}")), &[], &KEYS).join("\n");
     assert!(told.contains("`@ana` is no account of Bluesky"), "{told}");
+}
+
+#[test]
+fn a_feed_of_bluesky_stands_alone() {
+    let source = |more: &str| format!("[[source]]\nname = \"boats\"\nkind = \"bluesky\"\n{more}");
+    let feed = "feed = \"https://bsky.app/profile/ana.example.org/feed/boats\"\n";
+    let settings = read(&source(feed), &[], &KEYS).expect("valid");
+    let SourceKind::Bluesky { subject, .. } = &settings.sources[0].kind else {
+        panic!("a source of another kind");
+    };
+    assert!(matches!(subject, Subject::Feed(_)), "{subject:?}");
+    for (more, wanted) in [
+        ("feed = \"boats\"", "feed: `boats` is no feed"),
+        (
+            &format!("{feed}account = \"ana.example.org\""),
+            "account: stands beside `feed`",
+        ),
+        (
+            &format!("{feed}jetstream = \"wss://jetstream.example\""),
+            "jetstream: tells of an account",
+        ),
+        ("", "account: is missing, expected"),
+    ] {
+        let told = mistakes(&source(more), &[], &KEYS).join("\n");
+        assert!(told.contains(wanted), "{told}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! How far an account was read: a point in time, and what was seen since somewhat before it.
+//! How far an account or a feed was read: a point in time, and what was seen since somewhat before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use babelfeed_actors::ports::Cursor;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::atproto::PostPlace;
 /// which they come, and then stand below what was seen already.
 const OVERLAP: i64 = 24 * 3_600_000;
 
-/// What was read of an account.
+/// What was read of an account, or of a feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     /// When the newest post was published that was seen, in milliseconds since 1970.
@@ -38,6 +38,11 @@ impl Seen {
         self.newest.saturating_sub(OVERLAP)
     }
 
+    /// Whether a post was seen.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.posts.contains_key(id)
+    }
+
     /// Notes a post, and says whether it is new.
     pub(super) fn note(&mut self, id: &str, at: i64) -> bool {
         self.newest = self.newest.max(at);
@@ -51,6 +56,13 @@ impl Seen {
         records
             .map(|(id, _)| id.as_str())
             .filter(|id| PostPlace::of_uri(id).is_some())
+    }
+
+    /// Forgets what is old and not present.
+    pub(super) fn forget_all_but(&mut self, present: &BTreeSet<String>) {
+        let since = self.since();
+        self.posts
+            .retain(|id, at| *at >= since || present.contains(id));
     }
 
     /// Forgets what will not be looked at again.

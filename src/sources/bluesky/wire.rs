@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A page of an account's feed, the newest first.
+/// A page of a feed, the newest first where it is that of an account.
 #[derive(Debug, Deserialize)]
 pub(super) struct Feed {
     pub(super) cursor: Option<String>,
@@ -37,6 +37,15 @@ pub(super) struct View {
 #[derive(Debug, Deserialize)]
 pub(super) struct Author {
     pub(super) handle: String,
+    /// What it says of itself, and others of it.
+    #[serde(default)]
+    pub(super) labels: Vec<Label>,
+}
+
+/// What somebody is called.
+#[derive(Debug, Deserialize)]
+pub(super) struct Label {
+    pub(super) val: String,
 }
 
 /// Why a post stands in a feed.

@@ -1,10 +1,12 @@
 //! What a Bluesky source does, at a simulated network and at the real server.
 
+mod feeds;
+
 use std::time::Duration;
 
 use babelfeed::atproto;
 use babelfeed::http::HttpConfig;
-use babelfeed::sources::bluesky::{BlueskyConfig, BlueskySource};
+use babelfeed::sources::bluesky::{BlueskyConfig, BlueskySource, Subject};
 use babelfeed_actors::domain::{Post, Relation};
 use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError, SourceRemedy};
 use serde_json::{Value, json};
@@ -20,9 +22,14 @@ const DAY: i64 = 24 * 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn config(base_url: &str, account: &str) -> BlueskyConfig {
+    let account = atproto::Account::parse(account).expect("an account");
+    config_of(base_url, Subject::Account(account))
+}
+
+fn config_of(base_url: &str, subject: Subject) -> BlueskyConfig {
     BlueskyConfig {
         name: NAME.into(),
-        account: atproto::Account::parse(account).expect("an account"),
+        subject,
         base_url: base_url.parse().expect("an address"),
         jetstream: None,
         language: Some("en".parse().expect("a tag")),
