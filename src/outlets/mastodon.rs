@@ -1,8 +1,9 @@
 //! An account on Mastodon, or on a server that speaks its API, as an outlet.
 //!
 //! The API is that of <https://docs.joinmastodon.org/methods/statuses/>. Mastodon keeps an
-//! idempotency key for an hour after success; other servers ignore it or race on it, so after
-//! an ambiguous answer the account's own statuses are read, unless the key still protects.
+//! idempotency key for an hour after success; other servers ignore it or race on it, and nobody
+//! knows when what is read back is sent again. So the key goes along, but after an ambiguous
+//! answer the account's own statuses are read, always.
 
 mod answer;
 mod attach;
@@ -37,8 +38,6 @@ pub use wire::Visibility;
 
 /// How long after an ambiguous answer a post may still arrive.
 const QUIET: Duration = Duration::from_secs(30);
-/// How long a key protects a resend on Mastodon itself, which keeps keys for an hour.
-const KEY_LIFE: Duration = Duration::from_secs(55 * 60);
 /// The most bytes of an answer.
 const MAX_BODY: usize = 4_000_000;
 
@@ -244,9 +243,6 @@ impl MastodonOutlet {
     }
 
     async fn look_for(&self, part: &Frozen) -> Result<ReadBack, OutletError> {
-        if self.server().await?.keeps_keys && age(part.mark) < KEY_LIFE {
-            return Ok(ReadBack::Absent);
-        }
         let found = reconcile::find(self, part).await?;
         let Some(published) = found else {
             return Ok(ReadBack::Absent);
@@ -337,10 +333,6 @@ fn address(base: &Uri, path: &str) -> anyhow::Result<Uri> {
     anyhow::ensure!(base.host().is_some(), "it has no host");
     let base = base.to_string();
     Ok(format!("{}{path}", base.trim_end_matches('/')).parse()?)
-}
-
-fn age(mark: u64) -> Duration {
-    Duration::from_millis(part::now().saturating_sub(mark))
 }
 
 /// Whether an account's name on its server is the one that the settings name.

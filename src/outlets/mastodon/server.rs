@@ -29,8 +29,6 @@ const QUOTES_SINCE: u32 = 7;
 pub(super) struct Server {
     /// The most that a status may measure.
     pub(super) limit: Limit,
-    /// Whether it is Mastodon 4 or later, which keeps idempotency keys for an hour.
-    pub(super) keeps_keys: bool,
     /// Whether a status can quote another.
     pub(super) quotes: bool,
     /// What may be attached.
@@ -118,7 +116,6 @@ impl Server {
                     .characters_reserved_per_url
                     .unwrap_or(CHARACTERS_PER_URL),
             },
-            keeps_keys: is_mastodon_4,
             quotes: is_mastodon_4
                 && instance.api_versions.mastodon.unwrap_or_default() >= QUOTES_SINCE,
             media: MediaLimits {
@@ -152,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_mastodon_itself_is_trusted_with_keys() {
+    fn only_mastodon_itself_is_taken_for_mastodon() {
         let source = "https://github.com/mastodon/mastodon";
         assert!(is_mastodon_4("4.3.1", source));
         assert!(is_mastodon_4(
