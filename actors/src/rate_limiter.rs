@@ -323,6 +323,7 @@ impl Handler<Settle> for RateLimiterActor {
             Verdict::Bounced { wait } => Word::Bounced(wait),
             Verdict::Exhausted { wait } => Word::Exhausted(wait),
             Verdict::Failed { wait } => Word::Failed(wait),
+            Verdict::Unanswered => Word::Unanswered,
             Verdict::Person => Word::Person,
         };
         let turn = state.quota.settle(settle.serial, word, now);

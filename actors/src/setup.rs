@@ -92,7 +92,8 @@ pub struct ProviderSetup {
     pub max_items: Option<usize>,
     /// The most bytes of texts in one call that the kind takes; none: as many as wanted.
     pub max_bytes: Option<usize>,
-    /// Whether limits count tokens for this kind, which are then estimated.
+    /// Whether limits count tokens for this kind, which are then estimated; what has a price is in
+    /// any case.
     pub counts_tokens: bool,
     /// How well the kind translates; only language models are asked again with a remark.
     pub quality: Quality,

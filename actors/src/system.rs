@@ -490,8 +490,8 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             lane: provider.lane.clone(),
             max_items: provider.max_items,
             max_bytes: provider.max_bytes,
-            counts_tokens: provider.counts_tokens,
-            max_tokens: most_tokens(&provider.limits),
+            counts_tokens: provider.counts_tokens || provider.price != (0.0, 0.0),
+            max_tokens: most_tokens(&provider.limits, provider.price),
             jobs: provider
                 .batch
                 .as_ref()
@@ -505,10 +505,14 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
         .collect()
 }
 
-/// The most tokens that one call may hold in a lane with these limits.
-fn most_tokens(limits: &LaneLimits) -> Option<u64> {
+/// The most tokens that one call may hold in a lane with these limits, at this price.
+fn most_tokens(limits: &LaneLimits, price: (f64, f64)) -> Option<u64> {
+    let dearest = price.0.max(price.1) / 1e6;
+    let money = [limits.usd_per_day, limits.usd_per_month];
+    let money = money.map(|limit| limit.filter(|_| dearest > 0.0).map(|limit| limit / dearest));
     let minutes = [limits.tpm, limits.itpm, limits.otpm];
-    pack::budget(minutes.into_iter().flatten().reduce(f64::min), limits.tps)
+    let most = minutes.into_iter().chain(money).flatten();
+    pack::budget(most.reduce(f64::min), limits.tps)
 }
 
 /// A source with the languages of the outlets that take it, each once.

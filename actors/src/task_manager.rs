@@ -116,7 +116,7 @@ pub struct ProviderRoute {
     pub max_items: Option<usize>,
     /// The most bytes of texts in one call that it takes; none: as many as wanted.
     pub max_bytes: Option<usize>,
-    /// Whether its limits count tokens.
+    /// Whether its limits or its price count tokens, or characters in their place.
     pub counts_tokens: bool,
     /// The most tokens that one call may hold, so that its limits are used well; none: as many
     /// as wanted.
@@ -207,12 +207,24 @@ pub struct TaskManagerActor {
 }
 
 /// What the calls of one provider have taught.
-#[derive(Default)]
 struct Learned {
     /// How many tokens calls need.
     estimates: Estimates,
     /// How many texts it digests in one call.
     digestion: Digestion,
+}
+
+impl Learned {
+    /// What is believed of a provider before its first call.
+    fn of(route: &ProviderRoute) -> Self {
+        Self {
+            estimates: match route.quality {
+                Quality::Engine => Estimates::of_characters(),
+                Quality::Model => Estimates::default(),
+            },
+            digestion: Digestion::default(),
+        }
+    }
 }
 
 /// Whether new work is taken.
@@ -347,7 +359,7 @@ impl TaskManagerActor {
         config: Config,
     ) -> Self {
         let slots = Slots::new(config.concurrency);
-        let learned = config.routes.iter().map(|_| Learned::default()).collect();
+        let learned = config.routes.iter().map(Learned::of).collect();
         let weights = config.routes.iter().map(|it| (it.share, it.price));
         let routing = Routing::new(config.by, weights);
         let hedging = Hedging::new(config.routes.len());

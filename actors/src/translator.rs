@@ -17,6 +17,7 @@ use crate::logic::checks::Checks;
 use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, Landed, land};
+use crate::logic::price::usd;
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
 };
@@ -159,19 +160,17 @@ impl Call {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
                 error!(provider:% = self.callee.name; "a call panicked");
-                Err(transient("the call panicked"))
+                Err(unanswered("the call panicked"))
             }
-            Err(_) => Err(transient("the call did not end in its time")),
+            Err(_) => Err(unanswered("the call did not end in its time")),
         }
     }
 
     /// Keeps what is provably right: matched by id, with every protected span, and as wanted.
     fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
-        let (usage, cost_usd) = self.usage(&answer);
-        let tokens = usage.map(|usage| Tokens {
-            input: usage.tokens_in,
-            output: usage.tokens_out,
-        });
+        let usage = answer.usage;
+        let tokens = usage.map(Usage::tokens);
+        let cost_usd = tokens.map(|tokens| usd(tokens, self.callee.price));
         let seen = self.callee.provider.take_seen();
         permit.settle(Verdict::Answered { tokens, cost_usd }, seen);
         let texts = items.iter().map(|item| Arc::clone(&item.text));
@@ -185,7 +184,7 @@ impl Call {
             Ending::Whole
         };
         let took = Usage {
-            cost_usd,
+            cost_usd: cost_usd.unwrap_or_default(),
             ..usage.unwrap_or_default()
         };
         let wishes = Wishes::of(
@@ -244,14 +243,6 @@ impl Call {
             ending,
         }
     }
-
-    fn usage(&self, answer: &Answer) -> (Option<Usage>, f64) {
-        let cost = answer.usage.map_or(0.0, |usage| {
-            let (input, output) = self.callee.price;
-            (usage.tokens_in as f64 * input + usage.tokens_out as f64 * output) / 1e6
-        });
-        (answer.usage, cost)
-    }
 }
 
 fn pack_item((index, item): (usize, &JobItem)) -> Item {
@@ -280,10 +271,9 @@ fn troubled(item: JobItem, trouble: Trouble) -> ItemEnd {
     }
 }
 
-fn transient(detail: &str) -> ProviderError {
-    ProviderError::Transient {
+fn unanswered(detail: &str) -> ProviderError {
+    ProviderError::Unanswered {
         detail: detail.to_owned(),
-        wait: None,
     }
 }
 
@@ -334,14 +324,20 @@ fn verdict(error: &ProviderError) -> Verdict {
         // What is larger than a window was not counted in it, and no wait makes it smaller.
         (ProviderError::TooLarge { .. }, _) => Verdict::Answered {
             tokens: Some(Tokens::default()),
-            cost_usd: 0.0,
+            cost_usd: Some(0.0),
+        },
+        (ProviderError::Unanswered { .. }, _) => Verdict::Unanswered,
+        // A model that refuses has read the text, and nothing says what that costs.
+        (ProviderError::Rejected { .. }, _) => Verdict::Answered {
+            tokens: None,
+            cost_usd: None,
         },
         (_, ProviderRemedy::Park(wait)) => Verdict::Bounced { wait },
         (_, ProviderRemedy::Retry(wait)) => Verdict::Failed { wait },
         (_, ProviderRemedy::ParkForPerson) => Verdict::Person,
         (_, ProviderRemedy::Split | ProviderRemedy::OtherProvider) => Verdict::Answered {
             tokens: None,
-            cost_usd: 0.0,
+            cost_usd: Some(0.0),
         },
     }
 }

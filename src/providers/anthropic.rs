@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::request::Shape;
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, unanswered};
 use crate::http::{HttpClient, HttpConfig, Response, Uri};
 use crate::secret::Secret;
 
@@ -170,7 +170,7 @@ impl AnthropicProvider {
                 return Err(ProviderError::Rejected { detail });
             }
             Some(reason @ ("tool_use" | "pause_turn")) => {
-                return Err(transient(&format!(
+                return Err(unanswered(&format!(
                     "the model answered out of form: {reason}"
                 )));
             }
@@ -200,7 +200,7 @@ impl AnthropicProvider {
             }
             None => {
                 let body = excerpt(&String::from_utf8_lossy(&response.body));
-                transient(&format!("an answer that is no message: {body}"))
+                unanswered(&format!("an answer that is no message: {body}"))
             }
         }
     }

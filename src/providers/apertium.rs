@@ -18,7 +18,7 @@ use self::letters::Letters;
 use self::pairs::Pairs;
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, MAX_ANSWER, endpoint, failure, hints, post, transient};
+use super::{BaseUrlError, Deadline, MAX_ANSWER, endpoint, failure, hints, post, unanswered};
 use crate::http::{Call, HttpClient, HttpConfig, Method, Response, Uri};
 
 /// The most texts that one call takes: this API has no lists.
@@ -132,7 +132,7 @@ impl ApertiumProvider {
             return Err(error_of(&response));
         }
         let pairs = Pairs::parse(&response.body)
-            .ok_or_else(|| transient("the list of pairs cannot be read"))?;
+            .ok_or_else(|| unanswered("the list of pairs cannot be read"))?;
         let pairs = Arc::new(pairs);
         let asked = (Arc::clone(&pairs), Instant::now());
         self.pairs.replace(Some(asked));
@@ -188,7 +188,7 @@ impl ApertiumProvider {
         }
         let reply: Reply = serde_json::from_slice(&response.body).map_err(|_| {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
-            transient(&format!("an answer that is no translation: {body}"))
+            unanswered(&format!("an answer that is no translation: {body}"))
         })?;
         let text = reply.response_data.translated_text;
         if line.contains(STAR) {

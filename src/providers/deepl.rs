@@ -19,7 +19,7 @@ use self::connection::Connection;
 pub use self::glossaries::Glossaries;
 use self::glossaries::Wanted;
 use super::wire::excerpt;
-use super::{BaseUrlError, Deadline, transient};
+use super::{BaseUrlError, Deadline, unanswered};
 use crate::http::{HttpConfig, Response};
 use crate::secret::Secret;
 
@@ -173,14 +173,14 @@ impl DeepLProvider {
         }
         let reply: Reply = serde_json::from_slice(&response.body).map_err(|_| {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
-            transient(&format!(
+            unanswered(&format!(
                 "an answer that is no list of translations: {body}"
             ))
         })?;
         // The API promises the order and has no ids: of another number nothing is believed.
         if reply.translations.len() != n_items {
             let n_texts = reply.translations.len();
-            return Err(transient(&format!("{n_texts} texts for {n_items}")));
+            return Err(unanswered(&format!("{n_texts} texts for {n_items}")));
         }
         Ok(reply)
     }

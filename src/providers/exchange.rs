@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use babelfeed_actors::ports::ProviderError;
 
-use super::{failure, transient};
+use super::{failure, unanswered};
 use crate::http::{Call, HttpClient, Method, Response, Uri};
 
 /// The most bytes of an answer that are read; jobs are bounded far below.
@@ -21,7 +21,7 @@ pub(super) async fn exchange(
 ) -> Result<Response, ProviderError> {
     let url: Uri = url
         .parse()
-        .map_err(|_| transient("the provider's name for a job makes no address"))?;
+        .map_err(|_| unanswered("the provider's name for a job makes no address"))?;
     let call = Call {
         method,
         url: &url,

@@ -18,7 +18,7 @@ use self::request::Shape;
 use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, unanswered};
 use crate::http::{HttpClient, HttpConfig, Response, Uri};
 use crate::secret::Secret;
 
@@ -104,7 +104,7 @@ impl GeminiProvider {
                 return self.answer(gathered);
             }
         }
-        Err(transient(
+        Err(unanswered(
             "an answer that wants to be continued without end",
         ))
     }
@@ -124,7 +124,7 @@ impl GeminiProvider {
             if response.is_success() {
                 return serde_json::from_slice(&response.body).map_err(|_| {
                     let body = excerpt(&String::from_utf8_lossy(&response.body));
-                    transient(&format!("an answer that is no generated content: {body}"))
+                    unanswered(&format!("an answer that is no generated content: {body}"))
                 });
             }
             let error = ErrorBody::parse(&response.body);
@@ -217,19 +217,19 @@ impl Gathered {
             return Err(ProviderError::Rejected { detail });
         }
         let Some(candidate) = generated.candidates.into_iter().next() else {
-            return Err(transient("an answer without candidates"));
+            return Err(unanswered("an answer without candidates"));
         };
         self.text
             .extend(candidate.content.iter().flat_map(Content::texts));
         match candidate.finish_reason.as_deref() {
             Some("CONTINUATION") => match candidate.continuation_token {
                 Some(token) => return Ok(Some(token)),
-                None => return Err(transient("a continuation without its token")),
+                None => return Err(unanswered("a continuation without its token")),
             },
             Some("MAX_TOKENS") => self.is_truncated = true,
             None | Some("STOP" | "FINISH_REASON_UNSPECIFIED") => {}
             Some("MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL") => {
-                return Err(transient("the model answered out of form"));
+                return Err(unanswered("the model answered out of form"));
             }
             Some("PUP_LIMITED_DISABLED") => {
                 let detail = "the account is restricted: PUP_LIMITED_DISABLED".to_owned();

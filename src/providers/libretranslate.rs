@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{self, Noticed};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, endpoint, hints, post, transient};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, unanswered};
 use crate::http::{HttpClient, HttpConfig, Response, Uri};
 use crate::secret::Secret;
 
@@ -206,13 +206,13 @@ fn answer(items: Vec<Translated>) -> Answer {
 fn matched(items: &[Item], response: &Response) -> Result<Vec<Translated>, ProviderError> {
     let reply: Reply = serde_json::from_slice(&response.body).map_err(|_| {
         let body = excerpt(&String::from_utf8_lossy(&response.body));
-        transient(&format!(
+        unanswered(&format!(
             "an answer that is no list of translations: {body}"
         ))
     })?;
     let n_texts = reply.translated_text.len();
     if n_texts != items.len() {
-        return Err(transient(&format!("{n_texts} texts for {}", items.len())));
+        return Err(unanswered(&format!("{n_texts} texts for {}", items.len())));
     }
     let named = items.iter().zip(reply.translated_text);
     Ok(named

@@ -53,7 +53,7 @@ impl Deadline {
     fn left(self) -> Result<Duration, ProviderError> {
         let left = self.0.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(transient("timed out between two steps of one call"));
+            return Err(unanswered("timed out between two steps of one call"));
         }
         Ok(left)
     }
@@ -81,14 +81,13 @@ async fn post(
 fn failure(error: HttpError) -> ProviderError {
     match error {
         HttpError::NotSent { detail } => ProviderError::Unreachable { detail },
-        other => transient(&other.to_string()),
+        other => unanswered(&other.to_string()),
     }
 }
 
-fn transient(detail: &str) -> ProviderError {
-    ProviderError::Transient {
+fn unanswered(detail: &str) -> ProviderError {
+    ProviderError::Unanswered {
         detail: detail.to_owned(),
-        wait: None,
     }
 }
 

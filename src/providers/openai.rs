@@ -21,7 +21,7 @@ use self::request::Shape;
 use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, transient};
+use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, unanswered};
 use crate::http::{HttpClient, HttpConfig, Response, Uri};
 use crate::secret::Secret;
 
@@ -208,7 +208,7 @@ impl OpenAiProvider {
             .and_then(|value: Value| ErrorBody::inside(&value));
         let Some(error) = error else {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
-            return transient(&format!("an answer that is no chat completion: {body}"));
+            return unanswered(&format!("an answer that is no chat completion: {body}"));
         };
         let status = error
             .code

@@ -188,7 +188,7 @@ async fn its_errors_mean_what_they_mean_elsewhere() {
         let late = call(&*slow, &format!("By {kind}"), Duration::from_secs(1)).await;
         let late = late.expect_err("no answer in time");
         assert!(
-            matches!(late, ProviderError::Transient { .. }),
+            matches!(late, ProviderError::Unanswered { .. }),
             "{kind}: {late}"
         );
         let limited = adapter(kind, "canned", &format!("sk-one-a-minute-adapter-{kind}"));

@@ -11,6 +11,7 @@ mod journal;
 mod known;
 mod limits;
 mod media;
+mod money;
 mod outlet_rules;
 mod packing;
 mod publishing;

@@ -19,6 +19,7 @@ use crate::logic::backoff::Backoff;
 use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
+use crate::logic::price::usd;
 use crate::logic::quota::Urgency;
 use crate::messages::{
     Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit, Record,
@@ -116,7 +117,10 @@ impl Run {
             if self.is_too_old() {
                 return Err(JobEnd::Over(Vec::new()));
             }
-            may_exist |= matches!(error, ProviderError::Transient { .. });
+            may_exist |= matches!(
+                error,
+                ProviderError::Transient { .. } | ProviderError::Unanswered { .. }
+            );
             let waited = self.means.clock.now().since(begun);
             if !may_exist && is_refusal(&error, waited) {
                 warn!(provider:% = self.callee.name, cause:% = error; "a job was not taken");
@@ -227,8 +231,7 @@ impl Run {
 
     fn took(&self, answer: &Answer) -> Usage {
         let usage = answer.usage.unwrap_or_default();
-        let (input, output) = self.callee.price;
-        let alone = (usage.tokens_in as f64 * input + usage.tokens_out as f64 * output) / 1e6;
+        let alone = usd(usage.tokens(), self.callee.price);
         Usage {
             cost_usd: alone * SHARE,
             ..usage
@@ -319,9 +322,8 @@ impl Run {
         let outcome = AssertUnwindSafe(exchange).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| {
             error!(provider:% = self.callee.name; "a call panicked");
-            Err(ProviderError::Transient {
+            Err(ProviderError::Unanswered {
                 detail: "the call panicked".to_owned(),
-                wait: None,
             })
         });
         self.means.peers.record.do_send(Record {
@@ -402,7 +404,7 @@ async fn permit(acquire: &Recipient<Acquire>, lane: &Lane) -> Option<Permit> {
             urgency: Urgency::Bulk,
             calls: 1,
             tokens: Tokens::default(),
-            usd: None,
+            usd: 0.0,
         };
         let permits = match acquire.send(wanted).await {
             Ok(Acquired::Now(permits)) => permits,
@@ -427,7 +429,13 @@ fn charge(acquire: &Recipient<Acquire>, lane: &Lane, cost_usd: f64) {
     actix_rt::spawn(async move {
         if let Some(permit) = permit(&acquire, &lane).await {
             let tokens = Some(Tokens::default());
-            permit.settle(Verdict::Answered { tokens, cost_usd }, Vec::new());
+            permit.settle(
+                Verdict::Answered {
+                    tokens,
+                    cost_usd: Some(cost_usd),
+                },
+                Vec::new(),
+            );
         }
     });
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Language, Pair, ProviderName, Request, TaskId};
+use super::{Language, Pair, ProviderName, Request, TaskId, Tokens};
 
 /// One request in one target language; (request, target) is unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,14 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Its tokens.
+    pub const fn tokens(self) -> Tokens {
+        Tokens {
+            input: self.tokens_in,
+            output: self.tokens_out,
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -14,6 +14,9 @@ use crate::domain::{Pair, Tokens};
 const AROUND_A_TEXT: u64 = 12;
 /// Tokens of the prompt, as long as nothing is known.
 const PROMPT: f64 = 350.0;
+/// Characters of a token's weight, as long as nothing is known: those of Latin small letters, of
+/// which a token has the most.
+const CHARACTERS: f64 = 5.0;
 /// How much one call changes what is believed of the input.
 const INPUT_DECAY: f64 = 0.98;
 /// How firmly the first belief about the prompt stands, in calls.
@@ -124,6 +127,17 @@ impl Rate {
 }
 
 impl Estimates {
+    /// Of what counts characters and has no prompt, as engines do.
+    pub fn of_characters() -> Self {
+        Self {
+            input: Input {
+                first: (0.0, CHARACTERS),
+                ..Input::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// What is believed now of calls for a pair of languages.
     pub fn rate(&self, pair: &Pair) -> Rate {
         let (prompt, factor) = self.input.line();
@@ -181,6 +195,8 @@ impl Estimates {
 /// A line through what calls were charged: prompt, and tokens for each token of weight.
 #[derive(Clone, Debug)]
 struct Input {
+    /// What is believed before the first call.
+    first: (f64, f64),
     calls: f64,
     x: f64,
     y: f64,
@@ -193,6 +209,7 @@ struct Input {
 impl Default for Input {
     fn default() -> Self {
         Self {
+            first: (PROMPT, 1.0),
             calls: 0.0,
             x: 0.0,
             y: 0.0,
@@ -206,8 +223,9 @@ impl Default for Input {
 impl Input {
     /// Least squares, held to the first belief as long as there is little to go by.
     fn line(&self) -> (f64, f64) {
-        let (n, y) = (self.calls + PROMPT_PRIOR, self.y + PROMPT_PRIOR * PROMPT);
-        let (xx, xy) = (self.xx + FACTOR_PRIOR, self.xy + FACTOR_PRIOR);
+        let (prompt, factor) = self.first;
+        let (n, y) = (self.calls + PROMPT_PRIOR, self.y + PROMPT_PRIOR * prompt);
+        let (xx, xy) = (self.xx + FACTOR_PRIOR, self.xy + FACTOR_PRIOR * factor);
         // Never zero, because both beliefs count for something.
         let determinant = n * xx - self.x * self.x;
         let prompt = (y * xx - self.x * xy) / determinant;
@@ -394,6 +412,22 @@ mod tests {
         }
         assert!(n_cut <= 8, "{n_cut} of 3800 were cut");
         assert!(held < needed * 19 / 10, "{held} held for {needed}");
+    }
+
+    #[test]
+    fn an_engine_is_expected_to_count_no_fewer_characters_than_there_are() {
+        let mut estimates = Estimates::of_characters();
+        let text = "the quick brown fox jumps over the lazy dog and is gone ".repeat(20);
+        let (weight, n_characters) = (Weight::of(&text, None), text.len() as u64);
+        for _ in 0..50 {
+            let held = estimates.rate(&pair("es")).tokens(weight).input;
+            assert!((n_characters..2 * n_characters).contains(&held), "{held}");
+            let used = Tokens {
+                input: n_characters,
+                output: 0,
+            };
+            estimates.learn(&pair("es"), weight, used, Ending::Whole);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod landing;
 pub mod lifecycle;
 pub mod pack;
 pub mod policy;
+pub mod price;
 pub mod queue;
 pub mod quota;
 pub mod routing;

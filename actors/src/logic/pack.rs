@@ -147,7 +147,8 @@ impl Filling {
     }
 }
 
-/// The most tokens of one call, where limits of the lane are known.
+/// The most tokens of one call, where limits of the lane are known; `per_minute` may stand for
+/// what the money of a day buys as well, of which a call should not be much either.
 ///
 /// What a window leaves unused grows with the size of calls, and what a call is above a whole
 /// window can never be granted.

@@ -23,8 +23,8 @@ pub struct Acquire {
     pub calls: usize,
     /// The tokens that each call is expected to use.
     pub tokens: Tokens,
-    /// What each call costs in US dollars; none where it costs about what calls cost lately.
-    pub usd: Option<f64>,
+    /// The most that each call is expected to cost, in US dollars.
+    pub usd: f64,
 }
 
 /// What the lane grants.
@@ -155,8 +155,8 @@ pub enum Verdict {
     Answered {
         /// Tokens used, where known.
         tokens: Option<Tokens>,
-        /// What it cost, in US dollars.
-        cost_usd: f64,
+        /// What it cost in US dollars, where known.
+        cost_usd: Option<f64>,
     },
     /// It was refused because of a limit, which opens after `wait` where that is known.
     Bounced {
@@ -168,11 +168,14 @@ pub enum Verdict {
         /// For how long; where that is not known, it is tried again each hour.
         wait: Option<Duration>,
     },
-    /// The lane failed: no connection, a server error, a timeout.
+    /// The lane failed, for nothing: no connection, a server error.
     Failed {
         /// How long the lane asks to wait, where it does.
         wait: Option<Duration>,
     },
+    /// It was sent, and nothing came back that says what became of it, as at a timeout; it may
+    /// have to be paid.
+    Unanswered,
     /// A person has to do something first: credential or credit.
     Person,
 }

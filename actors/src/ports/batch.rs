@@ -51,8 +51,9 @@ pub trait BatchProvider {
 
     /// Hands a job in under a mark of ours, and answers the provider's own name for it.
     ///
-    /// A second call makes a second job. After [`ProviderError::Transient`] the job may exist or
-    /// come into being; after any other error it does not.
+    /// A second call makes a second job. After [`ProviderError::Transient`] and
+    /// [`ProviderError::Unanswered`] the job may exist or come into being; after any other error
+    /// it does not.
     ///
     /// # Errors
     /// When the provider did not say that it took the job.

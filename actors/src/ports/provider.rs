@@ -77,7 +77,14 @@ pub enum ProviderError {
         /// What happened.
         detail: String,
     },
-    /// It may work in a while: a timeout, a server error, an answer that cannot be read.
+    /// The call left, and nothing came back that says what it used: a timeout, a cut connection,
+    /// an answer that cannot be read.
+    #[error("{detail}")]
+    Unanswered {
+        /// What happened.
+        detail: String,
+    },
+    /// It may work in a while: a server error, for which nobody has to pay.
     #[error("{detail}")]
     Transient {
         /// What happened.
@@ -158,6 +165,7 @@ impl ProviderError {
     /// What to do about it.
     pub const fn remedy(&self) -> ProviderRemedy {
         match self {
+            Self::Unanswered { .. } => ProviderRemedy::Retry(None),
             Self::Transient { wait, .. } => ProviderRemedy::Retry(*wait),
             Self::Unreachable { .. } => ProviderRemedy::Park(None),
             Self::RateLimited { wait, .. } | Self::QuotaExhausted { wait, .. } => {

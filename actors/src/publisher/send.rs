@@ -238,7 +238,7 @@ impl Batch {
                 urgency: Urgency::Bulk,
                 calls: 1,
                 tokens: Tokens::default(),
-                usd: Some(cost_usd),
+                usd: cost_usd,
             };
             let permits = match self.peers.acquire.send(acquire).await {
                 Ok(Acquired::Now(permits)) => permits,
@@ -503,7 +503,7 @@ pub(super) fn verdict(answers: &[Result<Published, OutletError>], cost_usd: f64)
         None if answers.is_empty() => Verdict::Unused,
         None | Some(OutletError::Rejected { .. }) => Verdict::Answered {
             tokens: None,
-            cost_usd,
+            cost_usd: Some(cost_usd),
         },
         Some(OutletError::Busy { wait, .. }) => Verdict::Bounced { wait: *wait },
         // Proved not to be made, so it was not paid for either.

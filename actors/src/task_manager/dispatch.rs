@@ -15,6 +15,7 @@ use crate::failpoints;
 use crate::logic::estimate::{Rate, Weight};
 use crate::logic::lifecycle::Step;
 use crate::logic::pack::{Bounds, Filling, texts_within};
+use crate::logic::price::usd;
 use crate::logic::queue::{Company, CompanyNumber, Crowd, Queue, Spot};
 use crate::logic::quota::{Urgency, held_back};
 use crate::logic::routing::Routes;
@@ -155,7 +156,7 @@ impl TaskManagerActor {
             urgency,
             calls: calls.clamp(1, slots.min(PERMITS).min(most)),
             tokens,
-            usd: None,
+            usd: usd(tokens, self.config.routes[route].price),
         };
         let state = self.state.routes.entry(route).or_default();
         state.set_ask(urgency, Ask::Sent);

@@ -11,6 +11,7 @@ use super::work::Work;
 use super::{Ask, Hedge, Intake, TaskManagerActor};
 use crate::domain::{Guide, Tokens};
 use crate::failpoints;
+use crate::logic::price::usd;
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Duty, Job, JobItem, Permit};
 use crate::ports::Token;
@@ -90,16 +91,17 @@ impl TaskManagerActor {
             return;
         };
         let provider = &self.config.routes[route];
+        let tokens = if provider.counts_tokens {
+            self.tokens_of(route, hedged)
+        } else {
+            Tokens::default()
+        };
         let acquire = Acquire {
             lane: provider.lane.clone(),
             urgency: Urgency::Bulk,
             calls: 1,
-            tokens: if provider.counts_tokens {
-                self.tokens_of(route, hedged)
-            } else {
-                Tokens::default()
-            },
-            usd: None,
+            tokens,
+            usd: usd(tokens, provider.price),
         };
         let (limiter, own, epoch) = (self.peers.acquire.clone(), self.own.clone(), self.epoch);
         actix_rt::spawn(async move {
@@ -123,7 +125,13 @@ impl TaskManagerActor {
         let works = hedged.duties.iter();
         let works = works.filter_map(|(token, _)| book.in_flight.get(token));
         let rate = self.rate(route, &hedged.sent.pair);
-        rate.tokens(works.map(Work::weight).sum())
+        let tokens = rate.tokens(works.map(Work::weight).sum());
+        // What the first call was allowed for its answer, the second is too.
+        let allowed = hedged.max_tokens.map_or(0, u64::from);
+        Tokens {
+            output: tokens.output.max(allowed),
+            ..tokens
+        }
     }
 
     /// Whether the texts of a call may go in a second one: all are still wanted and in one call

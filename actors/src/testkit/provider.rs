@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
 use crate::domain::{Language, Usage};
+use crate::logic::price::usd;
 use crate::ports::{Answer, Pack, Provider, ProviderError, Translated};
 
 /// What goes wrong in a call.
@@ -125,6 +126,16 @@ impl FakeProvider {
         self.shared().packs.clone()
     }
 
+    /// What all its calls cost at these prices, each paid as if it had been answered well.
+    pub fn billed(&self, price: (f64, f64)) -> f64 {
+        let packs = self.packs();
+        let bills = packs.iter().map(|pack| {
+            let items: Vec<Translated> = well(pack).collect();
+            usd(usage(pack, &items).tokens(), price)
+        });
+        bills.sum()
+    }
+
     /// When each call began, in order.
     pub fn begun(&self) -> Vec<Instant> {
         self.shared().begun.clone()
@@ -213,21 +224,21 @@ impl Provider for FakeProvider {
 }
 
 fn timed_out(timeout: Duration) -> ProviderError {
-    ProviderError::Transient {
+    ProviderError::Unanswered {
         detail: format!("no answer within {timeout:?}"),
-        wait: None,
     }
 }
 
+/// What comes back of a pack where nothing goes wrong.
+fn well(pack: &Pack) -> impl Iterator<Item = Translated> {
+    pack.items.iter().map(|item| Translated {
+        id: Arc::clone(&item.id),
+        text: translation(&pack.pair.target, &item.text),
+    })
+}
+
 pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderError> {
-    let mut items: Vec<Translated> = pack
-        .items
-        .iter()
-        .map(|item| Translated {
-            id: Arc::clone(&item.id),
-            text: translation(&pack.pair.target, &item.text),
-        })
-        .collect();
+    let mut items: Vec<Translated> = well(pack).collect();
     let mut is_truncated = false;
     match fault {
         Some(ProviderFault::Error(error)) => return Err(error),
@@ -376,7 +387,7 @@ mod tests {
             provider.then(ProviderFault::Hang);
             let begun = tokio::time::Instant::now();
             let answer = provider.translate(&pack(1), Duration::from_secs(60)).await;
-            assert!(matches!(answer, Err(ProviderError::Transient { .. })));
+            assert!(matches!(answer, Err(ProviderError::Unanswered { .. })));
             assert_eq!(begun.elapsed(), Duration::from_secs(60));
         });
     }

@@ -104,6 +104,8 @@ pub struct World {
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
     /// How well every provider translates.
     pub quality: Quality,
+    /// What every provider takes in US dollars for a million tokens, in and out.
+    pub price: (f64, f64),
     /// The figures.
     pub config: SystemConfig,
     /// How many at first sight are taken; none: all.
@@ -184,6 +186,7 @@ impl World {
             pairs: Vec::new(),
             outlets: Vec::new(),
             quality: Quality::Model,
+            price: (0.0, 0.0),
             // The fake provider does not really translate.
             config: SystemConfig {
                 checks: Checks::NONE,
@@ -271,7 +274,7 @@ impl World {
             max_bytes: None,
             counts_tokens: limits.tpm.is_some() || limits.tps.is_some(),
             quality: self.quality,
-            price: (0.0, 0.0),
+            price: self.price,
             share: self.shares.get(place).copied().unwrap_or(1.0),
             pairs: self.pairs.get(place).cloned().flatten(),
             order: u32::try_from(place).unwrap_or(u32::MAX),

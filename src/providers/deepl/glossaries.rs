@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::languages;
 use crate::http::Response;
 use crate::providers::wire::{ErrorBody, excerpt};
-use crate::providers::{Deadline, transient};
+use crate::providers::{Deadline, unanswered};
 
 /// How long is waited until a new glossary is looked at again, and how often.
 const READY_WAIT: Duration = Duration::from_millis(300);
@@ -48,7 +48,7 @@ impl Glossaries {
         let slot = self.slot(wanted);
         let locked = tokio::time::timeout(deadline.left()?, slot.lock());
         let Ok(mut known) = locked.await else {
-            return Err(transient("timed out while a glossary is made"));
+            return Err(unanswered("timed out while a glossary is made"));
         };
         if let Some(known) = &*known
             && known.version == wanted.guide.version
@@ -232,7 +232,7 @@ impl Search<'_> {
             let response = self.connection.show_glossary(id, self.deadline).await?;
             glossary = self.read(&response).await?;
         }
-        Err(Trouble::Call(transient(
+        Err(Trouble::Call(unanswered(
             "a glossary that does not become ready",
         )))
     }
@@ -241,7 +241,7 @@ impl Search<'_> {
         if response.is_success() {
             return serde_json::from_slice(&response.body).map_err(|_| {
                 let body = excerpt(&String::from_utf8_lossy(&response.body));
-                Trouble::Call(transient(&format!("an answer about no glossary: {body}")))
+                Trouble::Call(unanswered(&format!("an answer about no glossary: {body}")))
             });
         }
         // What the route itself refuses says nothing of texts, and texts do without it.

@@ -17,7 +17,7 @@ use crate::http::{Method, Response, hints};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
 use crate::providers::wire::{ErrorBody, excerpt};
-use crate::providers::{BaseUrlError, transient};
+use crate::providers::{BaseUrlError, unanswered};
 use crate::secret::Secret;
 
 /// How far clocks may differ when a job is looked for among those of its time.
@@ -139,7 +139,7 @@ impl GeminiBatch {
                 _ => return Ok(None),
             }
         }
-        Err(transient("a list of jobs without end"))
+        Err(unanswered("a list of jobs without end"))
     }
 
     /// The job; none if the provider does not know it.
@@ -227,15 +227,15 @@ impl GeminiBatch {
     fn read_answer(&self, answered: &Answered) -> Result<Answer, ProviderError> {
         if let Some(response) = &answered.response {
             let generated: Generated = serde_json::from_str(response.get())
-                .map_err(|_| transient("an answer that is no generated content"))?;
+                .map_err(|_| unanswered("an answer that is no generated content"))?;
             let mut gathered = Gathered::default();
             return match gathered.take(generated)? {
                 None => self.provider.answer(gathered),
-                Some(_) => Err(transient("an answer that wants to be continued")),
+                Some(_) => Err(unanswered("an answer that wants to be continued")),
             };
         }
         let Some(error) = &answered.error else {
-            return Err(transient("a call without an answer"));
+            return Err(unanswered("a call without an answer"));
         };
         let code = error.get("code").and_then(Value::as_u64).unwrap_or(0);
         let body = ErrorBody::parse(error.to_string().as_bytes());
@@ -300,7 +300,7 @@ const fn http_status(code: u64) -> u16 {
 fn read<T: serde::de::DeserializeOwned>(response: &Response) -> Result<T, ProviderError> {
     serde_json::from_slice(&response.body).map_err(|_| {
         let body = excerpt(&String::from_utf8_lossy(&response.body));
-        transient(&format!("an answer that is not what was asked for: {body}"))
+        unanswered(&format!("an answer that is not what was asked for: {body}"))
     })
 }
 

@@ -18,7 +18,7 @@ use crate::http::{Method, Response};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
 use crate::providers::wire::{ErrorBody, excerpt};
-use crate::providers::{BaseUrlError, transient};
+use crate::providers::{BaseUrlError, unanswered};
 
 /// The route that the calls of a job are made to, whatever the base address.
 const ROUTE: &str = "/v1/chat/completions";
@@ -80,7 +80,7 @@ impl OpenAiBatch {
         }
         serde_json::from_slice(&response.body).map_err(|_| {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
-            transient(&format!("an answer that is not what was asked for: {body}"))
+            unanswered(&format!("an answer that is not what was asked for: {body}"))
         })
     }
 
@@ -126,7 +126,10 @@ impl OpenAiBatch {
         match created {
             Ok(job) => Ok(job.id.into()),
             Err(error) => {
-                if !matches!(error, ProviderError::Transient { .. }) {
+                if !matches!(
+                    error,
+                    ProviderError::Transient { .. } | ProviderError::Unanswered { .. }
+                ) {
                     // No job will read it; what is left of it harms nobody.
                     let _ = self.delete_file(&input.id).await;
                 }
@@ -159,7 +162,7 @@ impl OpenAiBatch {
                 _ => return Ok(None),
             }
         }
-        Err(transient("a list of jobs without end"))
+        Err(unanswered("a list of jobs without end"))
     }
 
     async fn progress(&self, remote: &str) -> Result<BatchProgress, ProviderError> {
@@ -193,7 +196,7 @@ impl OpenAiBatch {
             _ if !response.is_success() => Err(self.error_of(&response)),
             _ => serde_json::from_slice(&response.body)
                 .map(Some)
-                .map_err(|_| transient("an answer that is no job")),
+                .map_err(|_| unanswered("an answer that is no job")),
         }
     }
 
@@ -222,13 +225,13 @@ impl OpenAiBatch {
         let Some(response) = &line.response else {
             let error = line.error.as_ref().map(Value::to_string);
             let error = error.unwrap_or_else(|| "a call without an answer".to_owned());
-            return Err(transient(&excerpt(&error)));
+            return Err(unanswered(&excerpt(&error)));
         };
         let body = response.body.get().as_bytes();
         if response.status_code == 200 {
             let answer = self.provider.read_body(body);
             return answer
-                .unwrap_or_else(|| Err(transient("an answer that is no chat completion")));
+                .unwrap_or_else(|| Err(unanswered("an answer that is no chat completion")));
         }
         let error = ErrorBody::parse(body);
         let shape = self.provider.shape.get();

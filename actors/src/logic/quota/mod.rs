@@ -26,8 +26,6 @@ use crate::logic::breaker::Breaker;
 pub use crate::logic::breaker::{Parked, Turn};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How much a new price of a call counts against those before.
-const NEW_PRICE: f64 = 0.1;
 
 /// Whether work may use what is held back for urgent work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,14 +43,16 @@ pub enum Word {
     Unused,
     /// Made, with so many tokens where known; says nothing about the lane.
     Spent(Option<Tokens>),
-    /// Answered, with so many tokens where known, for so many US dollars.
-    Answered(Option<Tokens>, f64),
+    /// Answered, with so many tokens and for so many US dollars, where known.
+    Answered(Option<Tokens>, Option<f64>),
     /// Refused for a limit that ends after so long, where known.
     Bounced(Option<Duration>),
     /// Refused for a long quota that comes back after so long, where known.
     Exhausted(Option<Duration>),
-    /// Failed; the lane asks to wait so long, where it does.
+    /// Failed, for nothing; the lane asks to wait so long, where it does.
     Failed(Option<Duration>),
+    /// Sent, and nothing came back that says what became of it; it may have to be paid.
+    Unanswered,
     /// A person has to mend something.
     Person,
 }
@@ -86,13 +86,14 @@ pub struct Now {
 pub struct Need {
     /// Its tokens.
     pub tokens: Tokens,
-    /// Its price in US dollars; none where it costs about what calls cost lately.
-    pub usd: Option<f64>,
+    /// The most that it is expected to cost, in US dollars.
+    pub usd: f64,
 }
 
 impl From<Tokens> for Need {
+    /// A call that costs nothing.
     fn from(tokens: Tokens) -> Self {
-        Self { tokens, usd: None }
+        Self { tokens, usd: 0.0 }
     }
 }
 
@@ -108,6 +109,16 @@ struct Charge {
     requests: f64,
     tokens: Tokens,
     dollars: f64,
+}
+
+impl From<Need> for Charge {
+    fn from(need: Need) -> Self {
+        Self {
+            requests: 1.0,
+            tokens: need.tokens,
+            dollars: need.usd,
+        }
+    }
 }
 
 impl Charge {
@@ -134,8 +145,6 @@ pub struct Quota {
     /// Since when the lane is busy without a minute's pause, and what passed since.
     run: (Moment, f64),
     bounced_at: Option<Moment>,
-    /// What a call is expected to cost, in US dollars.
-    price: f64,
     doubted_at: Moment,
 }
 
@@ -152,7 +161,6 @@ impl Quota {
             trial: None,
             run: (Moment::default(), 0.0),
             bounced_at: None,
-            price: 0.0,
             doubted_at: Moment::default(),
         };
         for unit in [Unit::Requests, Unit::Tokens] {
@@ -187,7 +195,6 @@ impl Quota {
         self.trial = earlier.trial;
         self.run = earlier.run;
         self.bounced_at = earlier.bounced_at;
-        self.price = earlier.price;
         self.doubted_at = earlier.doubted_at;
     }
 
@@ -307,7 +314,7 @@ impl Quota {
             return 0;
         }
         self.try_higher(now.moment);
-        let charge = self.charge(need.into());
+        let charge = Charge::from(need.into());
         let mut is_held_back = false;
         for window in &mut self.windows {
             window.forget(now.moment);
@@ -332,7 +339,7 @@ impl Quota {
 
     /// Takes one call of that need; only after [`Quota::room`] said so.
     pub fn grant(&mut self, serial: u64, need: impl Into<Need>, now: Now) {
-        let charge = self.charge(need.into());
+        let charge = Charge::from(need.into());
         if self.windows.iter().all(|window| window.used() <= 0.0) {
             self.run = (now.moment, 0.0);
         }
@@ -352,7 +359,7 @@ impl Quota {
         if let Some((_, until)) = self.breaker.parked() {
             return until;
         }
-        let charge = self.charge(need.into());
+        let charge = Charge::from(need.into());
         let windows = self.windows.iter();
         let windows = windows.filter_map(|it| it.due(charge.of(it.unit()), now.moment));
         let accounts = self.accounts.iter();
@@ -363,7 +370,7 @@ impl Quota {
 
     /// The limit that a call of that need waits for, the one that opens last.
     pub fn binding(&self, need: impl Into<Need>, now: Now) -> Option<Binding> {
-        let charge = self.charge(need.into());
+        let charge = Charge::from(need.into());
         let windows = self.windows.iter().filter_map(|window| {
             let opens = window.due(charge.of(window.unit()), now.moment)?;
             Some(Binding {
@@ -422,6 +429,7 @@ impl Quota {
             }
             Word::Exhausted(wait) => self.breaker.exhausted(wait, moment),
             Word::Failed(wait) => self.breaker.failed(serial, began, wait, moment),
+            Word::Unanswered => self.breaker.failed(serial, began, None, moment),
             Word::Person => self.breaker.person(moment),
         }
     }
@@ -441,14 +449,6 @@ impl Quota {
         windows.find(|window| window.unit() == unit && window.per() == per)
     }
 
-    fn charge(&self, need: Need) -> Charge {
-        Charge {
-            requests: 1.0,
-            tokens: need.tokens,
-            dollars: need.usd.unwrap_or(self.price),
-        }
-    }
-
     /// Counts what a call really was instead of what was reserved for it.
     fn correct(&mut self, call: &Outstanding, word: Word, now: Now) {
         let reserved = call.charge;
@@ -458,14 +458,13 @@ impl Quota {
                 tokens: tokens.unwrap_or(reserved.tokens),
                 ..reserved
             },
-            Word::Answered(tokens, dollars) => {
-                self.price += NEW_PRICE * (dollars - self.price);
-                Charge {
-                    tokens: tokens.unwrap_or(reserved.tokens),
-                    dollars,
-                    ..reserved
-                }
-            }
+            Word::Answered(tokens, dollars) => Charge {
+                tokens: tokens.unwrap_or(reserved.tokens),
+                dollars: dollars.unwrap_or(reserved.dollars),
+                ..reserved
+            },
+            // What was sent may be billed, whatever came of it here.
+            Word::Unanswered => reserved,
             // Refused and failed calls count where calls are counted, and cost nothing.
             Word::Bounced(_) | Word::Exhausted(_) | Word::Failed(_) | Word::Person => Charge {
                 dollars: 0.0,

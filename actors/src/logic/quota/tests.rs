@@ -65,7 +65,7 @@ fn run(quota: &mut Quota, from: u64, until: u64) -> Vec<u64> {
         for _ in 0..room {
             serial += 1;
             quota.grant(serial, Tokens::default(), now);
-            quota.settle(serial, Word::Answered(None, 0.0), now);
+            quota.settle(serial, Word::Answered(None, Some(0.0)), now);
             begun.push(millis);
         }
         millis += 5;
@@ -127,7 +127,7 @@ fn under_other_settings_what_was_used_still_counts() {
     let mut earlier = requests(60.0, MINUTE);
     for serial in 0..40 {
         earlier.grant(serial, Tokens::default(), at(0));
-        earlier.settle(serial, Word::Answered(None, 0.0), at(0));
+        earlier.settle(serial, Word::Answered(None, Some(0.0)), at(0));
     }
     let mut quota = requests(50.0, MINUTE);
 

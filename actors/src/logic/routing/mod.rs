@@ -12,6 +12,7 @@ pub use latency::Latency;
 pub use pairs::{Pairs, PairsError};
 
 use crate::domain::{Pair, Usage};
+use crate::logic::price::usd;
 
 /// The most providers that there can be.
 pub const MOST_ROUTES: usize = 128;
@@ -242,8 +243,7 @@ impl Routing {
             return;
         }
         let standing = &mut self.standings[route];
-        let (input, output) = standing.price;
-        let usd = (usage.tokens_in as f64 * input + usage.tokens_out as f64 * output) / 1e6;
+        let usd = usd(usage.tokens(), standing.price);
         if !standing.costs.contains_key(pair) {
             if standing.costs.len() >= PAIRS {
                 standing.costs.clear();

@@ -20,7 +20,7 @@ fn a_limit_told_in_headers_holds_at_once_and_a_lower_one_beats_the_settings() {
     quota.grant(1, Tokens::default(), at(0));
     let seen = [told(Unit::Requests, 60.0, 20.0, KnownBy::Headers)];
     assert_eq!(quota.learn(1, &seen, at(10)).len(), 1);
-    quota.settle(1, Word::Answered(None, 0.0), at(10));
+    quota.settle(1, Word::Answered(None, Some(0.0)), at(10));
     let room = quota.room(100, Tokens::default(), Urgency::Bulk, at(20));
     assert_eq!(room, 20, "others have used the rest");
 
@@ -122,7 +122,7 @@ fn against(limit: f64, tells: Tells) -> (f64, f64, Vec<u64>) {
             };
             quota.learn(serial, &seen, now);
             let word = if passed {
-                Word::Answered(None, 0.0)
+                Word::Answered(None, Some(0.0))
             } else {
                 Word::Bounced(None)
             };

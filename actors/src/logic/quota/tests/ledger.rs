@@ -12,23 +12,57 @@ fn a_budget_closes_the_lane_until_tomorrow() {
     let mut disk = Disk::default();
     disk.load(&mut quota, at(0));
     let mut n_calls = 0;
+    let need = Need {
+        tokens: Tokens::default(),
+        usd: 0.02,
+    };
     loop {
+        quota.room(1, need, Urgency::Bulk, at(n_calls));
         disk.sync(&mut quota, at(n_calls));
-        quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls));
-        disk.sync(&mut quota, at(n_calls));
-        if quota.room(1, Tokens::default(), Urgency::Bulk, at(n_calls)) == 0 {
+        if quota.room(1, need, Urgency::Bulk, at(n_calls)) == 0 {
             break;
         }
-        quota.grant(n_calls, Tokens::default(), at(n_calls));
-        quota.settle(n_calls, Word::Answered(None, 0.01), at(n_calls));
+        quota.grant(n_calls, need, at(n_calls));
+        quota.settle(n_calls, Word::Answered(None, Some(0.01)), at(n_calls));
         n_calls += 1;
     }
     assert!((98..=100).contains(&n_calls), "{n_calls}");
     quota.look(at(1_000));
     assert!(quota.usd_today() <= 1.0);
-    let due = quota.due(Tokens::default(), at(1_000)).expect("tomorrow");
+    let due = quota.due(need, at(1_000)).expect("tomorrow");
     let wait = Duration::from_millis(86_400_000 - (START % 86_400_000) as u64);
     assert_eq!(due, Moment::from_start(wait));
+}
+
+#[test]
+fn many_calls_at_once_do_not_pass_a_budget_of_which_nothing_is_known_yet() {
+    let money = Account::set(
+        Unit::Dollars,
+        vec![(Span::Day(DayReset::Utc), Some(0.1)), (Span::Month, None)],
+    );
+    let mut quota = Quota::new(Vec::new(), vec![money], None);
+    let mut disk = Disk::default();
+    disk.load(&mut quota, at(0));
+    let need = Need {
+        tokens: Tokens::default(),
+        usd: 0.015,
+    };
+    let mut n_calls = 0;
+    for _ in 0..20 {
+        for _ in 0..quota.room(64, need, Urgency::Bulk, at(0)) {
+            n_calls += 1;
+            quota.grant(n_calls, need, at(0));
+        }
+        disk.sync(&mut quota, at(0));
+    }
+    assert_eq!(n_calls, 6);
+
+    // One was refused and costs nothing; one was sent, and nobody knows what became of it.
+    quota.settle(1, Word::Failed(None), at(10));
+    quota.settle(2, Word::Unanswered, at(10));
+
+    quota.look(at(10));
+    assert!((quota.usd_today() - 5.0 * 0.015).abs() < 1e-9);
 }
 
 #[test]
@@ -110,7 +144,7 @@ fn run_kept(
         for _ in 0..quota.room(50, Tokens::default(), Urgency::Bulk, now) {
             serial += 1;
             quota.grant(serial, Tokens::default(), now);
-            quota.settle(serial, Word::Answered(None, 0.0), now);
+            quota.settle(serial, Word::Answered(None, Some(0.0)), now);
             begun.push(millis);
         }
         disk.sync(quota, now);
@@ -173,7 +207,7 @@ fn no_call_of_a_busy_minute_waits_for_the_ledger() {
         if quota.room(1, need, Urgency::Bulk, now) == 1 {
             n_calls += 1;
             quota.grant(millis, need, now);
-            quota.settle(millis, Word::Answered(None, 0.0), now);
+            quota.settle(millis, Word::Answered(None, Some(0.0)), now);
         } else if quota.due(need, now).is_none() {
             n_waits += 1;
         }

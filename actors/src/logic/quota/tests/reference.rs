@@ -9,6 +9,28 @@ use super::*;
 #[derive(Debug, Default)]
 pub(super) struct Reference(pub(super) Vec<(u64, Option<Tokens>)>);
 
+/// What every call that was made really cost: when, and how many US dollars.
+#[derive(Debug, Default)]
+struct Bills(Vec<(u64, f64)>);
+
+impl Bills {
+    fn keep_budgets(&self) -> bool {
+        let day = |at: u64| (START + at.cast_signed()).div_euclid(86_400_000);
+        let of_day = |wanted| {
+            let bills = self.0.iter().filter(|(at, _)| day(*at) == wanted);
+            bills.map(|(_, usd)| usd).sum::<f64>()
+        };
+        let all: f64 = self.0.iter().map(|(_, usd)| usd).sum();
+        self.0
+            .iter()
+            .all(|(at, _)| of_day(day(*at)) <= USD_PER_DAY + 1e-9)
+            && all <= USD_PER_MONTH + 1e-9
+    }
+}
+
+const USD_PER_DAY: f64 = 1.0;
+const USD_PER_MONTH: f64 = 2.5;
+
 impl Reference {
     /// The most that any window of so many milliseconds holds, wherever it is laid.
     pub(super) fn most(&self, millis: u64, of: impl Fn(Tokens) -> f64) -> f64 {
@@ -43,9 +65,11 @@ impl Reference {
 enum Act {
     /// Time passes.
     Pass(u64),
-    /// So many calls of these tokens are wanted.
-    Want(usize, Tokens),
-    /// A call ends: which, how, and which share of its tokens it used.
+    /// Half a day passes.
+    Sleep,
+    /// So many calls of these tokens, at most at this price, are wanted.
+    Want(usize, Tokens, f64),
+    /// A call ends: which, how, and which share of its tokens and its price it used.
     End(usize, u8, f64),
     /// The limiter falls: whoever waits is forgotten, the end of one call is lost.
     Fall,
@@ -59,15 +83,16 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        4 => (1_u64..900).prop_map(Act::Pass),
-        6 => (1_usize..9, 1_u64..120, 1_u64..120)
-            .prop_map(|(calls, input, output)| Act::Want(calls, tokens(input, output))),
-        6 => (any::<usize>(), 0_u8..6, 0.0_f64..=1.0)
+        16 => (1_u64..900).prop_map(Act::Pass),
+        1 => Just(Act::Sleep),
+        24 => (1_usize..9, 1_u64..120, 1_u64..120, 0.001..0.2)
+            .prop_map(|(calls, input, output, usd)| Act::Want(calls, tokens(input, output), usd)),
+        24 => (any::<usize>(), 0_u8..8, 0.0_f64..=1.0)
             .prop_map(|(which, how, share)| Act::End(which, how, share)),
-        1 => Just(Act::Fall),
-        1 => Just(Act::Unanswered),
-        1 => Just(Act::Lose),
-        1 => Just(Act::Crash),
+        4 => Just(Act::Fall),
+        4 => Just(Act::Unanswered),
+        4 => Just(Act::Lose),
+        4 => Just(Act::Crash),
     ]
 }
 
@@ -82,6 +107,13 @@ fn lane(now: Now) -> Quota {
     let accounts = vec![
         Account::set(Unit::Requests, vec![(day, Some(400.0))]),
         Account::set(Unit::Tokens, vec![(day, Some(40_000.0))]),
+        Account::set(
+            Unit::Dollars,
+            vec![
+                (Span::Day(DayReset::Utc), Some(USD_PER_DAY)),
+                (Span::Month, Some(USD_PER_MONTH)),
+            ],
+        ),
     ];
     Quota::new(windows, accounts, Some(20))
 }
@@ -92,42 +124,47 @@ proptest! {
         let mut disk = Disk::default();
         let mut quota = lane(at(0));
         disk.load(&mut quota, at(0));
-        let mut made = Reference::default();
-        let mut under_way: Vec<(u64, usize, Tokens)> = Vec::new();
+        let (mut made, mut bills) = (Reference::default(), Bills::default());
+        let mut under_way: Vec<(u64, usize, Need)> = Vec::new();
         let (mut millis, mut serial, mut boot) = (0, 0, 0);
         for act in acts {
             let now = since_boot(boot, millis);
             match act {
                 Act::Pass(wait) => millis += wait,
-                Act::Want(calls, tokens) => {
-                    quota.room(calls, tokens, Urgency::Bulk, now);
+                Act::Sleep => millis += 43_200_000,
+                Act::Want(calls, tokens, usd) => {
+                    let need = Need { tokens, usd };
+                    quota.room(calls, need, Urgency::Bulk, now);
                     disk.sync(&mut quota, now);
-                    for _ in 0..quota.room(calls, tokens, Urgency::Bulk, now) {
+                    for _ in 0..quota.room(calls, need, Urgency::Bulk, now) {
                         serial += 1;
-                        quota.grant(serial, tokens, now);
-                        under_way.push((serial, made.0.len(), tokens));
+                        quota.grant(serial, need, now);
+                        under_way.push((serial, made.0.len(), need));
                         made.0.push((millis, Some(tokens)));
+                        bills.0.push((millis, usd));
                     }
                     prop_assert!(quota.in_flight() <= 18);
                 }
                 Act::End(which, how, share) if !under_way.is_empty() => {
                     let (serial, place, reserved) = under_way.swap_remove(which % under_way.len());
                     let part = |tokens: u64| (tokens as f64 * share) as u64;
-                    let real = tokens(part(reserved.input), part(reserved.output));
-                    let word = match how {
-                        0 => Word::Unused,
-                        1 => Word::Spent(Some(real)),
-                        2 => Word::Failed(None),
-                        3 => Word::Spent(None),
-                        _ => Word::Answered(Some(real), 0.001),
-                    };
-                    let used = match how {
-                        0 => None,
-                        1 | 4 | 5 => Some(real),
-                        _ => Some(reserved),
+                    let Need { tokens: held, usd } = reserved;
+                    let real = tokens(part(held.input), part(held.output));
+                    let (word, used, cost) = match how {
+                        0 => (Word::Unused, None, 0.0),
+                        1 => (Word::Spent(Some(real)), Some(real), usd),
+                        2 => (Word::Failed(None), Some(held), 0.0),
+                        3 => (Word::Spent(None), Some(held), usd),
+                        4 => (Word::Unanswered, Some(held), usd),
+                        5 => (Word::Answered(Some(real), None), Some(real), usd),
+                        _ => {
+                            let cost = usd * share;
+                            (Word::Answered(Some(real), Some(cost)), Some(real), cost)
+                        }
                     };
                     quota.settle(serial, word, now);
                     made.0[place].1 = used;
+                    bills.0[place].1 = cost;
                 }
                 Act::End(..) => (),
                 Act::Fall => {
@@ -152,6 +189,7 @@ proptest! {
         }
         prop_assert!(made.keeps_short_limits());
         prop_assert!(made.keeps_days());
+        prop_assert!(bills.keep_budgets());
         quota.write_off(Duration::from_secs(30), since_boot(boot, millis + 31_000).moment);
         prop_assert_eq!(quota.in_flight(), 0);
     }
@@ -174,7 +212,7 @@ proptest! {
             let now = at(millis);
             while ends.front().is_some_and(|(end, ..)| *end <= millis) {
                 let (_, serial, real) = ends.pop_front().expect("it was just seen");
-                quota.settle(serial, Word::Answered(Some(real), 0.0), now);
+                quota.settle(serial, Word::Answered(Some(real), Some(0.0)), now);
             }
             let (input, output, gap) = next;
             let wanted = tokens(input, output);

@@ -73,7 +73,7 @@ impl Silent {
                 let word = match call.real {
                     Some(real) => {
                         *buckets[1].level(millis) += call.most - real;
-                        Word::Answered(Some(tokens(real as u64, 0)), 0.0)
+                        Word::Answered(Some(tokens(real as u64, 0)), Some(0.0))
                     }
                     None => Word::Bounced(None),
                 };

@@ -1,0 +1,125 @@
+//! What providers bill: never more than the settings allow, whatever is called and however it ends.
+
+use std::time::Duration;
+
+use babelfeed_actors::domain::TaskId;
+use babelfeed_actors::messages::Lanes;
+use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::world::{self, World, finish};
+
+use crate::helpers::{hand_in, pass};
+
+/// Dollars for a million tokens, in and out.
+const PRICE: (f64, f64) = (500.0, 1_500.0);
+/// A budget that a few dozen of the calls below use up.
+const USD_PER_DAY: f64 = 20.0;
+const TEXTS: usize = 400;
+
+/// Texts one of which costs up to sixty times as much as another.
+fn unequal_texts() -> impl Iterator<Item = String> {
+    (0..TEXTS).map(|n| {
+        let words = "some more words of a text ".repeat(n * 7 % 40 + 1);
+        format!("The text with number {n}: {words}")
+    })
+}
+
+fn with_budget(world: &mut World, latency: Duration) -> FakeProvider {
+    let provider = FakeProvider::with_latency(latency);
+    let limits = LaneLimits {
+        usd_per_day: Some(USD_PER_DAY),
+        ..LaneLimits::default()
+    };
+    world.providers = vec![("fake", provider.clone(), limits)];
+    world.price = PRICE;
+    world.config.concurrency = None;
+    world.config.max_batch_size = 3;
+    provider
+}
+
+async fn usd_today(handles: &Handles) -> f64 {
+    let lanes = handles.lanes.send(Lanes).await.expect("heard");
+    lanes.iter().map(|lane| lane.usd_today).sum()
+}
+
+#[test]
+fn many_calls_at_once_keep_within_a_budget_of_which_nothing_is_known_yet() {
+    world::run(1_501, async |mut world: World| {
+        let provider = with_budget(&mut world, Duration::from_secs(2));
+        let handles = world.start();
+        let ids = hand_in(&handles, unequal_texts(), "es").await;
+        pass(Duration::from_secs(600)).await;
+        let billed = provider.billed(PRICE);
+        assert!(billed <= USD_PER_DAY, "{billed}");
+        assert!(billed >= 0.9 * USD_PER_DAY, "{billed}");
+        assert!((usd_today(&handles).await - billed).abs() < 1e-6);
+        assert!(provider.most_in_flight() > 5);
+
+        // What is left goes on the days after, each within its budget.
+        let n_days = provider_days(&provider, &handles, &ids).await;
+        assert!(n_days >= 2, "{n_days}");
+    });
+}
+
+/// Lets days pass until all is translated, and holds each to the budget; answers how many.
+async fn provider_days(provider: &FakeProvider, handles: &Handles, ids: &[TaskId]) -> u32 {
+    let mut billed = provider.billed(PRICE);
+    for day in 1..40 {
+        pass(Duration::from_secs(86_400)).await;
+        let until_now = provider.billed(PRICE);
+        // Looked at in the middle of days, so no more than two budgets lie between.
+        assert!(until_now - billed <= 2.0 * USD_PER_DAY);
+        billed = until_now;
+        if provider.n_texts() >= ids.len() {
+            assert_eq!(finish(handles, ids).await, ids.len());
+            return day;
+        }
+    }
+    panic!("{} of {} texts were sent", provider.n_texts(), ids.len());
+}
+
+#[test]
+fn calls_that_were_sent_and_brought_nothing_count_as_they_were_reserved() {
+    world::run(1_502, async |mut world: World| {
+        let provider = with_budget(&mut world, Duration::from_secs(1));
+        for _ in 0..10 {
+            provider.then(ProviderFault::Hang);
+            provider.then_well();
+            provider.then(ProviderFault::Panic);
+        }
+        let handles = world.start();
+        hand_in(&handles, unequal_texts(), "es").await;
+        pass(Duration::from_secs(7_200)).await;
+        let (billed, counted) = (provider.billed(PRICE), usd_today(&handles).await);
+        assert!(
+            billed <= counted && counted <= USD_PER_DAY,
+            "{billed} {counted}"
+        );
+        assert!(counted >= 0.9 * USD_PER_DAY, "{counted}");
+    });
+}
+
+#[test]
+fn a_budget_holds_although_the_process_is_killed_again_and_again() {
+    for wait in [300, 1_700, 2_100, 5_000] {
+        let mut provider = FakeProvider::new();
+        let mut n_lives = 0;
+        world::run_lives(
+            1_503,
+            |world| provider = with_budget(world, Duration::from_secs(2)),
+            async |world| {
+                let handles = world.start();
+                n_lives += 1;
+                if n_lives == 1 {
+                    hand_in(&handles, unequal_texts(), "es").await;
+                }
+                pass(Duration::from_millis(wait)).await;
+                (n_lives == 12).then_some(())
+            },
+        );
+        let billed = provider.billed(PRICE);
+        assert!(billed <= USD_PER_DAY, "{billed} with {wait}");
+        assert!(billed >= 0.25 * USD_PER_DAY, "{billed} with {wait}");
+    }
+}
