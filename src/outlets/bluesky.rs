@@ -13,7 +13,7 @@ mod record;
 mod session;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use babelfeed_actors::ports::{
 };
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use log::debug;
+use log::{debug, warn};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -48,6 +48,9 @@ const POINTS: u32 = 2;
 const SAME_TIME: i64 = 600_000;
 /// The most parts whose times are remembered.
 const MAX_KNOWN: usize = 1000;
+/// How often in a row a handle is asked for that the server cannot look up, before its mention
+/// stays plain: with the waits between, some twenty minutes.
+const MAX_TRIES: u32 = 12;
 
 /// What a Bluesky outlet is told.
 #[derive(Clone, Debug)]
@@ -77,6 +80,8 @@ pub struct BlueskyOutlet {
     closed_until: Cell<Option<Instant>>,
     /// What was frozen lately: (key, time).
     frozen: RefCell<VecDeque<(String, Timestamp)>>,
+    /// How often in a row handles of what is being frozen could not be looked up.
+    tries: RefCell<HashMap<String, u32>>,
 }
 
 impl BlueskyOutlet {
@@ -89,6 +94,7 @@ impl BlueskyOutlet {
             xrpc,
             closed_until: Cell::new(None),
             frozen: RefCell::default(),
+            tries: RefCell::default(),
         }
     }
 
@@ -165,6 +171,9 @@ impl BlueskyOutlet {
 
     /// The accounts that a text mentions, as far as their handles lead to any. What is mentioned
     /// plainly is no mention here.
+    ///
+    /// # Errors
+    /// When a handle cannot be looked up now.
     async fn accounts(&self, displayed: &Displayed) -> Result<Accounts, OutletError> {
         let handles = displayed.facets.iter().filter_map(|it| match &it.kind {
             FacetKind::Mention(handle) => Some(handle.to_lowercase()),
@@ -174,14 +183,20 @@ impl BlueskyOutlet {
         let mut accounts = Accounts::new();
         for handle in handles {
             let session = self.sessions.current().await?;
-            let method = "com.atproto.identity.resolveHandle";
-            let parameters = [("handle", handle.as_str())];
-            let asked = self.xrpc.query(&session.server, method, &parameters, None);
-            let response = answer::of_question(asked.await)?;
-            match answer::read::<Resolved>(&response) {
+            let resolved = self.resolved(&session, &handle).await;
+            if resolved.is_ok() {
+                self.tries.borrow_mut().remove(&handle);
+            }
+            match resolved {
                 Ok(resolved) => {
                     let did = Did::parse(&resolved.did);
                     accounts.extend(did.map(|did| (handle, did.as_str().to_owned())));
+                }
+                Err(error @ (OutletError::Unreachable { .. } | OutletError::Busy { .. })) => {
+                    if !self.is_given_up(&handle) {
+                        return Err(error);
+                    }
+                    warn!(handle = handle.as_str(), cause:% = error; "a mention stays plain, because it cannot be looked up");
                 }
                 // A post need not wait for a name that leads nowhere.
                 Err(error) => {
@@ -190,6 +205,25 @@ impl BlueskyOutlet {
             }
         }
         Ok(accounts)
+    }
+
+    async fn resolved(&self, session: &Session, handle: &str) -> Result<Resolved, OutletError> {
+        let method = "com.atproto.identity.resolveHandle";
+        let parameters = [("handle", handle)];
+        let asked = self.xrpc.query(&session.server, method, &parameters, None);
+        answer::read(&answer::of_question(asked.await)?)
+    }
+
+    /// Counts that a handle could not be looked up, and answers whether nothing waits for it any
+    /// more, until it can be: what comes behind the post would wait as well.
+    fn is_given_up(&self, handle: &str) -> bool {
+        let mut tries = self.tries.borrow_mut();
+        if tries.len() >= MAX_KNOWN {
+            tries.clear();
+        }
+        let n_tries = tries.entry(handle.to_owned()).or_default();
+        *n_tries = n_tries.saturating_add(1);
+        *n_tries > MAX_TRIES
     }
 
     /// The time that a part bears: when it was frozen first, unless that is long ago.

@@ -57,6 +57,8 @@ struct Node {
     is_lagging: bool,
     feeds: Feeds,
     refused: VecDeque<Answer>,
+    /// Answers to coming questions for handles.
+    unresolved: VecDeque<Answer>,
 }
 
 impl Bluesky {
@@ -138,6 +140,15 @@ impl Bluesky {
             answer = answer.with(name, *value);
         }
         self.node().refused.push_back(answer);
+    }
+
+    /// Refuses to look up a handle with this; several wait their turn.
+    pub fn refuse_next_handle(&self, status: u16, headers: &[(&str, &str)], error: &str) {
+        let headers = headers.iter();
+        let answer = headers.fold(refusal(status, error, "no"), |answer, (name, value)| {
+            answer.with(name, *value)
+        });
+        self.node().unresolved.push_back(answer);
     }
 
     /// Makes something happen to a coming putRecord; several wait their turn.
@@ -237,7 +248,10 @@ impl Node {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/xrpc/com.atproto.repo.getRecord") => self.record(&request).into(),
             ("GET", "/xrpc/com.atproto.repo.listRecords") => self.list(&request).into(),
-            ("GET", "/xrpc/com.atproto.identity.resolveHandle") => resolved(&request).into(),
+            ("GET", "/xrpc/com.atproto.identity.resolveHandle") => {
+                let refused = self.unresolved.pop_front();
+                refused.unwrap_or_else(|| resolved(&request)).into()
+            }
             ("GET", "/xrpc/app.bsky.feed.getAuthorFeed") => {
                 let text = "No service configured for app.bsky.feed.getAuthorFeed";
                 refusal(400, "InvalidRequest", text).into()

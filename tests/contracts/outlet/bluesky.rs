@@ -628,6 +628,45 @@ async fn a_mention_leads_to_its_account_and_a_plain_one_to_nobody() {
 }
 
 #[actix_rt::test]
+async fn a_handle_that_cannot_be_looked_up_now_is_looked_up_again() {
+    let account = Simulated::new();
+    let one = publication(1, &[&format!("hola @{HANDLE}")]);
+    let wait = Some(Duration::from_secs(7));
+    for (status, remedy) in [
+        (429, OutletRemedy::Retry(wait)),
+        (500, OutletRemedy::Retry(None)),
+        (502, OutletRemedy::Retry(None)),
+    ] {
+        let headers = [("Retry-After", "7")];
+        account.server.refuse_next_handle(status, &headers, "Later");
+        let frozen = account.outlet.freeze(vec![dispatch(&one, 0)]).await;
+        assert_eq!(frozen.expect_err("waits").remedy(), remedy, "{status}");
+    }
+    published(&account, &one).await;
+    assert_eq!(places(&account.posts()[0].1).len(), 1);
+}
+
+#[actix_rt::test]
+async fn a_handle_that_can_never_be_looked_up_does_not_hold_posts_up_for_ever() {
+    let account = Simulated::new();
+    let text = format!("hola @{HANDLE}");
+    let one = publication(1, &[&text]);
+    let freeze = async || {
+        account.server.refuse_next_handle(500, &[], "Broken");
+        account.outlet.freeze(vec![dispatch(&one, 0)]).await
+    };
+    let mut n_tries = 1;
+    while freeze().await.is_err() {
+        n_tries += 1;
+        assert!(n_tries < 20, "it waits still");
+    }
+    assert!(n_tries > 10, "{n_tries}");
+    freeze().await.expect("nothing waits for it any more");
+    published(&account, &one).await;
+    assert_eq!(places(&account.posts()[0].1).len(), 1, "it is known again");
+}
+
+#[actix_rt::test]
 async fn what_we_published_of_a_quoted_post_is_shown_as_quoted() {
     let simulated = Simulated::new();
     let real = Real::new();
