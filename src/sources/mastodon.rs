@@ -29,8 +29,9 @@ use wire::{Account, Status};
 
 /// The most statuses of a page.
 const PAGE: usize = 40;
-/// The most deleted statuses that one poll asks for one by one, to be sure of it.
-const MAX_ASKED: usize = 10;
+/// The most statuses that one poll asks for one by one, to be sure that they were deleted; the
+/// next poll goes on.
+const MAX_ASKED: usize = 20;
 
 /// What a Mastodon source is told.
 #[derive(Clone, Debug)]
@@ -257,19 +258,28 @@ impl MastodonSource {
     }
 
     /// The ids of those that are gone, asked for one by one: a page may miss a status for other
-    /// reasons.
+    /// reasons. What is not asked for now is left open.
     async fn really_gone(
         &self,
         place: &mut Place,
         missing: Vec<String>,
     ) -> Result<Vec<String>, SourceError> {
         let mut gone = Vec::new();
-        for id in missing.into_iter().take(MAX_ASKED) {
-            if self.api.is_gone(&place.current_id(&id)).await? {
-                place.forget(&id);
-                gone.push(id);
+        let mut n_asked = 0;
+        for id in missing.iter().take(MAX_ASKED) {
+            match self.api.is_gone(&place.current_id(id)).await {
+                Ok(true) => {
+                    place.forget(id);
+                    gone.push(id.clone());
+                }
+                Ok(false) => place.note_there(id),
+                // What is known already is told.
+                Err(_) if n_asked > 0 => break,
+                Err(error) => return Err(error),
             }
+            n_asked += 1;
         }
+        place.leave_open(&missing[n_asked..]);
         Ok(gone)
     }
 }

@@ -35,9 +35,23 @@ struct Known {
     uri: Mark,
     /// What changes with an edit.
     edit: Mark,
+    /// How often it was asked for because a page missed it, and was there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    n_asked: u32,
+    /// Whether a page missed it, and it was not asked for yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_open: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 type Mark = u64;
+
+/// The most that are remembered, those that are to be asked for among them.
+const MAX_KEPT: usize = 4 * PAGE;
 
 impl Place {
     /// Before the first status of an account.
@@ -82,9 +96,18 @@ impl Place {
             now: None,
             uri: mark(status.identity()),
             edit: edit_mark(status),
+            n_asked: 0,
+            is_open: false,
         });
-        let n_over = self.recent.len().saturating_sub(PAGE);
-        self.recent.drain(..n_over);
+        // What is to be asked for is not forgotten before that.
+        let n_settled = self.recent.iter().filter(|known| !known.is_open).count();
+        let n_over = self.recent.len().saturating_sub(MAX_KEPT);
+        let mut n_left = n_settled.saturating_sub(PAGE).max(n_over);
+        self.recent.retain(|known| {
+            let goes = n_left > 0 && (!known.is_open || n_over > 0);
+            n_left -= usize::from(goes);
+            !goes
+        });
     }
 
     /// Remembers a known status as it is after an edit.
@@ -97,7 +120,8 @@ impl Place {
         }
     }
 
-    /// The ids of those that should stand on the newest page and do not.
+    /// The ids of those that should stand on the newest page and do not; those first that were
+    /// asked for least.
     pub(super) fn missing(&self, page: &[Status]) -> Vec<String> {
         let stands = |known: &Known| page.iter().any(|status| known.is(status));
         // What is older than everything on a page that is full may stand on the next one.
@@ -105,11 +129,26 @@ impl Place {
             true => Some(0),
             false => self.recent.iter().position(stands),
         };
-        let later = self.recent.iter().skip(from.unwrap_or(self.recent.len()));
-        later
-            .filter(|known| !stands(known))
-            .map(|known| known.id.clone())
-            .collect()
+        let from = from.unwrap_or(self.recent.len());
+        let recent = self.recent.iter().enumerate();
+        let missing = recent.filter(|(at, known)| (*at >= from || known.is_open) && !stands(known));
+        let mut missing: Vec<&Known> = missing.map(|(_, known)| known).collect();
+        missing.sort_by_key(|known| known.n_asked);
+        missing.into_iter().map(|known| known.id.clone()).collect()
+    }
+
+    /// Notes that a status that a page missed is there.
+    pub(super) fn note_there(&mut self, id: &str) {
+        if let Some(known) = self.recent.iter_mut().find(|known| known.id == id) {
+            known.n_asked = known.n_asked.saturating_add(1);
+        }
+    }
+
+    /// Notes which statuses are still to be asked for, and no others.
+    pub(super) fn leave_open(&mut self, ids: &[String]) {
+        for known in &mut self.recent {
+            known.is_open = ids.contains(&known.id);
+        }
     }
 
     /// Forgets a status that is gone.
@@ -192,6 +231,32 @@ mod tests {
             [] as [String; 0]
         );
         assert_eq!(place.missing(&[]), ["a1", "a2", "a3", "a4"]);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_there_comes_after_what_was_not_asked_for() {
+        let mut place = place(&["a1", "a2", "a3", "a4"]);
+        place.note_there("a1");
+        let page = [status("a4")];
+        assert_eq!(place.missing(&page), [] as [String; 0]);
+        assert_eq!(place.missing(&[]), ["a2", "a3", "a4", "a1"]);
+    }
+
+    #[test]
+    fn what_is_to_be_asked_for_is_not_forgotten_for_newer_ones() {
+        let mut place = place(&["a1", "a2", "a3"]);
+        place.leave_open(&["a1".to_owned(), "a3".to_owned()]);
+        let newer: Vec<String> = (100..140).map(|number| format!("b{number}")).collect();
+        newer.iter().for_each(|id| place.note(&status(id)));
+        let mut page: Vec<Status> = newer.iter().map(|id| status(id)).collect();
+        assert_eq!(place.missing(&page), ["a1", "a3"]);
+        assert!(!place.knows(&status("a2")));
+        let again = Place::from_cursor(&place.to_cursor(), "7").expect("is read");
+        assert_eq!(again.missing(&page), ["a1", "a3"]);
+        place.leave_open(&[]);
+        place.note(&status("b140"));
+        page.push(status("b140"));
+        assert_eq!(place.missing(&page), [] as [String; 0]);
     }
 
     #[test]

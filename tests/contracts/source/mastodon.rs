@@ -180,6 +180,37 @@ async fn what_was_edited_is_shown_again_and_what_was_deleted_is_told() {
 }
 
 #[actix_rt::test]
+async fn many_deletions_are_told_poll_by_poll_and_none_is_forgotten() {
+    let account = Account::new();
+    let ids: Vec<String> = (0..40)
+        .map(|number| account.server.post_elsewhere(&format!("number {number}")))
+        .collect();
+    let mut cursor = None;
+    follow(&account.source, &mut cursor, 500).await;
+    for id in &ids[1..] {
+        account.server.remove(id);
+    }
+    // The answers to some of the questions are lost.
+    let page = Fault::ReplyLost;
+    let mut gone: Vec<String> = Vec::new();
+    let mut n_polls = 0;
+    while gone.len() < 39 {
+        account.show(100 + 30 * n_polls..130 + 30 * n_polls);
+        let polled = account.source.poll(cursor.as_ref(), 500).await;
+        let Ok(polled) = polled else { continue };
+        cursor = polled.cursor.or(cursor);
+        gone.extend(polled.gone);
+        n_polls += 1;
+        assert!(n_polls < 10, "{gone:?}");
+        if n_polls == 1 {
+            account.server.fail_next_read(page.clone());
+        }
+    }
+    gone.sort();
+    assert_eq!(gone, ids[1..]);
+}
+
+#[actix_rt::test]
 async fn an_account_that_deleted_everything_is_told_as_such() {
     let account = Account::new();
     let id = account.server.post_elsewhere("one");
