@@ -92,24 +92,21 @@ impl TelegramOutlet {
     }
 
     async fn publish_call(&self, call: &wire::Call) -> Result<Published, OutletError> {
-        let is_media = call.method != wire::Method::Text;
+        let look = wire::Appearance::of(call);
         let url = self.url(call.method.name())?;
         let body = part::json(&call.body)?.into();
         let answer = self.exchange.publish(&url, &JSON, body).await?;
         let sent = answer::of(&answer, &self.exchange).map_err(|failure| self.heed(failure))?;
-        answer::published(sent, is_media).ok_or_else(|| OutletError::Ambiguous {
+        answer::published(sent, look).ok_or_else(|| OutletError::Ambiguous {
             detail: "wanted the messages that were sent, got none".to_owned(),
         })
     }
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
         let post: Fallback<wire::Call> = part::thawed(part)?;
-        let (is_media, numbers) = wire::ids(&published.id);
-        let call = match is_media {
-            true => &post.message,
-            false => post.otherwise.as_ref().unwrap_or(&post.message),
-        };
-        let mut body = call.body.clone();
+        let (look, numbers) = wire::ids(&published.id);
+        let is_media = look == wire::Appearance::Media;
+        let mut body = wire::looking(&post, look).body;
         if let Some(first) = body.media.first_mut() {
             body.caption = first.caption.take();
             body.caption_entities = std::mem::take(&mut first.caption_entities);

@@ -299,14 +299,23 @@ impl Node {
             Ok(changed) => changed,
             Err(description) => return refused(400, description),
         };
+        // What is not said again is as if it had never been said.
+        let preview = match is_text {
+            true => body["link_preview_options"].clone(),
+            false => self.messages[index].preview.clone(),
+        };
         let message = &mut self.messages[index];
-        if message.text == changed.text && message.entities == changed.entities {
+        if message.text == changed.text
+            && message.entities == changed.entities
+            && message.preview == preview
+        {
             return refused(
                 400,
                 "Bad Request: message is not modified: specified new message content is the same",
             );
         }
         (message.text, message.entities) = (changed.text, changed.entities);
+        message.preview = preview;
         done(json!({"message_id": id, "date": 0, "chat": self.chat()}))
     }
 

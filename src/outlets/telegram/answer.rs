@@ -5,7 +5,7 @@ use std::time::Duration;
 use babelfeed_actors::ports::{OutletError, Published};
 use serde::de::DeserializeOwned;
 
-use super::wire::{Answer, Sent, SentMessage};
+use super::wire::{Answer, Appearance, Sent, SentMessage};
 use crate::http::Response;
 use crate::outlets::exchange::{self, Exchange};
 
@@ -71,8 +71,8 @@ fn unreadable(response: &Response, exchange: &Exchange) -> OutletError {
     }
 }
 
-/// The proof that a message is out; several are out together.
-pub(super) fn published(sent: Sent, is_media: bool) -> Option<Published> {
+/// The proof that a message that looks so is out; several are out together.
+pub(super) fn published(sent: Sent, look: Appearance) -> Option<Published> {
     let messages = match sent {
         Sent::One(message) => vec![message],
         Sent::Several(messages) => messages,
@@ -81,9 +81,8 @@ pub(super) fn published(sent: Sent, is_media: bool) -> Option<Published> {
         .iter()
         .map(|message| message.message_id.to_string())
         .collect();
-    let kind = if is_media { "media:" } else { "" };
     Some(Published {
-        id: format!("{kind}{}", numbers.join(",")).into(),
+        id: format!("{}{}", look.prefix(), numbers.join(",")).into(),
         url: address(messages.first()?).map(Into::into),
     })
 }

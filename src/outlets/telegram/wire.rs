@@ -12,6 +12,8 @@ use crate::outlets::words::{self, Look};
 
 /// The most media of one message.
 const MAX_MEDIA: usize = 10;
+/// What a picture is among several media.
+const PHOTO: &str = "photo";
 
 /// One call of a method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +42,38 @@ impl Method {
             Self::Photo => "sendPhoto",
             Self::Video => "sendVideo",
             Self::Group => "sendMediaGroup",
+        }
+    }
+}
+
+/// How a message looks, which a change of its text does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appearance {
+    /// Media with a caption.
+    Media,
+    /// A text below a picture, which is the preview of a link.
+    Pictured,
+    /// A text.
+    Text,
+}
+
+impl Appearance {
+    /// How what is sent by that call looks.
+    pub(super) fn of(call: &Call) -> Self {
+        let preview = call.body.link_preview_options.as_ref();
+        match call.method {
+            Method::Photo | Method::Video | Method::Group => Self::Media,
+            Method::Text if preview.is_some_and(|it| it.url.is_some()) => Self::Pictured,
+            Method::Text => Self::Text,
+        }
+    }
+
+    /// What ids begin with.
+    pub(super) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Media => "media:",
+            Self::Pictured => "pictured:",
+            Self::Text => "",
         }
     }
 }
@@ -113,6 +147,18 @@ pub(super) struct Preview {
     pub(super) prefer_large_media: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) show_above_text: bool,
+}
+
+impl Preview {
+    /// A picture above the text.
+    fn above(url: &str) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            prefer_large_media: true,
+            show_above_text: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// One of several media.
@@ -231,12 +277,7 @@ pub(super) fn message(
         }
         let more = media[1..].iter().map(|it| it.url.clone());
         let pieces: Vec<String> = pieces.into_iter().chain(more).collect();
-        let preview = Preview {
-            url: Some(first.url.clone()),
-            prefer_large_media: true,
-            show_above_text: true,
-            ..Preview::default()
-        };
+        let preview = Preview::above(&first.url);
         return Ok(Fallback {
             message: in_text(base, shown(&pieces), Some(preview)),
             otherwise: Some(linked),
@@ -246,6 +287,45 @@ pub(super) fn message(
         message: in_caption(base, &media, caption, is_hidden),
         otherwise: Some(linked),
     })
+}
+
+/// The call of a post whose message looks so already, as near as it can be had.
+pub(super) fn looking(post: &Fallback<Call>, look: Appearance) -> Call {
+    let linked = post.otherwise.as_ref().unwrap_or(&post.message);
+    match (look, Appearance::of(&post.message)) {
+        (Appearance::Pictured, Appearance::Media) => {
+            pictured(&post.message).unwrap_or_else(|| linked.clone())
+        }
+        (Appearance::Text, Appearance::Media) => linked.clone(),
+        _ => post.message.clone(),
+    }
+}
+
+/// Media with a caption as a text below the first of them, if that is a picture; the others as
+/// links.
+fn pictured(call: &Call) -> Option<Call> {
+    let body = &call.body;
+    let first = body.media.first();
+    let picture = body.photo.as_ref().or_else(|| {
+        let picture = first.filter(|it| it.r#type == PHOTO);
+        picture.map(|it| &it.media)
+    })?;
+    let caption = first.map_or(&body.caption, |it| &it.caption);
+    let entities = first.map_or(&body.caption_entities, |it| &it.caption_entities);
+    let is_hidden = body.has_spoiler || first.is_some_and(|it| it.has_spoiler);
+    let text = caption.clone().filter(|_| !is_hidden)?;
+    let links = body.media.iter().skip(1).map(|it| it.media.as_str());
+    let paragraphs: Vec<&str> = std::iter::once(text.as_str()).chain(links).collect();
+    let shown = Shown {
+        text: paragraphs.join("\n\n"),
+        entities: entities.clone(),
+    };
+    let base = Body {
+        chat_id: body.chat_id.clone(),
+        ..Body::default()
+    };
+    let fits = shown.units() <= Limit::TELEGRAM.max().unwrap_or_default();
+    fits.then(|| in_text(base, shown, Some(Preview::above(picture))))
 }
 
 fn in_text(base: Body, shown: Shown, preview: Option<Preview>) -> Call {
@@ -283,7 +363,7 @@ fn in_caption(base: Body, media: &[&Media], shown: Shown, has_spoiler: bool) -> 
         .map(|it| Medium {
             r#type: match words::look(it) {
                 Look::Film => "video".to_owned(),
-                _ => "photo".to_owned(),
+                _ => PHOTO.to_owned(),
             },
             media: it.url.clone(),
             caption: None,
@@ -360,14 +440,15 @@ fn reply(id: &str) -> Option<Reply> {
     })
 }
 
-/// Whether a published id is that of media, and the numbers of its messages.
-pub(super) fn ids(id: &str) -> (bool, Vec<i64>) {
-    let (is_media, numbers) = match id.strip_prefix("media:") {
-        Some(numbers) => (true, numbers),
-        None => (false, id),
-    };
+/// How what has a published id looks, and the numbers of its messages.
+pub(super) fn ids(id: &str) -> (Appearance, Vec<i64>) {
+    let looks = [Appearance::Media, Appearance::Pictured];
+    let known = looks
+        .into_iter()
+        .find_map(|look| Some((look, id.strip_prefix(look.prefix())?)));
+    let (look, numbers) = known.unwrap_or((Appearance::Text, id));
     let numbers = numbers.split(',').filter_map(|it| it.parse().ok());
-    (is_media, numbers.collect())
+    (look, numbers.collect())
 }
 
 #[cfg(test)]
@@ -392,9 +473,11 @@ mod tests {
     }
 
     #[test]
-    fn ids_tell_media_from_text() {
-        assert_eq!(ids("42"), (false, vec![42]));
-        assert_eq!(ids("media:42,43"), (true, vec![42, 43]));
+    fn ids_tell_how_a_message_looks() {
+        assert_eq!(ids("42"), (Appearance::Text, vec![42]));
+        assert_eq!(ids("pictured:42"), (Appearance::Pictured, vec![42]));
+        assert_eq!(ids("media:42,43"), (Appearance::Media, vec![42, 43]));
+        assert_eq!(reply("pictured:42").map(|it| it.message_id), Some(42));
         assert_eq!(reply("media:42,43").map(|it| it.message_id), Some(42));
         assert_eq!(reply("what"), None);
     }

@@ -10,12 +10,14 @@ use babelfeed_actors::domain::{Attached, Part, Poll, Publication};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
+use serde_json::json;
+
 use super::{
     Stage, answering, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing,
     pictured, publication, publish,
 };
 use crate::simulators::faults::Fault;
-use crate::simulators::telegram::{CHAT, NUMBER, TOKEN, Telegram};
+use crate::simulators::telegram::{CHAT, Message, NUMBER, TOKEN, Telegram};
 
 struct Bot {
     outlet: TelegramOutlet,
@@ -35,12 +37,16 @@ impl Bot {
 }
 
 fn outlet(server: &Telegram, token: &str, chat: &str) -> TelegramOutlet {
+    outlet_with(server, token, chat, true)
+}
+
+fn outlet_with(server: &Telegram, token: &str, chat: &str, preview: bool) -> TelegramOutlet {
     TelegramOutlet::new(TelegramConfig {
         base_url: server.base_url().parse().expect("an address"),
         token: Secret::new(token),
         chat: chat.to_owned(),
         topic: None,
-        preview: true,
+        preview,
         http: HttpConfig::default(),
         timeout: Duration::from_secs(5),
     })
@@ -220,6 +226,82 @@ async fn a_message_is_changed_in_place_and_taken_back_however_often() {
         let error = bot.outlet.edit(&parts[0], &out).await.expect_err("gone");
         assert_eq!(error.remedy(), OutletRemedy::GiveUp);
     }
+}
+
+/// What a message shows after an edit.
+async fn edited(bot: &Bot, before: &Arc<Publication>, after: &Arc<Publication>) -> Message {
+    let out = publish(&bot.outlet, before).await.expect("publishes");
+    let parts = frozen(&bot.outlet, vec![dispatch(after, 0)]).await;
+    for _ in 0..2 {
+        let changed = bot.outlet.edit(&parts[0], &out).await;
+        assert_eq!(changed.as_ref(), Ok(&out));
+    }
+    bot.server.messages().remove(0)
+}
+
+#[actix_rt::test]
+async fn an_edit_keeps_the_picture_above_a_text_however_long_that_is() {
+    let pictures = Attached {
+        media: ["1", "2"]
+            .map(|name| medium(&format!("https://a.example/{name}.png"), None))
+            .to_vec(),
+        ..Attached::default()
+    };
+    for attached in [pictured("https://a.example/1.png", None), pictures] {
+        let before = hung(1, &"x".repeat(1_025), attached.clone());
+        for length in [3_000, 10] {
+            let bot = Bot::new();
+            let text = "y".repeat(length);
+            let shown = edited(&bot, &before, &hung(1, &text, attached.clone())).await;
+            assert!(shown.text.starts_with(&text));
+            let expected = json!({
+                "url": "https://a.example/1.png",
+                "prefer_large_media": true,
+                "show_above_text": true,
+            });
+            assert_eq!(shown.preview, expected, "{length}");
+            assert!(!shown.text.contains("/1.png"));
+            assert_eq!(shown.text.contains("/2.png"), attached.media.len() > 1);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn an_edit_keeps_media_and_what_hides_them() {
+    let attached = Attached {
+        is_sensitive: true,
+        ..pictured("https://a.example/1.png", None)
+    };
+    let bot = Bot::new();
+    let after = hung(1, "adiós", attached.clone());
+    let shown = edited(&bot, &hung(1, "hola", attached), &after).await;
+    assert_eq!(shown.text, "adiós");
+    assert_eq!(shown.media, ["https://a.example/1.png"]);
+    assert!(shown.has_spoiler);
+    assert!(bot.server.methods().contains(&"editMessageCaption".into()));
+}
+
+#[actix_rt::test]
+async fn an_edit_shows_no_preview_where_none_is_wanted() {
+    let server = Telegram::start();
+    let outlet = outlet_with(&server, TOKEN, CHAT, false);
+    let bot = Bot { outlet, server };
+    let [before, after] = ["hola", "adiós"].map(|text| {
+        let text = format!("{text} https://a.example/");
+        publication(1, &[&text])
+    });
+    let shown = edited(&bot, &before, &after).await;
+    assert_eq!(shown.preview, json!({"is_disabled": true}));
+}
+
+#[actix_rt::test]
+async fn media_that_went_out_as_links_stay_links_after_an_edit() {
+    let bot = Bot::new();
+    bot.server.hide("https://a.example/1.png");
+    let attached = pictured("https://a.example/1.png", None);
+    let before = hung(1, "hola", attached.clone());
+    let shown = edited(&bot, &before, &hung(1, "adiós", attached)).await;
+    assert_eq!(shown.text, "adiós\n\nhttps://a.example/1.png");
 }
 
 #[actix_rt::test]
