@@ -6,6 +6,7 @@ mod change;
 mod lapse;
 mod orders;
 mod read_back;
+mod refit;
 mod send;
 mod standing;
 mod teach;

@@ -295,6 +295,50 @@ fn hashtags_are_translated_with_their_text_and_only_where_that_is_wanted() {
 }
 
 #[test]
+fn a_persons_text_that_is_long_is_put_together_as_the_outlet_wants_it() {
+    world::run(911, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::Characters { max: 60 });
+        world.hold = Hold::Always;
+        world.rules.style = Arc::new(Style {
+            mark: Some("translated automatically".into()),
+            numbers: true,
+            ..Style::default()
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let ids = publish(&handles, texts(2), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 2);
+        let corrected = "Una frase. ".repeat(8).trim().to_owned();
+        let marked = format!("{corrected}\n\ntranslated automatically");
+        for (id, text) in ids.into_iter().zip([marked, corrected]) {
+            let held = publication(&handles, id).await;
+            let approve = Approve {
+                id: held.publication.id,
+                text: Some(text.into()),
+            };
+            let approved = handles.approve.send(approve).await.expect("heard");
+            assert!(approved.is_ok(), "{approved:?}");
+            settle(&handles).await;
+        }
+        let out = outlet.texts();
+        assert!(out.iter().all(|text| text.chars().count() <= 60), "{out:?}");
+        let is_first = |text: &String| text.contains(" 1/");
+        let second = out.iter().rposition(is_first).expect("is numbered");
+        let marks = |texts: &[String]| texts.join("\n").matches("automatically").count();
+        assert_eq!(marks(&out[..second]), 1, "{out:?}");
+        assert_eq!(
+            marks(&out[second..]),
+            0,
+            "a person has left it out: {out:?}"
+        );
+        for text in [&out[..second], &out[second..]] {
+            assert_eq!(text.join(" ").matches("Una frase.").count(), 8, "{out:?}");
+        }
+    });
+}
+
+#[test]
 fn what_a_person_corrected_is_known_from_then_on() {
     world::run(907, async |mut world: World| {
         let outlet = with_outlet(&mut world);

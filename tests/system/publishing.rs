@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::PublicationState;
-use babelfeed_actors::logic::compose::{Long, Style};
+use babelfeed_actors::domain::{Post, PublicationState};
+use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{
     Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, ResumeOutlet,
@@ -15,10 +15,11 @@ use babelfeed_actors::setup::Hold;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::ProviderFault;
+use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
-    assert_out_once, pass, publication, publish, settle, texts, until_publication,
+    assert_out_once, pass, poll_and_settle, publication, publish, settle, texts, until_publication,
 };
 use crate::journal;
 
@@ -166,6 +167,41 @@ fn what_is_planned_before_the_limit_is_known_is_put_together_as_the_outlet_wants
             assert_eq!(texts.len(), n_parts, "{texts:?}");
             assert!(texts.iter().all(|text| limit.fits(text)), "{texts:?}");
             assert!(texts[n_parts - 1].ends_with(&end), "{texts:?}");
+        });
+    }
+}
+
+#[test]
+fn what_is_put_together_anew_has_all_that_it_had_at_first() {
+    let url = "https://example.org/posts/1";
+    for (long, n_parts) in [(Long::Thread, 3), (Long::Shorten, 1), (Long::Link, 1)] {
+        world::run(47, async |mut world: World| {
+            let outlet = with_outlet(&mut world);
+            let limit = Limit::Mastodon { max: 120, url: 23 };
+            outlet.set_limit(limit);
+            outlet.fail_next_limit(unreachable());
+            world.rules.style = Arc::new(Style {
+                long,
+                link: Link::Always,
+                attribution: Some("By {author}".into()),
+                mark: Some("translated automatically".into()),
+                ..Style::default()
+            });
+            let source = FakeSource::new("news");
+            world.sources = vec![("news", source.clone())];
+            source.show_post(Post {
+                author: Some("ann".into()),
+                url: Some(url.into()),
+                ..Post::new("news".into(), "1", "Word ".repeat(40).trim())
+            });
+            let handles = world.start();
+            poll_and_settle(&handles).await;
+            let texts = outlet.texts();
+            assert_eq!(texts.len(), n_parts, "{texts:?}");
+            assert!(texts.iter().all(|text| limit.fits(text)), "{texts:?}");
+            assert!(texts.iter().all(|text| text.ends_with(url)), "{texts:?}");
+            let below = format!("\n\nBy ann\ntranslated automatically\n{url}");
+            assert!(texts[0].ends_with(&below), "{texts:?}");
         });
     }
 }

@@ -1,6 +1,8 @@
 //! Puts together what an outlet publishes of a text: its parts, with the link back, the
 //! attribution and the mark, all of them within the limit.
 
+mod anew;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -406,6 +408,60 @@ mod tests {
         assert!(thread[1].ends_with("\n\n#BarcoGrande"), "{thread:?}");
     }
 
+    fn anew(style: &Style, parts: &[String], text: &str, max: usize) -> Vec<String> {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let limit = Limit::Characters { max };
+        let anew = style.compose_anew(&parts, text, limit, ORIGIN);
+        let anew = anew.expect("it fits");
+        assert!(anew.iter().all(|part| limit.fits(part)), "{anew:?}");
+        anew
+    }
+
+    #[test]
+    fn what_was_put_together_for_another_limit_is_put_together_as_at_first() {
+        let text = words(60);
+        for long in [Long::Thread, Long::Shorten, Long::Link] {
+            let style = Style {
+                long,
+                numbers: true,
+                link: Link::Always,
+                attribution: Some("By {author}".into()),
+                mark: Some("translated automatically".into()),
+                ..Style::default()
+            };
+            let whole = compose(&style, &text, 1_000);
+            let expected = compose(&style, &text, 150);
+            assert_eq!(anew(&style, &whole, &text, 150), expected, "{long:?}");
+            let again = anew(&style, &compose(&style, &text, 250), &text, 150);
+            assert!(again[0].contains("translated automatically"), "{again:?}");
+            assert!(again.iter().all(|part| part.contains(URL)), "{again:?}");
+            let n_parts = again.len();
+            for (place, part) in (1..).zip(&again).filter(|_| n_parts > 1) {
+                assert_eq!(part.matches('/').count(), URL.matches('/').count() + 1);
+                assert!(
+                    part.contains(&format!("Word {place}/{n_parts}\n\n")),
+                    "{part}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_a_person_has_left_out_stay_out() {
+        let style = Style {
+            link: Link::Always,
+            mark: Some("translated automatically".into()),
+            ..Style::default()
+        };
+        let parts = anew(&style, &[words(20)], "Something else.", 60);
+        let all = parts.join(" ");
+        assert_eq!(all.matches("Word").count(), 20);
+        assert!(
+            !all.contains("automatically") && !all.contains(URL),
+            "{all}"
+        );
+    }
+
     #[test]
     fn mentions_are_as_wanted_in_the_text_and_below_it() {
         let style = Style {
@@ -448,6 +504,11 @@ mod tests {
                 let parts = style.compose_tagged(&text, &tags, limit, ORIGIN);
                 let parts = parts.expect("it can be split");
                 prop_assert!(parts.iter().all(|part| limit.fits(part)), "{parts:?}");
+                let whole = style.compose_tagged(&text, &tags, Limit::Unbounded, ORIGIN);
+                let whole = whole.expect("it is one part");
+                let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+                let anew = style.compose_anew(&whole, &text, limit, ORIGIN);
+                prop_assert_eq!(anew.as_ref(), Ok(&parts));
             }
         }
     }

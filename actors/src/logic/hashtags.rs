@@ -69,6 +69,11 @@ pub fn apart<'a>(translated: &'a str, joined: &str, tags: &[Box<str>]) -> (&'a s
 }
 
 impl Translated {
+    /// Translations of hashtags that are not known any more.
+    pub(super) fn alone<'a>(tags: impl Iterator<Item = &'a str>) -> Self {
+        Self(tags.map(|tag| (tag.into(), tag.into())).collect())
+    }
+
     /// The text with translations in the places of its hashtags.
     pub fn in_place<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut written = String::new();

@@ -7,19 +7,21 @@ use actix::{Addr, Context, Handler, ResponseFuture};
 use log::warn;
 
 use super::PublisherActor;
+use super::refit::origin_of;
 use super::send::write_as;
 use super::teach::{corrections, lesson, recall};
 use super::threads::without_lost_parent;
 use crate::domain::{
     Correction, OutletName, Part, Publication, PublicationId, PublicationState, Timestamp,
 };
-use crate::logic::fit::{Limit, fit, room};
+use crate::logic::compose::Style;
+use crate::logic::fit::{Limit, TooLong, fit, room};
 use crate::logic::known::Edition;
 use crate::logic::policy::with_mentions;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
-use crate::ports::{Kept, PublicationRecord, StoreError, TaskStore};
+use crate::ports::{Kept, PublicationRecord, StoreError, TaskRecord, TaskStore};
 
 type Answer = ResponseFuture<Result<PublicationRecord, PublicationError>>;
 
@@ -94,13 +96,21 @@ async fn keep(
     recall(store, edition).await
 }
 
-/// The publication with another text, in as many parts as it takes.
+/// The publication with another text, as it is where that fits, else put together as the outlet
+/// wants it.
 fn with_text(
     record: &PublicationRecord,
     text: &str,
     limit: Limit,
+    (style, task): (Option<&Style>, Option<&TaskRecord>),
 ) -> Result<Arc<Publication>, PublicationError> {
-    let parts = fit(text, limit).map_err(|error| PublicationError::Unfit(error.to_string()))?;
+    let unfit = |error: TooLong| PublicationError::Unfit(error.to_string());
+    let mut parts = fit(text, limit).map_err(unfit)?;
+    if let Some(style) = style.filter(|_| parts.len() > 1) {
+        let origin = origin_of(task, &record.publication);
+        let anew = style.compose_anew(&[text], "", limit, origin);
+        parts = anew.map_err(unfit)?;
+    }
     let mut publication = Publication::clone(&record.publication);
     publication.parts = parts.into_iter().map(Part::new).collect();
     Ok(Arc::new(publication))
@@ -125,17 +135,18 @@ impl Handler<Approve> for PublisherActor {
                 let seat = seats
                     .iter()
                     .find(|seat| seat.name == record.publication.outlet);
-                if let (Some(task), Some(seat)) = (task, seat) {
+                if let (Some(task), Some(seat)) = (&task, seat) {
                     let publication = &record.publication;
                     learned = lesson(&edition, &seat.style, &task.task, publication, &text);
-                    corrected = corrections(&seat.style, &task, publication, &text);
+                    corrected = corrections(&seat.style, task, publication, &text);
                 }
                 // What is shown of a plain mention may be typed anew, and is to alert nobody still.
                 let text = match seat {
                     Some(seat) => with_mentions(&text, &seat.style.mentions),
                     None => (&*text).into(),
                 };
-                record.publication = with_text(&record, &text, limit)?;
+                let style = seat.map(|seat| &*seat.style);
+                record.publication = with_text(&record, &text, limit, (style, task.as_ref()))?;
             } else if let Some(part) = record
                 .publication
                 .parts

@@ -12,12 +12,11 @@ use log::{error, info, warn};
 use super::book::UnderWay;
 use super::brakes::Begun;
 use super::change::Step;
+use super::refit::refit;
 use super::standing::is_begun;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
-use crate::domain::{Moment, OutletName, Part, Publication, PublicationState, Tokens};
+use crate::domain::{Moment, OutletName, Publication, PublicationState, Tokens};
 use crate::failpoints;
-use crate::logic::compose::{Origin, Style};
-use crate::logic::fit::{Limit, room};
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
@@ -97,12 +96,8 @@ impl PublisherActor {
             .iter()
             .filter_map(|id| state.waiting.remove(id))
             .collect();
-        let records = records
-            .into_iter()
-            .map(|record| refit(record, limit, &seat.style));
-        let records = records.collect();
         let begun = self.begin_there(&seat, n_beginning);
-        let batch = Batch {
+        let mut batch = Batch {
             seat,
             clock: Arc::clone(&self.clock),
             store: Rc::clone(&self.store),
@@ -114,6 +109,9 @@ impl PublisherActor {
         };
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
         actix_rt::spawn(async move {
+            for record in &mut batch.records {
+                refit(record, limit, &batch.seat.style, &*batch.store).await;
+            }
             let step = batch.step();
             let cost_usd = batch.cost(&step);
             // Who waits for a permit takes no turn from others.
@@ -131,34 +129,6 @@ impl PublisherActor {
             own.do_send(sent);
         });
     }
-}
-
-/// Puts a text together anew that was planned before the outlet's limit was known, or before that
-/// has shrunk.
-fn refit(mut record: PublicationRecord, limit: Limit, style: &Style) -> PublicationRecord {
-    let limit = room(limit, record.publication.attached.as_deref());
-    let parts = &record.publication.parts;
-    let is_begun = parts.iter().any(|part| part.id.is_some());
-    if is_begun || parts.iter().all(|part| limit.fits(&part.text)) {
-        return record;
-    }
-    // What stands below a text is in it already, and numbers are where it has several parts.
-    let style = Style {
-        long: style.long,
-        numbers: style.numbers && parts.len() == 1,
-        ..Style::default()
-    };
-    let origin = Origin {
-        url: record.publication.url.as_deref(),
-        ..Origin::default()
-    };
-    let text: Vec<&str> = parts.iter().map(|part| &*part.text).collect();
-    if let Ok(parts) = style.compose(&text.join("\n"), limit, origin) {
-        let mut publication = Publication::clone(&record.publication);
-        publication.parts = parts.into_iter().map(Part::new).collect();
-        record.publication = Arc::new(publication);
-    }
-    record
 }
 
 /// What is sent together at one outlet.

@@ -77,7 +77,8 @@ pub(super) fn lesson(
     Some((key, Arc::new(translation)))
 }
 
-fn origin<'a>(task: &'a Task, publication: &'a Publication) -> Origin<'a> {
+/// Where the text of a task comes from.
+pub(super) fn origin<'a>(task: &'a Task, publication: &'a Publication) -> Origin<'a> {
     Origin {
         source: &publication.source,
         author: task.request.author.as_deref(),

@@ -1,0 +1,81 @@
+//! Puts together for one limit what was put together for another.
+
+use std::borrow::Cow;
+
+use super::{Link, Origin, Style};
+use crate::logic::fit::{Limit, TooLong};
+use crate::logic::hashtags::{Hashtags, Translated};
+use crate::logic::policy::with_mentions;
+
+impl Style {
+    /// The parts that are published of a text, by the parts that it had for another limit; `text`
+    /// is the text alone, by which hashtags behind it are told from its own. Where a person has
+    /// left out the lines below it, they stay out.
+    ///
+    /// # Errors
+    /// As [`Self::compose`].
+    pub fn compose_anew(
+        &self,
+        parts: &[&str],
+        text: &str,
+        limit: Limit,
+        origin: Origin<'_>,
+    ) -> Result<Vec<String>, TooLong> {
+        let n_parts = parts.len();
+        let bodies = (1..).zip(parts).map(|(place, part)| {
+            let body = self.without_tail(part, place, origin).unwrap_or(part);
+            self.without_number(body, place, n_parts)
+        });
+        let body = bodies.collect::<Vec<_>>().join("\n");
+        let first = parts.first().copied().unwrap_or_default();
+        let style = match self.without_tail(first, 1, origin) {
+            None if !self.tail(first, origin).is_empty() => Cow::Owned(Self {
+                link: Link::Never,
+                attribution: None,
+                mark: None,
+                ..self.clone()
+            }),
+            _ => Cow::Borrowed(self),
+        };
+        let written = with_mentions(text.trim(), &self.mentions);
+        let behind = body.strip_prefix(&*written).map(str::trim);
+        let is_tags = |behind: &&str| behind.split_whitespace().all(|it| it.starts_with('#'));
+        let has_tags = self.hashtags == Hashtags::Both && !written.is_empty();
+        match behind.filter(|_| has_tags) {
+            Some(behind) if is_tags(&behind) => {
+                let tags = Translated::alone(behind.split_whitespace());
+                style.compose_tagged(text, &tags, limit, origin)
+            }
+            _ => style.compose(&body, limit, origin),
+        }
+    }
+
+    /// A part without the lines below it; none where it has none.
+    fn without_tail<'a>(&self, part: &'a str, place: usize, origin: Origin<'_>) -> Option<&'a str> {
+        let url = origin.url.unwrap_or_default();
+        let tails = match place {
+            1 => {
+                let (with_url, without) = (self.tail("", origin), self.tail(url, origin));
+                let linked = |tail: &str| format!("{tail}\n{url}").trim().to_owned();
+                vec![linked(&with_url), linked(&without), with_url, without]
+            }
+            _ => vec![url.to_owned()],
+        };
+        tails
+            .iter()
+            .filter(|tail| !tail.is_empty())
+            .find_map(|tail| {
+                let body = part.strip_suffix(tail.as_str())?;
+                body.strip_suffix("\n\n")
+                    .or(body.is_empty().then_some(body))
+            })
+    }
+
+    /// A part without its number in a thread.
+    fn without_number<'a>(&self, body: &'a str, place: usize, n_parts: usize) -> &'a str {
+        let number = format!(" {place}/{n_parts}");
+        let is_numbered = self.numbers && n_parts > 1;
+        let bare = body.strip_suffix(&number).filter(|_| is_numbered);
+        bare.unwrap_or(body)
+    }
+}
