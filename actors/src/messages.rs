@@ -29,8 +29,8 @@ pub use rate_limiter::{
     Quotas, Settle, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
-    Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, List, Listed,
-    NowError, OpenIntake, ProviderView, Providers, Retry, Stop, Submission, Submit, SubmitError,
-    TaskView, TranslateNow,
+    Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, FindTasks, List,
+    Listed, NowError, OpenIntake, ProviderView, Providers, Retry, Stop, Submission, Submit,
+    SubmitError, TaskView, TranslateNow,
 };
 pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Translate, Trouble};

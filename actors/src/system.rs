@@ -17,9 +17,9 @@ use crate::logic::pack;
 use crate::logic::shelf::Shelf;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
-    Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet, PauseSource, PollNow,
-    Providers, Quotas, Record, Reject, ReportNow, ResumeOutlet, ResumeSource, Retry,
-    RetryPublication, Review, SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
+    FindTasks, Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet,
+    PauseSource, PollNow, Providers, Quotas, Record, Reject, ReportNow, ResumeOutlet, ResumeSource,
+    Retry, RetryPublication, Review, SaveAll, Stop, Submit, Translate, TranslateNow, Watching,
 };
 use crate::metrics::MetricsActor;
 use crate::monitor::{MonitorActor, Watched};
@@ -49,6 +49,8 @@ pub struct Handles {
     pub translate_now: Recipient<TranslateNow>,
     /// Finds a task.
     pub find_task: Recipient<FindTask>,
+    /// Asks for several tasks.
+    pub find_tasks: Recipient<FindTasks>,
     /// Finds a request.
     pub find_request: Recipient<FindRequest>,
     /// Lists tasks.
@@ -306,6 +308,7 @@ pub fn start(setup: Setup) -> Handles {
         submit: task_manager.clone().recipient(),
         translate_now: task_manager.clone().recipient(),
         find_task: task_manager.clone().recipient(),
+        find_tasks: task_manager.clone().recipient(),
         find_request: task_manager.clone().recipient(),
         list: task_manager.clone().recipient(),
         cancel: task_manager.clone().recipient(),

@@ -1,10 +1,12 @@
 //! Shows what waits for a person, and carries out what the person decides.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use babelfeed_actors::messages::{Approve, FindTask, Reject, RetryPublication, Review};
-use babelfeed_actors::ports::PublicationRecord;
+use babelfeed_actors::domain::TaskId;
+use babelfeed_actors::messages::{Approve, FindTasks, Reject, RetryPublication, Review};
+use babelfeed_actors::ports::{PublicationRecord, TaskRecord};
 use serde::Deserialize;
 
 use super::app::{Answer, ask, id};
@@ -21,12 +23,16 @@ const MAX_HELD: usize = 1_000;
 pub(super) async fn review(face: web::Data<Face>) -> Answer {
     let review = Review { limit: MAX_HELD };
     let held = ask(&face.control.handles.review, review).await??;
-    let mut publications = Vec::with_capacity(held.len());
-    for record in &held {
-        let find = FindTask(record.publication.id.task());
-        let task = ask(&face.control.handles.find_task, find).await??;
-        publications.push(wire::Publication::beside(record, task.as_ref()));
-    }
+    let task_of = |record: &PublicationRecord| record.publication.id.task();
+    let mut ids: Vec<TaskId> = held.iter().map(task_of).collect();
+    ids.dedup();
+    let tasks = ask(&face.control.handles.find_tasks, FindTasks(ids)).await??;
+    let tasks: HashMap<TaskId, &TaskRecord> = tasks.iter().map(|it| (it.task.id, it)).collect();
+    let beside = |record| {
+        let task = tasks.get(&task_of(record)).copied();
+        wire::Publication::beside(record, task)
+    };
+    let publications = held.iter().map(beside).collect();
     Ok(HttpResponse::Ok().json(wire::Held { publications }))
 }
 

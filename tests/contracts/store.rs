@@ -170,6 +170,7 @@ contract! {
     }
     tasks {
         a_task_is_read_back_as_it_was_recorded,
+        several_tasks_are_found_by_one_question,
         a_ghost_changes_nothing,
         a_claim_and_its_end_can_be_written_without_waiting_between,
         only_a_retry_opens_a_failed_task,

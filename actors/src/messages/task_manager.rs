@@ -128,6 +128,12 @@ pub enum NowError {
 #[rtype(result = "Result<Option<TaskView>, StoreError>")]
 pub struct FindTask(pub TaskId);
 
+/// Asks for tasks as the store has them, without their publications; those that are not known are
+/// left out.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<TaskRecord>, StoreError>")]
+pub struct FindTasks(pub Vec<TaskId>);
+
 /// Asks for the tasks of a request with their publications; empty for an unknown one.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<TaskView>, StoreError>")]

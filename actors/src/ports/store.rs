@@ -274,6 +274,12 @@ pub trait TaskStore: BatchStore {
     /// One task.
     fn task(&self, id: TaskId) -> LocalBoxFuture<'_, Result<Option<TaskRecord>, StoreError>>;
 
+    /// Tasks by their ids, in one reading; those that are not known are left out.
+    fn tasks_with(
+        &self,
+        ids: Vec<TaskId>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
+
     /// The tasks of one request, in the order of their numbers; empty for an unknown one.
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
 

@@ -13,8 +13,8 @@ use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, State, TaskId};
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::messages::{
-    Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, List, Listed, ProviderView,
-    Providers, Retry, TaskView,
+    Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, FindTasks, List, Listed,
+    ProviderView, Providers, Retry, TaskView,
 };
 use crate::ports::{StoreError, TaskRecord, TaskStore};
 
@@ -200,6 +200,15 @@ impl Handler<FindTask> for TaskManagerActor {
     fn handle(&mut self, FindTask(id): FindTask, _: &mut Context<Self>) -> Self::Result {
         let (store, ahead) = (Rc::clone(&self.store), self.ahead([id]));
         Box::pin(async move { view(&*store, id, &ahead).await })
+    }
+}
+
+impl Handler<FindTasks> for TaskManagerActor {
+    type Result = ResponseFuture<Result<Vec<TaskRecord>, StoreError>>;
+
+    fn handle(&mut self, FindTasks(ids): FindTasks, _: &mut Context<Self>) -> Self::Result {
+        let store = Rc::clone(&self.store);
+        Box::pin(async move { store.tasks_with(ids).await })
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn handles(memory: &Shared, events: Events) -> Handles {
         submit: heard(&fake),
         translate_now: heard(&fake),
         find_task: heard(&fake),
+        find_tasks: heard(&fake),
         find_request: heard(&fake),
         list: heard(&fake),
         cancel: heard(&fake),
@@ -155,6 +156,11 @@ impl Handler<TranslateNow> for Fake {
 }
 
 hears!(FindTask, |memory, find| Ok(memory.task(find.0).cloned()));
+hears!(FindTasks, |memory, find| {
+    memory.orders.push(format!("find {}", find.0.len()));
+    let known = find.0.iter().filter_map(|id| memory.task(*id).cloned());
+    Ok(known.map(|view| view.record).collect())
+});
 hears!(FindRequest, |memory, find| Ok(memory
     .requests
     .get(&find.0)

@@ -281,6 +281,20 @@ async fn translations_at_once_come_in_order() {
 }
 
 #[test]
+async fn what_is_held_is_shown_beside_its_texts_by_one_question() {
+    let served = served(None);
+    for _ in 0..3 {
+        let (_, task) = served.submitted().await;
+        served.complete(task, PublicationState::Held);
+    }
+    let held = served.get("/v1/review").await.json();
+    let held = held["publications"].as_array().expect("a list");
+    assert_eq!(held.len(), 3);
+    assert!(held.iter().all(|it| it["original"].is_string()));
+    assert_eq!(served.memory.lock().expect("free").orders, ["find 3"]);
+}
+
+#[test]
 async fn a_person_decides_about_what_is_held() {
     let served = served(None);
     let (_, task) = served.submitted().await;
@@ -292,6 +306,8 @@ async fn a_person_decides_about_what_is_held() {
         .to_owned();
     assert_eq!(held["publications"][0]["parts"][0]["text"], "hola");
     assert!(held["publications"][0]["original"].is_string(), "{held}");
+    let asked = served.memory.lock().expect("free").orders.pop();
+    assert_eq!(asked.as_deref(), Some("find 1"));
 
     let approve = format!("/v1/publications/{id}/approve");
     let approved = served.post(&approve, r#"{"text":"¡hola!"}"#).await;

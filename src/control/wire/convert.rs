@@ -8,7 +8,7 @@ use babelfeed_actors::messages::{
     BindingView, CacheView, Event, LaneView, OutletView, ProviderView, SourceView, TaskView,
     WindowView,
 };
-use babelfeed_actors::ports::{Ended, PublicationRecord};
+use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 
 use super::{
     Binding, Cache, Entry, Happened, Lane, Outlet, Part, Provider, Publication, Request, Source,
@@ -136,8 +136,11 @@ impl From<&PublicationRecord> for Publication {
 
 impl Publication {
     /// A publication beside the text of its task.
-    pub(in crate::control) fn beside(record: &PublicationRecord, task: Option<&TaskView>) -> Self {
-        let request = task.map(|view| &view.record.task.request);
+    pub(in crate::control) fn beside(
+        record: &PublicationRecord,
+        task: Option<&TaskRecord>,
+    ) -> Self {
+        let request = task.map(|record| &record.task.request);
         Self {
             original: request.map(|request| text(request.body(&request.text))),
             ..Self::from(record)

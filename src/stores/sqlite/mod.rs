@@ -251,6 +251,13 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.task(id))
     }
 
+    fn tasks_with(
+        &self,
+        ids: Vec<TaskId>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.tasks_with(&ids))
+    }
+
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(move |reads| reads.request(id))
     }

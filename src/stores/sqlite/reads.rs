@@ -173,6 +173,15 @@ impl Reads<'_> {
         Ok(self.tasks_by(&sql, [id.as_bytes()])?.pop())
     }
 
+    /// Tasks by their ids, as far as they are known.
+    pub(super) fn tasks_with(&mut self, ids: &[TaskId]) -> Result<Vec<TaskRecord>, Fault> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(self.task(*id)?);
+        }
+        Ok(found)
+    }
+
     /// The tasks of one request.
     pub(super) fn request(&mut self, id: RequestId) -> Result<Vec<TaskRecord>, Fault> {
         let (low, high) = (id.task(1), id.task(u8::MAX));

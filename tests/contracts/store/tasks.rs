@@ -216,3 +216,19 @@ pub(super) async fn pruning_keeps_identities_and_what_is_open<K: Kind>() {
     let tally = store.tally().await.expect("a tally");
     assert_eq!((tally.completed, tally.failed), (2, 1));
 }
+
+pub(super) async fn several_tasks_are_found_by_one_question<K: Kind>() {
+    let kind = K::new();
+    let mut mint = IdMint::default();
+    let posts: Vec<_> = ["1", "2"]
+        .iter()
+        .map(|id| post(&mut mint, id, &["es", "ca"]))
+        .collect();
+    let unknown = post(&mut mint, "3", &["es"]).request.id.task(1);
+    admit(kind.store(), posts.clone()).await;
+    let wanted = [posts[1].request.id.task(2), posts[0].request.id.task(1)];
+    let asked = vec![wanted[0], unknown, wanted[1]];
+    let found = kind.store().tasks_with(asked).await.expect("a read");
+    let ids: Vec<TaskId> = found.iter().map(|it| it.task.id).collect();
+    assert_eq!(ids, wanted);
+}

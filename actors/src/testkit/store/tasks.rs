@@ -100,6 +100,16 @@ impl TaskStore for MemoryStore {
         self.read(|committed| committed.tasks.get(&id).cloned())
     }
 
+    fn tasks_with(
+        &self,
+        ids: Vec<TaskId>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |committed| {
+            let known = ids.iter().filter_map(|id| committed.tasks.get(id));
+            known.cloned().collect()
+        })
+    }
+
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(|committed| committed.tasks_of(id).cloned().collect())
     }
