@@ -11,6 +11,7 @@ mod send;
 mod standing;
 mod teach;
 mod threads;
+mod unschedule;
 mod withdraw;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -143,6 +144,8 @@ struct OutletState {
     failures: u32,
     /// What may be out, and was read back in vain or not yet.
     unknown: HashSet<PublicationId>,
+    /// What the outlet publishes by itself at its time.
+    scheduled: HashSet<PublicationId>,
     published: u64,
     refused: u64,
     error: Option<String>,
@@ -372,7 +375,8 @@ impl PublisherActor {
     }
 }
 
-/// What stands open in the store at an outlet: what was being sent, and what is unknown.
+/// What stands open in the store at an outlet: what was being sent, what is unknown, and what it
+/// publishes by itself.
 async fn open_fates(
     store: &dyn TaskStore,
     outlets: &[OutletName],
@@ -381,7 +385,11 @@ async fn open_fates(
     store.barrier().await?;
     let mut open: Vec<PublicationRecord> = Vec::new();
     for outlet in outlets {
-        for state in [PublicationState::Sending, PublicationState::Unknown] {
+        for state in [
+            PublicationState::Sending,
+            PublicationState::Unknown,
+            PublicationState::Scheduled,
+        ] {
             let mut after = None;
             loop {
                 let page = store
@@ -601,6 +609,7 @@ impl Handler<Outlets> for PublisherActor {
                 waiting: state.waiting.len() as u64,
                 behind_held: n_behind_held(&state.blocked) as u64,
                 unknown: state.unknown.len() as u64,
+                scheduled: state.scheduled.len() as u64,
                 published: state.published,
                 refused: state.refused,
                 error: state.error.clone(),

@@ -202,8 +202,12 @@ fn provider_line(provider: &Provider) -> String {
 
 fn outlet_line(outlet: &Outlet) -> String {
     let (name, kind, language) = (&outlet.name, &outlet.kind, &outlet.language);
+    let scheduled = match outlet.scheduled {
+        0 => String::new(),
+        n => format!(", {n} scheduled there"),
+    };
     format!(
-        "outlet {name} ({kind}, {language}): {}, {} published, {} waiting, {} unknown, {} refused{}",
+        "outlet {name} ({kind}, {language}): {}, {} published, {} waiting, {} unknown, {} refused{scheduled}{}",
         outlet.state,
         outlet.published,
         outlet.waiting,

@@ -371,6 +371,9 @@ pub struct Outlet {
     pub behind_held: u64,
     /// Publications whose fate is open.
     pub unknown: u64,
+    /// What it publishes by itself at its time.
+    #[serde(default)]
+    pub scheduled: u64,
     /// Publications that went out since the start.
     pub published: u64,
     /// Publications refused since the start.

@@ -18,6 +18,10 @@ impl Known {
     /// Notes that the part of that key is out under that id.
     pub(super) fn note(&self, id: &Arc<str>, key: &Arc<str>) {
         let mut entries = self.entries.borrow_mut();
+        let is_noted = |(known, owner): &(Arc<str>, Arc<str>)| known == id && owner == key;
+        if entries.iter().any(is_noted) {
+            return;
+        }
         if entries.len() >= MAX_KNOWN {
             entries.pop_front();
         }

@@ -10,10 +10,11 @@ mod attach;
 mod language;
 mod media;
 mod reconcile;
+mod scheduled;
 mod server;
 mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub struct MastodonConfig {
     /// The account that the token must belong to, like `@ana` or `ana@mastodon.example`; none
     /// leaves it to the token.
     pub account: Option<String>,
+    /// How long after its planning a post is published by the server itself, which shows it to the
+    /// account until then; none: at once.
+    pub schedule: Option<Duration>,
     /// Who sees the posts; none leaves it to the account's settings.
     pub visibility: Option<Visibility>,
     /// How it connects.
@@ -78,6 +82,10 @@ pub struct MastodonOutlet {
     uploads: Uploads,
     /// What was published lately.
     known: Known,
+    /// What the server was lately given to be published by itself, by the ids of its list.
+    scheduled: Known,
+    /// How far the server's clock is ahead of ours, in milliseconds, as far as it shows that.
+    lead: Cell<i64>,
 }
 
 impl MastodonOutlet {
@@ -108,6 +116,8 @@ impl MastodonOutlet {
             account: RefCell::new(None),
             uploads: Uploads::default(),
             known: Known::default(),
+            scheduled: Known::default(),
+            lead: Cell::new(0),
             config,
         })
     }
@@ -122,13 +132,18 @@ impl MastodonOutlet {
         let body = Bytes::copy_from_slice(&part.bytes);
         let response = self.exchange.publish(&self.statuses, &headers, body);
         match answer::of_post(&response.await?, &self.exchange) {
-            Ok(published) => {
-                self.known.note(&published.id, &part.key);
-                Ok(published)
-            }
+            Ok(status) => match &status.scheduled_at {
+                Some(at) => Err(scheduled::taken(self, part, &status.id, at)),
+                None => {
+                    let published = answer::published(status);
+                    self.known.note(&published.id, &part.key);
+                    Ok(published)
+                }
+            },
             Err(refusal @ OutletError::Rejected { .. }) => {
                 let status = part::thawed(part)?;
-                Err(media::judge(self, part, &status, refusal).await)
+                let refusal = media::judge(self, part, &status, refusal).await;
+                Err(scheduled::judge(self, &status, refusal).await)
             }
             Err(error) => Err(error),
         }
@@ -178,11 +193,16 @@ impl MastodonOutlet {
             timeout: self.config.timeout,
             max_body: MAX_BODY,
         };
-        match self.client.call(call.clone()).await {
+        let response = match self.client.call(call.clone()).await {
             // The server may have closed a connection that was kept.
-            Err(HttpError::Broken { .. }) => self.client.call(call).await.map_err(unreachable),
-            answer => answer.map_err(unreachable),
+            Err(HttpError::Broken { .. }) => self.client.call(call).await,
+            answer => answer,
+        };
+        let response = response.map_err(unreachable)?;
+        if let Some(lead) = reconcile::clock_lead(&response) {
+            self.lead.set(lead);
         }
+        Ok(response)
     }
 
     fn address(&self, path: &str) -> Result<Uri, OutletError> {
@@ -243,12 +263,12 @@ impl MastodonOutlet {
     }
 
     async fn look_for(&self, part: &Frozen) -> Result<ReadBack, OutletError> {
+        let wanted: wire::NewStatus = part::thawed(part)?;
+        if let Some(at) = &wanted.scheduled_at {
+            return scheduled::look_for(self, part, &wanted, at).await;
+        }
         let found = reconcile::find(self, part).await?;
-        let Some(published) = found else {
-            return Ok(ReadBack::Absent);
-        };
-        self.known.note(&published.id, &part.key);
-        Ok(ReadBack::Found(published))
+        Ok(found.map_or(ReadBack::Absent, ReadBack::Found))
     }
 }
 
@@ -276,6 +296,9 @@ impl Outlet for MastodonOutlet {
             // A token that is not accepted is told before anything waits for it, and nothing may go
             // out on another account than the one that is meant.
             self.account().await?;
+            if self.config.schedule.is_some() {
+                scheduled::probe(self).await?;
+            }
             self.server().await.map(|server| server.limit)
         }
         .boxed_local()
@@ -287,7 +310,8 @@ impl Outlet for MastodonOutlet {
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
         let freeze = async |dispatch: Dispatch| {
             let hung = attach::hang(self, &dispatch).await?;
-            wire::freeze(dispatch, hung, self.config.visibility)
+            let at = scheduled::time(self, &dispatch);
+            wire::freeze(dispatch, hung, self.config.visibility, at)
         };
         part::freeze_each(dispatches, freeze).boxed_local()
     }
@@ -305,6 +329,13 @@ impl Outlet for MastodonOutlet {
         part: &'a Frozen,
     ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
         self.look_for(part).boxed_local()
+    }
+
+    fn unschedule<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        scheduled::take_back(self, part).boxed_local()
     }
 
     fn edit<'a>(

@@ -485,10 +485,12 @@ pub(super) fn outlet(
             token,
             visibility,
             account,
+            schedule,
         } => Rc::new(MastodonOutlet::new(MastodonConfig {
             base_url: uri(base_url, outlet.name.as_str())?,
             token: token.clone(),
             account: account.clone(),
+            schedule: *schedule,
             visibility: visibility.map(visible),
             http: http_config(settings),
             timeout: settings.translation.timeout,

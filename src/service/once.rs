@@ -200,6 +200,7 @@ mod tests {
             waiting: 1,
             behind_held: 1,
             unknown: 0,
+            scheduled: 0,
             published: 0,
             refused: 0,
             error: None,

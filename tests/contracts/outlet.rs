@@ -123,6 +123,7 @@ async fn settle(outlet: &dyn Outlet, part: &Frozen) -> Published {
     match outlet.read_back(part).await.expect("reads back") {
         ReadBack::Found(published) => published,
         ReadBack::Absent => send(outlet, part).await.expect("publishes"),
+        ReadBack::Scheduled(wait) => panic!("is to be out in {wait:?}"),
     }
 }
 

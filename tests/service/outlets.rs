@@ -16,9 +16,13 @@ fn body(text: &str) -> Value {
 }
 
 fn with_account(account: &Mastodon, patient: &Patient) -> Program {
+    with_account_that(account, patient, "")
+}
+
+fn with_account_that(account: &Mastodon, patient: &Patient, more: &str) -> Program {
     let mut program = Program::new(&format!(
         "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"mastodon\"\nlanguage = \"es\"\n\
-         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nvisibility = \"unlisted\"\n",
+         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nvisibility = \"unlisted\"\n{more}",
         patient.settings(),
         account.base_url()
     ));
@@ -158,4 +162,38 @@ fn publishes_once(keys: Keys, fault: Fault) {
             .filter(|it| it.method == "GET" && is_read(&it.path));
         assert!(n_read.count() > 0, "{case}: the account was read back");
     }
+}
+
+#[test]
+fn what_an_account_publishes_later_is_shown_as_such_and_handed_in_once() {
+    let patient = Patient::start(0, 0);
+    let account = Mastodon::start(Keys::Kept);
+    let mut program = with_account_that(&account, &patient, "schedule = \"30m\"\n");
+    let id = program.submit(&body("Good day"));
+
+    let task = program.final_task(&id);
+
+    let publication = &task["publications"][0];
+    assert_eq!(publication["state"], "Scheduled", "{task}");
+    assert_eq!(publication["parts"][0]["state"], "Scheduled", "{task}");
+    let why = publication["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("the outlet publishes it at 20"), "{task}");
+
+    let status = program.status();
+    assert_eq!(status["outlets"][0]["scheduled"], 1, "{status}");
+    program.kill();
+    // While it is away the post comes out.
+    account.set_lead(31 * 60);
+    program.start();
+    let task = until("it is out", || {
+        let task = program.task(&id);
+        (task["publications"][0]["state"] == "Published").then_some(task)
+    });
+
+    let [status] = &account.statuses()[..] else {
+        panic!("{:?}", account.statuses());
+    };
+    assert_eq!(status.text, "[es] Good day");
+    assert_eq!(task["publications"][0]["parts"][0]["id"], status.id);
+    assert_eq!(account.scheduled().len(), 0);
 }

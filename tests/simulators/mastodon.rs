@@ -3,6 +3,7 @@
 mod access;
 mod media;
 mod pages;
+mod scheduled;
 mod show;
 mod text;
 mod write;
@@ -18,6 +19,7 @@ use super::faults::Fault;
 use super::server::{Answer, Reply, Request, Server};
 use access::{Access, is_public, is_visible};
 pub use media::{Handling, Medium};
+pub use scheduled::Scheduled;
 use show::account;
 
 /// The token that is accepted.
@@ -98,6 +100,10 @@ struct Node {
     budget: Option<(usize, i64)>,
     n_posted: u64,
     statuses: Vec<Posted>,
+    n_scheduled: u64,
+    scheduled: Vec<Scheduled>,
+    /// Whether it publishes anything at a later time.
+    has_schedule: bool,
     media: Vec<Medium>,
     handlings: VecDeque<Handling>,
     kept: HashMap<String, (String, SystemTime)>,
@@ -230,7 +236,38 @@ impl Mastodon {
 
     /// Every status that stands, in its order.
     pub fn statuses(&self) -> Vec<Posted> {
-        self.node().statuses.clone()
+        let mut node = self.node();
+        node.publish_due();
+        node.statuses.clone()
+    }
+
+    /// All that waits for its time, in the order it was handed in.
+    pub fn scheduled(&self) -> Vec<Scheduled> {
+        let mut node = self.node();
+        node.publish_due();
+        node.scheduled.clone()
+    }
+
+    /// Takes back all that waits for its time, as a person in the server's own list.
+    pub fn take_back_scheduled(&self) {
+        let ids: Vec<String> = self.scheduled().into_iter().map(|it| it.id).collect();
+        let mut node = self.node();
+        for id in ids {
+            node.unschedule(&id);
+        }
+    }
+
+    /// Gives all that waits another time, so many seconds later, as a person.
+    pub fn put_off_scheduled(&self, seconds: i64) {
+        let later = chrono::Duration::seconds(seconds);
+        for it in self.scheduled() {
+            self.node().reschedule(&it.id, it.at + later);
+        }
+    }
+
+    /// Publishes everything at once, and has no list of what waits for its time, like snac2.
+    pub fn forget_schedule(&self) {
+        self.node().has_schedule = false;
     }
 
     /// Every medium, in its order.
@@ -268,6 +305,9 @@ impl Node {
             budget: None,
             n_posted: 0,
             statuses: Vec::new(),
+            n_scheduled: 0,
+            scheduled: Vec::new(),
+            has_schedule: true,
             media: Vec::new(),
             handlings: VecDeque::new(),
             kept: HashMap::new(),
@@ -280,6 +320,7 @@ impl Node {
 
     fn serve(&mut self, request: Request) -> Reply {
         self.requests.push(request.clone());
+        self.publish_due();
         let reply = match self.beyond_budget() {
             Some(refusal) => refusal.into(),
             None => self.route(&request),
@@ -317,9 +358,10 @@ impl Node {
                 Some(id) => self.change(id, request).into(),
                 None => failure(404, "Record not found").into(),
             },
-            ("DELETE", path) => match path.strip_prefix("/api/v1/statuses/") {
-                Some(id) => self.delete(id).into(),
-                None => failure(404, "Record not found").into(),
+            ("DELETE", path) => match (path.strip_prefix("/api/v1/statuses/"), scheduled(path)) {
+                (Some(id), _) => self.delete(id).into(),
+                (None, Some(id)) => self.unschedule(id.trim_start_matches('/')).into(),
+                (None, None) => failure(404, "Record not found").into(),
             },
             _ => failure(404, "Record not found").into(),
         }
@@ -336,6 +378,9 @@ impl Node {
                 Some(NAME) => found(&account()),
                 _ => failure(404, "Record not found"),
             };
+        }
+        if let Some(rest) = scheduled(path).filter(|_| self.has_schedule) {
+            return self.read_scheduled(rest, request);
         }
         if path == format!("/api/v1/accounts/{ACCOUNT}/statuses") {
             return self.page(request, access);
@@ -380,6 +425,11 @@ impl Node {
             other => other,
         }
     }
+}
+
+/// What stands behind the address of the list of what waits for its time.
+fn scheduled(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/v1/scheduled_statuses")
 }
 
 fn strings(list: &Value) -> Vec<String> {

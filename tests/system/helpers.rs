@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{PublicationState, State, TaskId, Translation};
+use babelfeed_actors::domain::{Post, PublicationState, State, TaskId, Translation};
 use babelfeed_actors::messages::{Depth, List, PollNow, Submission};
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{find, submission, submit, until};
 
 /// So many different texts.
@@ -85,6 +86,14 @@ pub(crate) async fn settle(handles: &Handles) {
         pass(Duration::from_secs(1)).await;
     }
     panic!("not within a day: nothing is left to be done");
+}
+
+/// Shows a post of `news`, which may answer another.
+pub(crate) fn show_answer(source: &FakeSource, id: &str, parent: Option<&str>, text: &str) {
+    source.show_post(Post {
+        parent: parent.map(str::to_owned),
+        ..Post::new("news".into(), id, text)
+    });
 }
 
 /// Has every source polled, and waits for the answer.

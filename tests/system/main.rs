@@ -17,6 +17,7 @@ mod packing;
 mod publishing;
 mod recovery;
 mod routing;
+mod scheduled;
 mod store_trouble;
 mod supervision;
 mod threads;

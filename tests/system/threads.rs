@@ -13,7 +13,7 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, poll, settle};
+use crate::helpers::{pass, poll, settle, show_answer as show};
 
 fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
     let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
@@ -24,13 +24,6 @@ fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
     world.sources = vec![("news", source.clone())];
     world.outlets = vec![("es", outlet.clone(), "es")];
     (source, outlet)
-}
-
-fn show(source: &FakeSource, id: &str, parent: Option<&str>, text: &str) {
-    source.show_post(Post {
-        parent: parent.map(str::to_owned),
-        ..Post::new("news".into(), id, text)
-    });
 }
 
 async fn held(handles: &Handles) -> Vec<PublicationRecord> {

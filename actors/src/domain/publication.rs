@@ -75,6 +75,8 @@ pub enum PublicationState {
     Held,
     /// Its bytes are frozen, and may be on the way.
     Sending,
+    /// Taken by its outlet, which publishes it by itself at its time.
+    Scheduled,
     /// Proved to be out.
     Published,
     /// Proved not to be out, and given up.
@@ -87,10 +89,11 @@ pub enum PublicationState {
 
 impl PublicationState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Planned,
         Self::Held,
         Self::Sending,
+        Self::Scheduled,
         Self::Published,
         Self::Refused,
         Self::Unknown,
@@ -103,6 +106,7 @@ impl PublicationState {
             Self::Planned => "Planned",
             Self::Held => "Held",
             Self::Sending => "Sending",
+            Self::Scheduled => "Scheduled",
             Self::Published => "Published",
             Self::Refused => "Refused",
             Self::Unknown => "Unknown",
@@ -115,7 +119,8 @@ impl PublicationState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether a waiting client need wait no longer; what waits for a person counts.
+    /// Whether a waiting client need wait no longer; what waits for a person counts, and what an
+    /// outlet publishes at its time.
     pub const fn is_settled(self) -> bool {
         !matches!(self, Self::Planned | Self::Sending)
     }

@@ -44,6 +44,8 @@ pub struct OutletView {
     pub behind_held: u64,
     /// Publications whose fate is open.
     pub unknown: u64,
+    /// Publications that it has, and publishes by itself at their times.
+    pub scheduled: u64,
     /// Publications that went out since the start.
     pub published: u64,
     /// Publications refused since the start.

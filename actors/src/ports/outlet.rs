@@ -43,6 +43,8 @@ pub struct Published {
 pub enum ReadBack {
     /// It is out.
     Found(Published),
+    /// The outlet has it, and publishes it after so long.
+    Scheduled(Duration),
     /// It is proved not to be out, and may be sent.
     Absent,
 }
@@ -132,6 +134,20 @@ pub trait Outlet {
         part: &'a Frozen,
     ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>>;
 
+    /// Takes back a part that the outlet has and has not published yet; doing it twice does it
+    /// once. [`ReadBack::Absent`]: it is not out, and will not be.
+    ///
+    /// # Errors
+    /// When it cannot be told what became of it.
+    fn unschedule<'a>(
+        &'a self,
+        _part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        Box::pin(std::future::ready(Err(unable(
+            "take back before it is out",
+        ))))
+    }
+
     /// Puts a frozen part in the place of one that is out; doing it twice does it once.
     ///
     /// # Errors
@@ -141,7 +157,7 @@ pub trait Outlet {
         _part: &'a Frozen,
         _published: &'a Published,
     ) -> LocalBoxFuture<'a, Result<Published, OutletError>> {
-        Box::pin(std::future::ready(Err(unable("change"))))
+        Box::pin(std::future::ready(Err(unable("change what is out"))))
     }
 
     /// Takes back what is out; what is gone already counts as taken back.
@@ -152,13 +168,13 @@ pub trait Outlet {
         &'a self,
         _published: &'a Published,
     ) -> LocalBoxFuture<'a, Result<(), OutletError>> {
-        Box::pin(std::future::ready(Err(unable("delete"))))
+        Box::pin(std::future::ready(Err(unable("delete what is out"))))
     }
 }
 
 fn unable(what: &str) -> OutletError {
     OutletError::Rejected {
-        detail: format!("this kind of outlet cannot {what} what is out"),
+        detail: format!("this kind of outlet cannot {what}"),
     }
 }
 
@@ -197,6 +213,12 @@ pub enum OutletError {
         /// What it answered.
         detail: String,
     },
+    /// Taken, but not out before so long: the outlet publishes it by itself.
+    #[error("scheduled, to be out in {wait:?}")]
+    Scheduled {
+        /// How long until it is out.
+        wait: Duration,
+    },
     /// Maybe sent: the connection broke or the answer cannot be read.
     #[error("perhaps sent: {detail}")]
     Ambiguous {
@@ -216,6 +238,8 @@ pub enum OutletRemedy {
     GiveUp,
     /// Read back before anything else.
     ReadBack,
+    /// Wait so long, then read back.
+    Await(Duration),
 }
 
 impl OutletError {
@@ -227,6 +251,7 @@ impl OutletError {
             Self::Auth { .. } | Self::Unpaid { .. } => OutletRemedy::Person,
             Self::Rejected { .. } => OutletRemedy::GiveUp,
             Self::Ambiguous { .. } => OutletRemedy::ReadBack,
+            Self::Scheduled { wait } => OutletRemedy::Await(*wait),
         }
     }
 }

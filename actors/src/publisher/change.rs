@@ -287,14 +287,14 @@ fn note_taken_back(record: &mut PublicationRecord) {
 }
 
 /// What can be done twice is done again, so that an ambiguous answer is just none.
-fn plain<T>(answer: Result<T, OutletError>) -> Result<T, OutletError> {
+pub(super) fn plain<T>(answer: Result<T, OutletError>) -> Result<T, OutletError> {
     answer.map_err(|error| match error {
         OutletError::Ambiguous { detail } => OutletError::Unreachable { detail },
         other => other,
     })
 }
 
-fn panicked() -> OutletError {
+pub(super) fn panicked() -> OutletError {
     error!("an outlet panicked while it changed what is out");
     OutletError::Unreachable {
         detail: "the outlet panicked".to_owned(),

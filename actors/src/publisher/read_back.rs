@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use super::book::UnderWay;
 use super::change::is_edit;
-use super::send::{note_published, write_as};
+use super::send::{note_published, note_scheduled, write_as};
 use super::{OutletState, PublisherActor, Seat};
 use crate::domain::{PublicationId, PublicationState};
 use crate::failpoints;
@@ -23,6 +23,12 @@ use crate::supervision::unless_panicked;
 
 /// The waits between looks at a publication whose fate cannot be told.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
+/// How long after its time is looked whether the outlet has published what it was to.
+const LATE: Duration = Duration::from_secs(10);
+/// The longest wait for that, since a person may have changed its time or taken it back.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// How long until is looked again, if somebody else has to do with it.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// A publication is to be read back now.
 #[derive(actix::Message)]
@@ -40,12 +46,18 @@ struct LookedAt {
     /// The publication as it stands now; as the store has it, if somebody else has changed it.
     record: PublicationRecord,
     looks: u32,
+    /// How long until the outlet publishes it, where it is to.
+    due_in: Option<Duration>,
 }
 
 impl PublisherActor {
     /// Sees to it that a publication that may be out is read back, after its time of quiet.
     pub(super) fn resolve(&mut self, mut record: PublicationRecord) {
         if self.book.holds(record.publication.id) {
+            return;
+        }
+        if record.state == PublicationState::Scheduled {
+            self.await_scheduled(record);
             return;
         }
         let outlet = record.publication.outlet.clone();
@@ -63,6 +75,15 @@ impl PublisherActor {
         let quiet_until = sent_at.plus(seat.outlet.quiet());
         let wait = quiet_until.since(self.clock.wall());
         self.look_after(record, 0, wait);
+    }
+
+    /// Sees to it that a publication is read back when its outlet was to publish it; the first look
+    /// finds out when that is.
+    pub(super) fn await_scheduled(&mut self, record: PublicationRecord) {
+        let state = self.state.get_mut(&record.publication.outlet);
+        if state.is_some_and(|state| state.scheduled.insert(record.publication.id)) {
+            self.look_after(record, 0, Duration::ZERO);
+        }
     }
 
     fn look_after(&self, record: PublicationRecord, looks: u32, wait: Duration) {
@@ -89,23 +110,32 @@ impl Handler<Look> for PublisherActor {
             look.record.publication.outlet.clone(),
             look.record.publication.id,
         );
-        let is_unknown = |state: &OutletState| state.unknown.contains(&id);
-        if !self.state.get(&outlet).is_some_and(is_unknown) {
-            // A person has ordered meanwhile that it be sent again.
+        let is_open =
+            |state: &OutletState| state.unknown.contains(&id) || state.scheduled.contains(&id);
+        if !self.state.get(&outlet).is_some_and(is_open) {
+            // A person has ordered meanwhile that it be sent again, or it was taken back.
             return;
         }
         let Some(seat) = self.seat(&outlet).cloned() else {
             return;
         };
         let Some(under_way) = self.book.look(id) else {
+            if look.record.state == PublicationState::Scheduled {
+                // Whoever takes it back may not succeed.
+                self.look_after(look.record, look.looks, BUSY);
+            }
             return;
         };
         let (clock, store) = (Arc::clone(&self.clock), Rc::clone(&self.store));
         let reading = read_back(seat, clock, store, look.record, under_way);
         let (own, looks) = (self.own.clone(), look.looks + 1);
         actix_rt::spawn(async move {
-            let record = reading.await;
-            own.do_send(LookedAt { record, looks });
+            let (record, due_in) = reading.await;
+            own.do_send(LookedAt {
+                record,
+                looks,
+                due_in,
+            });
         });
     }
 }
@@ -113,8 +143,13 @@ impl Handler<Look> for PublisherActor {
 impl Handler<LookedAt> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, LookedAt { record, looks }: LookedAt, _: &mut Context<Self>) {
+    fn handle(&mut self, looked_at: LookedAt, _: &mut Context<Self>) {
         failpoints::hit("publisher.looked_at");
+        let LookedAt {
+            record,
+            looks,
+            due_in,
+        } = looked_at;
         let (outlet, id) = (record.publication.outlet.clone(), record.publication.id);
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
@@ -129,6 +164,20 @@ impl Handler<LookedAt> for PublisherActor {
             return;
         }
         state.unknown.remove(&id);
+        if record.state == PublicationState::Scheduled {
+            if state.scheduled.insert(id) {
+                self.tell(&record);
+                self.wake_waiting_for(&record.publication);
+            }
+            match due_in {
+                Some(due_in) => self.look_after(record, 0, (due_in + LATE).min(LONGEST)),
+                None => {
+                    let wait = self.chance.jitter(LOOKS.after(looks));
+                    self.look_after(record, looks, wait);
+                }
+            }
+            return;
+        }
         info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
         self.tell(&record);
         self.note_publication(&outlet, record);
@@ -136,34 +185,26 @@ impl Handler<LookedAt> for PublisherActor {
     }
 }
 
-/// The publication as it stands when the outlet was asked, written down.
+/// The publication as it stands when the outlet was asked, written down, and how long until the
+/// outlet publishes it, where it is to.
 async fn read_back(
     seat: Seat,
     clock: Arc<dyn Clock>,
     store: Rc<dyn TaskStore>,
     mut record: PublicationRecord,
     under_way: UnderWay,
-) -> PublicationRecord {
-    let Some(fate) = record.frozen.clone() else {
+) -> (PublicationRecord, Option<Duration>) {
+    let Some(frozen) = frozen_part(&record) else {
         // Nothing was frozen, so nothing can have left.
         record.state = PublicationState::Planned;
-        return write_one(&*store, record, under_way).await;
+        return (write_one(&*store, record, under_way).await, None);
     };
-    if is_edit(&record, fate.part) {
+    if is_edit(&record, frozen.dispatch.part) {
         record.frozen = None;
         record.state = PublicationState::Planned;
         record.why = Some("it is changed again, since nobody knows whether it was".into());
-        return write_one(&*store, record, under_way).await;
+        return (write_one(&*store, record, under_way).await, None);
     }
-    let frozen = Frozen {
-        dispatch: Dispatch {
-            publication: Arc::clone(&record.publication),
-            part: fate.part,
-        },
-        bytes: fate.bytes,
-        key: fate.key,
-        mark: fate.mark,
-    };
     let reading = AssertUnwindSafe(seat.outlet.read_back(&frozen)).catch_unwind();
     let answer = reading.await.unwrap_or_else(|_| {
         Err(OutletError::Ambiguous {
@@ -171,8 +212,19 @@ async fn read_back(
         })
     });
     record.at = clock.wall();
+    let mut due_in = None;
     match answer {
         Ok(ReadBack::Found(published)) => note_published(&mut record, published),
+        Ok(ReadBack::Scheduled(wait)) => {
+            note_scheduled(&mut record, wait);
+            due_in = Some(wait);
+        }
+        Ok(ReadBack::Absent) if record.state == PublicationState::Scheduled => {
+            record.frozen = None;
+            record.state = PublicationState::Refused;
+            record.why =
+                Some("the outlet had it, and has not published it: taken back there".into());
+        }
         Ok(ReadBack::Absent) => {
             record.frozen = None;
             record.state = PublicationState::Planned;
@@ -180,7 +232,21 @@ async fn read_back(
         }
         Err(error) => record.why = Some(error.to_string().into()),
     }
-    write_one(&*store, record, under_way).await
+    (write_one(&*store, record, under_way).await, due_in)
+}
+
+/// The part of a publication whose bytes are frozen, as the outlet was given it.
+pub(super) fn frozen_part(record: &PublicationRecord) -> Option<Frozen> {
+    let fate = record.frozen.clone()?;
+    Some(Frozen {
+        dispatch: Dispatch {
+            publication: Arc::clone(&record.publication),
+            part: fate.part,
+        },
+        bytes: fate.bytes,
+        key: fate.key,
+        mark: fate.mark,
+    })
 }
 
 /// Writes one publication down; as the store has it, if somebody else has changed it.

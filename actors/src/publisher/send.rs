@@ -180,7 +180,7 @@ impl Batch {
         let frozen = self.write_sending(frozen).await;
         let begun = self.clock.now();
         let answers = self.publish(&frozen).await;
-        let is_error = answers.iter().any(Result::is_err);
+        let is_error = answers.iter().any(is_failure);
         self.count("publish", begun, is_error);
         permit.settle(verdict(&answers, self.spent(&frozen, &answers)), Vec::new());
         let error = self.take_answers(answers);
@@ -249,13 +249,13 @@ impl Batch {
         dispatches.collect()
     }
 
-    /// What was paid for those parts that are proved to be out, in US dollars.
+    /// What was paid for those parts that are proved to be taken, in US dollars.
     pub(super) fn spent(
         &self,
         frozen: &[Frozen],
         answers: &[Result<Published, OutletError>],
     ) -> f64 {
-        let out = frozen.iter().zip(answers).filter(|(_, it)| it.is_ok());
+        let out = frozen.iter().zip(answers).filter(|(_, it)| !is_failure(it));
         out.map(|(part, _)| self.seat.outlet.cost(&part.dispatch))
             .sum()
     }
@@ -319,6 +319,7 @@ impl Batch {
             record.at = at;
             match answer {
                 Ok(published) => note_published(record, published),
+                Err(OutletError::Scheduled { wait }) => note_scheduled(record, wait),
                 Err(error) => {
                     note_error(record, &error);
                     if gravest
@@ -406,7 +407,7 @@ impl Batch {
 fn begins(record: &PublicationRecord) -> bool {
     let may_be_out = matches!(
         record.state,
-        PublicationState::Sending | PublicationState::Unknown
+        PublicationState::Sending | PublicationState::Scheduled | PublicationState::Unknown
     );
     record.errand == Errand::Publish && !may_be_out && !is_begun(&record.publication)
 }
@@ -443,12 +444,19 @@ pub(super) fn note_published(record: &mut PublicationRecord, published: Publishe
     };
 }
 
+/// Notes that the outlet has the frozen part, and publishes it after so long.
+pub(super) fn note_scheduled(record: &mut PublicationRecord, wait: Duration) {
+    record.state = PublicationState::Scheduled;
+    let until = record.at.plus(wait);
+    record.why = Some(format!("the outlet publishes it at {until}").into());
+}
+
 pub(super) fn note_error(record: &mut PublicationRecord, error: &OutletError) {
     record.why = Some(error.to_string().into());
     record.state = match error.remedy() {
         OutletRemedy::Retry(_) | OutletRemedy::Person => PublicationState::Planned,
         OutletRemedy::GiveUp => PublicationState::Refused,
-        OutletRemedy::ReadBack => PublicationState::Unknown,
+        OutletRemedy::ReadBack | OutletRemedy::Await(_) => PublicationState::Unknown,
     };
     if record.state != PublicationState::Unknown {
         record.frozen = None;
@@ -459,7 +467,7 @@ pub(super) fn note_error(record: &mut PublicationRecord, error: &OutletError) {
 fn gravity(error: &OutletError) -> u8 {
     match error.remedy() {
         OutletRemedy::GiveUp => 0,
-        OutletRemedy::ReadBack => 1,
+        OutletRemedy::ReadBack | OutletRemedy::Await(_) => 1,
         OutletRemedy::Retry(_) => 2,
         OutletRemedy::Person => 3,
     }
@@ -468,7 +476,8 @@ fn gravity(error: &OutletError) -> u8 {
 /// What a call was, as far as the outlet's lane is concerned; what is only perhaps out counts as
 /// it was reserved.
 pub(super) fn verdict(answers: &[Result<Published, OutletError>], cost_usd: f64) -> Verdict {
-    let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let failures = answers.iter().filter(|answer| is_failure(answer));
+    let errors = failures.filter_map(|answer| answer.as_ref().err());
     match errors.max_by_key(|error| gravity(error)) {
         None if answers.is_empty() => Verdict::Unused,
         None | Some(OutletError::Rejected { .. }) => Verdict::Answered {
@@ -480,8 +489,15 @@ pub(super) fn verdict(answers: &[Result<Published, OutletError>], cost_usd: f64)
         Some(
             OutletError::Unreachable { .. } | OutletError::Auth { .. } | OutletError::Unpaid { .. },
         ) => Verdict::Unused,
-        Some(OutletError::Ambiguous { .. }) => Verdict::Spent { tokens: None },
+        Some(OutletError::Ambiguous { .. } | OutletError::Scheduled { .. }) => {
+            Verdict::Spent { tokens: None }
+        }
     }
+}
+
+/// Whether a part was not taken; one that is scheduled was.
+fn is_failure(answer: &Result<Published, OutletError>) -> bool {
+    matches!(answer, Err(error) if !matches!(error, OutletError::Scheduled { .. }))
 }
 
 /// Writes publications down as they stand, however often it takes; their tokens stay.
@@ -569,6 +585,9 @@ impl PublisherActor {
             return;
         };
         let publication = Arc::clone(&record.publication);
+        if record.state != PublicationState::Scheduled {
+            state.scheduled.remove(&publication.id);
+        }
         match record.state {
             PublicationState::Published => state.published += 1,
             PublicationState::Refused => {
@@ -577,6 +596,7 @@ impl PublisherActor {
                 warn!(publication:% = record.publication.id, outlet:% = outlet, cause = &*why; "a publication is refused");
             }
             PublicationState::Unknown => self.resolve(record),
+            PublicationState::Scheduled => self.await_scheduled(record),
             // Begun already, so it goes on before whatever has come since.
             PublicationState::Planned => self.let_wait(record),
             // In other hands: who sends it tells its end, and who holds it lets it out.
@@ -593,7 +613,7 @@ impl PublisherActor {
         };
         let remedy = error.as_ref().map(OutletError::remedy);
         let wait = match remedy {
-            None | Some(OutletRemedy::GiveUp | OutletRemedy::ReadBack) => {
+            None | Some(OutletRemedy::GiveUp | OutletRemedy::ReadBack | OutletRemedy::Await(_)) => {
                 if state.error.take().is_some() {
                     info!(outlet:% = outlet; "an outlet takes posts again");
                 }

@@ -20,6 +20,8 @@ pub(super) enum Standing {
     Partly(Box<PublicationRecord>),
     /// It waits, and nothing of it is out.
     Waiting(Box<PublicationRecord>),
+    /// Its outlet has it, and publishes it at its time.
+    Scheduled(Box<PublicationRecord>),
     /// It may be out, or may still come; its publication, if there is one.
     Pending(Option<Before>),
     /// It will not come out.
@@ -49,7 +51,8 @@ pub(super) enum Verdict {
     Free(Ties),
     /// Something else has to be out first; this publication, if there is one already.
     Wait(Option<Before>),
-    /// The earlier publication of its post, of which nothing is out, has to be dropped.
+    /// The earlier publication of its post, of which nothing is out, has to be dropped, or taken
+    /// back where its outlet is to publish it.
     Drop(Box<PublicationRecord>),
     /// The earlier publication of its post is out, or a part of it.
     Replace(Box<PublicationRecord>),
@@ -117,7 +120,9 @@ pub(super) async fn judge(
         let revisions = revisions(store, revises, &[(outlet, language)]).await?;
         for standing in revisions.standings {
             match standing {
-                Standing::Waiting(record) => return Ok(Verdict::Drop(record)),
+                Standing::Waiting(record) | Standing::Scheduled(record) => {
+                    return Ok(Verdict::Drop(record));
+                }
                 Standing::Out(record) | Standing::Partly(record) => {
                     return Ok(Verdict::Replace(record));
                 }
@@ -157,7 +162,9 @@ async fn quoted(
                 let quoted = first.and_then(|part| part.id.clone());
                 return Ok(Verdict::Free(Ties { quoted, ..ties }));
             }
-            Standing::Waiting(record) => verdict = Some(Verdict::Wait(Some(Before::of(&record)))),
+            Standing::Waiting(record) | Standing::Scheduled(record) => {
+                verdict = Some(Verdict::Wait(Some(Before::of(&record))));
+            }
             Standing::Pending(before) => verdict = Some(Verdict::Wait(before)),
             Standing::Lost(_) => (),
         }
@@ -194,7 +201,7 @@ pub(super) async fn parent(
             (Standing::Out(record), _) => {
                 return Ok(free(end_of(&record.publication)));
             }
-            (Standing::Waiting(record), _) => {
+            (Standing::Waiting(record) | Standing::Scheduled(record), _) => {
                 verdict = verdict.waiting_for(Some(Before::of(&record)));
             }
             (Standing::Pending(before), _) => verdict = verdict.waiting_for(before),
@@ -259,6 +266,7 @@ fn standing_of(record: PublicationRecord) -> Standing {
     match record.state {
         PublicationState::Published => Standing::Out(Box::new(record)),
         PublicationState::Held => Standing::Waiting(Box::new(record)),
+        PublicationState::Scheduled => Standing::Scheduled(Box::new(record)),
         PublicationState::Planned
             if record.errand == Errand::Publish && !is_begun(&record.publication) =>
         {

@@ -48,15 +48,19 @@ impl Blocked {
     }
 }
 
-/// How many of the blocked wait for what only a person lets out, or nobody knows the fate of:
-/// themselves, or what they wait for.
+/// How many of the blocked wait for what only a person lets out, what its outlet publishes at its
+/// time, or what nobody knows the fate of: themselves, or what they wait for.
 pub(super) fn n_behind_held(blocked: &HashMap<PublicationId, Blocked>) -> usize {
     let mut resting: HashSet<PublicationId> = HashSet::new();
     loop {
         let n_before = resting.len();
         for (id, it) in blocked {
             let rests = it.before.is_some_and(|before| {
-                let is_open = [PublicationState::Held, PublicationState::Unknown];
+                let is_open = [
+                    PublicationState::Held,
+                    PublicationState::Scheduled,
+                    PublicationState::Unknown,
+                ];
                 is_open.contains(&before.state) || resting.contains(&before.id)
             });
             if rests {
@@ -293,7 +297,11 @@ impl Handler<Looked> for PublisherActor {
             Ok(Verdict::Drop(earlier)) => {
                 // Its end wakes this one.
                 let why = "its post was edited before it was out";
-                self.put_into(*earlier, PublicationState::Deleted, why);
+                if earlier.state == PublicationState::Scheduled {
+                    self.unschedule(*earlier, why);
+                } else {
+                    self.put_into(*earlier, PublicationState::Deleted, why);
+                }
                 false
             }
             Ok(Verdict::Replace(earlier)) => self.replace(&seat, *earlier, id),

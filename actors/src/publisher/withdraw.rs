@@ -124,6 +124,10 @@ impl PublisherActor {
                 self.drop_withdrawn(*record);
                 false
             }
+            Standing::Scheduled(record) => {
+                self.unschedule(*record, WHY);
+                false
+            }
             Standing::Out(mut record) | Standing::Partly(mut record) => {
                 record.errand = Errand::Delete;
                 self.put_into(*record, PublicationState::Planned, WHY);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Instant;
 
 use crate::domain::{Attached, PublicationId, Thread};
 use crate::logic::fit::Limit;
@@ -70,6 +71,10 @@ struct Stage {
     batch: usize,
     quiet: Duration,
     abilities: Abilities,
+    /// After how long it publishes what it is given, if not at once.
+    schedule: Option<Duration>,
+    /// What it publishes at its time.
+    scheduled: Vec<(Frozen, Instant)>,
     n_calls: usize,
     n_read_backs: usize,
 }
@@ -92,6 +97,8 @@ impl Default for FakeOutlet {
                 batch: 10,
                 quiet: Duration::ZERO,
                 abilities: Abilities::default(),
+                schedule: None,
+                scheduled: Vec::new(),
                 n_calls: 0,
                 n_read_backs: 0,
             })),
@@ -150,6 +157,25 @@ impl FakeOutlet {
         self.stage().abilities = abilities;
     }
 
+    /// Makes it publish the first part of what it is given by itself after so long; none: at once.
+    pub fn set_schedule(&self, schedule: Option<Duration>) {
+        self.stage().schedule = schedule;
+    }
+
+    /// The texts that it is to publish, in their order.
+    pub fn scheduled(&self) -> Vec<String> {
+        let stage = self.stage();
+        let texts = stage.scheduled.iter().map(|(part, _)| &part.bytes);
+        texts
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect()
+    }
+
+    /// Has a person take back all that it is to publish.
+    pub fn take_back_scheduled(&self) {
+        self.stage().scheduled.clear();
+    }
+
     /// Everything that is out, in its order.
     pub fn out(&self) -> Vec<Out> {
         self.stage().out.clone()
@@ -200,17 +226,21 @@ impl FakeOutlet {
         self.stage().n_read_backs
     }
 
+    /// What it holds, once what is due is published.
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        stage.publish_due();
+        stage
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
         let fault = self.stage().faults.pop_front();
         match fault {
-            None => Ok(self.store(part)),
+            None => self.take(part),
             Some(OutletFault::Error(error)) => Err(error),
             Some(OutletFault::StoredAndLost) => {
-                self.store(part);
+                // Whatever it says is lost.
+                let _ = self.take(part);
                 Err(silence())
             }
             Some(OutletFault::LostAndSilent) => Err(silence()),
@@ -227,10 +257,27 @@ impl FakeOutlet {
     }
 
     fn store(&self, part: &Frozen) -> Published {
+        self.stage().store(part)
+    }
+
+    /// Publishes a part, at once or later.
+    fn take(&self, part: &Frozen) -> Result<Published, OutletError> {
         let mut stage = self.stage();
-        stage.n_out += 1;
-        let id: Arc<str> = format!("fake-{}", stage.n_out).into();
-        stage.out.push(Out {
+        match stage.schedule.filter(|_| part.dispatch.part == 0) {
+            None => Ok(stage.store(part)),
+            Some(wait) => {
+                stage.scheduled.push((part.clone(), Instant::now() + wait));
+                Err(OutletError::Scheduled { wait })
+            }
+        }
+    }
+}
+
+impl Stage {
+    fn store(&mut self, part: &Frozen) -> Published {
+        self.n_out += 1;
+        let id: Arc<str> = format!("fake-{}", self.n_out).into();
+        self.out.push(Out {
             publication: part.dispatch.publication.id,
             part: part.dispatch.part,
             key: part.key.clone(),
@@ -240,6 +287,34 @@ impl FakeOutlet {
             attached: part.dispatch.publication.attached.clone(),
         });
         published(id)
+    }
+
+    fn publish_due(&mut self) {
+        if self.scheduled.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.scheduled)
+            .into_iter()
+            .partition(|(_, at)| *at <= now);
+        self.scheduled = later;
+        let mut due: Vec<(Frozen, Instant)> = due;
+        due.sort_by_key(|(_, at)| *at);
+        for (part, _) in due {
+            self.store(&part);
+        }
+    }
+
+    /// What became of a part.
+    fn fate(&self, part: &Frozen) -> ReadBack {
+        let scheduled = self.scheduled.iter().find(|(it, _)| it.key == part.key);
+        if let Some((_, at)) = scheduled {
+            return ReadBack::Scheduled(at.duration_since(Instant::now()));
+        }
+        let out = self.out.iter().find(|out| out.key == part.key);
+        out.map_or(ReadBack::Absent, |out| {
+            ReadBack::Found(published(out.id.clone()))
+        })
     }
 }
 
@@ -321,10 +396,22 @@ impl Outlet for FakeOutlet {
             if let Some(error) = stage.read_back_faults.pop_front() {
                 return Err(error);
             }
-            let found = stage.out.iter().find(|out| out.key == part.key);
-            Ok(found.map_or(ReadBack::Absent, |out| {
-                ReadBack::Found(published(out.id.clone()))
-            }))
+            Ok(stage.fate(part))
+        }
+        .boxed_local()
+    }
+
+    fn unschedule<'a>(
+        &'a self,
+        part: &'a Frozen,
+    ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
+        async move {
+            let mut stage = self.stage();
+            if let Some(error) = stage.change_faults.pop_front().flatten() {
+                return Err(error);
+            }
+            stage.scheduled.retain(|(it, _)| it.key != part.key);
+            Ok(stage.fate(part))
         }
         .boxed_local()
     }

@@ -151,11 +151,11 @@ impl Publication {
 /// Where one part stands: what is out is out, the first that is not bears the publication's
 /// state, and the later ones have not begun.
 fn part_state(whole: PublicationState, is_out: bool, is_next: bool) -> PublicationState {
-    use PublicationState::{Deleted, Planned, Published, Sending, Unknown};
+    use PublicationState::{Deleted, Planned, Published, Scheduled, Sending, Unknown};
     match whole {
         Deleted | Published => whole,
         _ if is_out => Published,
-        Sending | Unknown if !is_next => Planned,
+        Sending | Scheduled | Unknown if !is_next => Planned,
         _ => whole,
     }
 }
@@ -242,6 +242,7 @@ impl From<&OutletView> for Outlet {
             waiting: view.waiting,
             behind_held: view.behind_held,
             unknown: view.unknown,
+            scheduled: view.scheduled,
             published: view.published,
             refused: view.refused,
             error: view.error.clone(),

@@ -8,14 +8,14 @@ use crate::http::{Response, hints};
 use crate::outlets::exchange::Exchange;
 
 /// What the answer to a posted status means.
-pub(super) fn of_post(response: &Response, exchange: &Exchange) -> Result<Published, OutletError> {
+pub(super) fn of_post(response: &Response, exchange: &Exchange) -> Result<Status, OutletError> {
     let detail = detail(response, exchange);
     match response.status {
-        200..=299 => serde_json::from_slice::<Status>(&response.body)
-            .map(published)
-            .map_err(|error| OutletError::Ambiguous {
+        200..=299 => {
+            serde_json::from_slice(&response.body).map_err(|error| OutletError::Ambiguous {
                 detail: format!("wanted a status, got what cannot be read: {error}"),
-            }),
+            })
+        }
         401 | 403 => Err(OutletError::Auth { detail }),
         429 => Err(busy(response, detail)),
         400 | 404 | 410 | 413 | 422 => Err(OutletError::Rejected { detail }),

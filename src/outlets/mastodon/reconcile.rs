@@ -57,7 +57,9 @@ pub(super) async fn find(
                 && is_same(&status, &wanted)
                 && !outlet.known.is_anothers(&status.id, &part.key);
             if is_ours {
-                return Ok(Some(answer::published(status)));
+                let published = answer::published(status);
+                outlet.known.note(&published.id, &part.key);
+                return Ok(Some(published));
             }
             has_news |= seen.insert(status.id);
         }
@@ -86,7 +88,7 @@ fn since(part: &Frozen, lead: Option<i64>) -> Timestamp {
 }
 
 /// How far the server's clock is ahead of ours, in milliseconds, where it shows it.
-fn clock_lead(response: &Response) -> Option<i64> {
+pub(super) fn clock_lead(response: &Response) -> Option<i64> {
     let theirs = hints::server_time(Some(response.header("date")?));
     let millis = |wait: Duration| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     Some(match theirs.duration_since(SystemTime::now()) {
@@ -108,7 +110,7 @@ fn is_same(status: &Status, wanted: &NewStatus) -> bool {
 }
 
 /// A text without what servers change in it: white space, schemes, the hosts of mentions.
-fn normal(text: &str) -> String {
+pub(super) fn normal(text: &str) -> String {
     text.split_whitespace()
         .map(|word| {
             let word = word.replace("https://", "").replace("http://", "");

@@ -1,5 +1,6 @@
 //! What goes over the wire to Mastodon's API, and what comes back.
 
+use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ pub(super) struct NewStatus {
     pub(super) poll: Option<NewPoll>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) quoted_status_id: Option<String>,
+    /// When the server publishes it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scheduled_at: Option<String>,
 }
 
 /// A poll as it is sent.
@@ -104,6 +108,25 @@ pub(super) struct Status {
     #[serde(default)]
     pub(super) spoiler_text: String,
     pub(super) in_reply_to_id: Option<String>,
+    /// When it is published, if it is not yet; the id is then none of a status.
+    #[serde(default)]
+    pub(super) scheduled_at: Option<String>,
+}
+
+/// A status that the server publishes by itself at its time.
+#[derive(Debug, Deserialize)]
+pub(super) struct Scheduled {
+    pub(super) id: String,
+    pub(super) scheduled_at: String,
+    #[serde(default)]
+    pub(super) params: Params,
+}
+
+/// What such a status is made of.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Params {
+    pub(super) text: Option<String>,
+    pub(super) spoiler_text: Option<String>,
 }
 
 /// A medium that was handed in.
@@ -190,6 +213,7 @@ pub(super) fn freeze(
     dispatch: Dispatch,
     hung: Hung,
     visibility: Option<Visibility>,
+    scheduled_at: Option<Timestamp>,
 ) -> Result<Frozen, OutletError> {
     let publication = &dispatch.publication;
     let status = NewStatus {
@@ -202,6 +226,7 @@ pub(super) fn freeze(
         media_ids: hung.media,
         poll: hung.poll,
         quoted_status_id: hung.quoted,
+        scheduled_at: scheduled_at.map(|at| at.to_string()),
     };
     Ok(Frozen {
         key: part::key(&dispatch).into(),

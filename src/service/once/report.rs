@@ -43,6 +43,8 @@ struct OutletLine {
     published: u64,
     held: u64,
     unknown: u64,
+    /// What the outlet publishes by itself at its time.
+    scheduled: u64,
     failed: u64,
 }
 
@@ -85,6 +87,7 @@ impl Report {
                 // What answers something that is held is held with it.
                 held: held + view.behind_held,
                 unknown: count(store, &view.name, PublicationState::Unknown).await?,
+                scheduled: count(store, &view.name, PublicationState::Scheduled).await?,
                 failed: view.refused,
             });
         }
@@ -164,6 +167,9 @@ impl fmt::Display for Report {
                 "outlet {}: {} published, {} held, {} unknown, {} failed",
                 it.name, it.published, it.held, it.unknown, it.failed
             )?;
+            if it.scheduled > 0 {
+                writeln!(f, "outlet {}: {} scheduled there", it.name, it.scheduled)?;
+            }
         }
         for it in &self.providers {
             writeln!(
@@ -197,6 +203,7 @@ mod tests {
                 published: 1,
                 held: 1,
                 unknown: 0,
+                scheduled: 1,
                 failed: 0,
             }],
             providers: Vec::new(),
@@ -206,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_leaves_the_report_clean() {
+    fn what_is_held_or_scheduled_leaves_the_report_clean() {
         assert!(report().is_clean());
     }
 
@@ -231,6 +238,7 @@ mod tests {
         let json = serde_json::to_value(report()).expect("JSON");
         assert_eq!(json["sources"][0]["seen"], 3);
         assert_eq!(json["outlets"][0]["held"], 1);
+        assert_eq!(json["outlets"][0]["scheduled"], 1);
         assert_eq!(json["seconds"], 1.25);
     }
 }

@@ -67,6 +67,8 @@ pub enum OutletKind {
         visibility: Option<Visibility>,
         /// The account that the token must belong to, where it is told.
         account: Option<String>,
+        /// How long after it is ready the server publishes a post; none: at once.
+        schedule: Option<Duration>,
     },
     /// An account of Bluesky.
     Bluesky {
@@ -170,6 +172,9 @@ impl Visibility {
     ];
 }
 
+/// The shortest time after which a server of Mastodon's publishes: five minutes by its clock, and
+/// what a request takes.
+const SOONEST: Duration = Duration::from_secs(6 * 60);
 /// Where accounts of Bluesky log in, unless they have a server of their own.
 const BLUESKY: &str = "https://bsky.social";
 
@@ -257,7 +262,7 @@ fn read_outlet(
     let more: &[&str] = match kind {
         KindOfOutlet::File => &["path"],
         KindOfOutlet::Feed => &["path", "title"],
-        KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account"],
+        KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account", "schedule"],
         KindOfOutlet::Bluesky => &["base_url", "account", "password_env"],
         KindOfOutlet::X => &x::OUTLET,
         KindOfOutlet::Telegram => &["base_url", "token_env", "chat", "topic", "preview"],
@@ -312,6 +317,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
         token: token?,
         visibility,
         account,
+        schedule: section.optional("schedule", duration(SOONEST)),
     })
 }
 

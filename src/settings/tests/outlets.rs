@@ -1,6 +1,7 @@
 //! The rules of outlets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::Mentions;
@@ -100,4 +101,27 @@ fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
         assert!(found.contains(expected), "{kind} {more}: {found}");
         assert!(!found.contains("secret"), "{found}");
     }
+}
+
+#[test]
+fn an_account_on_mastodon_publishes_later_where_that_is_wanted() {
+    let written = |more: &str| {
+        let account = "base_url = \"https://social.example\"\ntoken_env = \"TELEGRAM_TOKEN\"\n";
+        outlet("mastodon", &format!("{account}{more}"))
+    };
+    for (more, expected) in [
+        ("", None),
+        ("schedule = \"6m\"", Some(Duration::from_secs(360))),
+        ("schedule = \"2h\"", Some(Duration::from_secs(7_200))),
+    ] {
+        let settings = read(&written(more), &[], &KEYS).expect("valid");
+        let OutletKind::Mastodon { schedule, .. } = settings.outlets[0].kind else {
+            panic!("{:?}", settings.outlets[0]);
+        };
+        assert_eq!(schedule, expected, "{more}");
+    }
+    let told = mistakes(&written("schedule = \"5m\""), &[], &KEYS).join("\n");
+    assert!(told.contains("schedule: "), "{told}");
+    let elsewhere = outlet("file", "path = \"es.jsonl\"\nschedule = \"30m\"");
+    assert!(read(&elsewhere, &[], &KEYS).is_err());
 }

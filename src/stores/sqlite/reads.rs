@@ -247,10 +247,10 @@ impl Reads<'_> {
         };
         let code = rows::publication_code(state);
         let start = after.map_or([0; 16], |after| *after.as_bytes());
-        if code < 4 {
+        if rows::is_open(state) {
             let sql = format!(
                 "{PUBLICATION} INDEXED BY publication_open WHERE outlet = ?1 AND state = ?2
-                AND +state < 4 AND id > ?3 ORDER BY id LIMIT ?4"
+                AND (+state < 4 OR +state = 7) AND id > ?3 ORDER BY id LIMIT ?4"
             );
             return self.publications_by(&sql, params![outlet, code, start, rows::count(limit)]);
         }

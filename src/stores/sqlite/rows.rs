@@ -89,7 +89,7 @@ pub(super) fn state_of(code: u8) -> Result<State, Fault> {
         .ok_or(Fault::Damaged("a task's state"))
 }
 
-/// The number under which a publication's state stands; below 4 it is not final.
+/// The number under which a publication's state stands.
 pub(super) const fn publication_code(state: PublicationState) -> u8 {
     match state {
         PublicationState::Planned => 0,
@@ -99,7 +99,14 @@ pub(super) const fn publication_code(state: PublicationState) -> u8 {
         PublicationState::Published => 4,
         PublicationState::Refused => 5,
         PublicationState::Deleted => 6,
+        PublicationState::Scheduled => 7,
     }
+}
+
+/// Whether a publication of that state is not over; those have an index of their own.
+pub(super) const fn is_open(state: PublicationState) -> bool {
+    let code = publication_code(state);
+    code < 4 || code == 7
 }
 
 /// The state of a publication that stands under a number.

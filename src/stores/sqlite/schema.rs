@@ -14,8 +14,8 @@ use super::{Config, rows};
 /// A request's key is the first 14 bytes of its id, which its tasks' ids begin with. A bucket
 /// is a class, a flow and a pair of languages. States of tasks are 1 Queued, 2 Processing,
 /// 4 Completed, 5 Failed; of publications 0 Planned, 1 Held, 2 Sending, 3 Unknown,
-/// 4 Published, 5 Refused, 6 Deleted; units of quotas 0 requests, 1 tokens, 2 input tokens,
-/// 3 output tokens, 4 US dollars. The plus in the condition of an index keeps the planner
+/// 4 Published, 5 Refused, 6 Deleted, 7 Scheduled; units of quotas 0 requests, 1 tokens, 2 input
+/// tokens, 3 output tokens, 4 US dollars. The plus in the condition of an index keeps the planner
 /// from searching by the condition where it should search by the state asked for.
 const MIGRATIONS: &[&str] = &[
     "
@@ -67,6 +67,11 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE correction (
         id INTEGER PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL,
         new TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (source, target, old, new, text));
+",
+    "
+    DROP INDEX publication_open;
+    CREATE INDEX publication_open ON publication (outlet, state, id)
+        WHERE +state < 4 OR +state = 7;
 ",
 ];
 

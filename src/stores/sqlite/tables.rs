@@ -508,7 +508,7 @@ impl<'c> Tables<'c> {
         let sql = "SELECT id, life FROM task WHERE id < ?1 AND state >= 4 AND NOT EXISTS (
                 SELECT 1 FROM publication
                 WHERE publication.id BETWEEN task.id AND CAST(substr(task.id, 1, 15) || x'ff' AS BLOB)
-                AND state < 4)
+                AND (state < 4 OR state = 7))
             ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut found = statement.query([horizon])?;
@@ -608,7 +608,10 @@ const fn publication_count(tally: &mut Tally, state: PublicationState) -> Option
         PublicationState::Planned | PublicationState::Sending => Some(&mut tally.publishing),
         PublicationState::Unknown => Some(&mut tally.unknown),
         PublicationState::Held => Some(&mut tally.held),
-        PublicationState::Published | PublicationState::Refused | PublicationState::Deleted => None,
+        PublicationState::Scheduled
+        | PublicationState::Published
+        | PublicationState::Refused
+        | PublicationState::Deleted => None,
     }
 }
 

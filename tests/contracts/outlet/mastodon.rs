@@ -2,6 +2,7 @@
 
 mod attached;
 mod changes;
+mod scheduled;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +57,15 @@ fn outlet(server: &Mastodon, token: &str) -> MastodonOutlet {
 }
 
 fn outlet_with(server: &Mastodon, token: &str, reach: Reach) -> MastodonOutlet {
-    MastodonOutlet::new(MastodonConfig {
+    MastodonOutlet::new(config(server, token, reach)).expect("a base address")
+}
+
+fn config(server: &Mastodon, token: &str, reach: Reach) -> MastodonConfig {
+    MastodonConfig {
         base_url: server.base_url().parse().expect("an address"),
         token: Secret::new(token),
         account: Some("@bot".to_owned()),
+        schedule: None,
         visibility: Some(Visibility::Unlisted),
         http: HttpConfig::default(),
         timeout: Duration::from_secs(5),
@@ -68,8 +74,7 @@ fn outlet_with(server: &Mastodon, token: &str, reach: Reach) -> MastodonOutlet {
             timeout: Duration::from_secs(5),
             ..DownloadConfig::default()
         },
-    })
-    .expect("a base address")
+    }
 }
 
 impl Stage for Account {
@@ -80,6 +85,17 @@ impl Stage for Account {
     fn n_standing(&self, publication: &Publication) -> usize {
         n_standing(publication, |text| self.server.n_standing(text))
     }
+}
+
+/// All that leaves it open whether a status is taken.
+fn losses() -> [Fault; 5] {
+    [
+        Fault::ReplyLost,
+        Fault::BadGateway,
+        Fault::RequestLost,
+        locked(),
+        Fault::HalfReply,
+    ]
 }
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Fault {
@@ -119,13 +135,7 @@ async fn a_part_goes_out_with_its_language_visibility_and_parent() {
 #[actix_rt::test]
 async fn whatever_is_lost_on_the_way_a_text_stands_once() {
     for keys in [Keys::Kept, Keys::Ignored] {
-        for fault in [
-            Fault::ReplyLost,
-            Fault::BadGateway,
-            Fault::RequestLost,
-            locked(),
-            Fault::HalfReply,
-        ] {
+        for fault in losses() {
             let account = Account::new(keys);
             let text = "Hola @ana@b.example:\n\nmira https://example.org/un/camino/muy/muy/largo #ya & <ya>";
             let (one, part) = account.freeze(1, text).await;

@@ -37,6 +37,7 @@ fn outlet(base_url: &str, token: &str) -> MastodonOutlet {
         base_url: base_url.parse().expect("an address"),
         token: Secret::new(token),
         account: None,
+        schedule: None,
         visibility: None,
         http: HttpConfig::default(),
         timeout: Duration::from_secs(20),
@@ -103,6 +104,7 @@ async fn retried(
 ) -> Result<(), OutletError> {
     match outlet.read_back(part).await? {
         babelfeed_actors::ports::ReadBack::Found(_) => Ok(()),
+        other @ babelfeed_actors::ports::ReadBack::Scheduled(_) => panic!("{other:?}"),
         babelfeed_actors::ports::ReadBack::Absent => send(outlet, part).await.map(drop),
     }
 }

@@ -158,6 +158,13 @@ impl Node {
         Ok(())
     }
 
+    /// Detaches media from what is not published after all.
+    pub(super) fn detach(&mut self, ids: &[String]) {
+        for medium in self.media.iter_mut().filter(|it| ids.contains(&it.id)) {
+            medium.is_attached = false;
+        }
+    }
+
     /// Describes media anew.
     pub(super) fn describe(&mut self, attributes: &Value) {
         for attribute in attributes.as_array().into_iter().flatten() {

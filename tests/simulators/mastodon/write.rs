@@ -17,11 +17,18 @@ impl Node {
 
     fn create(&mut self, request: &Request) -> Answer {
         let key = request.headers.get("idempotency-key").cloned();
+        let at = self.wanted_time(request).filter(|_| self.has_schedule);
         if let Some(id) = key.as_ref().and_then(|key| self.kept_id(key)) {
+            if at.is_some() {
+                return self.scheduled_again(&id);
+            }
             return match self.statuses.iter().find(|status| status.id == id) {
                 Some(status) => found(&self.shown(status)),
                 None => failure(404, "Record not found"),
             };
+        }
+        if let Some(at) = at {
+            return self.schedule(key, at, request);
         }
         let mut status = match self.draft(request, None) {
             Ok(status) => status,
@@ -35,7 +42,7 @@ impl Node {
 
     /// The status that a request describes, if it is one that may stand; `own` is the id of the
     /// status that it changes.
-    fn draft(&mut self, request: &Request, own: Option<&str>) -> Result<Posted, Answer> {
+    pub(super) fn draft(&mut self, request: &Request, own: Option<&str>) -> Result<Posted, Answer> {
         let body = serde_json::from_slice::<Value>(&request.body)
             .map_err(|_| failure(400, "Bad Request"))?;
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
