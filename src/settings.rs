@@ -1,5 +1,6 @@
 //! What `Settings.toml`, the environment and the command line say, read once and typed.
 
+mod accounts;
 mod chats;
 mod glossary;
 mod items;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use babelfeed_actors::logic::checks::Checks;
 
 use crate::cli::options::GlobalOptions;
+use crate::secret::Secret;
 use reader::{Reader, choice};
 use sections::read_checks;
 use tree::{Environment, Tree};

@@ -13,7 +13,7 @@ pub use batch::{
     BatchAnswers, BatchBounds, BatchCall, BatchJob, BatchProgress, BatchProvider, BatchStore,
 };
 pub use chance::{Chance, Clock};
-pub use ledger::{QuotaEntry, QuotaLedger};
+pub use ledger::{LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger};
 pub use outlet::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack,
 };

@@ -28,12 +28,22 @@ use ledger::Ledger;
 
 /// What the rate limiter is born with.
 pub struct Config {
-    /// Every lane with its limits.
-    pub lanes: Vec<(Lane, LaneLimits)>,
+    /// Every lane.
+    pub lanes: Vec<LaneConfig>,
     /// What was used and learned in lanes before.
     pub earlier: Vec<(Lane, Quota)>,
     /// After so long a call is over, whatever became of its permit.
     pub patience: Duration,
+}
+
+/// What the settings say of a lane.
+pub struct LaneConfig {
+    /// The lane.
+    pub lane: Lane,
+    /// Names the account that it is: what was learned of another is not believed.
+    pub account: u64,
+    /// Its limits.
+    pub limits: LaneLimits,
 }
 
 /// Owns the quota of every lane.
@@ -69,19 +79,20 @@ impl RateLimiterActor {
         };
         let now = limiter.now();
         let mut earlier: HashMap<Lane, Quota> = config.earlier.into_iter().collect();
-        for (lane, limits) in config.lanes {
-            let mut state = limiter.new_lane(&lane, &limits);
-            if let Some(earlier) = earlier.remove(&lane) {
+        for it in config.lanes {
+            let mut state = limiter.new_lane(&it);
+            if let Some(earlier) = earlier.remove(&it.lane) {
                 state.quota.follow(earlier, now);
             }
-            limiter.lanes.insert(lane, state);
+            limiter.lanes.insert(it.lane, state);
         }
         limiter
     }
 
-    fn new_lane(&self, lane: &Lane, limits: &LaneLimits) -> LaneState {
-        let home = PermitHome::new(lane.clone(), self.own.clone().recipient());
-        LaneState::new(Arc::new(home), limits, self.clock.now())
+    fn new_lane(&self, config: &LaneConfig) -> LaneState {
+        let home = PermitHome::new(config.lane.clone(), self.own.clone().recipient());
+        let (account, now) = (config.account, self.clock.now());
+        LaneState::new(Arc::new(home), account, &config.limits, now)
     }
 
     fn now(&self) -> Now {
@@ -254,7 +265,12 @@ impl Handler<Acquire> for RateLimiterActor {
         } = acquire;
         let need = Need { tokens, usd };
         if !self.lanes.contains_key(&lane) {
-            let mut state = self.new_lane(&lane, &LaneLimits::default());
+            let mut state = self.new_lane(&LaneConfig {
+                lane: lane.clone(),
+                account: 0,
+                limits: LaneLimits::default(),
+            });
+            state.quota.recall(&[], self.now());
             for account in state.quota.accounts_mut() {
                 account.load(&[], self.clock.wall());
             }

@@ -33,7 +33,7 @@ pub struct Setup {
     pub store: Rc<dyn TaskStore>,
     /// What keeps translations.
     pub memory: Rc<dyn TranslationMemory>,
-    /// What keeps the use of long quotas.
+    /// What keeps the use of quotas.
     pub ledger: Rc<dyn QuotaLedger>,
     /// What was used and learned in lanes by the system before this one, in the same process.
     pub quotas: Vec<(Lane, Quota)>,
@@ -86,6 +86,8 @@ pub struct ProviderSetup {
     pub name: ProviderName,
     /// Whoever counts us.
     pub lane: Lane,
+    /// Names the account that the lane is: what was learned of another is not believed.
+    pub account: u64,
     /// The limits of the lane.
     pub limits: LaneLimits,
     /// The most texts in one call that the kind takes; none: as many as wanted.
@@ -166,6 +168,8 @@ pub struct OutletSetup {
     pub from: Option<Vec<Arc<str>>>,
     /// What waits for a person.
     pub hold: Hold,
+    /// Names the account that its lane is: what was learned of another is not believed.
+    pub account: u64,
     /// The limits of its lane.
     pub limits: LaneLimits,
     /// What becomes of what is published there.

@@ -25,7 +25,7 @@ use crate::metrics::MetricsActor;
 use crate::monitor::{MonitorActor, Watched};
 use crate::ports::{Chance, Clock, Provider};
 use crate::publisher::{self, PublisherActor};
-use crate::rate_limiter::{self, RateLimiterActor};
+use crate::rate_limiter::{self, LaneConfig, RateLimiterActor};
 use crate::setup::{
     LaneLimits, OnEdit, OutletLimits, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
 };
@@ -148,17 +148,21 @@ pub fn start(setup: Setup) -> Handles {
     let metrics = supervisor.start("metrics", |_| MetricsActor::new(Arc::clone(&clock)));
     let record: Recipient<Record> = metrics.clone().recipient();
 
-    let mut lanes: Vec<(Lane, LaneLimits)> = Vec::new();
+    let mut lanes: Vec<LaneConfig> = Vec::new();
     for provider in &providers {
-        if !lanes.iter().any(|(lane, _)| *lane == provider.lane) {
-            lanes.push((provider.lane.clone(), provider.limits));
+        if !lanes.iter().any(|it| it.lane == provider.lane) {
+            lanes.push(LaneConfig {
+                lane: provider.lane.clone(),
+                account: provider.account,
+                limits: provider.limits,
+            });
         }
     }
-    lanes.extend(
-        outlets
-            .iter()
-            .map(|outlet| (lane_of(outlet), outlet.limits)),
-    );
+    lanes.extend(outlets.iter().map(|outlet| LaneConfig {
+        lane: lane_of(outlet),
+        account: outlet.account,
+        limits: outlet.limits,
+    }));
     let limiter_config = rate_limiter::Config {
         lanes,
         earlier: quotas,

@@ -4,7 +4,9 @@ use super::client::Client;
 use super::ids::{Kind, kind};
 use super::options::{Exit, ExitError};
 use super::say;
-use crate::control::wire::{Lane, Outlet, Provider, Publication, Request, Source, Status, Task};
+use crate::control::wire::{
+    Lane, Outlet, Provider, Publication, Request, Source, Status, Task, Window,
+};
 
 /// One task or request.
 pub(super) fn one(client: &Client, id: &str, json: bool) -> anyhow::Result<Exit> {
@@ -161,9 +163,10 @@ pub(super) fn lane_line(lane: &Lane) -> String {
     for window in &lane.windows {
         let (unit, per) = (&window.unit, &window.per);
         line.push_str(&format!(
-            ", {}/{} {unit} per {per}",
+            ", {}/{} {unit} per {per}{}",
             shown(window.used),
-            shown(window.limit)
+            shown(window.limit),
+            learned(window)
         ));
     }
     if let Some(until) = &lane.parked_until {
@@ -180,6 +183,15 @@ pub(super) fn lane_line(lane: &Lane) -> String {
     }
     line.push_str(&because(&lane.why));
     line
+}
+
+/// From what a limit was learned; nothing where the settings tell it.
+fn learned(window: &Window) -> String {
+    match (window.known_by.as_str(), window.remembered) {
+        ("settings", _) => String::new(),
+        (known_by, true) => format!(" (known by {known_by} before the start)"),
+        (known_by, false) => format!(" (known by {known_by})"),
+    }
 }
 
 fn provider_line(provider: &Provider) -> String {

@@ -351,6 +351,12 @@ pub struct Window {
     pub resets_at: Option<String>,
     /// How it is known.
     pub known_by: String,
+    /// When it was told last, where it was learned.
+    #[serde(default)]
+    pub told_at: Option<String>,
+    /// Whether that was before the service started, which remembers it.
+    #[serde(default)]
+    pub remembered: bool,
 }
 
 /// An outlet as it does.

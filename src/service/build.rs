@@ -350,6 +350,7 @@ fn provider_setup(
     Ok(ProviderSetup {
         name: it.name.clone(),
         lane: it.lane.clone(),
+        account: it.account(),
         limits: it.limits,
         max_items,
         max_bytes: match it.kind {
@@ -622,6 +623,7 @@ fn outlet_setup(it: &OutletSettings, settings: &Settings) -> anyhow::Result<Outl
         from: it.from.clone(),
         rules: it.rules.clone(),
         hold: it.hold,
+        account: it.account(),
         limits: it.limits,
     })
 }

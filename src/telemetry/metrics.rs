@@ -229,6 +229,8 @@ mod tests {
                 used: 2.0,
                 resets_at: None,
                 known_by: "settings",
+                told_at: None,
+                is_remembered: false,
             }],
             waiting: 3,
             in_flight: 2,

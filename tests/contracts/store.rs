@@ -192,6 +192,7 @@ contract! {
         known_translations_are_read_newest_first,
         corrections_are_kept_once_and_outlive_a_crash,
         the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time,
+        what_lanes_learned_is_replaced_whole_and_survives_a_crash,
     }
     jobs {
         a_job_and_the_claims_of_its_tasks_are_one_commit,

@@ -1,11 +1,13 @@
 //! What is left of quotas, and what is told of them, when the program is killed on its way.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::harness::{Program, UNCHECKED, until};
+use crate::simulators::provider::account::{Account, Counted, House};
 use crate::simulators::provider::{Dialect, ProviderSimulator};
 
 const DAY: usize = 600;
@@ -27,6 +29,18 @@ fn window(program: &Program, per: &str) -> Value {
         .clone()
 }
 
+/// Hands so many texts in.
+fn hand_in(program: &Program, numbers: Range<usize>) {
+    let mut lines = String::new();
+    for number in numbers.clone() {
+        let text = format!(
+            "{{\"text\": \"Text {number} of a day.\", \"targets\": [\"es\"], \"source\": \"en\"}}"
+        );
+        writeln!(lines, "{text}").expect("a text takes any line");
+    }
+    assert_eq!(program.hand_in(lines.as_bytes()).len(), numbers.len());
+}
+
 /// A program with one provider that may be asked so often, and so many texts, one a call.
 fn with_texts(simulator: &ProviderSimulator, limit: &str, n_texts: usize) -> Program {
     let url = simulator.base_url(Dialect::LibreTranslate);
@@ -35,14 +49,7 @@ fn with_texts(simulator: &ProviderSimulator, limit: &str, n_texts: usize) -> Pro
         [[provider]]\nname = \"local\"\nkind = \"libretranslate\"\nbase_url = \"{url}\"
         limits = {{ {limit}, concurrency = {AT_ONCE} }}\n"
     ));
-    let mut lines = String::new();
-    for number in 0..n_texts {
-        let text = format!(
-            "{{\"text\": \"Text {number} of a day.\", \"targets\": [\"es\"], \"source\": \"en\"}}"
-        );
-        writeln!(lines, "{text}").expect("a text takes any line");
-    }
-    assert_eq!(program.hand_in(lines.as_bytes()).len(), n_texts);
+    hand_in(&program, 0..n_texts);
     program
 }
 
@@ -117,4 +124,55 @@ fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
     assert_eq!(binding["known_by"], "settings");
     assert!(binding["opens_at"].is_string(), "{binding}");
     assert_eq!(program.n_logged("a lane waits for a limit"), 1);
+}
+
+#[test]
+fn what_headers_told_is_kept_to_after_a_kill_so_that_nothing_bounces() {
+    const LIMIT: usize = 40;
+    let simulator = ProviderSimulator::start();
+    let minute = Account::at(House::OpenAi).per_minute(Counted::Requests, LIMIT as f64);
+    simulator.open(minute);
+    let url = simulator.base_url(Dialect::OpenAi);
+    let mut program = Program::started(&format!(
+        "{UNCHECKED}[batching]\nmax_batch_size = 1\n
+        [[provider]]\nname = \"local\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{url}\"
+        limits = {{ concurrency = {AT_ONCE} }}\n"
+    ));
+    hand_in(&program, 0..30);
+    until("the texts are translated", || {
+        let is_idle = lane(&program)["in_flight"] == 0;
+        (simulator.n_calls() == 30 && is_idle).then_some(())
+    });
+    assert_eq!(window(&program, "minute")["remembered"], false);
+    program.kill();
+    program.start();
+
+    let remembered = until("the ledger was read", || {
+        let lane = lane(&program);
+        let mut windows = lane["windows"].as_array().expect("windows").iter();
+        windows.find(|window| window["per"] == "minute").cloned()
+    });
+    hand_in(&program, 30..100);
+    let binding = until("the lane waits for its minute", || {
+        let lane = lane(&program);
+        (lane["binding"].is_object() && lane["in_flight"] == 0).then(|| lane["binding"].clone())
+    });
+
+    assert_eq!(remembered["limit"], LIMIT, "{remembered}");
+    assert_eq!(remembered["known_by"], "headers", "{remembered}");
+    assert_eq!(remembered["remembered"], true, "{remembered}");
+    assert!(remembered["told_at"].is_string(), "{remembered}");
+    assert!(remembered["used"].as_u64() >= Some(30), "{remembered}");
+    assert_eq!(program.n_logged("a limit is remembered"), 1);
+    assert_eq!(binding["per"], "minute", "{binding}");
+    assert_eq!(binding["known_by"], "headers", "{binding}");
+    let n_admitted = LIMIT - simulator.left(Counted::Requests) as usize;
+    assert_eq!(simulator.n_calls(), n_admitted, "a call was refused");
+    // The open block is lost, and nothing else.
+    assert!(n_admitted >= LIMIT - LIMIT / 10 - 1, "{n_admitted}");
+    let said = program.run(&["status"]).well();
+    assert!(
+        said.contains("requests per minute (known by headers"),
+        "{said}"
+    );
 }

@@ -16,6 +16,7 @@ mod outlet_rules;
 mod packing;
 mod publishing;
 mod recovery;
+mod remembered;
 mod routing;
 mod scheduled;
 mod store_trouble;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Timestamp;
+
 /// Tokens of a call: expected before it, or used by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
@@ -99,4 +101,21 @@ pub struct SeenLimit {
     pub resets_in: Option<Duration>,
     /// Where it was said.
     pub known_by: KnownBy,
+}
+
+/// A limit that was learned, as it is remembered over a restart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearnedLimit {
+    /// What it counts.
+    pub unit: Unit,
+    /// Over what time.
+    pub per: Duration,
+    /// The most of it.
+    pub limit: f64,
+    /// From what it was learned.
+    pub known_by: KnownBy,
+    /// When it was told last.
+    pub at: Timestamp,
+    /// What the settings said of it then, where they said something.
+    pub set: Option<f64>,
 }

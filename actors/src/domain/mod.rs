@@ -19,7 +19,7 @@ pub use budget::{Budget, Counting};
 pub use guide::{Correction, Guide, Term};
 pub use identity::{IdError, IdMint, PublicationId, RequestId, TaskId};
 pub use language::{Language, LanguageError, Pair};
-pub use limits::{DayReset, KnownBy, SeenLimit, Tokens, Unit};
+pub use limits::{DayReset, KnownBy, LearnedLimit, SeenLimit, Tokens, Unit};
 pub use names::{Class, Flow, Lane, OutletName, ProviderName, SourceName};
 pub use order::{Bucket, Position};
 pub use post::{Audience, Media, Poll, Post, Relation};

@@ -258,4 +258,8 @@ pub struct WindowView {
     pub resets_at: Option<Timestamp>,
     /// How it is known: `settings`, or what was learned from.
     pub known_by: &'static str,
+    /// When it was told last, by wall clock; none where the settings tell it.
+    pub told_at: Option<Timestamp>,
+    /// Whether that was before the process started, so that it is remembered.
+    pub is_remembered: bool,
 }

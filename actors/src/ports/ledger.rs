@@ -1,9 +1,9 @@
-//! What keeps the use of quotas, so that no crash gives any of it back.
+//! What keeps the use of quotas and what was learned of them, so that no crash gives any of it back.
 
 use futures_util::future::LocalBoxFuture;
 
 use super::store::StoreError;
-use crate::domain::{Lane, Timestamp, Unit};
+use crate::domain::{Lane, LearnedLimit, Timestamp, Unit};
 
 /// How much of something a lane counts as used in one stretch of wall time.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,29 @@ pub struct QuotaEntry {
     pub amount: f64,
 }
 
+/// What a lane learned of its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnedLimits {
+    /// The lane.
+    pub lane: Lane,
+    /// Names the account whose limits they are.
+    pub account: u64,
+    /// The limits, one for each unit and time.
+    pub limits: Vec<LearnedLimit>,
+}
+
+/// What is to be kept, all of it in one commit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuotaChange {
+    /// Entries, each in the place of the one with its lane, unit and slot, which is forgotten
+    /// where the amount is nothing.
+    pub entries: Vec<QuotaEntry>,
+    /// What lanes learned, each in the place of all that was kept of it.
+    pub learned: Vec<LearnedLimits>,
+    /// Entries of stretches that began before are forgotten.
+    pub before: Timestamp,
+}
+
 /// What keeps the use of quotas.
 pub trait QuotaLedger {
     /// The entries of stretches that begin at `since` or later, in no order.
@@ -27,15 +50,15 @@ pub trait QuotaLedger {
     /// When they cannot be read.
     fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>>;
 
-    /// Writes entries down, each in the place of the one with its lane, unit and slot, which is
-    /// forgotten where the amount is nothing, and forgets those of stretches that began before
-    /// `before`, all in one commit; durable when it is answered.
+    /// What lanes learned, one of each that learned something, in no order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn learned(&self) -> LocalBoxFuture<'_, Result<Vec<LearnedLimits>, StoreError>>;
+
+    /// Makes a change in one commit; durable when it is answered.
     ///
     /// # Errors
     /// When nothing was changed.
-    fn enter(
-        &self,
-        entries: Vec<QuotaEntry>,
-        before: Timestamp,
-    ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
+    fn enter(&self, change: QuotaChange) -> LocalBoxFuture<'_, Result<(), StoreError>>;
 }

@@ -11,7 +11,7 @@ use super::{OutletState, PublisherActor, Seat};
 use crate::domain::{Lane, OutletName, Timestamp, Unit};
 use crate::failpoints;
 use crate::logic::brake::Brake;
-use crate::ports::{QuotaEntry, QuotaLedger};
+use crate::ports::{QuotaChange, QuotaEntry, QuotaLedger};
 use crate::supervision::unless_panicked;
 
 /// How long to wait after the ledger failed.
@@ -131,10 +131,14 @@ impl Begun {
             slot: self.minute,
             amount: f64::from(self.count),
         };
-        let before = Timestamp::from_millis(self.minute.as_millis() - KEPT);
+        let change = QuotaChange {
+            entries: vec![entry],
+            before: Timestamp::from_millis(self.minute.as_millis() - KEPT),
+            ..QuotaChange::default()
+        };
         let writing = async || {
             failpoints::hit("publisher.begin");
-            self.ledger.enter(vec![entry.clone()], before).await
+            self.ledger.enter(change.clone()).await
         };
         while let Err(error) = unless_panicked(writing()).await {
             warn!(outlet:% = self.outlet, cause:% = error; "what begins was not counted");

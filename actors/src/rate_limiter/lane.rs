@@ -14,9 +14,6 @@ use crate::setup::LaneLimits;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-/// Windows from this length on are kept in the ledger; of shorter ones a start waits for the
-/// end, which costs less.
-const KEPT: Duration = Duration::from_secs(10);
 /// How many turns all work has after one that was for urgent work alone, where both wait.
 const TURNS: u8 = 4;
 /// How long a lane says nothing more of the limits it waits for.
@@ -25,6 +22,8 @@ const QUIET: Duration = Duration::from_secs(60);
 /// One lane.
 pub(super) struct LaneState {
     pub(super) home: Arc<PermitHome>,
+    /// Names the account that it is.
+    pub(super) account: u64,
     pub(super) quota: Quota,
     pub(super) urgent: VecDeque<Waiter>,
     pub(super) bulk: VecDeque<Waiter>,
@@ -47,10 +46,16 @@ pub(super) struct Waiter {
 
 impl LaneState {
     /// A lane in which nothing is used, as far as the ledger does not know more.
-    pub(super) fn new(home: Arc<PermitHome>, limits: &LaneLimits, now: Moment) -> Self {
+    pub(super) fn new(
+        home: Arc<PermitHome>,
+        account: u64,
+        limits: &LaneLimits,
+        now: Moment,
+    ) -> Self {
         Self {
             home,
-            quota: quota(limits, now),
+            account,
+            quota: quota(limits, now).recalling(),
             urgent: VecDeque::new(),
             bulk: VecDeque::new(),
             owed: 0,
@@ -113,6 +118,14 @@ impl LaneState {
         info!(lane:% = self.home.lane(), unit, per, limit, known_by; "a limit was learned");
     }
 
+    /// Says in the log what is remembered from before the start.
+    pub(super) fn say_recalled(&mut self, recalled: Learned) {
+        let (unit, known_by) = (recalled.unit.name(), recalled.known_by.name());
+        let Learned { per, limit, .. } = recalled;
+        self.learned.push(recalled);
+        info!(lane:% = self.home.lane(), unit, per, limit, known_by; "a limit is remembered");
+    }
+
     /// Says in the log for which limit the lane waits, once for each change.
     pub(super) fn say_binding(&mut self, need: Need, now: Now) {
         if self.quota.parked().is_some() {
@@ -155,14 +168,7 @@ fn quota(limits: &LaneLimits, now: Moment) -> Quota {
     ];
     let windows = windows
         .into_iter()
-        .filter_map(|(unit, limit, per)| {
-            let window = Window::set(unit, limit?, per);
-            Some(if per >= KEPT {
-                window.kept()
-            } else {
-                window.used_up(now)
-            })
-        })
+        .filter_map(|(unit, limit, per)| Some(Window::set(unit, limit?, per).at_start(now)))
         .collect();
     let days = [(Unit::Requests, limits.rpd), (Unit::Tokens, limits.tpd)];
     let days = days.into_iter().filter_map(|(unit, limit)| {

@@ -1,4 +1,4 @@
-//! Keeps the use of quotas in step with the ledger, one write at a time.
+//! Keeps quotas in step with the ledger, one write at a time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use log::{info, warn};
 use super::RateLimiterActor;
 use crate::domain::{Lane, Timestamp, Unit};
 use crate::failpoints;
-use crate::ports::{QuotaEntry, QuotaLedger, StoreError};
+use crate::ports::{LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger, StoreError};
 use crate::supervision::unless_panicked;
 
 /// How long to wait after the ledger failed.
@@ -31,7 +31,17 @@ pub(super) struct Ledger {
 /// What the ledger held at the start.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-pub(super) struct Loaded(Vec<QuotaEntry>);
+pub(super) struct Loaded {
+    entries: Vec<QuotaEntry>,
+    learned: Vec<LearnedLimits>,
+}
+
+/// What is to be written down.
+#[derive(Default)]
+struct Change {
+    drawn: Vec<Drawn>,
+    learned: Vec<LearnedLimits>,
+}
 
 /// An entry, and whose it is.
 #[derive(Clone, Debug)]
@@ -42,12 +52,12 @@ pub(super) struct Drawn {
     entry: QuotaEntry,
 }
 
-/// The ledger has written entries down, or not.
+/// The ledger has written a change down, or not.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(super) struct Entered {
     epoch: u64,
-    drawn: Vec<Drawn>,
+    change: Change,
     outcome: Result<(), StoreError>,
 }
 
@@ -62,7 +72,8 @@ impl Ledger {
         }
     }
 
-    /// Reads what was used in the time that still counts, however often it takes.
+    /// Reads what was learned, and what was used in the time that still counts, however often it
+    /// takes.
     pub(super) fn load(&self, own: Addr<RateLimiterActor>, wall: Timestamp) {
         let port = Rc::clone(&self.port);
         let since = Timestamp::from_millis(wall.as_millis() - KEPT);
@@ -71,10 +82,11 @@ impl Ledger {
             loop {
                 let reading = async {
                     failpoints::hit("rate_limiter.load");
-                    port.entries(since).await
+                    let (entries, learned) = (port.entries(since).await?, port.learned().await?);
+                    Ok(Loaded { entries, learned })
                 };
                 match unless_panicked(reading).await {
-                    Ok(entries) => return own.do_send(Loaded(entries)),
+                    Ok(loaded) => return own.do_send(loaded),
                     Err(error) if !is_failing => {
                         warn!(cause:% = error; "the use of quotas was not read");
                     }
@@ -86,14 +98,18 @@ impl Ledger {
         });
     }
 
-    fn enter(&self, own: Addr<RateLimiterActor>, drawn: Vec<Drawn>, before: Timestamp) {
+    fn enter(&self, own: Addr<RateLimiterActor>, change: Change, before: Timestamp) {
         let (port, epoch) = (Rc::clone(&self.port), self.epoch);
         actix_rt::spawn(async move {
-            let entries = drawn.iter().map(|drawn| drawn.entry.clone());
-            let entries = entries.collect();
+            let entries = change.drawn.iter().map(|drawn| drawn.entry.clone());
+            let whole = QuotaChange {
+                entries: entries.collect(),
+                learned: change.learned.clone(),
+                before,
+            };
             let writing = async {
                 failpoints::hit("rate_limiter.call");
-                port.enter(entries, before).await
+                port.enter(whole).await
             };
             let outcome = unless_panicked(writing).await;
             if outcome.is_err() {
@@ -101,7 +117,7 @@ impl Ledger {
             }
             own.do_send(Entered {
                 epoch,
-                drawn,
+                change,
                 outcome,
             });
         });
@@ -138,7 +154,10 @@ impl RateLimiterActor {
             return;
         }
         let wall = self.clock.wall();
-        let mut drawn = Vec::new();
+        let Change {
+            mut drawn,
+            mut learned,
+        } = Change::default();
         for (lane, state) in &mut self.lanes {
             let accounts = state.quota.accounts_mut().iter_mut();
             for account in accounts.filter(|account| account.wants_ledger()) {
@@ -154,13 +173,21 @@ impl RateLimiterActor {
                     drawn.push(Drawn::new(lane, per, unit, slot, amount));
                 });
             }
+            if let Some(limits) = state.quota.remember(wall) {
+                learned.push(LearnedLimits {
+                    lane: lane.clone(),
+                    account: state.account,
+                    limits,
+                });
+            }
         }
-        if drawn.is_empty() {
+        if drawn.is_empty() && learned.is_empty() {
             return;
         }
         self.ledger.is_writing = true;
         let before = Timestamp::from_millis(wall.as_millis() - KEPT);
-        self.ledger.enter(self.own.clone(), drawn, before);
+        let change = Change { drawn, learned };
+        self.ledger.enter(self.own.clone(), change, before);
     }
 
     /// Starts anew with the ledger after a fall: what was not answered is asked for again.
@@ -176,10 +203,17 @@ impl RateLimiterActor {
 impl Handler<Loaded> for RateLimiterActor {
     type Result = ();
 
-    fn handle(&mut self, Loaded(entries): Loaded, _: &mut Self::Context) {
+    fn handle(&mut self, Loaded { entries, learned }: Loaded, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.loaded");
         let now = self.now();
         for (lane, state) in &mut self.lanes {
+            let account = state.account;
+            let mut own = learned.iter();
+            let own = own.find(|it| it.lane == *lane && it.account == account);
+            let own = own.map_or(&[][..], |it| &it.limits);
+            for recalled in state.quota.recall(own, now) {
+                state.say_recalled(recalled);
+            }
             let kept = |per, unit| -> Vec<(Timestamp, f64)> {
                 let name = name_in_ledger(lane, per);
                 let own = entries.iter();
@@ -187,7 +221,7 @@ impl Handler<Loaded> for RateLimiterActor {
                 own.map(|entry| (entry.slot, entry.amount)).collect()
             };
             for account in state.quota.accounts_mut() {
-                if account.is_kept() && !account.is_loaded() {
+                if !account.is_loaded() {
                     account.load(&kept(None, account.unit()), now.wall);
                 }
             }
@@ -217,17 +251,26 @@ impl Handler<Entered> for RateLimiterActor {
         } else if std::mem::take(&mut self.ledger.is_failing) {
             info!("the use of quotas is written down again");
         }
-        for Drawn { lane, per, entry } in entered.drawn {
+        let Change { drawn, learned } = entered.change;
+        if entered.outcome.is_err() {
+            let lanes = drawn.iter().map(|drawn| &drawn.lane);
+            for lane in lanes.chain(learned.iter().map(|it| &it.lane)) {
+                let state = self.lanes.get_mut(lane);
+                state.into_iter().for_each(|it| it.quota.not_kept());
+            }
+            return self.ledger_changed();
+        }
+        for LearnedLimits { lane, .. } in learned {
+            let state = self.lanes.get_mut(&lane);
+            state.into_iter().for_each(|it| it.quota.learned_is_kept());
+        }
+        for Drawn { lane, per, entry } in drawn {
             let QuotaEntry {
                 unit, slot, amount, ..
             } = entry;
             let Some(state) = self.lanes.get_mut(&lane) else {
                 continue;
             };
-            if entered.outcome.is_err() {
-                state.quota.not_kept();
-                continue;
-            }
             if let Some(per) = per {
                 let mut windows = state.quota.windows_mut().iter_mut();
                 let window = windows.find(|it| (it.unit(), it.per()) == (unit, per));
@@ -236,7 +279,7 @@ impl Handler<Entered> for RateLimiterActor {
                     .for_each(|it| it.is_written(slot, amount));
             } else {
                 let mut accounts = state.quota.accounts_mut().iter_mut();
-                let account = accounts.find(|it| it.unit() == unit && it.is_kept());
+                let account = accounts.find(|it| it.unit() == unit);
                 account.into_iter().for_each(|it| it.kept(slot, amount));
             }
         }

@@ -12,7 +12,7 @@ pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
     let quota = &state.quota;
     let windows = quota.windows().iter();
     let mut windows: Vec<WindowView> = windows.filter_map(|it| window(it, now)).collect();
-    windows.extend(quota.accounts().iter().flat_map(account));
+    windows.extend(quota.accounts().iter().flat_map(|it| account(it, now)));
     if let Some(concurrency) = quota.concurrency() {
         windows.push(WindowView {
             unit: "calls",
@@ -21,6 +21,8 @@ pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
             used: quota.in_flight() as f64,
             resets_at: None,
             known_by: "settings",
+            told_at: None,
+            is_remembered: false,
         });
     }
     let parked = quota
@@ -56,11 +58,19 @@ fn window(window: &Window, now: Now) -> Option<WindowView> {
         used: window.used().round(),
         resets_at: window.free_at().map(|at| by_wall(at, now)),
         known_by: window.known_by().name(),
+        told_at: window.told_at(),
+        is_remembered: is_remembered(window.told_at(), now),
     })
 }
 
-fn account(account: &Account) -> impl Iterator<Item = WindowView> {
-    account.limits().iter().filter_map(|long| {
+/// Whether something was told before this process started.
+fn is_remembered(told_at: Option<Timestamp>, now: Now) -> bool {
+    let since = |at: Timestamp| now.wall.since(at);
+    told_at.is_some_and(|at| since(at) > now.moment.since_start())
+}
+
+fn account(account: &Account, now: Now) -> impl Iterator<Item = WindowView> {
+    account.limits().iter().filter_map(move |long| {
         let shown = |amount: f64| match account.unit() {
             Unit::Dollars => (amount * 10_000.0).round() / 10_000.0,
             _ => amount.round(),
@@ -72,6 +82,8 @@ fn account(account: &Account) -> impl Iterator<Item = WindowView> {
             used: shown(long.used()),
             resets_at: account.free_at(long),
             known_by: long.known_by().name(),
+            told_at: long.told_at(),
+            is_remembered: is_remembered(long.told_at(), now),
         })
     })
 }

@@ -93,6 +93,8 @@ pub struct World {
     pub sources: Vec<(&'static str, FakeSource)>,
     /// What translates, by name, the first choice first, with the limits of its lane.
     pub providers: Vec<(&'static str, FakeProvider, LaneLimits)>,
+    /// Names the account of every provider's lane.
+    pub account: u64,
     /// The interface for jobs of the first provider, if it has one.
     pub batch: Option<FakeBatchProvider>,
     /// The parts of the texts that providers get where shares decide, in their order; 1 for who
@@ -181,6 +183,7 @@ impl World {
             quotas: Vec::new(),
             sources: Vec::new(),
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
+            account: 0,
             batch: None,
             shares: Vec::new(),
             pairs: Vec::new(),
@@ -269,6 +272,7 @@ impl World {
         ProviderSetup {
             name: (*name).into(),
             lane: (*name).into(),
+            account: self.account,
             limits: *limits,
             max_items: None,
             max_bytes: None,
@@ -304,6 +308,7 @@ fn outlet(
         from: None,
         hold,
         rules: rules.clone(),
+        account: 0,
         limits: LaneLimits::default(),
     }
 }

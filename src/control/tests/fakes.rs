@@ -272,6 +272,8 @@ hears!(Lanes, |_memory, _lanes| vec![LaneView {
         used: 4.0,
         resets_at: None,
         known_by: "settings",
+        told_at: None,
+        is_remembered: false,
     }],
     waiting: 0,
     in_flight: 1,

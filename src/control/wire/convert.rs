@@ -228,6 +228,8 @@ impl From<&WindowView> for Window {
             used: view.used,
             resets_at: view.resets_at.map(time),
             known_by: view.known_by.into(),
+            told_at: view.told_at.map(time),
+            remembered: view.is_remembered,
         }
     }
 }

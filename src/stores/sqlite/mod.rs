@@ -13,9 +13,9 @@ use babelfeed_actors::domain::{
     State, TaskId, Timestamp,
 };
 use babelfeed_actors::ports::{
-    Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey, Position,
-    PublicationChange, PublicationRecord, QuotaEntry, QuotaLedger, StoreError, Tally, TaskChange,
-    TaskRecord, TaskStore, Token, TranslationMemory,
+    Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey,
+    LearnedLimits, Position, PublicationChange, PublicationRecord, QuotaChange, QuotaEntry,
+    QuotaLedger, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -35,6 +35,7 @@ mod fault;
 mod jobs;
 mod names;
 mod queue;
+mod quotas;
 mod reads;
 mod rows;
 mod schema;
@@ -390,15 +391,15 @@ impl TranslationMemory for SqliteStore {
 
 impl QuotaLedger for SqliteStore {
     fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>> {
-        self.read(move |reads| reads.quota(since))
+        self.read(move |reads| reads.quotas(since))
     }
 
-    fn enter(
-        &self,
-        entries: Vec<QuotaEntry>,
-        before: Timestamp,
-    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
-        self.write((entries, before), Write::Enter)
+    fn learned(&self) -> LocalBoxFuture<'_, Result<Vec<LearnedLimits>, StoreError>> {
+        self.read(|reads| reads.learned())
+    }
+
+    fn enter(&self, change: QuotaChange) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(change, Write::Enter)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Correction, RequestId, Timestamp};
 use babelfeed_actors::ports::{
-    Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaEntry,
+    Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaChange,
     StoreError, TaskChange, Token,
 };
 use tokio::sync::oneshot;
@@ -62,8 +62,8 @@ pub(super) enum Write {
     Save(Ask<(Vec<Known>, Vec<KnownKey>), ()>),
     /// All known translations are to be forgotten.
     Clear(Ask<(), ()>),
-    /// Use of long quotas, and the time before which entries are to be forgotten.
-    Enter(Ask<(Vec<QuotaEntry>, Timestamp), ()>),
+    /// Use of quotas, and what was learned of them.
+    Enter(Ask<QuotaChange, ()>),
     /// A new job, and the claims of its tasks.
     PlanJob(Ask<(BatchJob, Vec<TaskChange>), Vec<Kept>>),
     /// The provider's own name for a job.
@@ -92,7 +92,10 @@ impl Write {
             Self::Publish(ask) => ask.what.len(),
             Self::PublishTogether(ask) => ask.what.len(),
             Self::Save(ask) => ask.what.0.len() + ask.what.1.len(),
-            Self::Enter(ask) => ask.what.0.len(),
+            Self::Enter(ask) => {
+                let learned = ask.what.learned.iter().map(|it| it.limits.len());
+                ask.what.entries.len() + learned.sum::<usize>()
+            }
             Self::PlanJob(ask) => ask.what.1.len(),
             Self::Prune(ask) => ask.what.1,
             Self::ForgetWithdrawn(ask) => ask.what.len(),

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
-    Correction, Lane, Language, OutletName, ProviderName, PublicationId, PublicationState,
-    RequestId, SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
+    Correction, Language, OutletName, ProviderName, PublicationId, PublicationState, RequestId,
+    SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
-    BatchJob, Bucket, Cursor, Known, Position, PublicationRecord, QuotaEntry, StoreError,
-    TaskRecord,
+    BatchJob, Bucket, Cursor, Known, LearnedLimits, Position, PublicationRecord, QuotaEntry,
+    StoreError, TaskRecord,
 };
 use log::error;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
@@ -24,6 +24,7 @@ use super::corrections;
 use super::fault::Fault;
 use super::jobs;
 use super::names::Names;
+use super::quotas;
 use super::rows;
 use super::schema;
 use super::tables::{post_hash, publication_range};
@@ -334,21 +335,14 @@ impl Reads<'_> {
         Ok(known)
     }
 
-    /// The use of long quotas since a time.
-    pub(super) fn quota(&mut self, since: Timestamp) -> Result<Vec<QuotaEntry>, Fault> {
-        let sql = "SELECT lane, unit, slot, amount FROM quota WHERE slot >= ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut found = statement.query([since.as_millis()])?;
-        let mut entries = Vec::new();
-        while let Some(row) = found.next()? {
-            entries.push(QuotaEntry {
-                lane: Lane::from(&*self.names.text(row.get(0)?)?),
-                unit: rows::unit_of(row.get(1)?)?,
-                slot: Timestamp::from_millis(row.get(2)?),
-                amount: row.get(3)?,
-            });
-        }
-        Ok(entries)
+    /// The use of quotas since a time.
+    pub(super) fn quotas(&mut self, since: Timestamp) -> Result<Vec<QuotaEntry>, Fault> {
+        quotas::entries(self.connection, &mut self.names, since)
+    }
+
+    /// What lanes learned of their limits.
+    pub(super) fn learned(&mut self) -> Result<Vec<LearnedLimits>, Fault> {
+        quotas::learned(self.connection, &mut self.names)
     }
 
     /// Looks through the tasks of one state that no index lists by id, a stretch at a time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{
     Attached, Failure, FailureKind, Media, Origin, OutletName, Part, Poll, ProviderName,
     Publication, PublicationId, PublicationState, Request, RequestId, SourceName, State, Thread,
-    Timestamp, Translation, Unit, Usage,
+    Timestamp, Translation, Usage,
 };
 use babelfeed_actors::logic::lifecycle::{Entry, Lifecycle};
 use babelfeed_actors::ports::{Bucket, Ended, Errand, Fate, PublicationRecord, Published, Token};
@@ -55,29 +55,6 @@ pub(super) const fn state_code(state: State) -> Option<u8> {
         State::Completed => Some(4),
         State::Failed => Some(5),
         State::Submitted | State::RateLimited => None,
-    }
-}
-
-/// The number under which a unit of quotas stands.
-pub(super) const fn unit_code(unit: Unit) -> u8 {
-    match unit {
-        Unit::Requests => 0,
-        Unit::Tokens => 1,
-        Unit::InputTokens => 2,
-        Unit::OutputTokens => 3,
-        Unit::Dollars => 4,
-    }
-}
-
-/// The unit of quotas that stands under a number.
-pub(super) const fn unit_of(code: u8) -> Result<Unit, Fault> {
-    match code {
-        0 => Ok(Unit::Requests),
-        1 => Ok(Unit::Tokens),
-        2 => Ok(Unit::InputTokens),
-        3 => Ok(Unit::OutputTokens),
-        4 => Ok(Unit::Dollars),
-        _ => Err(Fault::Damaged("a unit of quotas")),
     }
 }
 

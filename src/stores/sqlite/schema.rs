@@ -15,7 +15,8 @@ use super::{Config, rows};
 /// is a class, a flow and a pair of languages. States of tasks are 1 Queued, 2 Processing,
 /// 4 Completed, 5 Failed; of publications 0 Planned, 1 Held, 2 Sending, 3 Unknown,
 /// 4 Published, 5 Refused, 6 Deleted, 7 Scheduled; units of quotas 0 requests, 1 tokens, 2 input
-/// tokens, 3 output tokens, 4 US dollars. The plus in the condition of an index keeps the planner
+/// tokens, 3 output tokens, 4 US dollars; limits are known by 0 settings, 1 headers, 2 refusals,
+/// 3 trials. The plus in the condition of an index keeps the planner
 /// from searching by the condition where it should search by the state asked for.
 const MIGRATIONS: &[&str] = &[
     "
@@ -72,6 +73,12 @@ const MIGRATIONS: &[&str] = &[
     DROP INDEX publication_open;
     CREATE INDEX publication_open ON publication (outlet, state, id)
         WHERE +state < 4 OR +state = 7;
+",
+    "
+    CREATE TABLE learned (
+        lane INTEGER NOT NULL, unit INTEGER NOT NULL, per INTEGER NOT NULL,
+        account INTEGER NOT NULL, amount REAL NOT NULL, known_by INTEGER NOT NULL,
+        at INTEGER NOT NULL, told REAL, PRIMARY KEY (lane, unit, per)) WITHOUT ROWID;
 ",
 ];
 

@@ -6,13 +6,14 @@ use babelfeed_actors::domain::{
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
     Admission, Admitted, Bucket, Errand, Kept, Known, KnownKey, NewRequest, Outcome, Position,
-    PublicationChange, PublicationRecord, QuotaEntry, Tally, TaskChange, Token,
+    PublicationChange, PublicationRecord, QuotaChange, Tally, TaskChange, Token,
 };
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use sha2::{Digest as _, Sha256};
 
 use super::fault::Fault;
 use super::names::Names;
+use super::quotas;
 use super::rows;
 
 /// The writer's statements, prepared once, and what it knows of the tables.
@@ -199,27 +200,9 @@ impl<'c> Tables<'c> {
         Ok(())
     }
 
-    /// Writes down the use of quotas, and forgets what is older than a time.
-    pub(super) fn enter(&mut self, entries: &[QuotaEntry], before: Timestamp) -> Result<(), Fault> {
-        for entry in entries {
-            let lane = self.names.intern(entry.lane.as_str())?;
-            let (unit, slot) = (rows::unit_code(entry.unit), entry.slot.as_millis());
-            if entry.amount > 0.0 {
-                self.connection
-                    .prepare_cached("INSERT OR REPLACE INTO quota VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![lane, unit, slot, entry.amount])?;
-            } else {
-                self.connection
-                    .prepare_cached(
-                        "DELETE FROM quota WHERE lane = ?1 AND unit = ?2 AND slot = ?3",
-                    )?
-                    .execute(params![lane, unit, slot])?;
-            }
-        }
-        self.connection
-            .prepare_cached("DELETE FROM quota WHERE slot < ?1")?
-            .execute([before.as_millis()])?;
-        Ok(())
+    /// Writes down the use of quotas and what was learned of them.
+    pub(super) fn enter(&mut self, change: &QuotaChange) -> Result<(), Fault> {
+        quotas::enter(self.connection, &mut self.names, change)
     }
 
     /// Forgets tasks that ended before a time and whose publications are final, at most

@@ -267,7 +267,7 @@ impl<'c> Writer<'c> {
                 }
                 Write::Clear(ask) => ask.outcome = Some(self.tables.clear()?),
                 Write::Enter(ask) => {
-                    ask.outcome = Some(self.tables.enter(&ask.what.0, ask.what.1)?);
+                    ask.outcome = Some(self.tables.enter(&ask.what)?);
                 }
                 Write::Prune(ask) => {
                     ask.outcome = Some(self.tables.prune(ask.what.0, ask.what.1)?);

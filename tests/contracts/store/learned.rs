@@ -1,8 +1,11 @@
 //! What every store must keep of what was learned: translations, corrections, the use of quotas.
 
-use babelfeed_actors::domain::{Correction, Pair, Translation, Unit, Usage};
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Correction, KnownBy, LearnedLimit, Pair, Translation, Unit, Usage};
 use babelfeed_actors::ports::{
-    Known, QuotaEntry, QuotaLedger as _, TaskStore as _, TranslationMemory as _,
+    Known, LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger as _, TaskStore as _,
+    TranslationMemory as _,
 };
 
 use super::Kind;
@@ -76,7 +79,13 @@ pub(super) async fn the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time<
         entry("groq", Unit::Dollars, 2, 0.25),
         entry("other", Unit::OutputTokens, 2, 700.0),
     ];
-    let enter = |entries: &[QuotaEntry], before| kind.store().enter(entries.to_vec(), at(before));
+    let enter = |entries: &[QuotaEntry], before| {
+        kind.store().enter(QuotaChange {
+            entries: entries.to_vec(),
+            before: at(before),
+            ..QuotaChange::default()
+        })
+    };
     enter(&first, 0).await.expect("a write");
     let later = entry("groq", Unit::Requests, 2, 3.0);
     enter(std::slice::from_ref(&later), 2 * 60_000)
@@ -97,4 +106,57 @@ pub(super) async fn the_use_of_quotas_survives_a_crash_and_is_forgotten_in_time<
     found.sort_by(|a, b| (&a.lane, a.unit).cmp(&(&b.lane, b.unit)));
     assert_eq!(found, [later, first[2].clone(), first[3].clone()]);
     assert_eq!(kind.store().entries(at(3 * 60_000)).await, Ok(Vec::new()));
+}
+
+pub(super) async fn what_lanes_learned_is_replaced_whole_and_survives_a_crash<K: Kind>() {
+    let mut kind = K::new();
+    let limit = |unit, seconds, limit, known_by| LearnedLimit {
+        unit,
+        per: Duration::from_secs(seconds),
+        limit,
+        known_by,
+        at: at(seconds.cast_signed()),
+        set: (unit == Unit::Tokens).then_some(9_000.5),
+    };
+    let lane = |lane: &str, account, limits: &[LearnedLimit]| LearnedLimits {
+        lane: lane.into(),
+        account,
+        limits: limits.to_vec(),
+    };
+    let requests = limit(Unit::Requests, 60, 30.0, KnownBy::Headers);
+    let tokens = limit(Unit::Tokens, 60, 6_000.25, KnownBy::Refusal);
+    let day = limit(Unit::Requests, 86_400, 1_000.0, KnownBy::Headers);
+    let tried = limit(Unit::Requests, 60, 601.0, KnownBy::Trial);
+    let entry = QuotaEntry {
+        lane: "60s:groq".into(),
+        unit: Unit::Requests,
+        slot: at(60_000),
+        amount: 3.0,
+    };
+    let first = QuotaChange {
+        entries: vec![entry.clone()],
+        learned: vec![
+            lane("groq", u64::MAX, &[requests, tokens, day]),
+            lane("other", 7, &[tried]),
+            lane("gone", 8, &[tried]),
+        ],
+        before: at(0),
+    };
+    kind.store().enter(first).await.expect("a write");
+    let later = QuotaChange {
+        learned: vec![lane("groq", 5, &[tokens, tried]), lane("gone", 8, &[])],
+        ..QuotaChange::default()
+    };
+    kind.store().enter(later).await.expect("a write");
+    kind.crash();
+
+    let mut found = kind.store().learned().await.expect("a read");
+
+    found.sort_by(|a, b| a.lane.cmp(&b.lane));
+    for lane in &mut found {
+        lane.limits.sort_by_key(|limit| limit.unit);
+    }
+    let groq = lane("groq", 5, &[tried, tokens]);
+    assert_eq!(found, [groq, lane("other", 7, &[tried])]);
+    assert_eq!(kind.store().entries(at(0)).await, Ok(vec![entry]));
 }

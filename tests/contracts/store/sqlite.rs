@@ -3,7 +3,7 @@
 use babelfeed::stores::{SqliteConfig, SqliteStore};
 use babelfeed_actors::domain::IdMint;
 use babelfeed_actors::logic::lifecycle::Step;
-use babelfeed_actors::ports::{Admission, StoreError, TaskStore as _};
+use babelfeed_actors::ports::{Admission, QuotaLedger as _, StoreError, TaskStore as _};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -34,6 +34,28 @@ fn a_database_of_a_newer_version_is_refused_by_name() {
         refusal.contains("version 9999, expected at most"),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_database_of_an_earlier_version_is_brought_to_this_one_with_what_it_holds() {
+    let folder = TempDir::new().expect("a folder");
+    let config = config(&folder);
+    let store = SqliteStore::open(&config).expect("a store");
+    run(queued_task_of(&store, 3));
+    drop(store);
+    let connection = rusqlite::Connection::open(&config.path).expect("a connection");
+    // As it was before lanes remembered what they learned.
+    connection
+        .execute_batch("DROP TABLE learned; PRAGMA user_version = 6;")
+        .expect("an earlier version");
+    drop(connection);
+
+    let store = SqliteStore::open(&config).expect("a store");
+
+    run(async {
+        assert_eq!(store.learned().await, Ok(Vec::new()));
+        assert_eq!(store.tally().await.map(|tally| tally.queued), Ok(3));
+    });
 }
 
 #[test]

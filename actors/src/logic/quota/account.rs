@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::Now;
 use super::calendar::{DAY, Span};
-use crate::domain::{KnownBy, Timestamp, Unit};
+use crate::domain::{KnownBy, LearnedLimit, Moment, Timestamp, Unit};
 
 /// The stretches in which a day is counted, 7.5 minutes: whole ones in every time zone.
 const SLOT: i64 = 450_000;
@@ -22,8 +23,6 @@ const EPSILON: f64 = 1e-9;
 #[derive(Clone, Debug)]
 pub struct Account {
     unit: Unit,
-    /// Whether it is kept in the ledger.
-    is_kept: bool,
     /// Whether what the ledger holds is known here.
     is_loaded: bool,
     limits: Vec<Long>,
@@ -42,7 +41,8 @@ pub struct Long {
     /// Over what time.
     pub span: Span,
     set: Option<f64>,
-    told: Option<(f64, KnownBy)>,
+    /// What was learned: how much, from what, and when it was told.
+    told: Option<(f64, KnownBy, Now)>,
     used: f64,
 }
 
@@ -60,18 +60,28 @@ impl Long {
     /// The most of it; none where it is not known.
     pub fn limit(&self) -> Option<f64> {
         match (self.set, self.told) {
-            (Some(set), Some((told, _))) => Some(set.min(told)),
-            (set, told) => set.or(told.map(|(told, _)| told)),
+            (Some(set), Some((told, ..))) => Some(set.min(told)),
+            (set, told) => set.or(told.map(|(told, ..)| told)),
         }
     }
 
     /// How the limit is known.
     pub fn known_by(&self) -> KnownBy {
         match (self.set, self.told) {
-            (Some(set), Some((told, by))) if told < set => by,
-            (None, Some((_, by))) => by,
+            (Some(set), Some((told, by, _))) if told < set => by,
+            (None, Some((_, by, _))) => by,
             _ => KnownBy::Settings,
         }
+    }
+
+    /// When that was told last; none where a person set it.
+    pub fn told_at(&self) -> Option<Timestamp> {
+        let told = self.told.filter(|(_, by, _)| *by == self.known_by());
+        told.map(|(.., at)| at.wall)
+    }
+
+    const fn is_day(&self) -> bool {
+        matches!(self.span, Span::Day(_))
     }
 
     /// What of it is used, as of the last look.
@@ -95,18 +105,16 @@ impl Account {
             used: 0.0,
         });
         Self {
-            is_kept: true,
             is_loaded: false,
             limits: limits.collect(),
-            ..Self::told(unit)
+            ..Self::learned(unit)
         }
     }
 
-    /// An account of what a provider tells; each start learns it anew.
-    pub fn told(unit: Unit) -> Self {
+    /// An account of what was just learned, and is kept in the ledger from now on.
+    pub fn learned(unit: Unit) -> Self {
         Self {
             unit,
-            is_kept: false,
             is_loaded: true,
             limits: Vec::new(),
             slots: VecDeque::new(),
@@ -115,6 +123,71 @@ impl Account {
             pressing: 0.0,
             largest: 0.0,
         }
+    }
+
+    /// The same account, whose use is not known until [`Account::load`].
+    pub fn unloaded(mut self) -> Self {
+        self.is_loaded = false;
+        self
+    }
+
+    /// Believes what was learned in the account of the same unit under other settings.
+    pub fn follow(&mut self, earlier: Self) {
+        for long in earlier.limits {
+            if let Some((limit, known_by, at)) = long.told {
+                self.tell(long.span, limit, known_by, at);
+            }
+        }
+    }
+
+    /// The account with what was learned alone, as the settings say nothing more of it.
+    pub fn without_settings(mut self) -> Option<Self> {
+        self.limits.retain(|long| long.told.is_some());
+        for long in &mut self.limits {
+            long.set = None;
+        }
+        self.fresh_until = i64::MIN;
+        self.not_kept();
+        (!self.limits.is_empty()).then_some(self)
+    }
+
+    /// What a person set for a day.
+    pub fn set_of_day(&self) -> Option<f64> {
+        self.limits.iter().find(|long| long.is_day())?.set
+    }
+
+    /// What was learned of a day, to be remembered.
+    pub fn learned_day(&self) -> Option<LearnedLimit> {
+        let day = self.limits.iter().find(|long| long.is_day())?;
+        let (limit, known_by, at) = day.told?;
+        Some(LearnedLimit {
+            unit: self.unit,
+            per: Duration::from_millis(DAY.unsigned_abs()),
+            limit,
+            known_by,
+            at: at.wall,
+            set: day.set,
+        })
+    }
+
+    /// Forgets what was learned and not told again for so long; answers whether there was
+    /// something.
+    pub fn doubt(&mut self, patience: Duration, now: Moment) -> bool {
+        let is_old = |long: &Long| {
+            let told = long.told;
+            told.is_some_and(|(.., at)| now.since(at.moment) > patience)
+        };
+        let mut is_any = false;
+        for long in self.limits.iter_mut().filter(|long| is_old(long)) {
+            long.told = None;
+            is_any = true;
+        }
+        is_any
+    }
+
+    /// Whether it counts for something: money does without a limit too.
+    pub fn is_needed(&self) -> bool {
+        self.unit == Unit::Dollars || self.limits.iter().any(|long| long.limit().is_some())
     }
 
     /// What it counts.
@@ -134,9 +207,9 @@ impl Account {
     }
 
     /// Believes a limit of a day; answers whether that changed it.
-    pub fn tell(&mut self, span: Span, limit: f64, known_by: KnownBy) -> bool {
+    pub fn tell(&mut self, span: Span, limit: f64, known_by: KnownBy, at: Now) -> bool {
         self.fresh_until = i64::MIN;
-        let told = Some((limit, known_by));
+        let told = Some((limit, known_by, at));
         let is_same = |long: &&mut Long| {
             matches!((long.span, span), (Span::Day(_), Span::Day(_))) || long.span == span
         };
@@ -161,10 +234,7 @@ impl Account {
     /// Believes that more of a day is used than is known here; all is free after `resets_in`.
     pub fn believe(&mut self, used: f64, resets_in: Option<Duration>, wall: Timestamp) {
         self.look(wall);
-        let day = self
-            .limits
-            .iter()
-            .find(|it| matches!(it.span, Span::Day(_)));
+        let day = self.limits.iter().find(|long| long.is_day());
         let Some(day) = day else { return };
         let others = used - day.used;
         if others < (day.most() / 100.0).max(1.0) {
@@ -208,11 +278,6 @@ impl Account {
         self.is_loaded = true;
         self.fresh_until = i64::MIN;
         self.look(wall);
-    }
-
-    /// Whether its use is kept in the ledger.
-    pub const fn is_kept(&self) -> bool {
-        self.is_kept
     }
 
     /// Whether what the ledger holds is known here.
@@ -272,7 +337,7 @@ impl Account {
             };
             room = room.min(fit);
         }
-        if room < 1.0 || !self.is_kept || !room.is_finite() || amount <= 0.0 {
+        if room < 1.0 || !room.is_finite() || amount <= 0.0 {
             return room;
         }
         let covered = self.slots.back().map_or(0.0, |slot| slot.kept - slot.used);
@@ -345,7 +410,7 @@ impl Account {
 
     /// Whether the ledger should be asked for something.
     pub fn wants_ledger(&self) -> bool {
-        let Some(slot) = self.slots.back().filter(|_| self.is_kept && self.is_loaded) else {
+        let Some(slot) = self.slots.back().filter(|_| self.is_loaded) else {
             return false;
         };
         let (open, left) = (slot.asked - slot.used, self.left());

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::{Account, MINUTE, Now, Quota, Span, Trial, Window, per_name};
 use crate::domain::{DayReset, KnownBy, Moment, SeenLimit, Unit};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// The most windows of a lane, so that no provider can make it count without end.
-const WINDOWS: usize = 16;
+pub(super) const WINDOWS: usize = 16;
 /// How long something told is believed that is not told again.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long that is with a limit of a day.
+const PATIENCE_OF_DAYS: Duration = Duration::from_secs(3 * 86_400);
 /// So many calls without a pause let the first refusal tell a limit; fewer need a second one.
 const SAMPLE: f64 = 100.0;
 /// Used to this share, a limit explains a refusal.
@@ -34,11 +36,10 @@ impl Quota {
     ///
     /// What a person set is believed unless less is told; a lower remainder is believed at once.
     pub fn learn(&mut self, serial: u64, seen: &[SeenLimit], now: Now) -> Vec<Learned> {
-        let began = self.outstanding.get(&serial).map(|call| call.at.moment);
+        let began = self.outstanding.get(&serial).map(|call| call.at);
         let Some(began) = began else {
             return Vec::new();
         };
-        let is_sane = |limit: &f64| limit.is_finite() && *limit >= 1.0;
         let mut learned = Vec::new();
         for seen in seen {
             let seen = SeenLimit {
@@ -59,6 +60,7 @@ impl Quota {
                 learned.extend(self.learn_window(&seen, per, began, now));
             }
         }
+        self.memory.learned(&learned);
         learned
     }
 
@@ -66,7 +68,7 @@ impl Quota {
         &mut self,
         seen: &SeenLimit,
         per: Duration,
-        began: Moment,
+        began: Now,
         now: Now,
     ) -> Option<Learned> {
         if self.window(seen.unit, per).is_none() {
@@ -106,6 +108,7 @@ impl Quota {
             }
             window.believe(used, seen.resets_in, now.moment);
         }
+        window.keep_learned(now);
         is_news.then(|| Learned {
             unit: seen.unit,
             per: per_name(per),
@@ -126,14 +129,14 @@ impl Quota {
             (Some(place), _) => place,
             (None, None) => return None,
             (None, Some(_)) => {
-                self.accounts.push(Account::told(seen.unit));
+                self.accounts.push(Account::learned(seen.unit));
                 self.accounts.len() - 1
             }
         };
         let account = &mut self.accounts[place];
         let is_news = seen
             .limit
-            .is_some_and(|limit| account.tell(span, limit, seen.known_by));
+            .is_some_and(|limit| account.tell(span, limit, seen.known_by, now));
         let day = |it: &&super::Long| matches!(it.span, Span::Day(_));
         let limit = account.limits().iter().find(day)?.limit()?;
         // A refusal says when it ends, and that is waited for; a header says what is left.
@@ -152,17 +155,18 @@ impl Quota {
     }
 
     /// A call was refused; where no limit known here explains it, one is searched for.
-    pub(super) fn bounced(&mut self, wait: Option<Duration>, now: Moment) {
+    pub(super) fn bounced(&mut self, wait: Option<Duration>, now: Now) {
+        let moment = now.moment;
         let is_second = self
             .bounced_at
-            .is_some_and(|before| now.since(before) <= MINUTE);
-        self.bounced_at = Some(now);
+            .is_some_and(|before| moment.since(before) <= MINUTE);
+        self.bounced_at = Some(moment);
         let mut is_explained = false;
         for window in &mut self.windows {
-            window.forget(now);
+            window.forget(moment);
             let limit = window.limit().filter(|_| !window.is_guess());
             is_explained |= limit.is_some_and(|limit| window.used() >= limit * EXPLAINS);
-            window.even_out(now);
+            window.even_out(moment);
         }
         if is_explained {
             return;
@@ -177,7 +181,8 @@ impl Quota {
             }
             None => return,
         }
-        self.follow_trial(now);
+        self.memory.changed();
+        self.follow_trial(moment);
     }
 
     /// Lets the pace of a trial rise, and doubts what was told long ago.
@@ -187,23 +192,39 @@ impl Quota {
         }
         if now.since(self.doubted_at) >= MINUTE {
             self.doubted_at = now;
+            let mut is_any = false;
             for window in &mut self.windows {
-                window.doubt(PATIENCE, now);
+                is_any |= window.doubt(PATIENCE, now);
+            }
+            for account in &mut self.accounts {
+                is_any |= account.doubt(PATIENCE_OF_DAYS, now);
+            }
+            if is_any {
+                self.accounts.retain(Account::is_needed);
+                self.memory.changed();
             }
         }
     }
 
-    fn follow_trial(&mut self, now: Moment) {
-        let Some(limit) = self.trial.map(|trial| trial.limit()) else {
-            return;
+    pub(super) fn follow_trial(&mut self, now: Moment) {
+        let Some(trial) = self.trial else { return };
+        let limit = trial.limit();
+        let told = Now {
+            moment: now,
+            wall: trial.told_at(),
         };
         let window = self.window(Unit::Requests, MINUTE);
         let is_told = |window: &Window| window.limit().is_some() && !window.is_guess();
         match window {
             Some(window) if !is_told(window) || window.limit() > Some(limit) => {
-                window.tell(limit, KnownBy::Trial, now);
+                window.tell(limit, KnownBy::Trial, told);
             }
             _ => (),
         }
     }
+}
+
+/// Whether it can be a limit at all.
+pub(super) fn is_sane(limit: &f64) -> bool {
+    limit.is_finite() && *limit >= 1.0
 }

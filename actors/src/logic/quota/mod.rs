@@ -4,6 +4,7 @@ mod account;
 mod calendar;
 mod cover;
 mod learning;
+mod memory;
 mod trial;
 mod window;
 
@@ -19,6 +20,7 @@ pub use calendar::Span;
 pub use learning::Learned;
 pub use window::Window;
 
+use memory::Memory;
 use trial::Trial;
 
 use crate::domain::{DayReset, KnownBy, Moment, Timestamp, Tokens, Unit};
@@ -146,6 +148,7 @@ pub struct Quota {
     run: (Moment, f64),
     bounced_at: Option<Moment>,
     doubted_at: Moment,
+    memory: Memory,
 }
 
 impl Quota {
@@ -162,6 +165,7 @@ impl Quota {
             run: (Moment::default(), 0.0),
             bounced_at: None,
             doubted_at: Moment::default(),
+            memory: Memory::default(),
         };
         for unit in [Unit::Requests, Unit::Tokens] {
             if quota.window(unit, MINUTE).is_none() {
@@ -172,7 +176,8 @@ impl Quota {
     }
 
     /// Goes on from the quota of the same lane under other settings: what was used still counts,
-    /// and what was learned is still believed. Long quotas that the ledger keeps come from there.
+    /// and what was learned is still believed. What was used of long quotas that the settings
+    /// limit comes from the ledger.
     pub fn follow(&mut self, earlier: Self, now: Now) {
         for window in earlier.windows {
             let (unit, per) = (window.unit(), window.per());
@@ -187,15 +192,18 @@ impl Quota {
             }
         }
         for account in earlier.accounts {
-            let is_own = |own: &Account| own.unit() == account.unit();
-            if !account.is_kept() && !self.accounts.iter().any(is_own) {
-                self.accounts.push(account);
+            let mut own = self.accounts.iter_mut();
+            match own.find(|own| own.unit() == account.unit()) {
+                Some(own) => own.follow(account),
+                None => self.accounts.extend(account.without_settings()),
             }
         }
         self.trial = earlier.trial;
         self.run = earlier.run;
         self.bounced_at = earlier.bounced_at;
         self.doubted_at = earlier.doubted_at;
+        self.memory = earlier.memory;
+        self.memory.not_kept();
     }
 
     /// Its windows; those whose limit is not known have none.
@@ -211,19 +219,23 @@ impl Quota {
     /// Whether the ledger should be asked for something.
     pub fn wants_ledger(&self, wall: Timestamp) -> bool {
         let wants = |window: &Window| window.wants_ledger(wall);
-        self.windows.iter().any(wants) || self.accounts.iter().any(Account::wants_ledger)
+        self.windows.iter().any(wants)
+            || self.accounts.iter().any(Account::wants_ledger)
+            || self.memory.wants_ledger(wall)
     }
 
     /// Whether what the ledger holds of it is known here.
     pub fn is_loaded(&self) -> bool {
-        let is_known = |account: &Account| account.is_loaded() || !account.is_kept();
-        self.windows.iter().all(Window::is_loaded) && self.accounts.iter().all(is_known)
+        self.windows.iter().all(Window::is_loaded)
+            && self.accounts.iter().all(Account::is_loaded)
+            && !self.memory.is_to_come()
     }
 
     /// What was asked of the ledger and not answered was not written down, as far as is known.
     pub fn not_kept(&mut self) {
         self.windows.iter_mut().for_each(Window::not_kept);
         self.accounts.iter_mut().for_each(Account::not_kept);
+        self.memory.not_kept();
     }
 
     /// Its long quotas.
@@ -305,6 +317,9 @@ impl Quota {
         urgency: Urgency,
         now: Now,
     ) -> usize {
+        if self.memory.is_to_come() {
+            return 0;
+        }
         let mut room = calls.min(self.breaker.most(now.moment));
         if let Some(concurrency) = self.concurrency {
             let open = concurrency.saturating_sub(held_back(concurrency, urgency));
@@ -419,7 +434,7 @@ impl Quota {
             Word::Bounced(wait) => {
                 let is_old = self.breaker.is_old(began, serial);
                 if !is_old {
-                    self.bounced(wait, moment);
+                    self.bounced(wait, now);
                 }
                 let turn = self.breaker.bounced(serial, began, wait, moment);
                 if let Some(trial) = self.trial.filter(|_| wait.is_none() && !is_old) {

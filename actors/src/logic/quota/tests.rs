@@ -3,6 +3,7 @@
 mod disk;
 mod learned;
 mod ledger;
+mod memory;
 mod reference;
 mod silent;
 

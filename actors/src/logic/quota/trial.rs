@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use crate::domain::Moment;
+use super::Now;
+use crate::domain::{Moment, Timestamp};
 
 const MINUTE: f64 = 60.0;
 /// The share of the ceiling with which the pace begins after a refusal.
@@ -31,7 +32,7 @@ const LEAST: f64 = 6.0;
 pub(super) struct Trial {
     /// Calls a minute.
     ceiling: f64,
-    refused_at: Moment,
+    refused_at: Now,
     n_passed: f64,
     /// How long the pace has held work back since, in stretches.
     held_back: f64,
@@ -42,19 +43,30 @@ impl Trial {
     /// After the first refusal: so many calls passed since the lane was idle, begun then.
     ///
     /// A bucket that was full then has let through itself and what came in since.
-    pub(super) fn first(n_passed: f64, since: Moment, now: Moment) -> Self {
-        let minutes = now.since(since).as_secs_f64() / MINUTE;
-        Self::new(n_passed / (1.0 + minutes), now)
+    pub(super) fn first(n_passed: f64, since: Moment, now: Now) -> Self {
+        let minutes = now.moment.since(since).as_secs_f64() / MINUTE;
+        Self::known(n_passed / (1.0 + minutes), now)
     }
 
-    fn new(ceiling: f64, now: Moment) -> Self {
+    /// A ceiling that was found then; nothing has passed since.
+    pub(super) fn known(ceiling: f64, found: Now) -> Self {
         Self {
             ceiling: ceiling.max(LEAST),
-            refused_at: now,
+            refused_at: found,
             n_passed: 0.0,
             held_back: 0.0,
-            looked_at: now,
+            looked_at: found.moment,
         }
+    }
+
+    /// Calls a minute that passed until one was refused.
+    pub(super) const fn ceiling(&self) -> f64 {
+        self.ceiling
+    }
+
+    /// When a call was refused last.
+    pub(super) const fn told_at(&self) -> Timestamp {
+        self.refused_at.wall
     }
 
     /// Another call passed.
@@ -63,13 +75,13 @@ impl Trial {
     }
 
     /// Another call was refused.
-    pub(super) fn refused(&mut self, now: Moment) {
-        let seconds = now.since(self.refused_at).as_secs_f64();
+    pub(super) fn refused(&mut self, now: Now) {
+        let seconds = now.moment.since(self.refused_at.moment).as_secs_f64();
         // What was not asked for was not refused.
         let least = self.limit() / 2.0 * seconds / MINUTE;
         let passed = self.n_passed.max(least);
         let ceiling = (self.ceiling * KNOWN + passed * MINUTE) / (KNOWN + seconds);
-        *self = Self::new(ceiling, now);
+        *self = Self::known(ceiling, now);
     }
 
     /// The pace held work back, or nobody looked, until now.
@@ -101,17 +113,24 @@ mod tests {
         Moment::from_start(Duration::from_secs_f64(seconds))
     }
 
+    fn now(seconds: f64) -> Now {
+        Now {
+            moment: at(seconds),
+            ..Now::default()
+        }
+    }
+
     #[test]
     fn a_bucket_is_found_by_its_first_refusal() {
         // 600 at once and 10 a second, asked for 20 a second: 1,200 pass in the first minute.
-        let trial = Trial::first(1_200.0, at(0.0), at(60.0));
+        let trial = Trial::first(1_200.0, at(0.0), now(60.0));
         assert!((trial.ceiling - 600.0).abs() < 1.0);
         assert!(trial.limit() < 600.0 && trial.limit() > 540.0);
     }
 
     #[test]
     fn the_pace_comes_back_fast_and_goes_beyond_the_ceiling_at_last() {
-        let mut trial = Trial::first(600.0, at(0.0), at(0.0));
+        let mut trial = Trial::first(600.0, at(0.0), now(0.0));
         let mut limits = Vec::new();
         for second in 1..=120 {
             trial.held_back(at(f64::from(second)));
@@ -125,23 +144,23 @@ mod tests {
 
     #[test]
     fn what_passes_between_refusals_is_the_limit() {
-        let mut trial = Trial::first(900.0, at(0.0), at(0.0));
+        let mut trial = Trial::first(900.0, at(0.0), now(0.0));
         for minute in 1..=3 {
             for _ in 0..500 {
                 trial.passed();
             }
-            trial.refused(at(60.0 * f64::from(minute)));
+            trial.refused(now(60.0 * f64::from(minute)));
         }
         assert!((trial.ceiling - 500.0).abs() < 5.0, "{}", trial.ceiling);
     }
 
     #[test]
     fn a_call_that_is_refused_again_at_once_says_little_and_many_say_much() {
-        let mut trial = Trial::first(600.0, at(0.0), at(0.0));
-        trial.refused(at(1.0));
+        let mut trial = Trial::first(600.0, at(0.0), now(0.0));
+        trial.refused(now(1.0));
         assert!(trial.ceiling > 550.0, "{}", trial.ceiling);
         for second in [3.0, 7.0, 15.0, 31.0, 63.0] {
-            trial.refused(at(second));
+            trial.refused(now(second));
         }
         assert!(trial.ceiling < 200.0, "{}", trial.ceiling);
     }
@@ -149,7 +168,7 @@ mod tests {
     #[test]
     fn a_slow_lane_goes_beyond_its_ceiling_as_many_calls_later_as_a_fast_one() {
         let calls_until_beyond = |ceiling: f64| {
-            let mut trial = Trial::first(ceiling, at(0.0), at(0.0));
+            let mut trial = Trial::first(ceiling, at(0.0), now(0.0));
             let (mut seconds, mut n_calls) = (0.0, 0.0);
             while trial.limit() < ceiling * 1.1 {
                 seconds += 0.1;

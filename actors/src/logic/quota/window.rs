@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::Now;
 use super::cover::Cover;
-use crate::domain::{KnownBy, Moment, Timestamp, Unit};
+use crate::domain::{KnownBy, LearnedLimit, Moment, Timestamp, Unit};
 
 const SLOTS: u64 = 200;
 /// The least time by which calls may differ on their way.
@@ -29,6 +29,9 @@ const SPREAD: u64 = 20;
 /// How much of a call may have gathered while the log lets nothing go.
 const NEARLY: f64 = 0.99;
 const EPSILON: f64 = 1e-9;
+/// Windows from this length on are kept in the ledger; of shorter ones a start waits for the
+/// end, which costs less.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// A limit over a time below a day.
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ pub struct Window {
     /// What a person set.
     set: Option<f64>,
     /// What was learned: how much, from what, and from a call that began when.
-    told: Option<(f64, KnownBy, Moment)>,
+    told: Option<(f64, KnownBy, Now)>,
     /// The lower of both; infinite where nothing is known.
     limit: f64,
     known_by: KnownBy,
@@ -97,27 +100,64 @@ impl Window {
         self
     }
 
+    /// The same window at the start of a process: kept in the ledger where it is long enough for
+    /// that, and else used up.
+    pub fn at_start(self, now: Moment) -> Self {
+        if self.per >= KEPT {
+            self.kept()
+        } else {
+            self.used_up(now)
+        }
+    }
+
+    /// Begins with what the ledger holds, or as used up, a window whose limit is remembered from
+    /// before the start.
+    pub fn begin_learned(&mut self, now: Moment) {
+        if self.set.is_some() {
+            return;
+        }
+        if self.per >= KEPT {
+            self.cover.get_or_insert_with(|| Cover::new(self.per));
+        } else {
+            self.was_used(self.limit, Duration::ZERO, now);
+        }
+    }
+
+    /// Keeps a window whose limit was learned in the ledger from now on, with what was used of it
+    /// until now, if it is long enough for that.
+    pub fn keep_learned(&mut self, now: Now) {
+        let is_learned = self.set.is_none() && self.limit.is_finite() && !self.is_guess();
+        if is_learned && self.cover.is_none() && self.per >= KEPT {
+            self.cover = Some(self.cover_of_used(now));
+        }
+    }
+
     /// Goes on from the same window under other settings: what was used still counts, and what
     /// was learned is still believed.
     pub fn follow(&mut self, mut earlier: Self, now: Now) {
-        let cover = match (self.cover.take(), earlier.cover.take()) {
-            (Some(_), Some(mut cover)) => {
+        let (is_kept, cover) = (self.cover.is_some(), earlier.cover.take());
+        *self = Self {
+            set: self.set,
+            cover: None,
+            ..earlier
+        };
+        self.cover = match cover {
+            Some(mut cover) => {
                 cover.not_kept();
                 Some(cover)
             }
-            (Some(mut cover), None) => {
-                earlier.forget(now.moment);
-                cover.take_over(earlier.used_by_wall(now));
-                Some(cover)
-            }
-            (None, _) => None,
-        };
-        *self = Self {
-            set: self.set,
-            cover,
-            ..earlier
+            None if is_kept => Some(self.cover_of_used(now)),
+            None => None,
         };
         self.decide();
+        self.keep_learned(now);
+    }
+
+    fn cover_of_used(&mut self, now: Now) -> Cover {
+        self.forget(now.moment);
+        let mut cover = Cover::new(self.per);
+        cover.take_over(self.used_by_wall(now));
+        cover
     }
 
     /// What it counts.
@@ -140,6 +180,30 @@ impl Window {
         self.known_by
     }
 
+    /// When that was told last; none where a person set it.
+    pub fn told_at(&self) -> Option<Timestamp> {
+        let told = self.told.filter(|(_, by, _)| *by == self.known_by);
+        told.map(|(.., at)| at.wall)
+    }
+
+    /// What a person set.
+    pub const fn set_limit(&self) -> Option<f64> {
+        self.set
+    }
+
+    /// What was learned of it, to be remembered; what trials find is the lane's to remember.
+    pub fn learned(&self) -> Option<LearnedLimit> {
+        let (limit, known_by, at) = self.told.filter(|(_, by, _)| *by != KnownBy::Trial)?;
+        Some(LearnedLimit {
+            unit: self.unit,
+            per: self.per,
+            limit,
+            known_by,
+            at: at.wall,
+            set: self.set,
+        })
+    }
+
     /// What of it is used, as of the last grant or look.
     pub const fn used(&self) -> f64 {
         self.used
@@ -160,10 +224,10 @@ impl Window {
     /// Believes a limit that a call told which began then; answers whether that changed it.
     ///
     /// What a person set is believed unless less is told.
-    pub fn tell(&mut self, limit: f64, known_by: KnownBy, began: Moment) -> bool {
+    pub fn tell(&mut self, limit: f64, known_by: KnownBy, began: Now) -> bool {
         let is_older = self
             .told
-            .is_some_and(|(_, by, at)| by == known_by && at > began);
+            .is_some_and(|(_, by, at)| by == known_by && at.moment > began.moment);
         if is_older {
             return false;
         }
@@ -173,23 +237,17 @@ impl Window {
         (self.limit, self.known_by) != before
     }
 
-    /// Forgets what was learned from `known_by`, and how it was told.
-    pub fn forget_told(&mut self, known_by: KnownBy) {
-        if self.told.is_some_and(|(_, by, _)| by == known_by) {
+    /// Forgets what was learned from headers or refusals and not told again for so long; answers
+    /// whether there was something.
+    pub fn doubt(&mut self, patience: Duration, now: Moment) -> bool {
+        let is_old = self
+            .told
+            .is_some_and(|(_, by, at)| by != KnownBy::Trial && now.since(at.moment) > patience);
+        if is_old {
             self.told = None;
             self.decide();
         }
-    }
-
-    /// Forgets what was learned from headers or refusals and not told again for so long.
-    pub fn doubt(&mut self, patience: Duration, now: Moment) {
-        if let Some((_, by, at)) = self.told
-            && by != KnownBy::Trial
-            && now.since(at) > patience
-        {
-            self.told = None;
-            self.decide();
-        }
+        is_old
     }
 
     fn decide(&mut self) {
@@ -200,6 +258,10 @@ impl Window {
             (None, None) => (f64::INFINITY, KnownBy::Settings),
         };
         self.pace.is_on |= self.is_guess();
+        if self.set.is_none() && (self.is_guess() || !self.limit.is_finite()) {
+            // There is nothing to exceed, so nothing has to be written down.
+            self.cover = None;
+        }
     }
 
     /// Lets what comes go evenly from now on, until the lane was idle.
@@ -240,11 +302,6 @@ impl Window {
             }
             self.used *= factor;
         }
-    }
-
-    /// Whether it is kept in the ledger.
-    pub const fn is_kept(&self) -> bool {
-        self.cover.is_some()
     }
 
     /// Whether what the ledger holds of it is known here.

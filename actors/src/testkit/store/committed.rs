@@ -9,8 +9,9 @@ use crate::domain::{
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
-    Admission, Admitted, BatchJob, Cursor, Errand, Kept, Known, KnownKey, NewRequest, Outcome,
-    PublicationChange, PublicationRecord, Tally, TaskChange, TaskRecord, Token,
+    Admission, Admitted, BatchJob, Cursor, Errand, Kept, Known, KnownKey, LearnedLimits,
+    NewRequest, Outcome, PublicationChange, PublicationRecord, Tally, TaskChange, TaskRecord,
+    Token,
 };
 
 /// All that is durable.
@@ -25,6 +26,7 @@ pub(super) struct Committed {
     pub(super) corrections: Vec<Correction>,
     pub(super) known: BTreeMap<KnownKey, Known>,
     pub(super) quota: BTreeMap<(Lane, Unit, Timestamp), f64>,
+    pub(super) learned: BTreeMap<Lane, LearnedLimits>,
     pub(super) jobs: BTreeMap<Token, BatchJob>,
     /// Ended tasks that were forgotten: Completed, Failed.
     n_pruned: (u64, u64),

@@ -4,7 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::MemoryStore;
 use crate::domain::Timestamp;
-use crate::ports::{QuotaEntry, QuotaLedger, StoreError};
+use crate::ports::{LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger, StoreError};
 
 impl QuotaLedger for MemoryStore {
     fn entries(&self, since: Timestamp) -> LocalBoxFuture<'_, Result<Vec<QuotaEntry>, StoreError>> {
@@ -22,19 +22,24 @@ impl QuotaLedger for MemoryStore {
         })
     }
 
-    fn enter(
-        &self,
-        entries: Vec<QuotaEntry>,
-        before: Timestamp,
-    ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+    fn learned(&self) -> LocalBoxFuture<'_, Result<Vec<LearnedLimits>, StoreError>> {
+        self.read(|committed| committed.learned.values().cloned().collect())
+    }
+
+    fn enter(&self, change: QuotaChange) -> LocalBoxFuture<'_, Result<(), StoreError>> {
         self.write(move |committed| {
-            let entries = entries.into_iter();
+            let entries = change.entries.into_iter();
             let entries = entries.map(|entry| ((entry.lane, entry.unit, entry.slot), entry.amount));
             committed.quota.extend(entries);
-            let is_kept = |slot: Timestamp, amount: f64| slot >= before && amount > 0.0;
+            let is_kept = |slot: Timestamp, amount: f64| slot >= change.before && amount > 0.0;
             committed
                 .quota
                 .retain(|(.., slot), amount| is_kept(*slot, *amount));
+            let learned = change.learned.into_iter();
+            committed
+                .learned
+                .extend(learned.map(|it| (it.lane.clone(), it)));
+            committed.learned.retain(|_, it| !it.limits.is_empty());
         })
     }
 }

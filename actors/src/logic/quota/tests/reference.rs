@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::disk::{Disk, asked};
+use super::disk::Disk;
 use super::*;
 
 /// Every call that was made: when, and what it really used.
@@ -173,10 +173,7 @@ proptest! {
                     quota.write_off(Duration::from_secs(30), now.moment);
                 }
                 Act::Unanswered => disk.sync_unanswered(&mut quota, now),
-                Act::Lose => {
-                    asked(&mut quota, now);
-                    quota.not_kept();
-                }
+                Act::Lose => Disk::lose(&mut quota, now),
                 Act::Crash => {
                     // The monotonic clock begins anew, the wall's goes on.
                     boot = millis;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
+use super::disk::Disk;
 use super::*;
 
 /// What a provider allows, and what the calls to it are like.
@@ -17,6 +18,8 @@ struct Silent {
     spread: f64,
     /// How long an answer takes, on average.
     latency: f64,
+    /// When the process dies, and starts again at once.
+    dies_at: Option<u64>,
 }
 
 /// A bucket that refills continuously, full at first.
@@ -56,7 +59,9 @@ impl Silent {
     /// provider counted from then on.
     fn count(self, seed: u64, from: u64, until: u64) -> Counted {
         let mut rng = Rng::with_seed(seed);
-        let mut quota = Quota::new(Vec::new(), Vec::new(), Some(10));
+        let new = || Quota::new(Vec::new(), Vec::new(), Some(10)).recalling();
+        let (mut quota, mut disk, mut boot) = (new(), Disk::default(), 0);
+        disk.load(&mut quota, at(0));
         let mut buckets = [self.requests_a_minute, self.tokens_a_minute].map(|most| Refilled {
             most,
             level: most,
@@ -67,7 +72,13 @@ impl Silent {
         let (mut millis, mut serial) = (0, 0);
         let mut size = self.tokens * lognormal(&mut rng, self.spread);
         while millis < until {
-            let now = at(millis);
+            if self.dies_at.is_some_and(|at| boot < at && at <= millis) {
+                (quota, boot) = (new(), millis);
+                disk.load(&mut quota, since_boot(boot, millis));
+                ends.clear();
+            }
+            let now = since_boot(boot, millis);
+            disk.sync(&mut quota, now);
             while let Some(end) = ends.first_entry().filter(|end| end.key().0 <= millis) {
                 let call = end.remove();
                 let word = match call.real {
@@ -111,7 +122,7 @@ impl Silent {
                 size = self.tokens * lognormal(&mut rng, self.spread);
             }
             let due = quota.due(tokens(size as u64, 0), now);
-            let due = due.map(|due| due.since_start().as_nanos().div_ceil(1_000_000) as u64);
+            let due = due.map(|due| due.since_start().as_nanos().div_ceil(1_000_000) as u64 + boot);
             let end = ends.keys().next().map(|end| end.0);
             let next = due.into_iter().chain(end).filter(|next| *next > millis);
             millis = next.min().unwrap_or(millis + 1);
@@ -147,6 +158,7 @@ const LARGE: Silent = Silent {
     tokens: 570.0,
     spread: 0.3,
     latency: 300.0,
+    dies_at: None,
 };
 
 /// Small ones, so that requests do.
@@ -177,6 +189,19 @@ fn over_an_hour_what_nobody_tells_is_used_and_not_exceeded() {
     for silent in [LARGE, SMALL, uneven] {
         let (share, refused) = measure(silent, 3, 600_000, 4_200_000);
         assert!((0.97..1.02).contains(&share), "{share} of {silent:?}");
+        assert!(refused <= 0.008, "{refused} of {silent:?}");
+    }
+}
+
+#[test]
+fn what_nobody_tells_is_used_and_seldom_refused_from_the_first_minute_after_a_crash() {
+    for silent in [LARGE, SMALL] {
+        let dies = Silent {
+            dies_at: Some(150_000),
+            ..silent
+        };
+        let (share, refused) = measure(dies, 40, 150_000, 210_000);
+        assert!((0.9..1.05).contains(&share), "{share} of {silent:?}");
         assert!(refused <= 0.008, "{refused} of {silent:?}");
     }
 }
