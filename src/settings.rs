@@ -147,6 +147,14 @@ impl Settings {
         }
     }
 
+    /// Lets the sources that charge for what they show be looked at alone, and not read as far back
+    /// as is wanted.
+    pub fn only_look(&mut self) {
+        for source in &mut self.sources {
+            source.kind.only_look();
+        }
+    }
+
     fn read(
         tree: &Tree,
         options: &GlobalOptions,

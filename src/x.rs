@@ -30,7 +30,7 @@ const MAX_BODY: usize = 8_000_000;
 const MAX_SKEW: i64 = 30;
 
 /// Who calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// An account, by keys that do not expire.
     Keys(Keys),
@@ -41,7 +41,7 @@ pub enum Identity {
 }
 
 /// How the token of an account is renewed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// The app.
     pub client_id: Secret,

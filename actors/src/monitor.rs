@@ -387,12 +387,16 @@ impl Handler<Ended> for MonitorActor {
                 schedule.failures = 0;
                 schedule.missed = Missed::Taken;
                 schedule.last_poll = Some(wall);
+                let is_paused = schedule.paused.is_some();
                 let rest = rest.filter(|_| watched.respects_hints).unwrap_or_default();
                 let every = watched.every.max(rest.min(LONGEST_REST));
                 let wait = self.spread(every);
                 // Then it is polled too, so that a last edit is seen.
                 let wait = settled.map_or(wait, |settled| wait.min(settled));
-                self.set_timer_or_news(&watched, wait);
+                // A paused source opens no stream, though it was polled by order.
+                if !is_paused {
+                    self.set_timer_or_news(&watched, wait);
+                }
             }
             Err(error) => {
                 if let Some(wait) = self.note_failure(&watched, &error) {
@@ -425,6 +429,7 @@ impl MonitorActor {
             SourceRemedy::Person => Some(self.spread(backoff(failures))),
             SourceRemedy::Stop => {
                 schedule.has_ended = true;
+                watched.source.rest();
                 error!(source:% = watched.name; "a source has ended; it is polled no more");
                 None
             }
@@ -442,6 +447,11 @@ impl Handler<PauseSource> for MonitorActor {
     ) -> Self::Result {
         for source in self.chosen(name.as_ref())? {
             if let Some(schedule) = self.state.get_mut(&source) {
+                schedule.waiting = None;
+                let watched = self.sources.iter().find(|watched| watched.name == source);
+                if let Some(watched) = watched {
+                    watched.source.rest();
+                }
                 // A person stays the reason, whatever the service does meanwhile.
                 schedule.paused = schedule
                     .paused

@@ -18,7 +18,7 @@ pub use outlet::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack,
 };
 pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
-pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy};
+pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy, Unread};
 pub use store::{
     Admission, Admitted, Ended, Errand, Fate, Kept, Known, KnownKey, NewRequest, Outcome,
     PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange, TaskRecord,

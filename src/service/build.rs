@@ -46,7 +46,7 @@ use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
 use crate::sources::mastodon::{MastodonConfig as MastodonSourceConfig, MastodonSource};
 use crate::sources::websub::Callbacks;
-use crate::sources::x::{LeftOut, XConfig as XSourceConfig, XSource};
+use crate::sources::x::{Apps, LeftOut, XConfig as XSourceConfig, XSource};
 use crate::stores::SqliteStore;
 use crate::x::{ApiConfig, Identity, Renewal};
 
@@ -81,7 +81,8 @@ pub(super) fn prepare(
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
     let callbacks = callbacks(settings);
     let sources = settings.sources.iter();
-    let sources = sources.map(|it| source_setup(it, callbacks.as_ref()));
+    let apps = Apps::default();
+    let sources = sources.map(|it| source_setup(it, callbacks.as_ref(), &apps));
     let providers = settings.providers.iter().zip(&counts);
     let providers = providers.map(|(it, counts)| provider_setup(it, settings, n_arbiters, counts));
     let outlets = settings.outlets.iter().map(|it| outlet_setup(it, settings));
@@ -161,13 +162,14 @@ fn http_config(settings: &Settings) -> HttpConfig {
 
 /// The adapter of a source.
 pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>> {
-    source_with(settings, None)
+    source_with(settings, None, &Apps::default())
 }
 
-/// The adapter of a source, which hubs may wake.
+/// The adapter of a source, which hubs may wake, and which may share an app with others.
 fn source_with(
     settings: &SourceSettings,
     callbacks: Option<&Callbacks>,
+    apps: &Apps,
 ) -> anyhow::Result<Rc<dyn Source>> {
     Ok(match &settings.kind {
         SourceKind::File(path) => Rc::new(FileSource::new(FileConfig {
@@ -197,28 +199,32 @@ fn source_with(
                 (LeftOut::Reposts, !rules.reposts),
             ];
             let left_out = left_out.into_iter().filter(|(_, is_left_out)| *is_left_out);
-            Rc::new(XSource::new(XSourceConfig {
-                name: settings.name.clone(),
-                api: ApiConfig {
-                    base_url: x.access.base_url.clone(),
-                    identity: match &x.access.credential {
-                        XCredential::Keys(keys) => Identity::Keys(keys.clone()),
-                        XCredential::App(token) => Identity::App(token.clone()),
-                        XCredential::Renewed { .. } => {
-                            anyhow::bail!("a source on X is read by an app or by keys")
-                        }
+            Rc::new(XSource::new(
+                XSourceConfig {
+                    name: settings.name.clone(),
+                    api: ApiConfig {
+                        base_url: x.access.base_url.clone(),
+                        identity: match &x.access.credential {
+                            XCredential::Keys(keys) => Identity::Keys(keys.clone()),
+                            XCredential::App(token) => Identity::App(token.clone()),
+                            XCredential::Renewed { .. } => {
+                                anyhow::bail!("a source on X is read by an app or by keys")
+                            }
+                        },
+                        spelling: x.access.spelling,
+                        http: HttpConfig::default(),
+                        timeout: SOURCE_TIMEOUT,
                     },
-                    spelling: x.access.spelling,
-                    http: HttpConfig::default(),
-                    timeout: SOURCE_TIMEOUT,
+                    accounts: x.accounts.clone(),
+                    left_out: left_out.map(|(it, _)| it).collect(),
+                    language: settings.language.clone(),
+                    backfill: settings.backfill,
+                    prices: x.access.prices,
+                    streams: x.streams,
+                    extent: x.extent,
                 },
-                accounts: x.accounts.clone(),
-                left_out: left_out.map(|(it, _)| it).collect(),
-                language: settings.language.clone(),
-                backfill: settings.backfill,
-                prices: x.access.prices,
-                streams: x.streams,
-            })?)
+                apps,
+            )?)
         }
         SourceKind::Mastodon {
             base_url,
@@ -259,11 +265,12 @@ fn source_with(
 fn source_setup(
     settings: &SourceSettings,
     callbacks: Option<&Callbacks>,
+    apps: &Apps,
 ) -> anyhow::Result<SourceSetup> {
     Ok(SourceSetup {
         name: settings.name.clone(),
         kind: settings.kind.name(),
-        source: source_with(settings, callbacks)?,
+        source: source_with(settings, callbacks, apps)?,
         every: settings.every,
         respects_hints: settings.respect_hints,
         backfill: settings.backfill,

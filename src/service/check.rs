@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Language, Pair, Post};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::ports::{Answer, Item, Outlet, OutletError, Pack, ProviderError};
+use babelfeed_actors::ports::{Answer, Item, Outlet, OutletError, Pack, Polled, ProviderError};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -50,6 +50,12 @@ struct SourceFinding {
     taken: usize,
     /// Outlets that each of them would be published at.
     outlets: Vec<String>,
+    /// What this look was charged, in US dollars.
+    cost_usd: f64,
+    /// Posts that a run would read at first sight beyond these, at most.
+    unread: usize,
+    /// What it would be charged for them, in US dollars, at most.
+    unread_usd: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// Those that would be taken.
@@ -72,7 +78,8 @@ struct Finding {
 /// # Errors
 /// When the settings make no sense.
 pub fn check(options: &CheckOptions, start: Start) -> anyhow::Result<Exit> {
-    let settings = load(&options.global)?;
+    let mut settings = load(&options.global)?;
+    settings.only_look();
     install(settings.service.log_format);
     install_tls();
     build::warn_of_idle(&settings);
@@ -138,11 +145,15 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
 async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Result<SourceFinding> {
     let adapter = build::source(source)?;
     let polled = timeout(PATIENCE, adapter.poll(None, POSTS)).await;
-    let (posts, error) = match polled {
-        Ok(Ok(polled)) => (polled.posts, None),
-        Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
-        Err(_) => (Vec::new(), Some(format!("no answer within {PATIENCE:?}"))),
+    let (polled, error) = match polled {
+        Ok(Ok(polled)) => (polled, None),
+        Ok(Err(error)) => (Polled::default(), Some(error.to_string())),
+        Err(_) => {
+            let error = format!("no answer within {PATIENCE:?}");
+            (Polled::default(), Some(error))
+        }
     };
+    let Polled { posts, unread, .. } = polled;
     let filter = &source.rules.filter;
     let n_posts = posts.len();
     let n_old = n_posts.saturating_sub(source.backfill.unwrap_or(n_posts));
@@ -157,6 +168,9 @@ async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Res
         posts: n_posts,
         taken: found.len(),
         outlets: takers.map(|outlet| outlet.name.to_string()).collect(),
+        cost_usd: adapter.charged(),
+        unread: unread.posts,
+        unread_usd: unread.usd,
         error,
         found,
     })
@@ -257,17 +271,7 @@ impl fmt::Display for Findings {
     /// A line for each source, provider and outlet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for it in &self.sources {
-            match &it.error {
-                Some(error) => writeln!(f, "source {}: failed: {error}", it.name)?,
-                None => writeln!(
-                    f,
-                    "source {}: shows {} posts, takes {} at first sight, publishes each at {}",
-                    it.name,
-                    it.posts,
-                    it.taken,
-                    named(&it.outlets)
-                )?,
-            }
+            writeln!(f, "{it}")?;
         }
         let providers = self.providers.iter().map(|it| ("provider", it));
         let outlets = self.outlets.iter().map(|it| ("outlet", it));
@@ -283,6 +287,34 @@ impl fmt::Display for Findings {
         }
         if let Some(error) = &self.forecast_error {
             writeln!(f, "forecast: failed: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SourceFinding {
+    /// What it shows, and what that cost.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {}: ", self.name)?;
+        match &self.error {
+            Some(error) => write!(f, "failed: {error}")?,
+            None => write!(
+                f,
+                "shows {} posts, takes {} at first sight, publishes each at {}",
+                self.posts,
+                self.taken,
+                named(&self.outlets)
+            )?,
+        }
+        if self.cost_usd > 0.0 {
+            write!(f, "; this look cost ${:.3}", self.cost_usd)?;
+        }
+        if self.unread > 0 {
+            let (posts, usd) = (self.unread, self.unread_usd);
+            write!(
+                f,
+                "; a run reads up to {posts} more at first sight, for up to ${usd:.3}, of which nothing is forecast"
+            )?;
         }
         Ok(())
     }

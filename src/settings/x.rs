@@ -6,6 +6,7 @@ use config::Value;
 
 use super::reader::{Section, address, amount, choice, duration, flag, text, texts, whole};
 use crate::secret::Secret;
+use crate::sources::x::Extent;
 use crate::x::oauth1::Keys;
 use crate::x::post::Spelling;
 use crate::x::prices::Prices;
@@ -78,6 +79,8 @@ pub struct XSourceSettings {
     pub threads: bool,
     /// Whether the filtered stream of the app is read.
     pub streams: bool,
+    /// How much is read at first sight; no setting, but what a process is for.
+    pub extent: Extent,
 }
 
 /// The keys of a source on X.
@@ -148,6 +151,7 @@ pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
         accounts: accounts?,
         threads,
         streams,
+        extent: Extent::Whole,
     })
 }
 

@@ -99,7 +99,7 @@ impl BlueskySource {
             stream: config
                 .jetstream
                 .clone()
-                .map(|url| Stream::new(url, config.http.clone())),
+                .map(|url| Stream::new(&config.name, url, config.http.clone())),
             config,
         }
     }
@@ -359,6 +359,12 @@ impl Source for BlueskySource {
                 stream.news(self.did(account)).boxed_local()
             }
             _ => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn rest(&self) {
+        if let Some(stream) = &self.stream {
+            stream.rest();
         }
     }
 }

@@ -313,4 +313,10 @@ impl Source for MastodonSource {
             None => std::future::pending().boxed_local(),
         }
     }
+
+    fn rest(&self) {
+        if let Some(stream) = &self.stream {
+            stream.rest();
+        }
+    }
 }

@@ -8,4 +8,5 @@ pub mod websub;
 pub mod x;
 
 mod events;
+mod lines;
 mod reading;

@@ -8,8 +8,6 @@ use babelfeed_actors::domain::SourceName;
 use log::{info, warn};
 use tokio::time::{Instant, sleep};
 
-use crate::http::Incoming;
-
 /// A stream that is read; the reading ends when this is dropped.
 pub(super) struct Reading(JoinHandle<()>);
 
@@ -30,21 +28,21 @@ impl Drop for Reading {
 ///
 /// `wait` says how long to wait after a stream that lived so long, and failed so; one that was not
 /// opened has not lived.
-pub(super) async fn read_on<Failure: Display>(
+pub(super) async fn read_on<Open, Failure: Display>(
     name: &SourceName,
-    open: impl AsyncFn() -> Result<Incoming, Failure>,
-    read: impl AsyncFn(Incoming) -> Failure,
+    open: impl AsyncFn() -> Result<Open, Failure>,
+    read: impl AsyncFn(Open) -> Failure,
     mut wait: impl FnMut(Duration, &Failure) -> Duration,
 ) {
     let mut is_failing = false;
     loop {
         let (lived, failure) = match open().await {
-            Ok(incoming) => {
+            Ok(stream) => {
                 if std::mem::take(&mut is_failing) {
                     info!(source:% = name; "a stream is open again");
                 }
                 let begun = Instant::now();
-                let failure = read(incoming).await;
+                let failure = read(stream).await;
                 (begun.elapsed(), failure)
             }
             Err(failure) => (Duration::ZERO, failure),

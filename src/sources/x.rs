@@ -3,10 +3,14 @@
 //! Each post that is read costs, and an answer without posts costs nothing. So at first sight no
 //! more is read than is wanted, and from then on only what came since. One account is read by
 //! its timeline, which reaches back the furthest; several by one search for all of them, which
-//! costs the same and makes one call of many, as long as it reaches back to the last poll.
+//! costs the same and makes one call of many, as long as it reaches back to the last poll. A search
+//! finds some posts late, so the last minutes before a poll are searched again by the next one.
 //! Where X's filtered stream is read, posts come by it, and nothing is asked while it is open.
 
+mod ask;
+mod bill;
 mod cursor;
+mod query;
 mod read;
 mod stream;
 mod wire;
@@ -19,12 +23,20 @@ use babelfeed_actors::domain::{Language, SourceName};
 use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
 
 use crate::x::prices::Prices;
-use crate::x::{Api, ApiConfig};
+use crate::x::{Api, ApiConfig, Identity};
+use bill::{Bill, Paid};
 use cursor::Seen;
-use read::{MAX_RULE, Reader, names, queries};
-use stream::Stream;
+use query::{MAX_RULE, names, queries};
+use read::Reader;
+use stream::{Listener, Stream};
+
+/// How far back a timeline reaches.
+const DEPTH: usize = 3_200;
+/// The same where answers are left out.
+const DEPTH_WITHOUT_REPLIES: usize = 800;
 
 /// What a source on X is told.
 #[derive(Clone, Debug)]
@@ -45,6 +57,18 @@ pub struct XConfig {
     pub prices: Prices,
     /// Whether the filtered stream is read; only an app may.
     pub streams: bool,
+    /// How much is read at first sight.
+    pub extent: Extent,
+}
+
+/// How much is read of what is wanted at first sight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// About a page of each account, which shows what the rest is like.
+    Look,
 }
 
 /// What X can leave out of an account's posts.
@@ -56,6 +80,20 @@ pub enum LeftOut {
     Reposts,
 }
 
+/// What sources share that read by the same credential; each is to be made with the same of these.
+#[derive(Clone, Default)]
+pub struct Apps {
+    apps: Rc<RefCell<Vec<App>>>,
+}
+
+#[derive(Clone)]
+struct App {
+    base_url: String,
+    identity: Identity,
+    paid: Rc<Paid>,
+    stream: Rc<Stream>,
+}
+
 /// A source that reads accounts; bound to its arbiter, like the client it holds.
 #[derive(Clone)]
 pub struct XSource {
@@ -65,11 +103,51 @@ pub struct XSource {
 struct Inner {
     config: XConfig,
     api: Rc<Api>,
-    stream: Option<Stream>,
-    /// The ids of accounts by their names, where no cursor has them yet.
-    ids: RefCell<HashMap<String, String>>,
+    bill: Rc<Bill>,
+    stream: Option<Listener>,
+    /// Accounts by their names, once they were looked up.
+    users: RefCell<HashMap<String, User>>,
     /// What a person was told already.
     told: RefCell<BTreeSet<String>>,
+}
+
+/// An account that was looked up.
+#[derive(Clone, Debug, Deserialize)]
+struct User {
+    id: String,
+    #[serde(default)]
+    public_metrics: Metrics,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Metrics {
+    #[serde(alias = "post_count")]
+    tweet_count: Option<usize>,
+}
+
+impl User {
+    /// How many posts it has, answers and reposts among them, where X tells.
+    const fn n_posts(&self) -> Option<usize> {
+        self.public_metrics.tweet_count
+    }
+}
+
+impl Apps {
+    fn app(&self, config: &ApiConfig, api: &Rc<Api>) -> App {
+        let mut apps = self.apps.borrow_mut();
+        let same = |app: &&App| app.base_url == config.base_url && app.identity == config.identity;
+        if let Some(app) = apps.iter().find(same) {
+            return app.clone();
+        }
+        let app = App {
+            base_url: config.base_url.clone(),
+            identity: config.identity.clone(),
+            paid: Rc::default(),
+            stream: Rc::new(Stream::new(Rc::clone(api))),
+        };
+        apps.push(app.clone());
+        app
+    }
 }
 
 impl XSource {
@@ -77,19 +155,22 @@ impl XSource {
     ///
     /// # Errors
     /// When the base address cannot be one.
-    pub fn new(config: XConfig) -> anyhow::Result<Self> {
+    pub fn new(config: XConfig, apps: &Apps) -> anyhow::Result<Self> {
         let api = Rc::new(Api::new(config.api.clone())?);
+        let App { paid, stream, .. } = apps.app(&config.api, &api);
+        let bill = Rc::new(Bill::new(config.prices, paid));
         let stream = config.streams.then(|| {
             let rules = queries(&config, &names(&config), MAX_RULE);
-            Stream::new(&config.name, Rc::clone(&api), rules)
+            stream.join(&config.name, rules, Rc::clone(&bill))
         });
         Ok(Self {
             inner: Rc::new(Inner {
                 config,
                 api,
+                bill,
                 stream,
-                ids: RefCell::new(HashMap::new()),
-                told: RefCell::new(BTreeSet::new()),
+                users: RefCell::default(),
+                told: RefCell::default(),
             }),
         })
     }
@@ -129,5 +210,24 @@ impl Source for XSource {
             Some(stream) => stream.news().boxed_local(),
             None => Box::pin(std::future::pending()),
         }
+    }
+
+    fn rest(&self) {
+        if let Some(stream) = &self.inner.stream {
+            stream.rest();
+        }
+    }
+
+    fn charged(&self) -> f64 {
+        self.inner.bill.take()
+    }
+}
+
+/// How far back the timelines of these accounts reach.
+fn depth(config: &XConfig) -> usize {
+    if config.left_out.contains(&LeftOut::Replies) {
+        DEPTH_WITHOUT_REPLIES
+    } else {
+        DEPTH
     }
 }

@@ -246,6 +246,11 @@ impl Shown {
         reference.map(|it| it.id.as_str())
     }
 
+    /// Its id as a number, which rises with time.
+    pub fn number(&self) -> u64 {
+        self.id.parse().unwrap_or_default()
+    }
+
     /// The id of its first version, which stays the same when it is edited.
     pub fn first_id(&self) -> &str {
         let ids = [&self.edit_history_tweet_ids, &self.edit_history_post_ids];

@@ -6,7 +6,7 @@ use crate::harness::{Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
 use crate::simulators::x::{
-    CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
+    APP_TOKEN, CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
 };
 
 /// The settings of an outlet that signs with keys.
@@ -179,6 +179,19 @@ fn no_more_is_spent_than_a_day_may_cost() {
     assert_eq!(task["state"], "Completed", "{task}");
 }
 
+/// A program that reads `ana` as that says, and has a file for the outcome; it does not run yet.
+fn reading(server: &X, patient: &Patient, more: &str) -> Program {
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
+         base_url = \"{}\"\nbearer_env = \"X_BEARER\"\n{more}\
+         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
+        patient.settings(),
+        server.base_url()
+    ));
+    program.set("X_BEARER", APP_TOKEN);
+    program
+}
+
 #[test]
 fn an_account_on_x_is_read_and_what_it_costs_is_shown() {
     let patient = Patient::start(0, 0);
@@ -186,14 +199,7 @@ fn an_account_on_x_is_read_and_what_it_costs_is_shown() {
     server.join("ana");
     let first = server.show("ana", "one");
     server.show_as("ana", "two", |it| it.parent = Some(first));
-    let mut program = Program::new(&format!(
-        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
-         backfill = \"all\"\nevery = \"1s\"\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\n\
-         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
-        patient.settings(),
-        server.base_url()
-    ));
-    program.set("X_BEARER", crate::simulators::x::APP_TOKEN);
+    let mut program = reading(&server, &patient, "backfill = \"all\"\nevery = \"1s\"\n");
     program.start();
     until("both are read", || {
         (program.published("es.jsonl").len() == 2).then_some(())
@@ -213,14 +219,11 @@ fn posts_on_x_come_by_the_stream_long_before_the_next_poll() {
     let patient = Patient::start(0, 0);
     let server = X::start();
     server.join("ana");
-    let mut program = Program::new(&format!(
-        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
-         every = \"1h\"\nbackfill = \"all\"\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\nstream = true\n\
-         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
-        patient.settings(),
-        server.base_url()
-    ));
-    program.set("X_BEARER", crate::simulators::x::APP_TOKEN);
+    let mut program = reading(
+        &server,
+        &patient,
+        "every = \"1h\"\nbackfill = \"all\"\nstream = true\n",
+    );
     program.start();
     until("the stream is open", || {
         (server.n_streams() == 1).then_some(())
@@ -243,18 +246,101 @@ fn a_run_that_polls_once_leaves_the_stream_of_the_app_alone() {
     let server = X::start();
     server.join("ana");
     server.show("ana", "one");
-    let mut program = Program::new(&format!(
-        "{UNCHECKED}{}[[source]]\nname = \"ana\"\nkind = \"x\"\naccounts = [\"ana\"]\n\
-         backfill = \"all\"\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\nstream = true\n\
-         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
-        patient.settings(),
-        server.base_url()
-    ));
-    program.set("X_BEARER", crate::simulators::x::APP_TOKEN);
+    let program = reading(&server, &patient, "backfill = \"all\"\nstream = true\n");
     program.run(&["check", "--translate"]).well();
     program.run(&["once"]).well();
     assert_eq!(program.published("es.jsonl").len(), 1);
     let asked = server.requests();
     let mut paths = asked.iter().map(|request| request.path.as_str());
     assert!(paths.all(|path| !path.contains("/stream")), "{asked:?}");
+}
+
+#[test]
+fn a_check_pays_for_a_page_and_says_what_a_run_would_read() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    server.join("ana");
+    for number in 0..150 {
+        server.show("ana", &format!("Post {number}"));
+    }
+    let program = reading(&server, &patient, "backfill = \"all\"\n");
+    let said = program.run(&["check"]).well();
+    let expected = "source ana: shows 100 posts, takes 100 at first sight, publishes each at file; \
+                    this look cost $0.510; a run reads up to 50 more at first sight, for up to $0.250, \
+                    of which nothing is forecast\n";
+    assert!(said.contains(expected), "{said}");
+    let translated = program.run(&["check", "--translate", "--json"]).json();
+    let source = &translated["sources"][0];
+    assert_eq!(
+        (&source["posts"], &source["unread"]),
+        (&json!(100), &json!(50))
+    );
+    assert_eq!(translated["forecast"][0]["posts"], 100, "{translated}");
+    // The account is looked up by each process, and by a rehearsal once more.
+    assert!((server.billed(Some("read")) - 0.5).abs() < 1e-9);
+    assert!((server.billed(None) - 0.53).abs() < 1e-9);
+
+    program.run(&["once"]).well();
+    assert_eq!(program.published("es.jsonl").len(), 150);
+    assert!((server.billed(Some("read")) - 0.75).abs() < 1e-9);
+}
+
+#[test]
+fn two_sources_of_one_app_hear_its_one_stream_and_none_of_them_while_it_is_paused() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    server.join("ana");
+    server.join("ben");
+    let second = format!(
+        "every = \"1h\"\nstream = true\n[[source]]\nname = \"ben\"\nkind = \"x\"\n\
+         accounts = [\"ben\"]\nbase_url = \"{}\"\nbearer_env = \"X_BEARER\"\nevery = \"1h\"\n\
+         stream = true\n",
+        server.base_url()
+    );
+    let mut program = reading(&server, &patient, &second);
+    program.start();
+    let rules = |expected: &[&str]| {
+        until("the rules are those of who listens", || {
+            let mut rules = server.rules();
+            rules.sort();
+            let expected = expected
+                .iter()
+                .map(|name| format!("(from:{name}) -is:retweet"));
+            rules.into_iter().eq(expected).then_some(())
+        });
+    };
+    rules(&["ana", "ben"]);
+    // Each has asked once more since its rule stands.
+    until("both hear the stream", || {
+        let asked = server.requests();
+        let n_asked = asked
+            .iter()
+            .filter(|it| it.path.ends_with("/tweets"))
+            .count();
+        (n_asked >= 4).then_some(())
+    });
+    server.show("ana", "Post by ana");
+    server.show("ben", "Post by ben");
+    until("both are out", || {
+        (program.published("es.jsonl").len() == 2).then_some(())
+    });
+    assert_eq!(server.n_streams(), 1);
+
+    program.run(&["pause", "ana"]).well();
+    rules(&["ben"]);
+    server.show("ana", "Not now");
+    server.show("ben", "Still heard");
+    until("it is out", || {
+        (program.published("es.jsonl").len() == 3).then_some(())
+    });
+    program.run(&["pause", "ben"]).well();
+    until("no stream is open", || {
+        server.say_in_stream("");
+        (server.n_streams() == 0).then_some(())
+    });
+    program.run(&["resume", "ana", "--replay"]).well();
+    until("what was missed is out", || {
+        (program.published("es.jsonl").len() == 4).then_some(())
+    });
+    rules(&["ana"]);
 }

@@ -64,6 +64,8 @@ pub struct Stored {
     pub lang: String,
     pub versions: Vec<u64>,
     pub is_deleted: bool,
+    /// Whether no search finds it yet.
+    pub is_late: bool,
     at: Option<SystemTime>,
 }
 
@@ -99,7 +101,7 @@ struct Node {
     token: Tokens,
     nonces: HashSet<String>,
     faults: VecDeque<Fault>,
-    read_faults: VecDeque<Fault>,
+    read_faults: VecDeque<Option<Fault>>,
     requests: Vec<Request>,
     serial: u64,
 }
@@ -131,7 +133,19 @@ impl X {
 
     /// Makes something happen to a coming GET; several wait their turn.
     pub fn fail_next_read(&self, fault: Fault) {
-        self.node().read_faults.push_back(fault);
+        self.node().read_faults.push_back(Some(fault));
+    }
+
+    /// Lets a coming GET pass before what was made to happen to later ones.
+    pub fn pass_next_read(&self) {
+        self.node().read_faults.push_back(None);
+    }
+
+    /// Lets searches find what they did not find yet.
+    pub fn find_late(&self) {
+        for post in &mut self.node().posts {
+            post.is_late = false;
+        }
     }
 
     /// Sets the clock ahead, or behind.
@@ -323,7 +337,7 @@ impl Node {
             return unauthorized().into();
         };
         if request.method == "GET"
-            && let Some(fault) = self.read_faults.pop_front()
+            && let Some(Some(fault)) = self.read_faults.pop_front()
         {
             return fault.spoil(Answer::default());
         }
@@ -335,7 +349,7 @@ impl Node {
             ("POST", ["2", "tweets"]) => self.post(request, &caller),
             ("DELETE", ["2", "tweets", id]) => self.delete(id, &caller).into(),
             ("GET", ["2", "users", "me"]) => self.me(&caller).into(),
-            ("GET", ["2", "users", "by", "username", name]) => self.member(name).into(),
+            ("GET", ["2", "users", "by", "username", name]) => self.member(name, request).into(),
             ("GET", ["2", "users", id, "tweets"]) => self.timeline(id, request).into(),
             ("GET", ["2", "tweets", "search", "stream"]) => self.stream(&caller),
             ("GET", ["2", "tweets", "search", "stream", "rules"]) => self.shown_rules().into(),

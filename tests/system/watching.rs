@@ -260,6 +260,57 @@ fn news_wake_neither_a_paused_source_nor_one_that_fails() {
 }
 
 #[test]
+fn a_paused_source_has_no_stream_open_until_it_was_resumed_and_polled() {
+    world::run(64, async |mut world: World| {
+        let (source, _) = watched(&mut world, None);
+        let handles = world.start();
+        poll(&handles).await;
+        pass(Duration::from_secs(1)).await;
+        assert!(source.is_open());
+        let pause = || {
+            let pause = PauseSource(Some("news".into()), PausedBy::Person);
+            handles.pause_source.send(pause)
+        };
+        pause().await.expect("heard").expect("known");
+        assert!(!source.is_open(), "it is paused");
+        poll(&handles).await;
+        pass(Duration::from_secs(3_600)).await;
+        assert!(!source.is_open(), "it was polled by order");
+
+        source.delay(Duration::from_secs(5));
+        let resumed = handles.resume_source.send(resume(Missed::Taken));
+        resumed.await.expect("heard").expect("known");
+        pass(Duration::from_secs(4)).await;
+        assert!(!source.is_open(), "it is polled first");
+        pass(Duration::from_secs(2)).await;
+        assert!(source.is_open(), "it was resumed");
+
+        source.tell_news();
+        pass(Duration::from_secs(1)).await;
+        pause().await.expect("heard").expect("known");
+        pass(Duration::from_secs(60)).await;
+        assert!(!source.is_open(), "it was paused while it was polled");
+    });
+}
+
+#[test]
+fn what_a_poll_was_charged_counts_although_it_failed() {
+    world::run(65, async |mut world: World| {
+        let (source, _) = watched(&mut world, None);
+        source.fail_next(unreachable());
+        source.charge(0.25);
+        let handles = world.start();
+        pass(Duration::from_millis(100)).await;
+        let failed = view(&handles).await;
+        assert_eq!(failed.state, SourceState::Failing);
+        assert_eq!(failed.cost_usd, 0.25);
+        source.charge(0.5);
+        pass(Duration::from_secs(120)).await;
+        assert_eq!(view(&handles).await.cost_usd, 0.75);
+    });
+}
+
+#[test]
 fn what_came_while_a_person_paused_a_source_is_skipped_unless_asked_for() {
     use PausedBy::{Person, Service};
     let cases = [

@@ -78,7 +78,6 @@ pub(super) struct Taken {
 struct Found {
     seen: u64,
     new: u64,
-    cost_usd: f64,
     latest: Option<Timestamp>,
 }
 
@@ -98,13 +97,14 @@ impl Poll {
                 }))
             }
         };
+        let cost_usd = self.watched.source.charged();
         Ended {
             source: self.watched.name,
             begun,
             result,
             seen: found.seen,
             new: found.new,
-            cost_usd: found.cost_usd,
+            cost_usd,
             latest: found.latest,
             settling,
         }
@@ -132,7 +132,6 @@ impl Poll {
                 warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
             }
             found.seen += page.posts.len() as u64;
-            found.cost_usd += page.cost_usd;
             let dates = page.posts.iter().filter_map(|post| post.created_at);
             found.latest = found.latest.max(dates.max());
             let (has_more, rest) = (page.has_more, page.rest);

@@ -25,8 +25,17 @@ pub struct Polled {
     pub rest: Option<Duration>,
     /// What a person should know although the poll went on, like items without any text.
     pub warnings: Vec<String>,
-    /// What the server charged for it, in US dollars.
-    pub cost_usd: f64,
+    /// What it left unread although it was to be shown, because only a look was wanted.
+    pub unread: Unread,
+}
+
+/// What was not read, and would cost: at most so much.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Unread {
+    /// How many posts.
+    pub posts: usize,
+    /// What the server charges for them, in US dollars.
+    pub usd: f64,
 }
 
 /// Something that shows posts.
@@ -50,6 +59,15 @@ pub trait Source {
     /// nothing.
     fn news(&self) -> LocalBoxFuture<'_, ()> {
         Box::pin(std::future::pending())
+    }
+
+    /// Closes what is open for the sake of news, until they are waited for again.
+    fn rest(&self) {}
+
+    /// What the server charged since this was asked last, in US dollars, also for polls that did
+    /// not come to their end.
+    fn charged(&self) -> f64 {
+        0.0
     }
 }
 

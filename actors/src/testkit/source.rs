@@ -1,6 +1,7 @@
 //! A source that shows what a test tells it to show.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct FakeSource {
     name: SourceName,
     stage: Arc<Mutex<Stage>>,
     news: Arc<Notify>,
+    is_open: Arc<AtomicBool>,
+    charged: Arc<Mutex<f64>>,
 }
 
 /// What a poll does instead of answering.
@@ -46,6 +49,8 @@ impl FakeSource {
             name: name.into(),
             stage: Arc::default(),
             news: Arc::default(),
+            is_open: Arc::default(),
+            charged: Arc::default(),
         }
     }
 
@@ -81,13 +86,23 @@ impl FakeSource {
     }
 
     /// Makes every poll ask to be left alone so long.
-    pub fn rest(&self, rest: Duration) {
+    pub fn ask_for_rest(&self, rest: Duration) {
         self.stage().rest = Some(rest);
     }
 
     /// Makes the next successful poll warn.
     pub fn warn(&self, warning: impl Into<String>) {
         self.stage().warnings.push(warning.into());
+    }
+
+    /// Charges for a coming poll, whatever becomes of it.
+    pub fn charge(&self, usd: f64) {
+        *self.charged.lock().unwrap_or_else(PoisonError::into_inner) += usd;
+    }
+
+    /// Whether its stream is open, as it is from the first time that somebody waits for news.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::SeqCst)
     }
 
     /// How often it was polled.
@@ -116,7 +131,7 @@ impl FakeSource {
             has_more: end < stage.posts.len(),
             rest: stage.rest,
             warnings: std::mem::take(&mut stage.warnings),
-            cost_usd: 0.0,
+            ..Polled::default()
         })
     }
 }
@@ -142,7 +157,19 @@ impl Source for FakeSource {
     }
 
     fn news(&self) -> LocalBoxFuture<'_, ()> {
-        self.news.notified().boxed_local()
+        async {
+            self.is_open.store(true, Ordering::SeqCst);
+            self.news.notified().await;
+        }
+        .boxed_local()
+    }
+
+    fn rest(&self) {
+        self.is_open.store(false, Ordering::SeqCst);
+    }
+
+    fn charged(&self) -> f64 {
+        std::mem::take(&mut *self.charged.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::settings::reader::{
 };
 use crate::settings::x::{self, XSourceSettings};
 use crate::sources::bluesky::Subject;
+use crate::sources::x::Extent;
 
 /// `[[source]]`: something that is watched.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +90,12 @@ impl SourceKind {
             Self::X(_) => "x",
             Self::Mastodon { .. } => "mastodon",
             Self::Bluesky { .. } => "bluesky",
+        }
+    }
+
+    pub(in crate::settings) fn only_look(&mut self) {
+        if let Self::X(x) = self {
+            x.extent = Extent::Look;
         }
     }
 

@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use babelfeed_actors::domain::SourceName;
 use babelfeed_actors::ports::SourceError;
-use log::{info, warn};
 use serde::Deserialize;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::atproto::{Account, Did, POSTS, PostPlace, RecordKey};
 use crate::http::reopening::Reopening;
 use crate::http::socket::Socket;
 use crate::http::{HttpConfig, HttpError, Uri};
-use crate::sources::reading::Reading;
+use crate::sources::reading::{Reading, read_on};
 
 /// How long opening may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +38,7 @@ pub(super) struct Stream {
 }
 
 struct Heard {
+    name: SourceName,
     url: Uri,
     http: HttpConfig,
     news: Notify,
@@ -65,9 +66,10 @@ struct Commit {
 }
 
 impl Stream {
-    pub(super) fn new(url: Uri, http: HttpConfig) -> Self {
+    pub(super) fn new(name: &SourceName, url: Uri, http: HttpConfig) -> Self {
         Self {
             heard: Rc::new(Heard {
+                name: name.clone(),
                 url,
                 http,
                 news: Notify::new(),
@@ -93,6 +95,11 @@ impl Stream {
             }
         }
         self.heard.news.notified().await;
+    }
+
+    /// Listens no more until somebody waits for news again.
+    pub(super) fn rest(&self) {
+        self.listening.take();
     }
 
     /// What was deleted since `read`, and how far the stream was heard when this was asked.
@@ -138,31 +145,24 @@ impl Stream {
 /// Listens, connecting anew whenever the stream ends.
 async fn listen(heard: Rc<Heard>, did: Did) {
     let mut reopening = Reopening::new(LONGEST_WAIT);
-    let mut is_failing = false;
-    loop {
-        let lived = match connected(&heard, &did).await {
-            Ok(mut socket) => {
-                let begun = Instant::now();
-                if std::mem::take(&mut is_failing) {
-                    info!(account = did.as_str(); "a stream is heard again");
+    let read = async |mut socket: Socket| {
+        // Whatever happened meanwhile may be older than what the stream still has.
+        heard.news.notify_one();
+        loop {
+            match socket.next(QUIET).await {
+                Ok(Some(message)) => heard.take(&message, &did),
+                Ok(None) => {
+                    return HttpError::Broken {
+                        detail: "the stream has ended".to_owned(),
+                    };
                 }
-                // Whatever happened meanwhile may be older than what the stream still has.
-                heard.news.notify_one();
-                // How it ends makes no difference: it is opened anew.
-                while let Ok(Some(message)) = socket.next(QUIET).await {
-                    heard.take(&message, &did);
-                }
-                begun.elapsed()
+                Err(error) => return error,
             }
-            Err(error) => {
-                if !std::mem::replace(&mut is_failing, true) {
-                    warn!(account = did.as_str(), cause:% = error; "a stream is not heard, only polls are made");
-                }
-                Duration::ZERO
-            }
-        };
-        sleep(reopening.wait_after(lived)).await;
-    }
+        }
+    };
+    let wait = |lived, _: &HttpError| reopening.wait_after(lived);
+    let open = async || connected(&heard, &did).await;
+    read_on(&heard.name, open, read, wait).await;
 }
 
 async fn connected(heard: &Heard, did: &Did) -> Result<Socket, HttpError> {

@@ -51,11 +51,9 @@ pub(super) fn parse(
     Ok(Polled {
         posts: oldest_first(posts),
         cursor: Some(document.seen.to_cursor()),
-        gone: Vec::new(),
-        has_more: false,
         rest: ttl.max(document.rest),
         warnings,
-        cost_usd: 0.0,
+        ..Polled::default()
     })
 }
 

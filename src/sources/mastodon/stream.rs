@@ -16,6 +16,7 @@ use super::wire::Status;
 use crate::http::Incoming;
 use crate::http::reopening::Reopening;
 use crate::sources::events::{Events, Told};
+use crate::sources::lines::Lines;
 use crate::sources::reading::{Reading, read_on};
 
 /// The longest silence of a stream that lives: Mastodon sends a comment every quarter of a minute.
@@ -74,6 +75,11 @@ impl Stream {
         self.shared.events.news().await;
     }
 
+    /// Closes the stream until somebody waits for news again.
+    pub(super) fn rest(&self) {
+        self.reading.take();
+    }
+
     /// The changes that no poll has shown yet.
     pub(super) fn waiting(&self) -> Vec<Told<Event>> {
         self.shared.events.waiting()
@@ -99,16 +105,22 @@ async fn read_all(shared: Rc<Shared>, api: Rc<Api>) {
 /// Reads a stream until it breaks, and says why.
 async fn read(shared: &Shared, mut incoming: Incoming) -> SourceError {
     let unreachable = |detail: String| SourceError::Unreachable { detail };
-    let mut lines = Lines::default();
+    let mut lines = Lines::new(MAX_EVENT);
+    let mut assembly = Assembly::default();
     loop {
-        match incoming.next(SILENCE).await {
-            Ok(Some(piece)) => {
-                for (event, payload) in lines.push(&piece) {
-                    shared.hear(&event, &payload);
-                }
-            }
+        let piece = match incoming.next(SILENCE).await {
+            Ok(Some(piece)) => piece,
             Ok(None) => return unreachable("the stream has ended".to_owned()),
             Err(error) => return unreachable(error.to_string()),
+        };
+        let cut = match lines.push(&piece) {
+            Ok(cut) => cut,
+            Err(error) => return unreachable(error.to_string()),
+        };
+        for line in cut {
+            if let Some((event, payload)) = assembly.read(&String::from_utf8_lossy(&line)) {
+                shared.hear(&event, &payload);
+            }
         }
     }
 }
@@ -142,30 +154,15 @@ impl Shared {
     }
 }
 
-/// Puts server-sent events together from pieces.
+/// Puts server-sent events together from lines.
 #[derive(Default)]
-struct Lines {
-    rest: Vec<u8>,
+struct Assembly {
     event: String,
     payload: String,
 }
 
-impl Lines {
-    /// The events that a piece completes: (name, payload).
-    fn push(&mut self, piece: &[u8]) -> Vec<(String, String)> {
-        let mut events = Vec::new();
-        self.rest.extend_from_slice(piece);
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            events.extend(self.read(line.trim_end_matches(['\r', '\n'])));
-        }
-        if self.rest.len() > MAX_EVENT {
-            self.rest.clear();
-        }
-        events
-    }
-
+impl Assembly {
+    /// The event that a line completes: (name, payload).
     fn read(&mut self, line: &str) -> Option<(String, String)> {
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
@@ -193,17 +190,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_put_together_whatever_the_pieces_are() {
-        let text = ":)\n:thump\nevent: update\ndata: {\"a\":\ndata: 1}\n\n\nevent: delete\r\ndata: 7\r\n\r\n";
+    fn events_are_put_together_from_their_lines() {
+        let text =
+            ":)\n:thump\nevent: update\ndata: {\"a\":\ndata: 1}\n\n\nevent: delete\ndata: 7\n\n";
+        let mut assembly = Assembly::default();
+        let events: Vec<_> = text.lines().filter_map(|it| assembly.read(it)).collect();
         let expected = [
             ("update".to_owned(), "{\"a\":\n1}".to_owned()),
             ("delete".to_owned(), "7".to_owned()),
         ];
-        for size in [1, 3, 1000] {
-            let mut lines = Lines::default();
-            let pieces = text.as_bytes().chunks(size);
-            let events: Vec<_> = pieces.flat_map(|piece| lines.push(piece)).collect();
-            assert_eq!(events, expected);
-        }
+        assert_eq!(events, expected);
     }
 }

@@ -1,40 +1,50 @@
-//! Reads X's filtered stream, so that posts come as they are made and polls need not ask for them.
+//! X's filtered stream, by which posts come within seconds.
 //!
-//! A stream replays nothing, so each time it opens the accounts are asked once for what came
-//! meanwhile.
+//! An app has one connection, which all of its sources share: each has rules that bear its name,
+//! and X says with each post whose rules it matches. The stream tells posts out of order, some
+//! twice, and replays none. So each opening makes a poll ask for what may have been missed, and
+//! so does whatever cannot be kept here.
+
+mod rules;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use babelfeed_actors::domain::SourceName;
 use log::warn;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::select;
+use tokio::sync::Notify;
 
+use super::bill::Bill;
+use super::read::now;
 use super::wire;
 use crate::http::Incoming;
 use crate::http::reopening::STEADY;
 use crate::sources::events::{self, Events};
+use crate::sources::lines::Lines;
 use crate::sources::reading::{Reading, read_on};
-use crate::x::answer::{Refusal, refusal};
 use crate::x::post::{Includes, Shown};
-use crate::x::{Api, Content, Question};
+use crate::x::{Api, Question};
 
 /// The longest silence of a stream that lives: X sends a blank line every 20 seconds.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The most bytes of one line.
 const MAX_LINE: usize = 1 << 20;
-const RULES: &str = "/2/tweets/search/stream/rules";
 const STREAM: &str = "/2/tweets/search/stream";
 
-/// A stream; nothing is opened before somebody waits for news.
+/// The stream of an app; nothing is opened before a source waits for news.
 pub(super) struct Stream {
     shared: Rc<Shared>,
     reading: RefCell<Option<Reading>>,
-    /// Up to which number it is counted what posts cost.
-    counted: Cell<u64>,
+}
+
+/// What a source hears of the stream, until this is dropped.
+pub(super) struct Listener {
+    stream: Rc<Stream>,
+    member: Rc<Member>,
 }
 
 /// A post that the stream told; none where something may have been missed before.
@@ -46,17 +56,36 @@ pub(super) type Told = events::Told<Option<Rc<Line>>>;
 pub(super) struct Line {
     pub(super) data: Option<Shown>,
     pub(super) includes: Includes,
+    matching_rules: Vec<Match>,
     errors: Vec<Value>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Match {
+    tag: String,
+}
+
 struct Shared {
-    name: SourceName,
     api: Rc<Api>,
-    /// What is to be streamed.
-    rules: Vec<String>,
+    members: RefCell<Vec<Rc<Member>>>,
+    /// Whether the rules that stand are those of the members that listen.
     has_rules: Cell<bool>,
-    is_open: Cell<bool>,
+    /// Told when they are not any more.
+    changed: Notify,
+}
+
+/// A source that reads the stream.
+struct Member {
+    name: SourceName,
+    /// What is to be streamed for it.
+    rules: Vec<String>,
+    bill: Rc<Bill>,
     events: Events<Option<Rc<Line>>>,
+    /// Whether it wants to hear anything.
+    listens: Cell<bool>,
+    /// Whether its posts come.
+    is_heard: Cell<bool>,
 }
 
 /// Why a stream is not open.
@@ -81,64 +110,95 @@ struct Failures {
     busy: u32,
 }
 
-#[derive(Default, Deserialize)]
-struct Rules {
-    #[serde(default)]
-    data: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    id: String,
-    value: String,
-    #[serde(default)]
-    tag: String,
-}
-
 impl Stream {
-    pub(super) fn new(name: &SourceName, api: Rc<Api>, rules: Vec<String>) -> Self {
+    pub(super) fn new(api: Rc<Api>) -> Self {
         Self {
             shared: Rc::new(Shared {
-                name: name.clone(),
                 api,
-                rules,
+                members: RefCell::default(),
                 has_rules: Cell::new(false),
-                is_open: Cell::new(false),
-                events: Events::default(),
+                changed: Notify::new(),
             }),
             reading: RefCell::new(None),
-            counted: Cell::new(0),
         }
     }
 
+    /// Lets a source hear what its rules match, once it waits for news.
+    pub(super) fn join(
+        self: Rc<Self>,
+        name: &SourceName,
+        rules: Vec<String>,
+        bill: Rc<Bill>,
+    ) -> Listener {
+        let member = Rc::new(Member {
+            name: name.clone(),
+            rules,
+            bill,
+            events: Events::default(),
+            listens: Cell::new(false),
+            is_heard: Cell::new(false),
+        });
+        self.shared.members.borrow_mut().push(Rc::clone(&member));
+        Listener {
+            stream: self,
+            member,
+        }
+    }
+
+    /// Reads the stream as long as anybody listens.
+    fn follow_members(&self) {
+        self.shared.has_rules.set(false);
+        if self.shared.listening().is_empty() {
+            self.reading.take();
+            return;
+        }
+        let mut reading = self.reading.borrow_mut();
+        if reading.is_some() {
+            self.shared.changed.notify_one();
+        } else {
+            *reading = Some(Reading::begin(read_all(Rc::clone(&self.shared))));
+        }
+    }
+}
+
+impl Listener {
     /// Waits until something is new; opens the stream where that was not done.
     pub(super) async fn news(&self) {
-        self.reading
-            .borrow_mut()
-            .get_or_insert_with(|| Reading::begin(read_all(Rc::clone(&self.shared))));
-        self.shared.events.news().await;
+        if !self.member.listens.replace(true) {
+            self.stream.follow_members();
+        }
+        self.member.events.news().await;
+    }
+
+    /// Hears nothing more until somebody waits for news again.
+    pub(super) fn rest(&self) {
+        self.member.is_heard.set(false);
+        if self.member.listens.replace(false) {
+            self.stream.follow_members();
+        }
     }
 
     /// What no poll has shown yet.
     pub(super) fn waiting(&self) -> Vec<Told> {
-        self.shared.events.waiting()
+        self.member.events.waiting()
     }
 
     /// Whether nothing can have come that is not in what waits.
     pub(super) fn is_whole(&self, waiting: &[Told]) -> bool {
-        self.shared.is_open.get() && waiting.iter().all(|told| told.what.is_some())
+        self.member.is_heard.get() && waiting.iter().all(|told| told.what.is_some())
     }
 
     /// Forgets what was told up to a number, as [`Events::settle`] does.
     pub(super) fn settle(&self, number: u64) {
-        self.shared.events.settle(number);
+        self.member.events.settle(number);
     }
+}
 
-    /// Whether what a post costs is to be counted, which is done once.
-    pub(super) fn counts(&self, told: &Told) -> bool {
-        let is_new = told.number > self.counted.get();
-        self.counted.set(self.counted.get().max(told.number));
-        is_new
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.rest();
+        let mut members = self.stream.shared.members.borrow_mut();
+        members.retain(|it| !Rc::ptr_eq(it, &self.member));
     }
 }
 
@@ -146,10 +206,11 @@ impl Stream {
 async fn read_all(shared: Rc<Shared>) {
     let mut failures = Failures::default();
     let read = async |incoming| {
-        shared.is_open.set(true);
-        shared.tell(None);
+        shared.begin_to_hear();
         let failure = shared.read(incoming).await;
-        shared.is_open.set(false);
+        for member in shared.members.borrow().iter() {
+            member.is_heard.set(false);
+        }
         failure
     };
     let wait = |lived, failure: &Failure| {
@@ -159,7 +220,10 @@ async fn read_all(shared: Rc<Shared>) {
         }
         failures.wait(failure)
     };
-    read_on(&shared.name, async || shared.open().await, read, wait).await;
+    let Some(first) = shared.listening().first().map(|it| it.name.clone()) else {
+        return;
+    };
+    read_on(&first, async || shared.open().await, read, wait).await;
 }
 
 impl Failures {
@@ -183,11 +247,14 @@ impl Failures {
 }
 
 impl Shared {
+    fn listening(&self) -> Vec<Rc<Member>> {
+        let members = self.members.borrow();
+        let listening = members.iter().filter(|it| it.listens.get());
+        listening.cloned().collect()
+    }
+
     async fn open(&self) -> Result<Incoming, Failure> {
-        if !self.has_rules.get() {
-            self.set_rules().await?;
-            self.has_rules.set(true);
-        }
+        self.settle_rules().await?;
         let spelling = self.api.spelling();
         let query = [
             (spelling.parameter(), spelling.all_fields()),
@@ -210,71 +277,45 @@ impl Shared {
         }
     }
 
-    /// Makes the rules of this source what they are to be; those of others stay.
-    async fn set_rules(&self) -> Result<(), Failure> {
-        let standing: Rules = self.ask(Question::get(RULES, &[])).await?;
-        let tag = format!("babelfeed {}", self.name);
-        let (ours, _): (Vec<Rule>, Vec<Rule>) =
-            standing.data.into_iter().partition(|rule| rule.tag == tag);
-        let stands = |value: &&String| ours.iter().any(|rule| rule.value == **value);
-        let missing = self.rules.iter().filter(|value| !stands(value));
-        let missing: Vec<Value> = missing
-            .map(|value| json!({"value": value, "tag": tag}))
-            .collect();
-        let spent = ours.iter().filter(|rule| !self.rules.contains(&rule.value));
-        let spent: Vec<&str> = spent.map(|rule| rule.id.as_str()).collect();
-        if !spent.is_empty() {
-            self.change_rules(&json!({"delete": {"ids": spent}}))
-                .await?;
+    /// Notes whose posts come from now on; they are to ask for what came before.
+    fn begin_to_hear(&self) {
+        if !self.has_rules.get() {
+            return;
         }
-        if !missing.is_empty() {
-            self.change_rules(&json!({"add": missing})).await?;
+        for member in self.listening() {
+            if !member.is_heard.replace(true) {
+                member.tell(None);
+            }
         }
-        Ok(())
-    }
-
-    async fn change_rules(&self, change: &Value) -> Result<(), Failure> {
-        let body = Content::Json(Bytes::from(change.to_string()));
-        self.ask::<Value>(Question::post(RULES, body))
-            .await
-            .map(drop)
-    }
-
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        question: Question<'_>,
-    ) -> Result<T, Failure> {
-        let answer = self.api.call(question).await;
-        let response = answer.map_err(|error| Failure::Broken(error.to_string()))?;
-        if response.is_success() {
-            let read = serde_json::from_slice(&response.body);
-            return read.map_err(|error| Failure::Refused(format!("unreadable rules: {error}")));
-        }
-        let (refusal, detail) = refusal(&response, |text| self.api.without_secrets(text));
-        Err(match refusal {
-            Refusal::Busy(_) => Failure::Busy(detail),
-            _ => Failure::Refused(detail),
-        })
     }
 
     /// Reads a stream until it breaks, and says why.
     async fn read(&self, mut incoming: Incoming) -> Failure {
-        let mut rest: Vec<u8> = Vec::new();
+        let mut lines = Lines::new(MAX_LINE);
         loop {
-            let piece = match incoming.next(SILENCE).await {
+            let piece = select! {
+                piece = incoming.next(SILENCE) => piece,
+                () = self.changed.notified() => {
+                    if let Err(failure) = self.settle_rules().await {
+                        return failure;
+                    }
+                    self.begin_to_hear();
+                    continue;
+                }
+            };
+            let piece = match piece {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Failure::Broken("the stream has ended".to_owned()),
                 Err(error) => return Failure::Broken(error.to_string()),
             };
-            rest.extend_from_slice(&piece);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
+            let cut = match lines.push(&piece) {
+                Ok(cut) => cut,
+                Err(error) => return Failure::Broken(error.to_string()),
+            };
+            for line in cut {
                 if let Some(failure) = self.hear(line.trim_ascii()) {
                     return failure;
                 }
-            }
-            if rest.len() > MAX_LINE {
-                return Failure::Broken("a line is too long".to_owned());
             }
         }
     }
@@ -285,7 +326,7 @@ impl Shared {
             return None;
         }
         match serde_json::from_slice::<Line>(line) {
-            Ok(line) if line.data.is_some() => self.tell(Some(Rc::new(line))),
+            Ok(line) if line.data.is_some() => self.deliver(&Rc::new(line)),
             Ok(line) => {
                 let error = line.errors.first();
                 let title = error.and_then(|error| error["title"].as_str());
@@ -293,13 +334,36 @@ impl Shared {
                 return Some(Failure::Broken(title.to_owned()));
             }
             Err(error) => {
-                warn!(source:% = self.name, cause:% = error; "a line of a stream is unreadable, the accounts are asked");
-                self.tell(None);
+                warn!(cause:% = error; "a line of a stream is unreadable, the accounts are asked");
+                for member in self.listening() {
+                    member.tell(None);
+                }
             }
         }
         None
     }
 
+    /// Tells a post to those whose rules it matches; to all, where it matches none that is known.
+    fn deliver(&self, line: &Rc<Line>) {
+        let members = self.listening();
+        let matches = |member: &&Rc<Member>| {
+            let mut matching = line.matching_rules.iter();
+            matching.any(|rule| rules::is_of(&rule.tag, &member.name))
+        };
+        let mut matching: Vec<&Rc<Member>> = members.iter().filter(matches).collect();
+        if matching.is_empty() {
+            matching = members.iter().collect();
+        }
+        for member in matching {
+            if let Some(post) = &line.data {
+                member.bill.add_post(post, None, now());
+            }
+            member.tell(Some(Rc::clone(line)));
+        }
+    }
+}
+
+impl Member {
     fn tell(&self, post: Option<Rc<Line>>) {
         if self.events.is_full() {
             // What is forgotten here is asked for.

@@ -17,12 +17,19 @@ impl Node {
         found(&json!({"data": {"id": ACCOUNT, "name": "Bot", "username": USERNAME}}))
     }
 
-    pub(super) fn member(&mut self, username: &str) -> Answer {
+    pub(super) fn member(&mut self, username: &str, request: &Request) -> Answer {
         let Some(id) = self.id_of(username) else {
             return missing();
         };
         self.bill("user", 0.010);
-        found(&json!({"data": {"id": id, "name": username, "username": username}}))
+        let mut user = json!({"id": id, "name": username, "username": username});
+        let fields = parameter(request, "user.fields").unwrap_or_default();
+        if fields.contains("public_metrics") {
+            let posts = self.posts.iter();
+            let n_posts = posts.filter(|it| it.author == id && !it.is_deleted).count();
+            user["public_metrics"] = json!({"followers_count": 7, "tweet_count": n_posts});
+        }
+        found(&json!({"data": user}))
     }
 
     pub(super) fn id_of(&self, username: &str) -> Option<String> {
@@ -65,9 +72,10 @@ impl Node {
         let no_reposts = query.contains("-is:retweet");
         let no_replies = query.contains("-is:reply");
         let posts = self.posts.iter().filter(|post| {
-            wanted.contains(&post.author)
-                && !(no_reposts && post.reposted.is_some())
-                && !(no_replies && post.parent.is_some())
+            let is_left_out = post.is_late
+                || no_reposts && post.reposted.is_some()
+                || no_replies && post.parent.is_some();
+            wanted.contains(&post.author) && !is_left_out
         });
         let ids: Vec<u64> = posts.map(|post| post.id).collect();
         self.page(ids, request)

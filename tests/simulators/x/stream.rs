@@ -15,6 +15,7 @@ pub(super) struct Streams {
     open: Vec<mpsc::Sender<String>>,
     rules: Vec<Rule>,
     n_rules: usize,
+    n_doubles: usize,
 }
 
 #[derive(Clone)]
@@ -33,6 +34,11 @@ impl X {
             .iter()
             .map(|it| it.value.clone())
             .collect()
+    }
+
+    /// How often a rule was to stand that stood already.
+    pub fn n_doubled_rules(&self) -> usize {
+        self.node().streams.n_doubles
     }
 
     /// A rule of another program, or of an earlier run.
@@ -110,15 +116,24 @@ impl Node {
         for id in body["delete"]["ids"].as_array().into_iter().flatten() {
             self.streams.rules.retain(|it| Some(&*it.id) != id.as_str());
         }
+        let mut doubles = Vec::new();
         for rule in body["add"].as_array().into_iter().flatten() {
             let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
             let (value, tag) = (text("value"), text("tag"));
             if value.is_empty() || value.len() > 1_024 {
                 return invalid("a rule is empty or too long");
             }
+            // Whatever it is called, a rule stands once.
+            if self.streams.rules.iter().any(|it| it.value == value) {
+                let kind = "https://api.twitter.com/2/problems/duplicate-rules";
+                doubles.push(json!({"value": value, "title": "DuplicateRule", "type": kind}));
+                continue;
+            }
             self.streams.add(&value, &tag);
         }
-        Answer::new(201, "application/json", json!({"meta": {}}).to_string())
+        self.streams.n_doubles += doubles.len();
+        let body = json!({"meta": {}, "errors": doubles}).to_string();
+        Answer::new(201, "application/json", body)
     }
 
     /// Tells a post in the stream, if a rule wants it, and bills it.
@@ -131,11 +146,17 @@ impl Node {
         let wants = |rule: &&Rule| {
             let mut words = rule.value.split(|it: char| !is_word(it));
             words.any(|word| word == name)
+                && !(rule.value.contains("-is:reply") && post.parent.is_some())
+                && !(rule.value.contains("-is:retweet") && post.reposted.is_some())
         };
-        let Some(rule) = self.streams.rules.iter().find(wants).cloned() else {
-            return;
-        };
-        if self.streams.open.is_empty() {
+        let rules: Vec<Value> = self
+            .streams
+            .rules
+            .iter()
+            .filter(wants)
+            .map(|it| json!({"id": it.id, "tag": it.tag}))
+            .collect();
+        if rules.is_empty() || self.streams.open.is_empty() {
             return;
         }
         self.bill_read(post);
@@ -145,7 +166,7 @@ impl Node {
         let line = json!({
             "data": self.shown(post, fields),
             "includes": self.includes(std::slice::from_ref(post), fields, expansions),
-            "matching_rules": [{"id": rule.id, "tag": rule.tag}],
+            "matching_rules": rules,
         });
         self.streams.say(&line.to_string());
     }

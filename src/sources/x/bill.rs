@@ -1,0 +1,117 @@
+//! What X charges for reading: a post once a day, whatever became of the poll that read it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use crate::x::post::Shown;
+use crate::x::prices::Prices;
+
+const DAY: u64 = 86_400_000;
+
+/// The posts that an app was charged for today, by the calendar of UTC.
+#[derive(Default)]
+pub(super) struct Paid {
+    day: Cell<u64>,
+    posts: RefCell<HashSet<u64>>,
+}
+
+/// What one source was charged.
+pub(super) struct Bill {
+    prices: Prices,
+    paid: Rc<Paid>,
+    usd: Cell<f64>,
+}
+
+impl Paid {
+    /// Notes a post, and says whether it is charged for.
+    fn note(&self, post: u64, now: u64) -> bool {
+        let mut posts = self.posts.borrow_mut();
+        if self.day.replace(now / DAY) != now / DAY {
+            posts.clear();
+        }
+        posts.insert(post)
+    }
+}
+
+impl Bill {
+    /// A bill of a source of the app that paid for these.
+    pub(super) const fn new(prices: Prices, paid: Rc<Paid>) -> Self {
+        Self {
+            prices,
+            paid,
+            usd: Cell::new(0.0),
+        }
+    }
+
+    /// What a post of that author costs where the account that reads is `own`.
+    pub(super) fn price(&self, author: Option<&str>, own: Option<&str>) -> f64 {
+        if own.is_some() && author == own {
+            self.prices.owned_read
+        } else {
+            self.prices.post_read
+        }
+    }
+
+    /// Adds a post that was read at that time, in milliseconds since 1970.
+    pub(super) fn add_post(&self, post: &Shown, own: Option<&str>, now: u64) {
+        if self.paid.note(post.number(), now) {
+            self.add(self.price(post.author_id.as_deref(), own));
+        }
+    }
+
+    /// Adds an account that was looked up.
+    pub(super) fn add_user(&self) {
+        self.add(self.prices.user_read);
+    }
+
+    /// Notes what an earlier process read at that time.
+    pub(super) fn remember(&self, posts: impl IntoIterator<Item = u64>, at: u64, now: u64) {
+        if at / DAY == now / DAY {
+            for post in posts {
+                self.paid.note(post, now);
+            }
+        }
+    }
+
+    /// What was charged since this was asked last, in US dollars.
+    pub(super) fn take(&self) -> f64 {
+        self.usd.take()
+    }
+
+    fn add(&self, usd: f64) {
+        self.usd.set(self.usd.get() + usd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_charged_once_a_day_whichever_source_of_the_app_reads_it() {
+        let paid = Rc::new(Paid::default());
+        let bill = || Bill::new(Prices::default(), Rc::clone(&paid));
+        let (one, other) = (bill(), bill());
+        let post: Shown = serde_json::from_str(r#"{"id":"7","author_id":"1"}"#).expect("a post");
+        one.add_post(&post, None, DAY + 1);
+        other.add_post(&post, None, 2 * DAY - 1);
+        assert_eq!((one.take(), other.take()), (0.005, 0.0));
+        other.add_post(&post, Some("1"), 2 * DAY);
+        assert_eq!((one.take(), other.take(), other.take()), (0.0, 0.001, 0.0));
+    }
+
+    #[test]
+    fn what_an_earlier_process_paid_for_today_is_not_charged_again() {
+        let bill = Bill::new(Prices::default(), Rc::default());
+        let post = |id: u64| -> Shown {
+            serde_json::from_str(&format!(r#"{{"id":"{id}"}}"#)).expect("a post")
+        };
+        bill.remember([7], 2 * DAY, 2 * DAY + 1);
+        bill.remember([8], DAY, 2 * DAY + 1);
+        bill.add_post(&post(7), None, 2 * DAY + 1);
+        assert_eq!(bill.take(), 0.0);
+        bill.add_post(&post(8), None, 2 * DAY + 1);
+        assert_eq!(bill.take(), 0.005);
+    }
+}
