@@ -23,7 +23,7 @@ pub use sections::{
     RoutingSettings, ServiceSettings, StoreKind, StoreSettings, TranslationSettings,
 };
 pub use units::parse_duration;
-pub use x::{XAccess, XCredential, XOutletSettings, XQuotes, XSourceSettings};
+pub use x::{XAccess, XCredential, XOutletSettings, XSourceSettings};
 
 use std::path::{Path, PathBuf};
 

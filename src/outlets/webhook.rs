@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::web::Bytes;
 use anyhow::Context as _;
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::hex::hex;
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
 };
@@ -173,10 +174,6 @@ fn signature(secret: &Secret, timestamp: &str, body: &[u8]) -> String {
     context.update(b".");
     context.update(body);
     hex(context.sign().as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Outlet for WebhookOutlet {

@@ -304,6 +304,7 @@ fn without_thoughts(text: &str) -> &str {
 mod tests {
     use super::*;
     use babelfeed_actors::domain::{Pair, Term};
+    use babelfeed_actors::logic::hex::hex;
     use sha2::{Digest, Sha256};
 
     fn items(text: &str) -> Option<Vec<(String, String)>> {
@@ -448,10 +449,7 @@ mod tests {
             (Family::Anthropic, "anthropic-1", "c27747e8"),
         ] {
             let digest = Sha256::digest(family.system());
-            let found: String = digest[..4]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let found = hex(&digest[..4]);
             assert_eq!((family.version(), &*found), (version, fingerprint));
         }
     }

@@ -27,7 +27,7 @@ use crate::outlets::mastodon::{self, MastodonConfig, MastodonOutlet};
 use crate::outlets::slack::{SlackConfig, SlackOutlet};
 use crate::outlets::telegram::{TelegramConfig, TelegramOutlet};
 use crate::outlets::webhook::{Doubt, WebhookConfig, WebhookOutlet};
-use crate::outlets::x::{Quotes, XConfig, XOutlet};
+use crate::outlets::x::{XConfig, XOutlet};
 use crate::providers::anthropic::{self, AnthropicConfig, AnthropicProvider};
 use crate::providers::apertium::{self, ApertiumConfig, ApertiumProvider};
 use crate::providers::deepl::{self, DeepLConfig, DeepLProvider, Glossaries};
@@ -39,7 +39,7 @@ use crate::providers::openai::{self, OpenAiConfig, OpenAiProvider};
 use crate::providers::prompt::Family;
 use crate::settings::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
-    SourceSettings, Visibility, XAccess, XCredential, XQuotes,
+    SourceSettings, Visibility, XAccess, XCredential,
 };
 use crate::sources::bluesky::{BlueskyConfig as BlueskySourceConfig, BlueskySource};
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
@@ -523,11 +523,7 @@ pub(super) fn outlet(
             max: x.max,
             prices: x.access.prices,
             quiet: x.quiet,
-            quotes: match x.quotes {
-                XQuotes::Never => Quotes::Never,
-                XQuotes::Linked => Quotes::Linked,
-                XQuotes::Shown => Quotes::Shown,
-            },
+            quotes: x.quotes,
             pause: x.quiet.min(XConfig::PAUSE),
             download: download_config(settings),
         })?),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use config::Value;
 
 use super::reader::{Section, address, amount, choice, duration, flag, text, texts, whole};
+use crate::outlets::x::Quotes;
 use crate::secret::Secret;
 use crate::sources::x::Extent;
 use crate::x::oauth1::Keys;
@@ -54,18 +55,7 @@ pub struct XOutletSettings {
     /// How long after an ambiguous answer a post may still appear.
     pub quiet: Duration,
     /// What becomes of the posts that are quoted.
-    pub quotes: XQuotes,
-}
-
-/// What becomes of the posts that posts on X quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum XQuotes {
-    /// Nothing.
-    Never,
-    /// Their addresses stand behind the text.
-    Linked,
-    /// Those that we published are shown as quoted.
-    Shown,
+    pub quotes: Quotes,
 }
 
 /// Accounts on X that are read.
@@ -185,9 +175,9 @@ pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
         section.mistake("max", format!("is {max}, expected at most {LONGEST}"));
     }
     let quotes = [
-        ("never", XQuotes::Never),
-        ("link", XQuotes::Linked),
-        ("quote", XQuotes::Shown),
+        ("never", Quotes::Never),
+        ("link", Quotes::Linked),
+        ("quote", Quotes::Shown),
     ];
     let quiet = section.read("quiet", Duration::from_secs(180), duration(Duration::ZERO));
     Some(XOutletSettings {
@@ -195,7 +185,7 @@ pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
         account,
         max: max as usize,
         quiet,
-        quotes: section.read("quotes", XQuotes::Never, choice(&quotes)),
+        quotes: section.read("quotes", Quotes::Never, choice(&quotes)),
     })
 }
 

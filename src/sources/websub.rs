@@ -456,6 +456,8 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use babelfeed_actors::logic::hex::hex;
+
     use super::*;
 
     fn callbacks() -> (Callbacks, String) {
@@ -548,13 +550,8 @@ mod tests {
         let is_woken = || callbacks.book().find(&id).expect("is there").1.has_news;
         let sign = |secret: &str| {
             let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
-            let hex = |byte: &u8| format!("{byte:02x}");
-            let tag: String = ring::hmac::sign(&key, b"news")
-                .as_ref()
-                .iter()
-                .map(hex)
-                .collect();
-            format!("sha256={tag}")
+            let tag = ring::hmac::sign(&key, b"news");
+            format!("sha256={}", hex(tag.as_ref()))
         };
         let secret = callbacks
             .book()

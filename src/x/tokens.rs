@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_rt::task::spawn_blocking;
 use actix_web::web::Bytes;
 use anyhow::Context as _;
+use babelfeed_actors::logic::hex::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -226,8 +227,7 @@ fn file_name(renewal: &Renewal, base_url: &str) -> String {
         renewal.refresh_token.expose(),
     ];
     let hash = Sha256::digest(parts.join("\n"));
-    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("x-{hash}.json")
+    format!("x-{}.json", hex(&hash[..8]))
 }
 
 fn not_renewed(detail: String) -> ApiError {

@@ -13,6 +13,7 @@ pub mod fit;
 pub mod glossary;
 pub mod hashtags;
 pub mod hedge;
+pub mod hex;
 pub mod known;
 pub mod landing;
 pub mod lifecycle;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use actix_rt::task::spawn_blocking;
 use actix_web::web::Bytes;
+use babelfeed_actors::logic::hex::hex;
 use babelfeed_actors::ports::OutletError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -248,8 +249,7 @@ fn fingerprint(texts: &[&str]) -> String {
         hash.update(text.len().to_be_bytes());
         hash.update(text);
     }
-    let bytes = hash.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::{Media, Publication, PublicationId};
+use babelfeed_actors::logic::hex::hex;
 use babelfeed_actors::ports::{Frozen, OutletError};
 use log::warn;
 use sha2::{Digest, Sha256};
@@ -400,7 +401,7 @@ impl Multipart {
             .chain_update(&file.bytes)
             .chain_update(description)
             .finalize();
-        let boundary: String = hash[..16].iter().map(|it| format!("{it:02x}")).collect();
+        let boundary = hex(&hash[..16]);
         let mut bytes = Vec::with_capacity(file.bytes.len() + description.len() + 512);
         // What is another file has another name: snac2 knows files by their names alone.
         let name = file_name(&boundary, &file.mime);

@@ -21,7 +21,8 @@ use babelfeed_actors::ports::{Dispatch, Outlet};
 use babelfeed_actors::setup::Same;
 
 use super::{Each, Forecast, Span};
-use crate::settings::{OutletKind, OutletSettings, Settings, XQuotes};
+use crate::outlets::x::Quotes;
+use crate::settings::{OutletKind, OutletSettings, Settings};
 
 /// The least weight that a network gives what stands for one letter of a translation:
 /// ideographs, which say as much as three letters, have the least.
@@ -249,7 +250,7 @@ impl Taker<'_> {
 
     /// Whether quoted posts may be shown as such, without their addresses.
     fn shows_quotes(&self) -> bool {
-        matches!(&self.outlet.kind, OutletKind::X(x) if x.quotes == XQuotes::Shown)
+        matches!(&self.outlet.kind, OutletKind::X(x) if x.quotes == Quotes::Shown)
     }
 
     /// What parts cost here, with and without an address, and what hangs on the first of them.

@@ -1,6 +1,7 @@
 //! The identity of a feed's item: its guid or id, else its link, else a hash of what it says.
 
 use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::logic::hex::hex;
 use sha2::{Digest, Sha256};
 
 /// The identity of an item, opaque and compared exactly.
@@ -23,11 +24,7 @@ pub(super) fn identity(
         hash.update((piece.len() as u64).to_be_bytes());
         hash.update(piece);
     }
-    let hex: String = hash.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("hash:{hex}")
+    format!("hash:{}", hex(&hash.finalize()[..16]))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use babelfeed_actors::logic::hex::hex;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ fn random(n_bytes: usize) -> String {
     SystemRandom::new()
         .fill(&mut bytes)
         .expect("the system gives random bytes, or TLS would not work either");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes)
 }
 
 /// What was kept, by source; nothing, if there is no such file.

@@ -106,7 +106,10 @@ impl<'a> Reader<'a> {
                     let post = wire::post(shown, &line.includes, &self.inner.config, name);
                     self.posts.insert(number, post);
                 }
-                account.since = account.since.max(before(number, LATE));
+                // What is missing of one that is behind is still to be asked for.
+                if !account.is_behind {
+                    account.move_on(before(number, LATE));
+                }
             }
         }
     }

@@ -551,8 +551,8 @@ async fn two_sources_of_an_app_share_its_stream_and_each_hears_its_own() {
     let one = of("one", &["ana", "ben"], replies);
     let other = of("other", &["ben", "eva"], BTreeSet::new());
     let (mut at_one, mut at_other) = (None, None);
-    until_heard(&one, &mut at_one).await;
-    until_heard(&other, &mut at_other).await;
+    until_heard(&server, &one, &mut at_one).await;
+    until_heard(&server, &other, &mut at_other).await;
     assert_eq!(server.n_streams(), 1);
     assert_eq!(server.rules().len(), 2, "{:?}", server.rules());
 
@@ -586,10 +586,10 @@ async fn the_stream_of_an_app_goes_on_without_a_source_that_rests_and_ends_with_
     let (one, same, other) = (of("one", "ana"), of("same", "ana"), of("other", "ben"));
     let mut places = [None, None, None];
     for (source, place) in [&one, &same, &other].into_iter().zip(&mut places) {
-        until_heard(source, place).await;
+        until_heard(&server, source, place).await;
     }
     // The first one's rule was changed for the sake of the second, so it asks once more.
-    until_heard(&one, &mut places[0]).await;
+    until_heard(&server, &one, &mut places[0]).await;
     assert_eq!(server.n_doubled_rules(), 0);
     server.show("ana", "First");
     assert_eq!(told(&one, &mut places[0], 1).await, ["First"]);
@@ -615,25 +615,27 @@ async fn the_stream_of_an_app_goes_on_without_a_source_that_rests_and_ends_with_
     let polled = one.poll(places[0].as_ref(), 500).await.expect("a poll");
     assert_eq!(texts(&polled.posts), ["Nobody listens"]);
     places[0] = polled.cursor;
-    until_heard(&one, &mut places[0]).await;
+    until_heard(&server, &one, &mut places[0]).await;
     server.show("ana", "Third");
     assert_eq!(told(&one, &mut places[0], 1).await, ["Third"]);
 }
 
-/// Waits until a poll finds that a source hears all there is, which it then does without asking.
-async fn until_heard(source: &XSource, cursor: &mut Option<Cursor>) {
-    let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
-    *cursor = polled.cursor;
-    // It is told to ask, whenever it is heard anew.
-    while tokio::time::timeout(Duration::from_millis(300), source.news())
-        .await
-        .is_ok()
-    {
-        let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
-        *cursor = polled.cursor;
-    }
-    let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
-    *cursor = polled.cursor;
+/// Polls until a source hears all there is, and so asks nothing.
+async fn until_heard(server: &X, source: &XSource, cursor: &mut Option<Cursor>) {
+    let polling = async {
+        loop {
+            let n_calls = server.requests().len();
+            let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
+            *cursor = polled.cursor;
+            if server.requests().len() == n_calls {
+                return;
+            }
+            // Whoever waits for news opens the stream.
+            let _ = tokio::time::timeout(Duration::from_millis(5), source.news()).await;
+        }
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(10), polling).await;
+    heard.expect("heard in good time");
 }
 
 /// The first so many texts that the stream brings.

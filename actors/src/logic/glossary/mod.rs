@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Guide, Language, Pair, Term};
+use crate::logic::hex::hex;
 
 pub use learned::{learned, substitutions};
 pub use terms::{Missed, Wishes, check, has_words, relevant, stands_in};
@@ -203,9 +204,7 @@ fn version(terms: &[Term], forbidden: &[Arc<str>], tone: Option<&str>) -> Arc<st
         part(word);
     }
     part(tone.unwrap_or_default());
-    let digest = hash.finalize();
-    let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-    hex.collect::<String>().into()
+    hex(&hash.finalize()[..8]).into()
 }
 
 #[cfg(test)]
