@@ -56,6 +56,18 @@ impl Language {
         self.0 == other.0 || self.name() == other.name() && is_same_script()
     }
 
+    /// Whether the other is this language or a variant of it, as CLDR completes tags: `pt` has
+    /// `pt-BR`, `zh-Hant` has `zh-TW`, `no` has `nb`.
+    pub fn includes(&self, other: &Self) -> bool {
+        let rest = other.0.strip_prefix(&*self.0);
+        let is_told = |subtag: &str| {
+            let is_script = || other.script() == Some(subtag);
+            other.subtags().any(|it| it == subtag) || is_script()
+        };
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            || self.name() == other.name() && self.subtags().all(is_told)
+    }
+
     /// What stands behind the primary subtag, up to extensions and private use.
     fn subtags(&self) -> impl Iterator<Item = &str> {
         let subtags = self.0.split('-').skip(1);
@@ -116,6 +128,31 @@ mod tests {
 
     fn tag(text: &str) -> Language {
         text.parse().expect("a tag")
+    }
+
+    #[test]
+    fn a_language_includes_its_variants_and_no_other() {
+        for (wanted, other) in [
+            ("pt", "pt-BR"),
+            ("zh", "zh-Hant-TW"),
+            ("zh-Hant", "zh-TW"),
+            ("zh-TW", "zh-Hant-TW"),
+            ("no", "nb"),
+            ("sr-Latn", "sr-Latn-RS"),
+        ] {
+            assert!(tag(wanted).includes(&tag(other)), "{wanted} {other}");
+        }
+        for (wanted, other) in [
+            ("pt-BR", "pt"),
+            ("pt-BR", "pt-PT"),
+            ("zh-Hant", "zh-CN"),
+            ("zh-Hant", "zh"),
+            ("zh-TW", "zh-Hant"),
+            ("sl-nedis", "sl"),
+            ("pt", "es"),
+        ] {
+            assert!(!tag(wanted).includes(&tag(other)), "{wanted} {other}");
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Filter {
     pub fn refusal(&self, post: &Post) -> Option<Refusal> {
         let is_refused = |is_refused: bool, why: Refusal| is_refused.then_some(why);
         let is_of_another = |language: &Language| {
-            !self.languages.is_empty() && !self.languages.iter().any(|one| covers(one, language))
+            !self.languages.is_empty() && !self.languages.iter().any(|one| one.includes(language))
         };
         let lacks_all =
             || !self.include.is_empty() && !self.include.iter().any(|pattern| pattern.is_in(post));
@@ -153,12 +153,6 @@ impl Filter {
         let author = post.author.as_deref().map(plain);
         author.is_some_and(|author| self.not_from.iter().any(|name| plain(name) == author))
     }
-}
-
-/// Whether a language that is wanted is this one, or has it as a variant.
-fn covers(wanted: &Language, language: &Language) -> bool {
-    let rest = language.as_str().strip_prefix(wanted.as_str());
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn has_opted_out(post: &Post) -> bool {
@@ -227,6 +221,7 @@ mod tests {
             languages: vec![
                 "pt".parse().expect("a tag"),
                 "en-GB".parse().expect("a tag"),
+                "zh-Hant".parse().expect("a tag"),
             ],
             ..Filter::default()
         };
@@ -236,10 +231,16 @@ mod tests {
                 ..post("A text.")
             })
         };
-        for taken in [None, Some("pt"), Some("pt-BR"), Some("en-GB")] {
+        for taken in [
+            None,
+            Some("pt"),
+            Some("pt-BR"),
+            Some("en-GB"),
+            Some("zh-TW"),
+        ] {
             assert_eq!(refusal(taken), None, "{taken:?}");
         }
-        for other in ["en", "en-US", "ptx"] {
+        for other in ["en", "en-US", "ptx", "zh-CN", "zh"] {
             assert_eq!(refusal(Some(other)), Some(Refusal::Language), "{other}");
         }
     }

@@ -29,18 +29,12 @@ impl Pairs {
     pub fn include(&self, pair: &Pair) -> bool {
         let source = match (&self.source, &pair.source) {
             (None, _) => true,
-            (Some(wanted), Some(source)) => covers(wanted, source),
+            (Some(wanted), Some(source)) => wanted.includes(source),
             (Some(_), None) => false,
         };
         let target = &self.target;
-        source && target.as_ref().is_none_or(|it| covers(it, &pair.target))
+        source && target.as_ref().is_none_or(|it| it.includes(&pair.target))
     }
-}
-
-/// Whether `language` is `wanted` or a variant of it.
-fn covers(wanted: &Language, language: &Language) -> bool {
-    let rest = language.as_str().strip_prefix(wanted.as_str());
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 impl FromStr for Pairs {
