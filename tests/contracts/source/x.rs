@@ -1,11 +1,14 @@
 //! What a source on X does when X behaves as it does.
 
+mod cost;
+mod stream;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use babelfeed::http::HttpConfig;
 use babelfeed::secret::Secret;
-use babelfeed::sources::x::{Apps, Extent, LeftOut, XConfig, XSource};
+use babelfeed::sources::x::{Apps, Extent, XConfig, XSource};
 use babelfeed::x::post::Spelling;
 use babelfeed::x::prices::Prices;
 use babelfeed::x::{ApiConfig, Identity};
@@ -86,6 +89,14 @@ impl Stage for Accounts {
             self.server.show("ana", text);
         }
     }
+}
+
+/// Asserts that what was charged since, and before, is what was billed; returns all of it.
+fn assert_charged(accounts: &Accounts, before: f64) -> f64 {
+    let charged = before + accounts.source.charged();
+    let billed = accounts.server.billed(None);
+    assert!((charged - billed).abs() < 1e-9, "{charged}, not {billed}");
+    charged
 }
 
 fn texts(posts: &[Post]) -> Vec<&str> {
@@ -207,24 +218,6 @@ async fn what_a_post_has_is_read_in_both_spellings() {
 }
 
 #[actix_rt::test]
-async fn at_first_sight_no_more_is_paid_for_than_is_wanted() {
-    let accounts = Accounts::shaped(&["ana"], |it| it.backfill = Some(0));
-    for number in 0..200 {
-        accounts.server.show("ana", &format!("number {number}"));
-    }
-    let mut cursor = None;
-    let polled = accounts.poll(&mut cursor).await;
-    assert_eq!(polled.posts.len(), 5);
-    let charged = accounts.source.charged();
-    assert!((charged - accounts.server.billed(None)).abs() < 1e-9);
-    assert!((charged - 0.035).abs() < 1e-9, "{charged}");
-    let nothing = accounts.poll(&mut cursor).await;
-    assert_eq!(nothing.posts.len(), 0);
-    assert_eq!(accounts.source.charged(), 0.0);
-    assert!((accounts.server.billed(None) - 0.035).abs() < 1e-9);
-}
-
-#[actix_rt::test]
 async fn many_accounts_are_read_by_few_calls_and_cost_the_same() {
     let names: Vec<String> = (0..40)
         .map(|number| format!("account_{number:07}"))
@@ -257,48 +250,6 @@ async fn many_accounts_are_read_by_few_calls_and_cost_the_same() {
     assert!(n_searches <= 3, "{n_searches}");
     let nothing = restarted.poll(polled.cursor.as_ref(), 500).await;
     assert_eq!(nothing.expect("a poll").posts, []);
-}
-
-#[actix_rt::test]
-async fn what_a_search_reads_again_is_not_counted_again() {
-    let accounts = Accounts::new(&["ana", "ben"]);
-    let mut cursor = None;
-    let mut cost_usd = 0.0;
-    for text in ["one", "two", "three"] {
-        accounts.server.show("ana", text);
-        accounts.server.show("ben", text);
-        for _ in 0..2 {
-            accounts.poll(&mut cursor).await;
-            cost_usd += accounts.source.charged();
-        }
-    }
-    assert!(accounts.n_calls("/search/recent") > 0);
-    let billed = accounts.server.billed(None);
-    assert!((cost_usd - billed).abs() < 1e-9, "{cost_usd}, not {billed}");
-}
-
-#[actix_rt::test]
-async fn what_is_left_out_is_not_billed() {
-    let accounts = Accounts::shaped(&["ana", "ben"], |it| {
-        it.left_out = [LeftOut::Reposts, LeftOut::Replies].into();
-    });
-    let other = accounts.server.show("ben", "one");
-    accounts
-        .server
-        .show_as("ana", "", |it| it.reposted = Some(other));
-    let mut cursor = None;
-    let first = accounts.poll(&mut cursor).await;
-    assert_eq!(texts(&first.posts), ["one"]);
-    accounts
-        .server
-        .show_as("ana", "", |it| it.reposted = Some(other));
-    accounts
-        .server
-        .show_as("ana", "an answer", |it| it.parent = Some(other));
-    accounts.server.show("ana", "two");
-    let second = accounts.poll(&mut cursor).await;
-    assert_eq!(texts(&second.posts), ["two"]);
-    assert!((accounts.server.billed(Some("read")) - 0.010).abs() < 1e-9);
 }
 
 #[actix_rt::test]
@@ -377,331 +328,4 @@ async fn an_account_that_could_not_be_read_is_caught_up_with_alone() {
     assert_eq!(accounts.n_calls("/users/"), timelines + 1);
     assert_eq!(accounts.n_calls("/recent"), searches + 2);
     assert_charged(&accounts, 0.0);
-}
-
-#[actix_rt::test]
-async fn what_was_read_before_a_poll_broke_off_is_counted_and_once() {
-    let accounts = Accounts::new(&["ana"]);
-    let mut cursor = None;
-    accounts.server.set_page(5);
-    for number in 0..12 {
-        accounts.server.show("ana", &format!("number {number}"));
-    }
-    let n_passed = 3;
-    for _ in 0..n_passed {
-        accounts.server.pass_next_read();
-    }
-    accounts.server.fail_next_read(Fault::answer(503, &[], ""));
-    let error = accounts.source.poll(cursor.as_ref(), 100).await;
-    error.expect_err("is broken off");
-    let charged = assert_charged(&accounts, 0.0);
-    assert!((charged - 0.060).abs() < 1e-9, "{charged}");
-    assert_eq!(accounts.poll(&mut cursor).await.posts.len(), 12);
-    assert_charged(&accounts, charged);
-}
-
-#[actix_rt::test]
-async fn a_look_reads_a_page_and_says_what_a_run_would_read() {
-    let accounts = Accounts::shaped(&["ana"], |it| it.extent = Extent::Look);
-    for number in 0..250 {
-        accounts.server.show("ana", &format!("number {number}"));
-    }
-    let polled = accounts.poll(&mut None).await;
-    assert_eq!(polled.posts.len(), 100);
-    assert_eq!(polled.unread.posts, 150);
-    assert!((polled.unread.usd - 0.75).abs() < 1e-9, "{polled:?}");
-    let charged = assert_charged(&accounts, 0.0);
-    assert!((charged - 0.51).abs() < 1e-9, "{charged}");
-
-    for backfill in [Some(120), Some(20), Some(0), None] {
-        let looks = source(&accounts.server, &["ana"], |it| {
-            it.extent = Extent::Look;
-            it.backfill = backfill;
-        });
-        let look = looks.poll(None, 500).await.expect("a poll");
-        let runs = source(&accounts.server, &["ana"], |it| it.backfill = backfill);
-        let run = runs.poll(None, 500).await.expect("a poll");
-        let n_told = look.posts.len() + look.unread.posts;
-        let wanted = backfill.unwrap_or(250).clamp(5, 250);
-        assert_eq!(n_told, wanted, "{backfill:?}");
-        assert!(run.posts.len() >= n_told, "{backfill:?}");
-        assert_eq!(run.unread.posts, 0);
-    }
-}
-
-/// Asserts that what was charged since, and before, is what was billed; returns all of it.
-fn assert_charged(accounts: &Accounts, before: f64) -> f64 {
-    let charged = before + accounts.source.charged();
-    let billed = accounts.server.billed(None);
-    assert!((charged - billed).abs() < 1e-9, "{charged}, not {billed}");
-    charged
-}
-
-/// A source that reads the stream, once that is open and the accounts were read.
-async fn streaming(names: &[&str]) -> (Accounts, Option<Cursor>) {
-    let accounts = Accounts::shaped(names, |config| config.streams = true);
-    let mut cursor = None;
-    accounts.poll(&mut cursor).await;
-    news(&accounts).await;
-    accounts.poll(&mut cursor).await;
-    accounts.poll(&mut cursor).await;
-    (accounts, cursor)
-}
-
-async fn news(accounts: &Accounts) {
-    let news = tokio::time::timeout(Duration::from_secs(10), accounts.source.news());
-    news.await.expect("news in time");
-}
-
-#[actix_rt::test]
-async fn posts_come_by_the_stream_and_nothing_is_asked_for_them() {
-    let (accounts, mut cursor) = streaming(&["ana", "eva"]).await;
-    let rules = accounts.server.rules();
-    assert_eq!(rules.len(), 1, "{rules:?}");
-    assert!(rules[0].contains("from:ana OR from:eva"), "{rules:?}");
-    let n_calls = accounts.server.requests().len();
-    accounts.server.join("nobody");
-    accounts.server.show("ana", "One");
-    accounts.server.show("nobody", "Not wanted");
-    accounts.server.show("eva", "Two");
-    let mut found = Vec::new();
-    while found.len() < 2 {
-        news(&accounts).await;
-        let polled = accounts.poll(&mut cursor).await;
-        assert!(polled.posts.iter().all(|post| post.url.is_some()));
-        found.extend(polled.posts.into_iter().map(|post| post.text));
-    }
-    assert_eq!(found, ["One", "Two"]);
-    assert_eq!(accounts.server.requests().len(), n_calls);
-    let polled = accounts.poll(&mut cursor).await;
-    assert_eq!(texts(&polled.posts), [""; 0]);
-    assert_charged(&accounts, 0.0);
-}
-
-#[actix_rt::test]
-async fn what_was_not_taken_is_told_again_and_paid_once() {
-    let (accounts, cursor) = streaming(&["ana"]).await;
-    accounts.server.show("ana", "One");
-    news(&accounts).await;
-    for _ in 0..3 {
-        let polled = accounts.source.poll(cursor.as_ref(), 500).await;
-        let polled = polled.expect("a poll");
-        assert_eq!(texts(&polled.posts), ["One"]);
-    }
-    assert_charged(&accounts, 0.0);
-}
-
-#[actix_rt::test]
-async fn what_came_while_the_stream_was_broken_is_asked_for() {
-    let (accounts, mut cursor) = streaming(&["ana"]).await;
-    accounts
-        .server
-        .say_in_stream("{\"errors\":[{\"title\":\"operational-disconnect\"}]}");
-    accounts.server.close_streams();
-    accounts.server.show("ana", "Missed");
-    news(&accounts).await;
-    accounts.server.show("ana", "Told");
-    let mut found = BTreeSet::new();
-    loop {
-        let polled = accounts.poll(&mut cursor).await;
-        found.extend(polled.posts.into_iter().map(|post| post.text));
-        if found.contains("Told") {
-            break;
-        }
-        news(&accounts).await;
-    }
-    let found: Vec<String> = found.into_iter().collect();
-    assert_eq!(found, ["Missed", "Told"]);
-}
-
-#[actix_rt::test]
-async fn what_the_stream_told_is_not_counted_again_when_it_is_read_after_a_break() {
-    let (accounts, mut cursor) = streaming(&["ana", "ben"]).await;
-    for number in 0..4 {
-        accounts.server.show("ana", &format!("Post {number}"));
-        news(&accounts).await;
-        accounts.poll(&mut cursor).await;
-    }
-    accounts.server.close_streams();
-    accounts.server.show("ben", "Missed");
-    let mut found = Vec::new();
-    while found.is_empty() {
-        news(&accounts).await;
-        found = accounts.poll(&mut cursor).await.posts;
-    }
-    assert_eq!(texts(&found), ["Missed"]);
-    assert_charged(&accounts, 0.0);
-}
-
-#[actix_rt::test]
-async fn two_sources_of_an_app_share_its_stream_and_each_hears_its_own() {
-    let server = X::start();
-    for name in ["ana", "ben", "eva"] {
-        server.join(name);
-    }
-    let apps = Apps::default();
-    let of = |name: &str, accounts: &[&str], left_out: BTreeSet<LeftOut>| {
-        source_of(&apps, &server, accounts, |it| {
-            it.name = name.into();
-            it.left_out = left_out;
-            it.streams = true;
-        })
-    };
-    let replies: BTreeSet<LeftOut> = [LeftOut::Replies].into();
-    let one = of("one", &["ana", "ben"], replies);
-    let other = of("other", &["ben", "eva"], BTreeSet::new());
-    let (mut at_one, mut at_other) = (None, None);
-    until_heard(&server, &one, &mut at_one).await;
-    until_heard(&server, &other, &mut at_other).await;
-    assert_eq!(server.n_streams(), 1);
-    assert_eq!(server.rules().len(), 2, "{:?}", server.rules());
-
-    let n_calls = server.requests().len();
-    let first = server.show("ana", "of one");
-    server.show("ben", "of both");
-    server.show("eva", "of the other");
-    server.show_as("ben", "answered", |it| it.parent = Some(first));
-    let by_one = told(&one, &mut at_one, 2).await;
-    let by_other = told(&other, &mut at_other, 3).await;
-    assert_eq!(by_one, ["of one", "of both"]);
-    assert_eq!(by_other, ["of both", "of the other", "answered"]);
-    assert_eq!(server.requests().len(), n_calls, "nothing was asked");
-    let charged = one.charged() + other.charged();
-    assert!((charged - server.billed(None)).abs() < 1e-9, "{charged}");
-}
-
-#[actix_rt::test]
-async fn the_stream_of_an_app_goes_on_without_a_source_that_rests_and_ends_with_the_last() {
-    let server = X::start();
-    server.join("ana");
-    server.join("ben");
-    let apps = Apps::default();
-    let of = |name: &str, account: &str| {
-        source_of(&apps, &server, &[account], |it| {
-            it.name = name.into();
-            it.streams = true;
-        })
-    };
-    // Two that want the same share one rule, of which X takes no second.
-    let (one, same, other) = (of("one", "ana"), of("same", "ana"), of("other", "ben"));
-    let mut places = [None, None, None];
-    for (source, place) in [&one, &same, &other].into_iter().zip(&mut places) {
-        until_heard(&server, source, place).await;
-    }
-    // The first one's rule was changed for the sake of the second, so it asks once more.
-    until_heard(&server, &one, &mut places[0]).await;
-    assert_eq!(server.n_doubled_rules(), 0);
-    server.show("ana", "First");
-    assert_eq!(told(&one, &mut places[0], 1).await, ["First"]);
-    assert_eq!(told(&same, &mut places[1], 1).await, ["First"]);
-
-    one.rest();
-    same.rest();
-    let is_gone = || server.rules() == ["(from:ben)"];
-    wait_until(is_gone).await;
-    let billed = server.billed(None);
-    server.show("ana", "Nobody listens");
-    assert_eq!(server.billed(None), billed);
-    server.show("ben", "Second");
-    assert_eq!(told(&other, &mut places[2], 1).await, ["Second"]);
-    other.rest();
-    wait_until(|| {
-        server.say_in_stream("");
-        server.n_streams() == 0
-    })
-    .await;
-
-    // Whoever comes back asks for what it missed.
-    let polled = one.poll(places[0].as_ref(), 500).await.expect("a poll");
-    assert_eq!(texts(&polled.posts), ["Nobody listens"]);
-    places[0] = polled.cursor;
-    until_heard(&server, &one, &mut places[0]).await;
-    server.show("ana", "Third");
-    assert_eq!(told(&one, &mut places[0], 1).await, ["Third"]);
-}
-
-/// Polls until a source hears all there is, and so asks nothing.
-async fn until_heard(server: &X, source: &XSource, cursor: &mut Option<Cursor>) {
-    let polling = async {
-        loop {
-            let n_calls = server.requests().len();
-            let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
-            *cursor = polled.cursor;
-            if server.requests().len() == n_calls {
-                return;
-            }
-            // Whoever waits for news opens the stream.
-            let _ = tokio::time::timeout(Duration::from_millis(5), source.news()).await;
-        }
-    };
-    let heard = tokio::time::timeout(Duration::from_secs(10), polling).await;
-    heard.expect("heard in good time");
-}
-
-/// The first so many texts that the stream brings.
-async fn told(source: &XSource, cursor: &mut Option<Cursor>, n_texts: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    while found.len() < n_texts {
-        let told = tokio::time::timeout(Duration::from_secs(10), source.news());
-        told.await.expect("news in time");
-        let polled = source.poll(cursor.as_ref(), 500).await.expect("a poll");
-        *cursor = polled.cursor;
-        found.extend(polled.posts.into_iter().map(|it| it.text));
-    }
-    found
-}
-
-async fn wait_until(is_true: impl Fn() -> bool) {
-    let looking = async {
-        while !is_true() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
-    looked.expect("in good time");
-}
-
-#[actix_rt::test]
-async fn what_the_stream_tells_before_the_first_poll_after_a_restart_is_not_lost() {
-    let (mut accounts, mut cursor) = streaming(&["ana"]).await;
-    for number in 0..5 {
-        accounts.server.show("ana", &format!("Post {number}"));
-        news(&accounts).await;
-        accounts.poll(&mut cursor).await;
-    }
-    accounts.source = source(&accounts.server, &["ana"], |config| config.streams = true);
-    accounts.server.close_streams();
-    news(&accounts).await;
-    accounts.server.show("ana", "Another");
-    news(&accounts).await;
-    let polled = accounts.poll(&mut cursor).await;
-    assert!(texts(&polled.posts).contains(&"Another"), "{polled:?}");
-}
-
-#[actix_rt::test]
-async fn a_line_that_cannot_be_read_makes_the_next_poll_ask() {
-    let (accounts, mut cursor) = streaming(&["ana"]).await;
-    let n_calls = accounts.n_calls("/tweets");
-    accounts.server.say_in_stream("{\"data\":");
-    news(&accounts).await;
-    accounts.poll(&mut cursor).await;
-    assert!(accounts.n_calls("/tweets") > n_calls);
-}
-
-#[actix_rt::test]
-async fn rules_are_set_once_and_those_of_others_stay() {
-    let accounts = Accounts::shaped(&["ana"], |config| config.streams = true);
-    accounts.server.add_rule("from:somebody", "another program");
-    accounts
-        .server
-        .add_rule("from:before", &format!("babelfeed {NAME}"));
-    let mut cursor = None;
-    accounts.poll(&mut cursor).await;
-    news(&accounts).await;
-    accounts.server.close_streams();
-    news(&accounts).await;
-    assert_eq!(accounts.server.rules(), ["from:somebody", "(from:ana)"]);
-    let posts = accounts.server.requests().into_iter();
-    let n_changes = posts.filter(|it| it.method == "POST" && it.path.ends_with("/rules"));
-    assert_eq!(n_changes.count(), 2);
 }

@@ -1,0 +1,117 @@
+//! What reading on X costs: no more than is wanted, counted as it is billed.
+
+use babelfeed::sources::x::{Extent, LeftOut};
+use babelfeed_actors::ports::Source;
+
+use super::{Accounts, assert_charged, source, texts};
+use crate::simulators::faults::Fault;
+
+#[actix_rt::test]
+async fn at_first_sight_no_more_is_paid_for_than_is_wanted() {
+    let accounts = Accounts::shaped(&["ana"], |it| it.backfill = Some(0));
+    for number in 0..200 {
+        accounts.server.show("ana", &format!("number {number}"));
+    }
+    let mut cursor = None;
+    let polled = accounts.poll(&mut cursor).await;
+    assert_eq!(polled.posts.len(), 5);
+    let charged = accounts.source.charged();
+    assert!((charged - accounts.server.billed(None)).abs() < 1e-9);
+    assert!((charged - 0.035).abs() < 1e-9, "{charged}");
+    let nothing = accounts.poll(&mut cursor).await;
+    assert_eq!(nothing.posts.len(), 0);
+    assert_eq!(accounts.source.charged(), 0.0);
+    assert!((accounts.server.billed(None) - 0.035).abs() < 1e-9);
+}
+
+#[actix_rt::test]
+async fn what_a_search_reads_again_is_not_counted_again() {
+    let accounts = Accounts::new(&["ana", "ben"]);
+    let mut cursor = None;
+    let mut cost_usd = 0.0;
+    for text in ["one", "two", "three"] {
+        accounts.server.show("ana", text);
+        accounts.server.show("ben", text);
+        for _ in 0..2 {
+            accounts.poll(&mut cursor).await;
+            cost_usd += accounts.source.charged();
+        }
+    }
+    assert!(accounts.n_calls("/search/recent") > 0);
+    let billed = accounts.server.billed(None);
+    assert!((cost_usd - billed).abs() < 1e-9, "{cost_usd}, not {billed}");
+}
+
+#[actix_rt::test]
+async fn what_is_left_out_is_not_billed() {
+    let accounts = Accounts::shaped(&["ana", "ben"], |it| {
+        it.left_out = [LeftOut::Reposts, LeftOut::Replies].into();
+    });
+    let other = accounts.server.show("ben", "one");
+    accounts
+        .server
+        .show_as("ana", "", |it| it.reposted = Some(other));
+    let mut cursor = None;
+    let first = accounts.poll(&mut cursor).await;
+    assert_eq!(texts(&first.posts), ["one"]);
+    accounts
+        .server
+        .show_as("ana", "", |it| it.reposted = Some(other));
+    accounts
+        .server
+        .show_as("ana", "an answer", |it| it.parent = Some(other));
+    accounts.server.show("ana", "two");
+    let second = accounts.poll(&mut cursor).await;
+    assert_eq!(texts(&second.posts), ["two"]);
+    assert!((accounts.server.billed(Some("read")) - 0.010).abs() < 1e-9);
+}
+
+#[actix_rt::test]
+async fn what_was_read_before_a_poll_broke_off_is_counted_and_once() {
+    let accounts = Accounts::new(&["ana"]);
+    let mut cursor = None;
+    accounts.server.set_page(5);
+    for number in 0..12 {
+        accounts.server.show("ana", &format!("number {number}"));
+    }
+    let n_passed = 3;
+    for _ in 0..n_passed {
+        accounts.server.pass_next_read();
+    }
+    accounts.server.fail_next_read(Fault::answer(503, &[], ""));
+    let error = accounts.source.poll(cursor.as_ref(), 100).await;
+    error.expect_err("is broken off");
+    let charged = assert_charged(&accounts, 0.0);
+    assert!((charged - 0.060).abs() < 1e-9, "{charged}");
+    assert_eq!(accounts.poll(&mut cursor).await.posts.len(), 12);
+    assert_charged(&accounts, charged);
+}
+
+#[actix_rt::test]
+async fn a_look_reads_a_page_and_says_what_a_run_would_read() {
+    let accounts = Accounts::shaped(&["ana"], |it| it.extent = Extent::Look);
+    for number in 0..250 {
+        accounts.server.show("ana", &format!("number {number}"));
+    }
+    let polled = accounts.poll(&mut None).await;
+    assert_eq!(polled.posts.len(), 100);
+    assert_eq!(polled.unread.posts, 150);
+    assert!((polled.unread.usd - 0.75).abs() < 1e-9, "{polled:?}");
+    let charged = assert_charged(&accounts, 0.0);
+    assert!((charged - 0.51).abs() < 1e-9, "{charged}");
+
+    for backfill in [Some(120), Some(20), Some(0), None] {
+        let looks = source(&accounts.server, &["ana"], |it| {
+            it.extent = Extent::Look;
+            it.backfill = backfill;
+        });
+        let look = looks.poll(None, 500).await.expect("a poll");
+        let runs = source(&accounts.server, &["ana"], |it| it.backfill = backfill);
+        let run = runs.poll(None, 500).await.expect("a poll");
+        let n_told = look.posts.len() + look.unread.posts;
+        let wanted = backfill.unwrap_or(250).clamp(5, 250);
+        assert_eq!(n_told, wanted, "{backfill:?}");
+        assert!(run.posts.len() >= n_told, "{backfill:?}");
+        assert_eq!(run.unread.posts, 0);
+    }
+}
