@@ -105,6 +105,39 @@ fn a_deleted_post_is_taken_back_although_the_store_panics_when_it_is_looked_for(
 }
 
 #[test]
+fn what_an_outlet_publishes_by_itself_is_looked_after_although_the_publisher_falls() {
+    for (place, n_falls) in [("publisher.looked_at", 1), ("publisher.unschedule", 0)] {
+        world::run(29, async |mut world: World| {
+            let (_, outlet, source) = busy_world(&mut world);
+            outlet.set_abilities(Abilities {
+                deletes: true,
+                ..Abilities::default()
+            });
+            outlet.set_schedule(Some(Duration::from_secs(1_800)));
+            world.rules.on_delete = OnDelete::Delete;
+            source.show_post(Post::new("news".into(), "a", "A mistake."));
+            let handles = world.start();
+            until("both are scheduled", async || outlet.scheduled().len() == 2).await;
+            settle(&handles).await;
+            pass(Duration::from_secs(10)).await;
+            arm(place, 1);
+            source.lose_post("a");
+            break_publisher(&handles, place, n_falls).await;
+            until("it is taken back", async || outlet.scheduled().len() < 2).await;
+            assert!(outlet.out().is_empty(), "{place}");
+            pass(Duration::from_secs(3_600)).await;
+            assert_out_once(&outlet, ["[es] A post that was shown.".to_owned()]);
+            let outlets = handles.outlets.send(Outlets).await.expect("heard");
+            assert_eq!(
+                (outlets[0].published, outlets[0].scheduled),
+                (1, 0),
+                "{place}"
+            );
+        });
+    }
+}
+
+#[test]
 fn a_fall_of_the_publisher_leaves_each_post_as_its_source_has_it() {
     let places = [
         ("publisher.judge", 0),
