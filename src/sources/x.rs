@@ -179,9 +179,7 @@ impl XSource {
         let Some(cursor) = cursor else {
             return Reader::new(&self.inner, Seen::default()).all().await;
         };
-        let seen = Seen::from_cursor(cursor).ok_or_else(|| SourceError::Malformed {
-            detail: "the place up to which the accounts were read cannot be read".to_owned(),
-        })?;
+        let seen = place(cursor)?;
         let Some(stream) = &self.inner.stream else {
             return Reader::new(&self.inner, seen).since(Vec::new()).await;
         };
@@ -194,6 +192,25 @@ impl XSource {
             reader.since(told).await
         }
     }
+
+    async fn pass_over(&self, cursor: &Cursor) -> Result<Polled, SourceError> {
+        let seen = place(cursor)?;
+        let told = match &self.inner.stream {
+            Some(stream) => {
+                stream.settle(seen.told);
+                stream.waiting()
+            }
+            None => Vec::new(),
+        };
+        Reader::new(&self.inner, seen).skip(&told).await
+    }
+}
+
+/// The place up to which accounts were read.
+fn place(cursor: &Cursor) -> Result<Seen, SourceError> {
+    Seen::from_cursor(cursor).ok_or_else(|| SourceError::Malformed {
+        detail: "the place up to which the accounts were read cannot be read".to_owned(),
+    })
 }
 
 impl Source for XSource {
@@ -203,6 +220,14 @@ impl Source for XSource {
         _room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
         self.read(cursor).boxed_local()
+    }
+
+    fn skip<'a>(
+        &'a self,
+        cursor: &'a Cursor,
+        _room: usize,
+    ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
+        self.pass_over(cursor).boxed_local()
     }
 
     fn news(&self) -> LocalBoxFuture<'_, ()> {

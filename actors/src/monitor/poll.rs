@@ -127,7 +127,13 @@ impl Poll {
         let is_first_sight = cursor.is_none();
         let mut kept_back = VecDeque::new();
         loop {
-            let page = self.watched.source.poll(cursor.as_ref(), PAGE).await?;
+            let source = &self.watched.source;
+            let page = match (&cursor, self.missed) {
+                (Some(cursor), Missed::Skipped) if !is_first_sight => {
+                    source.skip(cursor, PAGE).await?
+                }
+                (cursor, _) => source.poll(cursor.as_ref(), PAGE).await?,
+            };
             for warning in &page.warnings {
                 warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
             }

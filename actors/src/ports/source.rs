@@ -52,6 +52,18 @@ pub trait Source {
         room: usize,
     ) -> LocalBoxFuture<'a, Result<Polled, SourceError>>;
 
+    /// Reads as much of what came after `cursor` as is needed to go on behind it; what is shown
+    /// counts as seen.
+    ///
+    /// A source that charges for what it shows leaves the rest unread.
+    fn skip<'a>(
+        &'a self,
+        cursor: &'a Cursor,
+        room: usize,
+    ) -> LocalBoxFuture<'a, Result<Polled, SourceError>> {
+        self.poll(Some(cursor), room)
+    }
+
     /// Waits until a poll is worth making before its time, because a stream showed something or
     /// may have missed something; never, where there is no stream.
     ///

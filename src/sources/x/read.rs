@@ -88,6 +88,33 @@ impl<'a> Reader<'a> {
         self.finish()
     }
 
+    /// Goes on behind what came since, which is read no further than to its newest posts.
+    pub(super) async fn skip(mut self, told: &[Told]) -> Result<Polled, SourceError> {
+        let numbers = told.iter().map(|told| told.number);
+        self.seen.told = self.seen.told.max(numbers.max().unwrap_or_default());
+        for name in names(&self.inner.config) {
+            let known = self.seen.accounts.get(&name).cloned();
+            match known {
+                Some(account) => self.skip_of(&name, account).await?,
+                None => self.begin(&name, Newest::Wanted).await?,
+            }
+        }
+        self.finish()
+    }
+
+    async fn skip_of(&mut self, name: &str, account: Account) -> Result<(), SourceError> {
+        let newest = match self.posts_since(&account, PAGE.0).await {
+            Ok(pages) => pages,
+            Err(trouble) => return self.fall_behind(name, trouble),
+        };
+        let since = account.since;
+        self.take(name, &newest, u64::MAX);
+        let read = shown(&newest).map(Shown::number).chain([since]).collect();
+        let begun = Account::begun(account.id, read);
+        self.seen.accounts.insert(name.to_owned(), begun);
+        Ok(())
+    }
+
     /// Takes the posts of the accounts from what the stream told; it tells them out of order.
     fn take_told(&mut self, told: Vec<Told>) {
         for told in told {
@@ -203,23 +230,34 @@ impl<'a> Reader<'a> {
         let Some(account) = self.seen.accounts.get(name).cloned() else {
             return Ok(());
         };
+        match self.posts_since(&account, usize::MAX).await {
+            // A timeline is whole.
+            Ok(pages) => self.take(name, &pages, u64::MAX),
+            Err(trouble) => return self.fall_behind(name, trouble),
+        }
+        Ok(())
+    }
+
+    /// What came since at one account, the newest first, until there are so many.
+    async fn posts_since(&mut self, account: &Account, most: usize) -> Result<Vec<Page>, Trouble> {
         let path = format!("/2/users/{}/tweets", account.id);
         let since = account.since.to_string();
-        let mut query = vec![("max_results", "100"), ("since_id", since.as_str())];
+        let n_page = most.clamp(PAGE.0, PAGE.1).to_string();
+        let mut query = vec![
+            ("max_results", n_page.as_str()),
+            ("since_id", since.as_str()),
+        ];
         let left_out = left_out(&self.inner.config);
         query.extend(left_out.as_deref().map(|it| ("exclude", it)));
-        let pages = match self.pages(&path, &query, usize::MAX).await {
-            Ok(pages) => pages,
-            Err(trouble) => {
-                if let Some(account) = self.seen.accounts.get_mut(name) {
-                    account.is_behind = true;
-                }
-                return self.pass_over(name, trouble);
-            }
-        };
-        // A timeline is whole.
-        self.take(name, &pages, u64::MAX);
-        Ok(())
+        self.pages(&path, &query, most).await
+    }
+
+    /// Notes that what is missing of an account is to be asked for.
+    fn fall_behind(&mut self, name: &str, trouble: Trouble) -> Result<(), SourceError> {
+        if let Some(account) = self.seen.accounts.get_mut(name) {
+            account.is_behind = true;
+        }
+        self.pass_over(name, trouble)
     }
 
     /// Reads what came since at all of these by search; returns those that it does not reach.

@@ -115,3 +115,24 @@ async fn a_look_reads_a_page_and_says_what_a_run_would_read() {
         assert_eq!(run.unread.posts, 0);
     }
 }
+
+#[actix_rt::test]
+async fn what_is_skipped_after_a_pause_is_hardly_paid_for() {
+    for names in [&["ana"][..], &["ana", "ben"]] {
+        let accounts = Accounts::new(names);
+        accounts.server.show("ana", "one");
+        let mut cursor = None;
+        accounts.poll(&mut cursor).await;
+        for number in 0..200 {
+            accounts.server.show("ana", &format!("missed {number}"));
+        }
+        let before = accounts.server.billed(None);
+        let place = cursor.as_ref().expect("a place");
+        let skipped = accounts.source.skip(place, 500).await.expect("a poll");
+        cursor = skipped.cursor;
+        assert!(accounts.server.billed(None) - before < 0.026);
+        assert_eq!(accounts.poll(&mut cursor).await.posts, []);
+        accounts.server.show("ana", "two");
+        assert_eq!(texts(&accounts.poll(&mut cursor).await.posts), ["two"]);
+    }
+}
