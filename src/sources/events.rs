@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use babelfeed_actors::domain::SourceName;
+use log::warn;
 use tokio::sync::Notify;
 
 /// The most events that wait for a poll.
@@ -56,14 +58,23 @@ impl<T: Clone> Events<T> {
         self.announce();
     }
 
+    /// Adds an event of that source; where there is no room, the oldest makes it.
+    pub(super) fn tell_or_forget(&self, source: &SourceName, what: T) {
+        if self.is_full() {
+            warn!(source:% = source; "more was changed than waits for a poll, and the oldest change is forgotten");
+            self.waiting.borrow_mut().pop_front();
+        }
+        self.tell(what);
+    }
+
+    /// Forgets what was taken, as that says.
+    pub(super) fn retain(&self, is_kept: impl Fn(&T) -> bool) {
+        self.waiting.borrow_mut().retain(|told| is_kept(&told.what));
+    }
+
     /// Whether no more may wait.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.borrow().len() >= MAX_WAITING
-    }
-
-    /// Makes room for one event.
-    pub(super) fn forget_oldest(&self) {
-        self.waiting.borrow_mut().pop_front();
     }
 
     /// Makes room for all that may wait.
@@ -105,5 +116,17 @@ mod tests {
         assert_eq!(numbers(), [8, 9]);
         events.settle(8);
         assert_eq!(numbers(), [9]);
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_oldest_makes_it() {
+        let events = Events::default();
+        for number in 0..=MAX_WAITING {
+            events.tell_or_forget(&"news".into(), number);
+        }
+        assert!(events.is_full());
+        events.retain(|number| *number < 3);
+        let kept: Vec<usize> = events.waiting().iter().map(|it| it.what).collect();
+        assert_eq!(kept, [1, 2]);
     }
 }

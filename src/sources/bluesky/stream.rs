@@ -11,13 +11,13 @@ use std::time::Duration;
 use babelfeed_actors::domain::SourceName;
 use babelfeed_actors::ports::SourceError;
 use serde::Deserialize;
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::atproto::{Account, Did, POSTS, PostPlace, RecordKey};
 use crate::http::reopening::Reopening;
 use crate::http::socket::Socket;
 use crate::http::{HttpConfig, HttpError, Uri};
+use crate::sources::events::Events;
 use crate::sources::reading::{Reading, read_on};
 
 /// How long opening may take.
@@ -28,8 +28,8 @@ const QUIET: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a post is looked for that the stream told of and the view does not show yet.
 const MAX_LOOKS: u32 = 6;
-/// The most deletions, and the most posts, that are kept for a poll.
-const MAX_KEPT: usize = 10_000;
+/// The most posts that are waited for.
+const MAX_AWAITED: usize = 10_000;
 
 /// What is heard of one account; it is heard until this is dropped.
 pub(super) struct Stream {
@@ -41,11 +41,10 @@ struct Heard {
     name: SourceName,
     url: Uri,
     http: HttpConfig,
-    news: Notify,
+    /// What was deleted, with the time of its event.
+    events: Events<(u64, String)>,
     /// The time of the last event, in microseconds since 1970.
     read: Cell<Option<u64>>,
-    /// What was deleted, with the time of its event.
-    gone: RefCell<Vec<(u64, String)>>,
     /// What was posted, and not seen by a poll.
     awaited: RefCell<BTreeSet<String>>,
     n_looks: Cell<u32>,
@@ -72,9 +71,8 @@ impl Stream {
                 name: name.clone(),
                 url,
                 http,
-                news: Notify::new(),
+                events: Events::default(),
                 read: Cell::new(None),
-                gone: RefCell::default(),
                 awaited: RefCell::default(),
                 n_looks: Cell::new(0),
             }),
@@ -94,7 +92,7 @@ impl Stream {
                 Err(_) => return std::future::pending().await,
             }
         }
-        self.heard.news.notified().await;
+        self.heard.events.news().await;
     }
 
     /// Listens no more until somebody waits for news again.
@@ -109,10 +107,10 @@ impl Stream {
             // A restart: the stream is heard again from where polls have got to.
             heard.read.set(read);
         }
-        let mut gone = heard.gone.borrow_mut();
-        gone.retain(|(at, _)| read.is_none_or(|read| *at > read));
-        let ids = gone.iter().map(|(_, id)| id.clone()).collect();
-        (ids, heard.read.get())
+        let is_untold = |(at, _): &(u64, String)| read.is_none_or(|read| *at > read);
+        heard.events.retain(is_untold);
+        let gone = heard.events.waiting().into_iter().map(|it| it.what.1);
+        (gone.collect(), heard.read.get())
     }
 
     /// Sees to another poll where one did not yet show what the stream told of.
@@ -136,7 +134,7 @@ impl Stream {
             // The view follows the network within seconds.
             sleep(Duration::from_millis(500 << n_looks)).await;
             if let Some(heard) = heard.upgrade() {
-                heard.news.notify_one();
+                heard.events.announce();
             }
         });
     }
@@ -147,7 +145,7 @@ async fn listen(heard: Rc<Heard>, did: Did) {
     let mut reopening = Reopening::new(LONGEST_WAIT);
     let read = async |mut socket: Socket| {
         // Whatever happened meanwhile may be older than what the stream still has.
-        heard.news.notify_one();
+        heard.events.announce();
         loop {
             match socket.next(QUIET).await {
                 Ok(Some(message)) => heard.take(&message, &did),
@@ -200,17 +198,15 @@ impl Heard {
         let id = PostPlace { account, key }.to_string();
         if commit.operation == "delete" {
             self.awaited.borrow_mut().remove(&id);
-            let mut gone = self.gone.borrow_mut();
-            if gone.len() < MAX_KEPT {
-                gone.push((event.time_us, id));
-            }
+            let gone = (event.time_us, id);
+            self.events.tell_or_forget(&self.name, gone);
         } else {
             let mut awaited = self.awaited.borrow_mut();
-            if awaited.len() < MAX_KEPT {
+            if awaited.len() < MAX_AWAITED {
                 awaited.insert(id);
             }
             self.n_looks.set(0);
+            self.events.announce();
         }
-        self.news.notify_one();
     }
 }

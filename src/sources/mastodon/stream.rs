@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::SourceName;
 use babelfeed_actors::ports::SourceError;
-use log::warn;
 
 use super::MastodonConfig;
 use super::api::Api;
@@ -131,10 +130,14 @@ impl Shared {
             "update" if self.own(payload).is_some() => self.events.announce(),
             "status.update" => {
                 if let Some(status) = self.own(payload) {
-                    self.tell(Event::Edited(Box::new(status)));
+                    let edited = Event::Edited(Box::new(status));
+                    self.events.tell_or_forget(&self.name, edited);
                 }
             }
-            "delete" => self.tell(Event::Deleted(payload.trim().to_owned())),
+            "delete" => {
+                let deleted = Event::Deleted(payload.trim().to_owned());
+                self.events.tell_or_forget(&self.name, deleted);
+            }
             _ => {}
         }
     }
@@ -143,14 +146,6 @@ impl Shared {
     fn own(&self, payload: &str) -> Option<Status> {
         let status: Status = serde_json::from_str(payload).ok()?;
         (Some(&status.account.id) == self.account.borrow().as_ref()).then_some(status)
-    }
-
-    fn tell(&self, event: Event) {
-        if self.events.is_full() {
-            warn!(source:% = self.name; "more was changed than waits for a poll, and the oldest change is forgotten");
-            self.events.forget_oldest();
-        }
-        self.events.tell(event);
     }
 }
 
