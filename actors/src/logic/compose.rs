@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::fit::{Limit, TooLong, fit};
 use super::hashtags::{Hashtags, Translated};
 use super::policy::{Mentions, with_mentions, without_mentions};
+use super::spans::Scan;
 
 /// How an outlet wants texts put together; by default just the text, in as many parts as it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,7 +243,7 @@ fn shorten(text: &str, limit: Limit, tail: &str) -> Result<Vec<String>, TooLong>
     loop {
         let parts = fit(text, room)?;
         let begin = parts.first().map(String::as_str).unwrap_or_default();
-        let begin = begin.trim_end_matches(|it: char| it.is_whitespace() || ",;:-–—".contains(it));
+        let begin = without_pause(begin);
         let whole = with(&format!("{begin}{ELLIPSIS}"), tail);
         // A count that is not the sum of its pieces' may be a little more.
         match room.max() {
@@ -250,6 +251,15 @@ fn shorten(text: &str, limit: Limit, tail: &str) -> Result<Vec<String>, TooLong>
             _ => return Ok(vec![whole]),
         }
     }
+}
+
+/// The beginning of a text without the signs that lead on to what was cut off; those that belong
+/// to a span, as the colon of a custom emoji does, stay.
+fn without_pause(begin: &str) -> &str {
+    let spans = Scan::through_code(begin).map(|span| span.end).last();
+    let (kept, behind) = begin.split_at(spans.unwrap_or_default());
+    let behind = behind.trim_end_matches(|it: char| it.is_whitespace() || ",;:-–—".contains(it));
+    &begin[..kept.len() + behind.len()]
 }
 
 #[cfg(test)]
@@ -358,6 +368,22 @@ mod tests {
         let linked = compose(&style(Long::Link), &words(20), 50);
         assert_eq!(linked, [format!("Word Word Word Word…\n\n{URL}")]);
         assert_eq!(compose(&style(Long::Link), "Word", 20), ["Word"]);
+    }
+
+    #[test]
+    fn what_is_cut_behind_a_span_keeps_all_of_it() {
+        let style = Style {
+            long: Long::Shorten,
+            ..Style::default()
+        };
+        for span in [":blob:", "https://e.co/a-", "e.co/b-"] {
+            let text = format!("Word {span}, and what is too long to follow");
+            let cut = compose(&style, &text, 5 + span.len() + 2);
+            let begin = format!("Word {span}");
+            assert!(cut[0].starts_with(&begin), "{cut:?}");
+        }
+        let cut = compose(&style, "Word :blob – and what is too long", 15);
+        assert_eq!(cut, ["Word :blob…"]);
     }
 
     #[test]
@@ -476,13 +502,30 @@ mod tests {
         assert_eq!(style.bare(&whole, ORIGIN), "Hola, @bob.");
     }
 
+    /// The spans of a text that people and networks see, as they are written.
+    fn spans_of(text: &str) -> Vec<String> {
+        let found = Scan::through_code(text);
+        let span = |it: crate::logic::spans::Found| text[it.start..it.end].to_owned();
+        found.map(span).collect()
+    }
+
     proptest! {
         #[test]
-        fn every_part_is_within_its_limit(
-            text in "([a-zé😀中]{1,12}[ .\n]{1,2}){1,80}",
+        fn every_part_is_within_its_limit_and_every_span_whole(
+            words in prop::collection::vec(
+                prop_oneof![
+                    6 => "[a-zé😀中]{1,12}[ .\n,:–-]{1,2}",
+                    1 => prop::sample::select(vec![
+                        ":blob: ", ":blob:, ", "https://e.co/a- ", "https://e.co/a_(b). ", "e.co/b- ", "#boat: ", "#日本 ",
+                        "@ann@e.social, ", "@bob: ", "ada@e.co – ", "$TSLA ", "🇺🇦🇺🇦 ", "`a b`: ",
+                    ]).prop_map(str::to_owned),
+                ],
+                1..120,
+            ),
             max in 120_usize..400,
             (long, link, numbers) in (0_usize..3, 0_usize..3, any::<bool>()),
         ) {
+            let text = words.concat();
             let style = Style {
                 long: [Long::Thread, Long::Shorten, Long::Link][long],
                 link: [Link::Never, Link::First, Link::Always][link].clone(),
@@ -509,6 +552,23 @@ mod tests {
                 let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
                 let anew = style.compose_anew(&whole, &text, limit, ORIGIN);
                 prop_assert_eq!(anew.as_ref(), Ok(&parts));
+                // The text's spans come first and in their order, what was cut off left out.
+                let wanted = spans_of(&with_mentions(text.trim(), &style.mentions));
+                let published: Vec<String> = parts.iter().flat_map(|part| spans_of(part)).collect();
+                let mut rest = published.iter();
+                let mut n_found = 0;
+                for span in &wanted {
+                    if !rest.any(|it| it == span) {
+                        break;
+                    }
+                    n_found += 1;
+                }
+                let is_whole = style.long == Long::Thread || parts[0].contains(text.trim());
+                prop_assert!(!is_whole || n_found == wanted.len(), "{wanted:?} in {parts:?}");
+                let below = [URL, "#barco", "#óxido", "example.org", "@ann@example.org"];
+                for span in &published {
+                    prop_assert!(wanted.contains(span) || below.contains(&span.as_str()), "{span} of {parts:?}");
+                }
             }
         }
     }
