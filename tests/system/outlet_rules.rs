@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, PublicationState};
+use babelfeed_actors::domain::{Poll, Post, PublicationState};
 use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::logic::hashtags::Hashtags;
@@ -18,8 +18,8 @@ use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
-    assert_out_once, hand_in, pass, poll_and_settle, publication, publish, settle, texts,
-    translation,
+    assert_out_once, hand_in, pass, poll_and_settle, publication, publications, publish, settle,
+    texts, translation,
 };
 
 fn with_outlet(world: &mut World) -> FakeOutlet {
@@ -226,6 +226,73 @@ fn mentions_go_out_as_the_outlet_wants_them_and_within_the_limit() {
             assert!(out.iter().all(|text| text.chars().count() <= 60));
         });
     }
+}
+
+#[test]
+fn no_words_that_hang_on_a_text_alert_anybody_where_the_text_does_not() {
+    world::run(911, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::X);
+        world.rules.style = Arc::new(Style {
+            mentions: Mentions::Plain,
+            ..Style::default()
+        });
+        let source = FakeSource::new("news");
+        world.sources = vec![("news", source.clone())];
+        source.show_post(Post {
+            warning: Some("About @ann".to_owned()),
+            poll: Some(Poll {
+                options: vec!["For @bob".to_owned(), "For ＠eve".to_owned()],
+                is_multiple: false,
+                lasts: None,
+            }),
+            ..Post::new("news".into(), "a", "Who wins?")
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        poll_and_settle(&handles).await;
+        let published = publications(&handles).await;
+        let attached = published[0].publication.attached.clone();
+        let attached = attached.expect("what hangs on it");
+        let words: Vec<&str> = attached.words().collect();
+        let expected = [
+            "About @\u{200b}ann",
+            "For @\u{200b}bob",
+            "For ＠\u{200b}eve",
+        ];
+        assert_eq!(words, expected);
+    });
+}
+
+#[test]
+fn what_is_held_because_it_cannot_be_split_alerts_nobody_when_it_is_approved() {
+    world::run(912, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::Characters { max: 40 });
+        world.rules.style = Arc::new(Style {
+            mark: Some("translated automatically".into()),
+            mentions: Mentions::Plain,
+            ..Style::default()
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let text = "@bob https://example.org/news/1".to_owned();
+        let ids = publish(&handles, [text], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let held = publication(&handles, ids[0]).await;
+        assert_eq!(held.state, PublicationState::Held);
+        outlet.set_limit(Limit::Characters { max: 80 });
+        let approve = Approve {
+            id: held.publication.id,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok(), "{approved:?}");
+        settle(&handles).await;
+        let out = outlet.texts().concat();
+        assert!(out.contains("@\u{200b}bob"), "{out}");
+        assert!(out.contains("translated automatically"), "{out}");
+    });
 }
 
 #[test]

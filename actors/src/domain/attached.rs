@@ -56,6 +56,21 @@ impl Attached {
             .filter(|words| has_words(words))
     }
 
+    /// The same with other words: those of the warning, of the media and of the poll.
+    #[must_use]
+    pub fn with_words(&self, words: impl Fn(&str) -> String) -> Self {
+        let mut attached = self.clone();
+        if let Some(warning) = &mut attached.warning {
+            *warning = words(warning).into();
+        }
+        let alts = attached.media.iter_mut().filter_map(|it| it.alt.as_mut());
+        let options = attached.poll.iter_mut().flat_map(|it| &mut it.options);
+        for old in alts.chain(options) {
+            *old = words(old);
+        }
+        attached
+    }
+
     /// The text and all words that hang on it as one text, to be translated together.
     ///
     /// A separator inside of them becomes a space, so that only those between them are left.

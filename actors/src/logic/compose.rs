@@ -10,6 +10,7 @@ use super::fit::{Limit, TooLong, fit};
 use super::hashtags::{Hashtags, Translated};
 use super::policy::{Mentions, with_mentions, without_mentions};
 use super::spans::Scan;
+use crate::domain::Attached;
 
 /// How an outlet wants texts put together; by default just the text, in as many parts as it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl Style {
         limit: Limit,
         origin: Origin<'_>,
     ) -> Result<Vec<String>, TooLong> {
-        let text = &*with_mentions(text, &self.mentions);
-        let first = self.tail(text, origin);
+        let text = &*with_mentions(text, &self.mentions, limit);
+        let first = self.tail(text, limit, origin);
         let whole = with(text.trim(), &first);
         if limit.fits(&whole) {
             return Ok(vec![whole]);
@@ -139,26 +140,40 @@ impl Style {
     }
 
     /// The text as one part, with what stands below it, however long that is.
-    pub fn in_one(&self, text: &str, origin: Origin<'_>) -> String {
-        let text = with_mentions(text, &self.mentions);
-        with(text.trim(), &self.tail(&text, origin))
+    pub fn in_one(&self, text: &str, limit: Limit, origin: Origin<'_>) -> String {
+        let text = with_mentions(text, &self.mentions, limit);
+        with(text.trim(), &self.tail(&text, limit, origin))
+    }
+
+    /// What hangs on a text, whose words alert no more people than the text does.
+    pub fn hung(&self, attached: &Arc<Attached>, limit: Limit) -> Arc<Attached> {
+        let wanted = |words: &str| with_mentions(words, &self.mentions, limit).into_owned();
+        match self.mentions {
+            Mentions::Alive => Arc::clone(attached),
+            Mentions::Plain | Mentions::Mapped(_) => Arc::new(attached.with_words(wanted)),
+        }
+    }
+
+    /// What hangs on a text, the mentions in its words as they were.
+    pub fn unhung(&self, attached: &Attached) -> Attached {
+        attached.with_words(|words| without_mentions(words, &self.mentions).into_owned())
     }
 
     /// The text of a person without the lines that are put below it anyway, its mentions as they
     /// were.
     pub fn bare<'a>(&self, text: &'a str, origin: Origin<'_>) -> Cow<'a, str> {
         let mut text = text.trim();
-        for line in self.tail("", origin).lines().rev() {
+        for line in self.tail("", Limit::Unbounded, origin).lines().rev() {
             text = text.strip_suffix(line).unwrap_or(text).trim_end();
         }
         without_mentions(text, &self.mentions)
     }
 
     /// The lines below the first part.
-    fn tail(&self, text: &str, origin: Origin<'_>) -> String {
+    fn tail(&self, text: &str, limit: Limit, origin: Origin<'_>) -> String {
         let mut lines: Vec<String> = Vec::new();
         let attribution = self.attribution.as_deref();
-        lines.extend(attribution.map(|template| self.fill(template, origin)));
+        lines.extend(attribution.map(|template| self.fill(template, limit, origin)));
         let mark = self.mark.as_deref().filter(|_| origin.is_translated);
         lines.extend(mark.map(str::to_owned));
         let is_wanted = match &self.link {
@@ -174,10 +189,10 @@ impl Style {
     }
 
     /// An attribution with what stands for its names.
-    fn fill(&self, template: &str, origin: Origin<'_>) -> String {
+    fn fill(&self, template: &str, limit: Limit, origin: Origin<'_>) -> String {
         let author = origin.author.unwrap_or(origin.source);
         let filled = template
-            .replace("{author}", &with_mentions(author, &self.mentions))
+            .replace("{author}", &with_mentions(author, &self.mentions, limit))
             .replace("{source}", origin.source)
             .replace("{url}", origin.url.unwrap_or_default());
         filled.trim().to_owned()
@@ -498,7 +513,10 @@ mod tests {
         let whole = compose(&style, "Hola, @bob.", 500).remove(0);
         let expected = "Hola, @\u{200b}bob.\n\nBy @\u{200b}ann@\u{200b}example.org, for @us";
         assert_eq!(whole, expected);
-        assert_eq!(style.in_one("Hola, @bob.", ORIGIN), expected);
+        assert_eq!(
+            style.in_one("Hola, @bob.", Limit::Unbounded, ORIGIN),
+            expected
+        );
         assert_eq!(style.bare(&whole, ORIGIN), "Hola, @bob.");
     }
 
@@ -553,7 +571,7 @@ mod tests {
                 let anew = style.compose_anew(&whole, &text, limit, ORIGIN);
                 prop_assert_eq!(anew.as_ref(), Ok(&parts));
                 // The text's spans come first and in their order, what was cut off left out.
-                let wanted = spans_of(&with_mentions(text.trim(), &style.mentions));
+                let wanted = spans_of(&with_mentions(text.trim(), &style.mentions, limit));
                 let published: Vec<String> = parts.iter().flat_map(|part| spans_of(part)).collect();
                 let mut rest = published.iter();
                 let mut n_found = 0;

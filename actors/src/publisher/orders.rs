@@ -142,7 +142,7 @@ impl Handler<Approve> for PublisherActor {
                 }
                 // What is shown of a plain mention may be typed anew, and is to alert nobody still.
                 let text = match seat {
-                    Some(seat) => with_mentions(&text, &seat.style.mentions),
+                    Some(seat) => with_mentions(&text, &seat.style.mentions, limit),
                     None => (&*text).into(),
                 };
                 let style = seat.map(|seat| &*seat.style);

@@ -62,7 +62,7 @@ pub(super) fn lesson(
     let text = &*style.bare(text, origin(task, publication));
     // The words that hang on it were not asked for, so they stay as they were translated.
     let joined = match &publication.attached {
-        Some(attached) => attached.join(text),
+        Some(attached) => style.unhung(attached).join(text),
         None => text.to_owned(),
     };
     let translation = Translation {

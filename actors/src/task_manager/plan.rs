@@ -122,10 +122,13 @@ pub(super) fn plan(
         .filter(|(route, _)| !(is_same && route.same == Same::Skip))
         .map(|(route, number)| {
             let limit = limits.borrow().get(&route.name).copied();
-            let limit = room(limit.unwrap_or(Limit::Unbounded), attached.as_deref());
-            let in_one = |text: &str| route.style.in_one(&route.style.tagged(text, tags), back);
+            let limit = limit.unwrap_or(Limit::Unbounded);
+            let style = &route.style;
+            let attached = attached.as_ref().map(|it| style.hung(it, limit));
+            let limit = room(limit, attached.as_deref());
+            let in_one = |text: &str| style.in_one(&style.tagged(text, tags), limit, back);
             let text = best(text, short, limit, in_one);
-            let (parts, unfit) = parts((text, tags), limit, &route.style, back);
+            let (parts, unfit) = parts((text, tags), limit, style, back);
             let publication = Publication {
                 id: task.id.publication(number),
                 outlet: route.name.clone(),
@@ -134,7 +137,7 @@ pub(super) fn plan(
                 language: task.target.clone(),
                 url: task.request.url.clone(),
                 parts,
-                attached: attached.clone(),
+                attached,
                 thread: None,
                 revises: task.request.revises,
                 created_at: at,
@@ -228,6 +231,10 @@ fn parts(
 ) -> (Vec<Part>, Option<Arc<str>>) {
     match style.compose_tagged(text, tags, limit, back) {
         Ok(parts) => (parts.into_iter().map(Part::new).collect(), None),
-        Err(error) => (vec![Part::new(text)], Some(error.to_string().into())),
+        // As it would be published if it fitted: a person may let it out.
+        Err(error) => {
+            let whole = style.in_one(&style.tagged(text, tags), limit, back);
+            (vec![Part::new(whole)], Some(error.to_string().into()))
+        }
     }
 }

@@ -117,10 +117,12 @@ impl TaskManagerActor {
             .iter()
             .filter(|it| it.is_wanted_for(task));
         let budgets = wanting.filter_map(|route| {
-            let limit = room(*limits.get(&route.name)?, attached.as_deref());
+            let limit = *limits.get(&route.name)?;
+            let attached = attached.as_ref().map(|it| route.style.hung(it, limit));
+            let limit = room(limit, attached.as_deref());
             let post = || {
                 let text = route.style.tagged(text, &finished.tags);
-                route.style.in_one(&text, back)
+                route.style.in_one(&text, limit, back)
             };
             budget(post, bare, limit, route.style.long)
         });

@@ -190,7 +190,8 @@ impl Taker<'_> {
         let body = self.body(post);
         let n_inside = n_links(&body);
         let is_above = post.warning.as_deref().map_or(0, n_links) > 0;
-        let is_below = n_links(&style.in_one(&post.text, origin(post, true))) > n_inside;
+        let is_below =
+            n_links(&style.in_one(&post.text, self.limit, origin(post, true))) > n_inside;
         let quoted = self.quoted(post, most);
         let first = Span {
             min: usize::from(is_above || is_below || quoted.min > 0),
@@ -285,7 +286,7 @@ impl Taker<'_> {
     /// What stands below the first part, as it is counted here.
     fn tail(&self, post: &Post) -> usize {
         let style = &self.outlet.rules.style;
-        let whole = style.in_one(&post.text, origin(post, true));
+        let whole = style.in_one(&post.text, self.limit, origin(post, true));
         let whole = self.limit.measure(&whole);
         whole.saturating_sub(self.limit.measure(&self.body(post)))
     }
@@ -297,12 +298,18 @@ impl Taker<'_> {
             mentions,
             ..Style::default()
         };
-        alone.in_one(&post.text, origin(post, true))
+        alone.in_one(&post.text, self.limit, origin(post, true))
     }
 
     /// What a part may measure beside a warning that counts with it.
     fn room(&self, post: &Post) -> Limit {
-        room(self.limit, Attached::of(post).as_ref())
+        room(self.limit, self.hung(post).as_deref())
+    }
+
+    /// What hangs on a post, as it is published here.
+    fn hung(&self, post: &Post) -> Option<Arc<Attached>> {
+        let attached = Attached::of(post).map(Arc::new)?;
+        Some(self.outlet.rules.style.hung(&attached, self.limit))
     }
 
     fn publication(&self, post: &Post, texts: &[String]) -> Arc<Publication> {
@@ -314,7 +321,7 @@ impl Taker<'_> {
             language: self.outlet.language.clone(),
             url: post.url.as_deref().map(Into::into),
             parts: texts.iter().map(|text| Part::new(text.as_str())).collect(),
-            attached: Attached::of(post).map(Arc::new),
+            attached: self.hung(post),
             thread: None,
             revises: None,
             created_at: Timestamp::from_millis(0),

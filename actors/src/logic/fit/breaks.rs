@@ -43,7 +43,18 @@ impl<'a> Breaks<'a> {
                 .into_iter()
                 .find_map(|level| self.last(level, low, end))
         };
-        last(half).or_else(|| last(first)).unwrap_or(end)
+        let best = last(half).or_else(|| last(first));
+        best.unwrap_or_else(|| self.before_sign(first, end))
+    }
+
+    /// The end, or one atom before it where a mention would be made of the middle of a word.
+    fn before_sign(&self, first: usize, end: usize) -> usize {
+        let is_sign = matches!(self.piece(end), "@" | "＠");
+        if is_sign && end > first + 1 {
+            end - 1
+        } else {
+            end
+        }
     }
 
     /// The last break of that level behind `low` and not behind `end`.
