@@ -270,6 +270,12 @@ impl Mastodon {
         self.node().has_schedule = false;
     }
 
+    /// Where what stands there leads, as readers get it.
+    pub fn links(&self) -> Vec<String> {
+        let statuses = self.statuses().into_iter();
+        statuses.flat_map(|it| text::links(&it.text)).collect()
+    }
+
     /// Every medium, in its order.
     pub fn media(&self) -> Vec<Medium> {
         self.node().media.clone()

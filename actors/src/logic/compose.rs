@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::fit::{Limit, TooLong, fit};
 use super::hashtags::{Hashtags, Translated};
+use super::links::with_links_apart;
 use super::policy::{Mentions, with_mentions, without_mentions};
 use super::spans::Scan;
 use crate::domain::Attached;
@@ -86,7 +87,7 @@ impl Style {
         limit: Limit,
         origin: Origin<'_>,
     ) -> Result<Vec<String>, TooLong> {
-        let text = &*with_mentions(text, &self.mentions, limit);
+        let text = &*self.prepared(text, limit);
         let first = self.tail(text, limit, origin);
         let whole = with(text.trim(), &first);
         if limit.fits(&whole) {
@@ -141,8 +142,16 @@ impl Style {
 
     /// The text as one part, with what stands below it, however long that is.
     pub fn in_one(&self, text: &str, limit: Limit, origin: Origin<'_>) -> String {
-        let text = with_mentions(text, &self.mentions, limit);
+        let text = self.prepared(text, limit);
         with(text.trim(), &self.tail(&text, limit, origin))
+    }
+
+    /// The text as the network is to read it: its mentions as they are wanted, its addresses apart.
+    fn prepared<'a>(&self, text: &'a str, limit: Limit) -> Cow<'a, str> {
+        match with_mentions(text, &self.mentions, limit) {
+            Cow::Borrowed(text) => with_links_apart(text, limit),
+            Cow::Owned(text) => Cow::Owned(with_links_apart(&text, limit).into_owned()),
+        }
     }
 
     /// What hangs on a text, whose words alert no more people than the text does.
@@ -259,7 +268,8 @@ fn shorten(text: &str, limit: Limit, tail: &str) -> Result<Vec<String>, TooLong>
         let parts = fit(text, room)?;
         let begin = parts.first().map(String::as_str).unwrap_or_default();
         let begin = without_pause(begin);
-        let whole = with(&format!("{begin}{ELLIPSIS}"), tail);
+        let begin = format!("{begin}{ELLIPSIS}");
+        let whole = with(&with_links_apart(&begin, limit), tail);
         // A count that is not the sum of its pieces' may be a little more.
         match room.max() {
             Some(max) if max > 0 && !limit.fits(&whole) => room = room.with_max(max - 1),
@@ -397,6 +407,9 @@ mod tests {
             let begin = format!("Word {span}");
             assert!(cut[0].starts_with(&begin), "{cut:?}");
         }
+        let mastodon = Limit::Mastodon { max: 32, url: 23 };
+        let cut = style.compose("Word https://e.co/a and more words", mastodon, ORIGIN);
+        assert_eq!(cut, Ok(vec!["Word https://e.co/a …".to_owned()]));
         let cut = compose(&style, "Word :blob – and what is too long", 15);
         assert_eq!(cut, ["Word :blob…"]);
     }

@@ -17,6 +17,7 @@ pub mod hex;
 pub mod known;
 pub mod landing;
 pub mod lifecycle;
+mod links;
 pub mod pack;
 pub mod policy;
 pub mod price;

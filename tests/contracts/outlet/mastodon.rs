@@ -12,6 +12,7 @@ use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet, Visibility};
 use babelfeed::secret::Secret;
 use babelfeed_actors::domain::Publication;
+use babelfeed_actors::logic::compose::{Long, Origin, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 
@@ -77,6 +78,13 @@ fn config(server: &Mastodon, token: &str, reach: Reach) -> MastodonConfig {
     }
 }
 
+/// Each of these with each of those.
+fn pairs<'a, T>(these: &'a [T], those: &'a [T]) -> impl Iterator<Item = (&'a T, &'a T)> {
+    these
+        .iter()
+        .flat_map(move |it| those.iter().map(move |other| (it, other)))
+}
+
 impl Stage for Account {
     fn outlet(&self) -> &dyn Outlet {
         &self.outlet
@@ -100,6 +108,45 @@ fn losses() -> [Fault; 5] {
 
 fn answer(status: u16, headers: &[(&str, &str)]) -> Fault {
     Fault::answer(status, headers, "{\"error\":\"no\"}")
+}
+
+#[actix_rt::test]
+async fn an_address_leads_readers_where_it_did_whatever_stands_behind_it() {
+    let account = Account::new(Keys::Kept);
+    let addresses = [
+        "https://example.org/timetable",
+        "https://example.org/a_(b)?c=d",
+    ];
+    let texts = [
+        "詳細はこちら ADDRESS。次の船は明日。",
+        "Voir «ADDRESS», “ADDRESS”…",
+        "انظر ADDRESS، ثم عد إلى ADDRESS؟",
+        "ADDRESS\u{3000}見る（ADDRESS）！",
+    ];
+    let style = Style::default();
+    let mut expected = Vec::new();
+    for (number, (text, address)) in (1..).zip(pairs(&texts, &addresses)) {
+        let text = text.replace("ADDRESS", address);
+        let composed = style.compose(&text, Limit::MASTODON, Origin::default());
+        let composed = composed.expect("it fits").remove(0);
+        let (_, part) = account.freeze(number, &composed).await;
+        account.publish(&part).await.expect("published");
+        let n = text.matches(address).count();
+        expected.extend(std::iter::repeat_n((*address).to_owned(), n));
+    }
+    let cut = Style {
+        long: Long::Shorten,
+        ..Style::default()
+    };
+    let long = format!("{} and more words than it takes", addresses[0]);
+    let limit = Limit::Mastodon { max: 30, url: 23 };
+    let composed = cut.compose(&long, limit, Origin::default());
+    let (_, part) = account
+        .freeze(99, &composed.expect("it fits").remove(0))
+        .await;
+    account.publish(&part).await.expect("published");
+    expected.push(addresses[0].to_owned());
+    assert_eq!(account.server.links(), expected);
 }
 
 #[actix_rt::test]
