@@ -6,7 +6,7 @@ mod anew;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::fit::{Limit, TooLong, fit};
+use super::fit::{Limit, TooLong, fit, fit_beside, taken};
 use super::hashtags::{Hashtags, Translated};
 use super::links::with_links_apart;
 use super::policy::{Mentions, with_mentions, without_mentions};
@@ -20,6 +20,8 @@ pub struct Style {
     pub long: Long,
     /// Whether the parts of a thread bear numbers, like `2/5`.
     pub numbers: bool,
+    /// The most parts that go out of one text.
+    pub max_parts: Option<usize>,
     /// Where the address of the original stands.
     pub link: Link,
     /// A line that says whose text it is; `{author}`, `{source}` and `{url}` are filled in.
@@ -71,41 +73,54 @@ pub struct Origin<'a> {
     pub is_translated: bool,
 }
 
+/// Why a text cannot be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Something in it has room in no part.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// It would take too many parts, and nothing leads to the whole of it.
+    #[error("it takes {n_parts} parts, wanted at most {most}, and has no address to go on behind")]
+    TooMany {
+        /// How many it takes.
+        n_parts: usize,
+        /// How many go out of one text.
+        most: usize,
+    },
+}
+
 /// What stands at the end of a text that was cut.
 const ELLIPSIS: &str = "…";
-/// The most that a number takes.
-const NUMBER: &str = " 99/99";
 
 impl Style {
     /// The parts that are published of a text.
     ///
+    /// One that takes more parts than go out of a text is cut, with the address of the original
+    /// below it.
+    ///
     /// # Errors
-    /// When something that cannot be split is longer than the limit leaves room for.
+    /// When something that cannot be split is longer than the limit leaves room for, or when it
+    /// takes too many parts and has no address.
     pub fn compose(
         &self,
         text: &str,
         limit: Limit,
         origin: Origin<'_>,
-    ) -> Result<Vec<String>, TooLong> {
+    ) -> Result<Vec<String>, Unfit> {
         let text = &*self.prepared(text, limit);
         let first = self.tail(text, limit, origin);
         let whole = with(text.trim(), &first);
         if limit.fits(&whole) {
             return Ok(vec![whole]);
         }
-        // What the network refuses anywhere is left out, which may be enough.
-        if let Ok([one]) = fit(text, less(limit, "", &first)).as_deref() {
-            return Ok(vec![with(one, &first)]);
-        }
-        match self.long {
-            Long::Thread => self.thread(text, limit, &first, origin),
-            Long::Shorten => shorten(text, limit, &first),
-            Long::Link => {
-                let url = origin.url.filter(|url| !first.contains(*url));
-                let lines: Vec<&str> = [Some(first.as_str()), url].into_iter().flatten().collect();
-                let lines = lines.into_iter().filter(|line| !line.is_empty());
-                shorten(text, limit, &lines.collect::<Vec<_>>().join("\n"))
-            }
+        let parts = match self.long {
+            Long::Thread => self.thread(text, limit, &first, origin)?,
+            Long::Shorten => vec![shorten(text, limit, &first)?],
+            Long::Link => vec![linked(text, limit, &first, origin)?],
+        };
+        match parts.iter().find(|part| !limit.fits(part)) {
+            Some(part) => Err(TooLong::whole(part, limit).into()),
+            None => Ok(parts),
         }
     }
 
@@ -120,7 +135,7 @@ impl Style {
         tags: &Translated,
         limit: Limit,
         origin: Origin<'_>,
-    ) -> Result<Vec<String>, TooLong> {
+    ) -> Result<Vec<String>, Unfit> {
         let alone = self.compose(&self.tagged(text, tags), limit, origin)?;
         if self.hashtags != Hashtags::Both {
             return Ok(alone);
@@ -146,12 +161,13 @@ impl Style {
         with(text.trim(), &self.tail(&text, limit, origin))
     }
 
-    /// The text as the network is to read it: its mentions as they are wanted, its addresses apart.
+    /// The text as the network is to read it: without what it refuses anywhere, its mentions as
+    /// they are wanted, its addresses apart.
     fn prepared<'a>(&self, text: &'a str, limit: Limit) -> Cow<'a, str> {
-        match with_mentions(text, &self.mentions, limit) {
-            Cow::Borrowed(text) => with_links_apart(text, limit),
-            Cow::Owned(text) => Cow::Owned(with_links_apart(&text, limit).into_owned()),
-        }
+        let text = and_then(taken(text, limit), |text| {
+            with_mentions(text, &self.mentions, limit)
+        });
+        and_then(text, |text| with_links_apart(text, limit))
     }
 
     /// What hangs on a text, whose words alert no more people than the text does.
@@ -194,7 +210,7 @@ impl Style {
         let url = origin.url.filter(|url| is_wanted && !is_there(url));
         lines.extend(url.map(str::to_owned));
         lines.retain(|line| !line.trim().is_empty());
-        lines.join("\n")
+        taken(&lines.join("\n"), limit).into_owned()
     }
 
     /// An attribution with what stands for its names.
@@ -213,21 +229,56 @@ impl Style {
         limit: Limit,
         first_tail: &str,
         origin: Origin<'_>,
-    ) -> Result<Vec<String>, TooLong> {
-        let number = if self.numbers { NUMBER } else { "" };
+    ) -> Result<Vec<String>, Unfit> {
         let later_tail = origin.url.filter(|_| self.link == Link::Always);
         let later_tail = later_tail.unwrap_or_default();
-        let first = fit(text, less(limit, number, first_tail))?;
-        let later = match (first.first(), first.get(1)) {
-            (Some(begin), Some(_)) if first_tail != later_tail => {
-                // What the first part could not take may be less tight in the others.
-                let rest = text.trim().strip_prefix(begin.as_str());
-                let rest = rest.map_or_else(|| first[1..].join("\n"), str::to_owned);
-                fit(&rest, less(limit, number, later_tail))?
-            }
-            _ => first[1..].to_vec(),
+        let parts = match self.bodies(text, limit, (first_tail, later_tail)) {
+            Ok(bodies) => self.numbered(&bodies, (first_tail, later_tail)),
+            // The lines may have room by themselves.
+            Err(error) => fit(&with(text.trim(), first_tail), limit).map_err(|_| error)?,
         };
-        let bodies: Vec<&String> = first.iter().take(1).chain(&later).collect();
+        let most = self.max_parts.unwrap_or(usize::MAX).min(limit.max_parts());
+        match (parts.len(), origin.url) {
+            (n_parts, _) if n_parts <= most => Ok(parts),
+            (_, Some(_)) => Ok(vec![linked(text, limit, first_tail, origin)?]),
+            (n_parts, None) => Err(Unfit::TooMany { n_parts, most }),
+        }
+    }
+
+    /// The texts of the parts, which have room for their numbers and for the lines below the
+    /// first of them and below the others.
+    fn bodies(
+        &self,
+        text: &str,
+        limit: Limit,
+        (first_tail, later_tail): (&str, &str),
+    ) -> Result<Vec<String>, TooLong> {
+        let mut n_digits = 1;
+        loop {
+            let nines = "9".repeat(n_digits);
+            let number = match self.numbers {
+                true => format!(" {nines}/{nines}"),
+                false => String::new(),
+            };
+            let behind = |tail: &str| format!("{number}{}", below(tail));
+            let mut bodies = fit_beside(text, limit, &behind(first_tail))?;
+            if bodies.len() > 1 && first_tail != later_tail {
+                // What the first part could not take may be less tight in the others.
+                let rest = text.trim().strip_prefix(bodies[0].as_str());
+                let rest = rest.map_or_else(|| bodies[1..].join("\n"), str::to_owned);
+                bodies.truncate(1);
+                bodies.extend(fit_beside(&rest, limit, &behind(later_tail))?);
+            }
+            let needed = bodies.len().to_string().len();
+            if !self.numbers || needed <= n_digits {
+                return Ok(bodies);
+            }
+            n_digits = needed;
+        }
+    }
+
+    /// The parts with their numbers, and the lines below them where they are not in them already.
+    fn numbered(&self, bodies: &[String], (first_tail, later_tail): (&str, &str)) -> Vec<String> {
         let n_parts = bodies.len();
         let parts = (1..).zip(bodies).map(|(place, body)| {
             let tail = if place == 1 { first_tail } else { later_tail };
@@ -238,7 +289,16 @@ impl Style {
                 with(body, tail)
             }
         });
-        Ok(parts.collect())
+        parts.collect()
+    }
+}
+
+/// What becomes of a text that is borrowed or not.
+fn and_then<'a>(text: Cow<'a, str>, then: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
+    match then(&text) {
+        Cow::Owned(new) => Cow::Owned(new),
+        Cow::Borrowed(same) if same.len() == text.len() => text,
+        Cow::Borrowed(other) => Cow::Owned(other.to_owned()),
     }
 }
 
@@ -251,31 +311,36 @@ fn with(body: &str, tail: &str) -> String {
     }
 }
 
-/// The limit without what stands behind and below a part.
-fn less(limit: Limit, behind: &str, tail: &str) -> Limit {
-    let below = if tail.is_empty() { "" } else { "\n\n" };
-    let taken = limit.measure(&format!("{behind}{below}{tail}"));
-    match limit.max() {
-        Some(max) => limit.with_max(max.saturating_sub(taken)),
-        None => limit,
+/// What lines take below a text.
+fn below(tail: &str) -> String {
+    match tail {
+        "" => String::new(),
+        tail => format!("\n\n{tail}"),
     }
 }
 
 /// The beginning of a text, with lines below it.
-fn shorten(text: &str, limit: Limit, tail: &str) -> Result<Vec<String>, TooLong> {
-    let mut room = less(limit, ELLIPSIS, tail);
+fn shorten(text: &str, limit: Limit, tail: &str) -> Result<String, TooLong> {
+    let mut room = String::new();
     loop {
-        let parts = fit(text, room)?;
+        let parts = fit_beside(text, limit, &format!("{room}{ELLIPSIS}{}", below(tail)))?;
         let begin = parts.first().map(String::as_str).unwrap_or_default();
-        let begin = without_pause(begin);
-        let begin = format!("{begin}{ELLIPSIS}");
+        let begin = format!("{}{ELLIPSIS}", without_pause(begin));
         let whole = with(&with_links_apart(&begin, limit), tail);
-        // A count that is not the sum of its pieces' may be a little more.
-        match room.max() {
-            Some(max) if max > 0 && !limit.fits(&whole) => room = room.with_max(max - 1),
-            _ => return Ok(vec![whole]),
+        if limit.fits(&whole) {
+            return Ok(whole);
         }
+        // Behind an address there stands a blank that was not counted.
+        room.push(' ');
     }
+}
+
+/// The same with the address of the original among the lines.
+fn linked(text: &str, limit: Limit, tail: &str, origin: Origin<'_>) -> Result<String, TooLong> {
+    let url = origin.url.filter(|url| !tail.contains(*url));
+    let lines = [Some(tail), url].into_iter().flatten();
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    shorten(text, limit, &lines.join("\n"))
 }
 
 /// The beginning of a text without the signs that lead on to what was cut off; those that belong
@@ -380,6 +445,69 @@ mod tests {
         let expected = ["Word Word 1/3", "Word Word 2/3", "Word Word 3/3"];
         assert_eq!(parts, expected);
         assert_eq!(compose(&style, "Word", 16), ["Word"]);
+    }
+
+    #[test]
+    fn numbers_of_any_length_have_room() {
+        let style = Style {
+            numbers: true,
+            ..Style::default()
+        };
+        let parts = compose(&style, &words(9), 13);
+        assert_eq!(parts[8], "Word 9/9");
+        for n_words in [10, 99, 100, 250] {
+            let parts = compose(&style, &words(n_words), 13);
+            let n_parts = parts.len();
+            assert!(parts[n_parts - 1].ends_with(&format!(" {n_parts}/{n_parts}")));
+        }
+    }
+
+    #[test]
+    fn what_takes_too_many_parts_is_cut_or_left_to_a_person() {
+        let style = Style {
+            max_parts: Some(3),
+            ..Style::default()
+        };
+        assert_eq!(compose(&style, &words(30), 50).len(), 3);
+        let cut = compose(&style, &words(31), 50);
+        assert_eq!(cut, [format!("Word Word Word Word…\n\n{URL}")]);
+        let nowhere = Origin {
+            url: None,
+            ..ORIGIN
+        };
+        let limit = Limit::Characters { max: 50 };
+        let unfit = style.compose(&words(31), limit, nowhere);
+        assert_eq!(
+            unfit,
+            Err(Unfit::TooMany {
+                n_parts: 4,
+                most: 3
+            })
+        );
+        let bluesky = Limit::Bluesky {
+            graphemes: 9,
+            bytes: 3_000,
+        };
+        let unfit = Style::default().compose(&words(129), bluesky, nowhere);
+        let too_many = Unfit::TooMany {
+            n_parts: 129,
+            most: 128,
+        };
+        assert_eq!(unfit, Err(too_many));
+    }
+
+    #[test]
+    fn lines_that_leave_no_room_for_an_address_stand_by_themselves() {
+        let style = Style {
+            link: Link::First,
+            ..Style::default()
+        };
+        let text = format!("See https://e.co/{}", "a".repeat(230));
+        let parts = style.compose(&text, Limit::BLUESKY, ORIGIN);
+        assert_eq!(parts, Ok(vec![format!("{text}\n\n{URL}")]));
+        let text = format!("See https://e.co/{}", "a".repeat(270));
+        let parts = style.compose(&text, Limit::BLUESKY, ORIGIN);
+        assert_eq!(parts, Ok(vec![text, URL.to_owned()]));
     }
 
     #[test]
@@ -563,6 +691,7 @@ mod tests {
                 numbers,
                 attribution: Some("By {author}".into()),
                 mark: Some("translated automatically".into()),
+                max_parts: None,
                 mentions: Mentions::Plain,
                 hashtags: Hashtags::Both,
             };

@@ -15,9 +15,8 @@ use crate::domain::{
     Correction, OutletName, Part, Publication, PublicationId, PublicationState, Timestamp,
 };
 use crate::logic::compose::Style;
-use crate::logic::fit::{Limit, TooLong, fit, room};
+use crate::logic::fit::{Limit, room};
 use crate::logic::known::Edition;
-use crate::logic::policy::with_mentions;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
@@ -96,24 +95,30 @@ async fn keep(
     recall(store, edition).await
 }
 
-/// The publication with another text, as it is where that fits, else put together as the outlet
-/// wants it.
+/// The publication with another text, put together as the outlet wants it; a person decides how
+/// many parts it may take.
 fn with_text(
     record: &PublicationRecord,
-    text: &str,
+    texts: &[&str],
     limit: Limit,
-    (style, task): (Option<&Style>, Option<&TaskRecord>),
+    (style, task): (&Style, Option<&TaskRecord>),
 ) -> Result<Arc<Publication>, PublicationError> {
-    let unfit = |error: TooLong| PublicationError::Unfit(error.to_string());
-    let mut parts = fit(text, limit).map_err(unfit)?;
-    if let Some(style) = style.filter(|_| parts.len() > 1) {
-        let origin = origin_of(task, &record.publication);
-        let anew = style.compose_anew(&[text], "", limit, origin);
-        parts = anew.map_err(unfit)?;
-    }
+    let style = Style {
+        max_parts: None,
+        ..style.clone()
+    };
+    let origin = origin_of(task, &record.publication);
+    let parts = style.compose_anew(texts, "", limit, origin);
+    let parts = parts.map_err(|error| PublicationError::Unfit(error.to_string()))?;
     let mut publication = Publication::clone(&record.publication);
     publication.parts = parts.into_iter().map(Part::new).collect();
     Ok(Arc::new(publication))
+}
+
+/// Whether each of its parts is within the limit.
+fn fits(publication: &Publication, limit: Limit) -> bool {
+    let mut parts = publication.parts.iter();
+    parts.all(|part| limit.fits(&part.text))
 }
 
 impl Handler<Approve> for PublisherActor {
@@ -129,32 +134,28 @@ impl Handler<Approve> for PublisherActor {
             let limit = limits.get(&record.publication.outlet);
             let limit = limit.copied().unwrap_or(Limit::Unbounded);
             let limit = room(limit, record.publication.attached.as_deref());
+            let seat = seats
+                .iter()
+                .find(|seat| seat.name == record.publication.outlet);
+            let plain = Style::default();
+            let style = seat.map_or(&plain, |seat| &seat.style);
             let (mut learned, mut corrected) = (None, Vec::new());
             if let Some(text) = approve.text {
                 let task = order.store.task(approve.id.task()).await?;
-                let seat = seats
-                    .iter()
-                    .find(|seat| seat.name == record.publication.outlet);
-                if let (Some(task), Some(seat)) = (&task, seat) {
+                if let Some(task) = task.as_ref().filter(|_| seat.is_some()) {
                     let publication = &record.publication;
-                    learned = lesson(&edition, &seat.style, &task.task, publication, &text);
-                    corrected = corrections(&seat.style, task, publication, &text);
+                    learned = lesson(&edition, style, &task.task, publication, &text);
+                    corrected = corrections(style, task, publication, &text);
                 }
                 // What is shown of a plain mention may be typed anew, and is to alert nobody still.
-                let text = match seat {
-                    Some(seat) => with_mentions(&text, &seat.style.mentions, limit),
-                    None => (&*text).into(),
-                };
-                let style = seat.map(|seat| &*seat.style);
-                record.publication = with_text(&record, &text, limit, (style, task.as_ref()))?;
-            } else if let Some(part) = record
-                .publication
-                .parts
-                .iter()
-                .find(|part| !limit.fits(&part.text))
-            {
-                fit(&part.text, limit)
-                    .map_err(|error| PublicationError::Unfit(error.to_string()))?;
+                let rules = (style, task.as_ref());
+                record.publication = with_text(&record, &[&*text], limit, rules)?;
+            } else if !fits(&record.publication, limit) {
+                let task = order.store.task(approve.id.task()).await?;
+                let parts = record.publication.parts.iter();
+                let texts: Vec<&str> = parts.map(|part| &*part.text).collect();
+                let rules = (style, task.as_ref());
+                record.publication = with_text(&record, &texts, limit, rules)?;
             }
             let record = without_lost_parent(&*order.store, record).await?;
             let store = Rc::clone(&order.store);

@@ -41,7 +41,7 @@ const LIGHT_SCRIPTS: [&str; 26] = [
     "Thai", "Tibt",
 ];
 /// What the number of a part takes, where parts have one.
-const NUMBER: usize = 6;
+const NUMBER: usize = 8;
 /// A text that is asked for in fewer words may be made to fit where it is so many quarters of
 /// what fits.
 const TIGHTENED: (usize, usize) = (5, 4);
@@ -174,14 +174,28 @@ impl Taker<'_> {
             Long::Thread => {
                 let least = self.least(post);
                 let is_long = least * TIGHTENED.1 > max * TIGHTENED.0;
-                // A part is half full at least, beside what stands below it.
-                let half = (max.saturating_sub(self.tail(post) + NUMBER) / 2).max(1);
-                Span {
-                    min: if is_long { least.div_ceil(max) } else { 1 },
-                    max: most.div_ceil(half) + 1,
+                let min = if is_long { least.div_ceil(max) } else { 1 };
+                match (self.most_parts(post, most), self.max_parts()) {
+                    // What would take more is cut, or held.
+                    (n_parts, most) if n_parts > most => Span { min: 1, max: most },
+                    (n_parts, _) => Span { min, max: n_parts },
                 }
             }
         }
+    }
+
+    /// The most parts that a post of that length can take: each is half full at least, beside what
+    /// stands below it.
+    fn most_parts(&self, post: &Post, most: usize) -> usize {
+        let max = self.room(post).max().unwrap_or(usize::MAX);
+        let half = (max.saturating_sub(self.tail(post) + NUMBER) / 2).max(1);
+        most.div_ceil(half) + 1
+    }
+
+    /// The most parts of one text.
+    fn max_parts(&self) -> usize {
+        let most = self.outlet.rules.style.max_parts;
+        most.unwrap_or(usize::MAX).min(self.limit.max_parts())
     }
 
     /// How many parts have an address in them, as X finds it.
@@ -214,7 +228,11 @@ impl Taker<'_> {
             },
             Long::Thread => Span {
                 min: all.min.min(1),
-                max: all.max,
+                // What takes too many parts is cut, with the address below it.
+                max: match self.most_parts(post, most) > self.max_parts() {
+                    true => all.max.max(usize::from(is_linked(post))),
+                    false => all.max,
+                },
             },
             // What is cut off may have been the address.
             Long::Shorten => Span {

@@ -178,8 +178,11 @@ const SOONEST: Duration = Duration::from_secs(6 * 60);
 /// Where accounts of Bluesky log in, unless they have a server of their own.
 const BLUESKY: &str = "https://bsky.social";
 
+/// The most parts of one text, where nothing is said.
+const MAX_PARTS: u32 = 25;
+
 /// The keys of every outlet.
-const OUTLET: [&str; 22] = [
+const OUTLET: [&str; 23] = [
     "name",
     "kind",
     "language",
@@ -195,6 +198,7 @@ const OUTLET: [&str; 22] = [
     "lapse",
     "long",
     "numbers",
+    "max_parts",
     "link",
     "link_for",
     "attribution",
@@ -371,6 +375,8 @@ fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
     Style {
         long: section.read("long", Long::default(), choice(&longs)),
         numbers: section.read("numbers", false, flag),
+        max_parts: Some(section.read("max_parts", MAX_PARTS, whole(0)) as usize)
+            .filter(|most| *most > 0),
         link: read_link(section, sources),
         attribution: line("attribution"),
         mark: line("mark"),

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Link, Origin, Style};
-use crate::logic::fit::{Limit, TooLong};
+use super::{Link, Origin, Style, Unfit};
+use crate::logic::fit::Limit;
 use crate::logic::hashtags::{Hashtags, Translated};
-use crate::logic::policy::with_mentions;
 
 impl Style {
     /// The parts that are published of a text, by the parts that it had for another limit; `text`
@@ -20,16 +19,17 @@ impl Style {
         text: &str,
         limit: Limit,
         origin: Origin<'_>,
-    ) -> Result<Vec<String>, TooLong> {
+    ) -> Result<Vec<String>, Unfit> {
         let n_parts = parts.len();
         let bodies = (1..).zip(parts).map(|(place, part)| {
-            let body = self.without_tail(part, place, origin).unwrap_or(part);
+            let body = self.without_tail(part, place, limit, origin);
+            let body = body.unwrap_or(part);
             self.without_number(body, place, n_parts)
         });
         let body = bodies.collect::<Vec<_>>().join("\n");
         let first = parts.first().copied().unwrap_or_default();
-        let style = match self.without_tail(first, 1, origin) {
-            None if !self.tail(first, origin).is_empty() => Cow::Owned(Self {
+        let style = match self.without_tail(first, 1, limit, origin) {
+            None if !self.tail(first, limit, origin).is_empty() => Cow::Owned(Self {
                 link: Link::Never,
                 attribution: None,
                 mark: None,
@@ -37,10 +37,14 @@ impl Style {
             }),
             _ => Cow::Borrowed(self),
         };
-        let written = with_mentions(text.trim(), &self.mentions);
-        let behind = body.strip_prefix(&*written).map(str::trim);
+        // As it was put together for any limit, or for one like this.
+        let mut written = [Limit::Unbounded, limit].into_iter();
+        let behind = written.find_map(|limit| {
+            let written = self.prepared(text.trim(), limit);
+            body.strip_prefix(&*written).map(str::trim)
+        });
         let is_tags = |behind: &&str| behind.split_whitespace().all(|it| it.starts_with('#'));
-        let has_tags = self.hashtags == Hashtags::Both && !written.is_empty();
+        let has_tags = self.hashtags == Hashtags::Both && !text.trim().is_empty();
         match behind.filter(|_| has_tags) {
             Some(behind) if is_tags(&behind) => {
                 let tags = Translated::alone(behind.split_whitespace());
@@ -51,14 +55,22 @@ impl Style {
     }
 
     /// A part without the lines below it; none where it has none.
-    fn without_tail<'a>(&self, part: &'a str, place: usize, origin: Origin<'_>) -> Option<&'a str> {
+    fn without_tail<'a>(
+        &self,
+        part: &'a str,
+        place: usize,
+        limit: Limit,
+        origin: Origin<'_>,
+    ) -> Option<&'a str> {
         let url = origin.url.unwrap_or_default();
+        let linked = |tail: &str| format!("{tail}\n{url}").trim().to_owned();
+        let tails_for = |limit: Limit| {
+            let (with_url, without) = (self.tail("", limit, origin), self.tail(url, limit, origin));
+            [linked(&with_url), linked(&without), with_url, without]
+        };
         let tails = match place {
-            1 => {
-                let (with_url, without) = (self.tail("", origin), self.tail(url, origin));
-                let linked = |tail: &str| format!("{tail}\n{url}").trim().to_owned();
-                vec![linked(&with_url), linked(&without), with_url, without]
-            }
+            // As they were put together for any limit, or for one like this.
+            1 => [tails_for(Limit::Unbounded), tails_for(limit)].concat(),
             _ => vec![url.to_owned()],
         };
         tails

@@ -25,6 +25,13 @@ impl Weight {
         }
     }
 
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self {
+            units: self.units.saturating_sub(other.units),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
     pub(super) const fn half(self) -> Self {
         Self {
             units: self.units / 2,

@@ -111,6 +111,23 @@ impl Limit {
             || self.takes(text) && self.weigh(text).is_within(self.max_weight())
     }
 
+    /// Whether the text is within the limit with something behind it.
+    fn fits_with(&self, text: &str, behind: &str) -> bool {
+        match behind {
+            "" => self.fits(text),
+            behind => self.fits(&[text, behind].concat()),
+        }
+    }
+
+    /// The most parts that a publication can have where such parts go.
+    pub const fn max_parts(self) -> usize {
+        match self {
+            // Each has its place among the keys of its publication.
+            Self::Bluesky { .. } => 128,
+            _ => usize::MAX,
+        }
+    }
+
     /// Whether the text holds nothing that is refused at any length.
     fn takes(&self, text: &str) -> bool {
         !matches!(self, Self::X { .. }) || text.chars().all(x_text::is_allowed)
@@ -217,12 +234,25 @@ pub fn room(limit: Limit, attached: Option<&Attached>) -> Limit {
 /// # Errors
 /// When something that cannot be split is longer than the limit.
 pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
+    fit_beside(text, limit, "")
+}
+
+/// The same with parts of which each is within the limit with something behind it, which is left
+/// to the caller to put there.
+///
+/// # Errors
+/// As [`fit`].
+pub(in crate::logic) fn fit_beside(
+    text: &str,
+    limit: Limit,
+    behind: &str,
+) -> Result<Vec<String>, TooLong> {
     let text = &*taken(text, limit);
     let text = text.trim();
-    if limit.fits(text) {
+    if limit.fits_with(text, behind) {
         return Ok(vec![text.to_owned()]);
     }
-    split(text, limit)
+    split(text, limit, behind)
 }
 
 /// What a text measures, whether that fits, and the parts that [`fit`] makes of it; cheaper than
@@ -237,15 +267,16 @@ pub fn fitted(text: &str, limit: Limit) -> Fitted {
         fits,
         parts: match fits {
             true => Ok(vec![text.trim().to_owned()]),
-            false if is_as_written => split(text, limit),
+            false if is_as_written => split(text, limit, ""),
             false => fit(text, limit),
         },
     }
 }
 
-/// A text that holds nothing that is refused, in parts within the limit.
-fn split(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
-    let max = limit.max_weight();
+/// A text that holds nothing that is refused, in parts that are within the limit with what stands
+/// behind each.
+fn split(text: &str, limit: Limit, behind: &str) -> Result<Vec<String>, TooLong> {
+    let max = limit.max_weight().without(limit.weigh(behind));
     let atoms: Vec<Atom> = Atoms::new(text, limit).collect();
     if let Some(atom) = atoms.iter().find(|atom| !atom.weight.is_within(max)) {
         let piece = &text[atom.start..atom.end];
@@ -267,7 +298,7 @@ fn split(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
             text[atoms[first].start..end].trim()
         };
         // What stood beside a link decides whether it is one, so a part alone may measure more.
-        while !limit.fits(part(next)) {
+        while !limit.fits_with(part(next), behind) {
             if next <= first + 1 {
                 return Err(too_long(part(next), limit.weigh(part(next)), max));
             }
@@ -279,7 +310,7 @@ fn split(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
 }
 
 /// The text without what its network refuses.
-fn taken(text: &str, limit: Limit) -> Cow<'_, str> {
+pub(in crate::logic) fn taken(text: &str, limit: Limit) -> Cow<'_, str> {
     if limit.takes(text) {
         return Cow::Borrowed(text);
     }
@@ -312,6 +343,13 @@ fn reach(atoms: &[Atom], first: usize, max: Weight) -> Reach {
     }
     let end = atoms.len();
     Reach { half: end, end }
+}
+
+impl TooLong {
+    /// That a text is longer than the limit as a whole.
+    pub(in crate::logic) fn whole(text: &str, limit: Limit) -> Self {
+        too_long(text, limit.weigh(text), limit.max_weight())
+    }
 }
 
 fn too_long(piece: &str, weight: Weight, max: Weight) -> TooLong {
