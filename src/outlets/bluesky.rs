@@ -12,6 +12,7 @@ mod picture;
 mod record;
 mod session;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::Timestamp;
-use babelfeed_actors::logic::fit::{Displayed, FacetKind, Limit, display};
+use babelfeed_actors::logic::fit::{Displayed, FacetKind, Limit, display, room};
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
 };
@@ -29,7 +30,7 @@ use log::{debug, warn};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::part;
+use super::{part, words};
 use crate::atproto::{Account, Did, POSTS};
 use crate::http::download::DownloadConfig;
 use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
@@ -137,8 +138,10 @@ impl BlueskyOutlet {
         let at = self.time_of(&rkey);
         let attached = part::attached(&dispatch);
         let warning = attached.and_then(|it| it.warning.as_deref());
-        let text = with_warning(&part.text, warning);
-        let displayed = display(&text, Limit::BLUESKY);
+        // Planned with this room, in which an address may be shown cut.
+        let room = room(Limit::BLUESKY, publication.attached.as_deref());
+        let text = with_warning(&part.text, warning, room);
+        let displayed = display(&text, room);
         let accounts = self.accounts(&displayed).await?;
         let mut record = Post::new(&displayed, &accounts, publication, at);
         record.reply = reply(&dispatch)?;
@@ -428,12 +431,14 @@ impl Outlet for BlueskyOutlet {
     }
 }
 
-/// The text below its warning, where there is room for both: Bluesky has no place for one.
-fn with_warning(text: &str, warning: Option<&str>) -> String {
-    let warned = warning.map(|warning| format!("⚠ {}\n\n{text}", warning.trim()));
-    warned
-        .filter(|warned| Limit::BLUESKY.fits(warned))
-        .unwrap_or_else(|| text.to_owned())
+/// The text below as much of its warning as has room, since Bluesky has no other place for one.
+fn with_warning<'a>(text: &'a str, warning: Option<&str>, room: Limit) -> Cow<'a, str> {
+    let warning = warning.map(str::trim).filter(|it| !it.is_empty());
+    let fits = |text: &str| Limit::BLUESKY.fits(&display(text, room).text);
+    let warned = warning.and_then(|warning| {
+        words::below_warning(warning, text, |warning| format!("⚠ {warning}"), fits)
+    });
+    warned.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// What a part answers: the part before it, or what its publication answers.

@@ -296,11 +296,11 @@ impl Outlet for DiscordOutlet {
     }
 
     fn known_limit(&self) -> Option<Limit> {
-        Some(Limit::DISCORD)
+        Some(Limit::DISCORD_MESSAGE)
     }
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {
-        async { Ok(Limit::DISCORD) }.boxed_local()
+        async { Ok(Limit::DISCORD_MESSAGE) }.boxed_local()
     }
 
     fn probe(&self) -> LocalBoxFuture<'_, Result<Option<String>, OutletError>> {

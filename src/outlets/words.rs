@@ -96,6 +96,24 @@ pub(super) fn with_pieces(
     whole
 }
 
+/// The fewest characters of a warning that still says something.
+const SHORTEST_WARNING: usize = 10;
+
+/// A text below as much of its warning as has room above it, which is shown as told; none where
+/// too little has.
+pub(super) fn below_warning(
+    warning: &str,
+    text: &str,
+    shown: impl Fn(String) -> String,
+    fits: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let n_characters = warning.chars().count();
+    (SHORTEST_WARNING.min(n_characters)..=n_characters)
+        .rev()
+        .map(|most| format!("{}\n\n{text}", shown(shortened(warning, most))))
+        .find(|text| fits(text))
+}
+
 /// As much of some words as has room, in code points; none where there is none.
 pub(super) fn shortened(words: &str, room: usize) -> String {
     if words.chars().count() <= room {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::fit::Limit;
+use super::markdown::is_sign;
 use super::spans::{Found, Scan, SpanKind};
 use super::x_text;
 
@@ -17,18 +18,21 @@ enum Reader {
     Mastodon,
     /// Whatever is no blank, but for the punctuation at its end.
     Chat,
+    /// The same, with an escape before each sign of Markdown.
+    EscapedChat,
 }
 
 /// The text with a blank behind each web address of which its network would read on: it takes
 /// quotation marks, an ellipsis and the punctuation of most scripts for a part of it.
 ///
 /// Where links are told beside the text, or made by nobody, it stays as it is.
-pub fn with_links_apart(text: &str, limit: Limit) -> Cow<'_, str> {
+pub(super) fn with_links_apart(text: &str, limit: Limit) -> Cow<'_, str> {
     let reader = match limit {
         Limit::Unbounded | Limit::Bluesky { .. } => return Cow::Borrowed(text),
         Limit::X { .. } => Reader::X,
         Limit::Mastodon { .. } => Reader::Mastodon,
         Limit::Telegram { .. } | Limit::Discord { .. } | Limit::Characters { .. } => Reader::Chat,
+        Limit::Escaped { .. } => Reader::EscapedChat,
     };
     let addresses = Scan::through_code(text).filter(|found| {
         let is_address = matches!(found.kind, SpanKind::Url | SpanKind::Domain);
@@ -40,7 +44,7 @@ pub fn with_links_apart(text: &str, limit: Limit) -> Cow<'_, str> {
     }
     let links = match reader {
         Reader::X => x_text::urls(text),
-        Reader::Mastodon | Reader::Chat => Vec::new(),
+        Reader::Mastodon | Reader::Chat | Reader::EscapedChat => Vec::new(),
     };
     let mut apart = String::with_capacity(text.len() + addresses.len());
     let mut copied = 0;
@@ -70,17 +74,19 @@ impl Reader {
                 links.iter().any(is_longer)
             }
             Self::Mastodon => found.kind == SpanKind::Url && mastodon_reads_on(address, behind),
-            Self::Chat => chat_reads_on(behind),
+            Self::Chat => chat_reads_on(behind, |_| false),
+            Self::EscapedChat => chat_reads_on(behind, is_sign),
         }
     }
 }
 
-/// Whether a chat would, as greedy as any of them: up to a blank, without what ends a sentence.
-fn chat_reads_on(behind: &str) -> bool {
+/// Whether a chat would, as greedy as any of them: up to a blank, without what ends a sentence
+/// unless it is escaped.
+fn chat_reads_on(behind: &str, is_escaped: fn(char) -> bool) -> bool {
     let is_end = |it: char| it.is_whitespace() || it == '<';
     let run = &behind[..behind.find(is_end).unwrap_or(behind.len())];
     let closes = |it: char| it.is_ascii_punctuation() && !matches!(it, '/' | '@' | '&' | '=' | '#');
-    run.contains(|it| !closes(it))
+    run.contains(|it| !closes(it) || is_escaped(it))
 }
 
 /// Where in a web address Mastodon is.

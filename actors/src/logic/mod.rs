@@ -18,6 +18,7 @@ pub mod known;
 pub mod landing;
 pub mod lifecycle;
 mod links;
+pub mod markdown;
 pub mod pack;
 pub mod policy;
 pub mod price;

@@ -2,6 +2,7 @@
 
 use babelfeed_actors::domain::Media;
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::markdown::escaped;
 use babelfeed_actors::ports::{Dispatch, OutletError};
 use serde::{Deserialize, Serialize};
 
@@ -72,17 +73,17 @@ pub(super) struct Refusal {
 
 /// The message of a part.
 pub(super) fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
-    let text = part::text(dispatch)?;
+    let text = escaped(part::text(dispatch)?);
     let Some(attached) = part::attached(dispatch) else {
-        return Ok(Fallback::none(message(text.to_owned(), Vec::new())));
+        return Ok(Fallback::none(message(text, Vec::new())));
     };
     let publication = &dispatch.publication;
     let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
     let is_hidden = attached.is_sensitive || warning.is_some();
     let content = |pieces: &[String]| {
-        let whole = words::with_pieces(text, pieces, Limit::DISCORD, publication);
+        let whole = words::with_pieces(&text, pieces, Limit::DISCORD, publication);
         match warning {
-            Some(warning) => hidden(warning, &whole),
+            Some(warning) => hidden(&escaped(warning), &whole),
             None => whole,
         }
     };
@@ -93,7 +94,9 @@ pub(super) fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError
         true => format!("||{}||", it.url),
         false => it.url.clone(),
     };
-    let mut pieces = words::pieces(attached, publication);
+    let poll = attached.poll.as_ref().map(words::poll);
+    let mut pieces: Vec<String> = poll.iter().map(|poll| escaped(poll)).collect();
+    pieces.extend(words::quoted(attached, publication).map(str::to_owned));
     pieces.extend(rest.into_iter().map(link));
     let otherwise = (!embedded.is_empty()).then(|| {
         let links = embedded.iter().map(|it| it.url.clone());

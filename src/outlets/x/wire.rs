@@ -21,8 +21,6 @@ pub enum Quotes {
     Shown,
 }
 
-/// The fewest characters of a warning that still says something.
-const SHORTEST_WARNING: usize = 10;
 /// The most choices of a poll.
 const MAX_OPTIONS: usize = 4;
 /// The most characters of a choice.
@@ -142,11 +140,7 @@ fn below_warning(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletErro
     let Some(warning) = warning.map(str::trim).filter(|it| !it.is_empty()) else {
         return Ok(text.to_owned());
     };
-    let n_characters = warning.chars().count();
-    (SHORTEST_WARNING.min(n_characters)..=n_characters)
-        .rev()
-        .map(|most| format!("{}\n\n{text}", words::shortened(warning, most)))
-        .find(|text| limit.fits(text))
+    words::below_warning(warning, text, |warning| warning, |text| limit.fits(text))
         .ok_or_else(|| part::rejected("the text leaves no room for its warning".to_owned()))
 }
 

@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 
 use super::{Limit, display};
 use crate::logic::spans::{Found, Scan, SpanKind, cluster_end};
-use crate::logic::x_text;
+use crate::logic::{markdown, x_text};
 
 /// What a piece measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(super) struct Atoms<'a> {
     spans: Peekable<Scan<'a>>,
     /// What X makes links of.
     urls: Peekable<IntoIter<Range<usize>>>,
+    /// What Discord gets an escape before.
+    signs: Peekable<IntoIter<usize>>,
     at: usize,
 }
 
@@ -78,11 +80,16 @@ impl<'a> Atoms<'a> {
             Limit::X { .. } => x_text::urls(text),
             _ => Vec::new(),
         };
+        let signs = match limit {
+            Limit::Escaped { .. } => markdown::signs(text),
+            _ => Vec::new(),
+        };
         Self {
             text,
             limit,
             spans: Scan::through_code(text).peekable(),
             urls: urls.into_iter().peekable(),
+            signs: signs.into_iter().peekable(),
             at: 0,
         }
     }
@@ -96,6 +103,13 @@ impl<'a> Atoms<'a> {
             }
             Limit::Telegram { .. } => self.summed(start, end, char::len_utf16),
             Limit::Discord { .. } | Limit::Characters { .. } => self.summed(start, end, |_| 1),
+            Limit::Escaped { .. } => {
+                let (end, mut weight) = self.summed(start, end, |_| 1);
+                while self.signs.next_if(|&sign| sign < end).is_some() {
+                    weight = weight.plus(Weight { units: 1, bytes: 1 });
+                }
+                (end, weight)
+            }
         }
     }
 

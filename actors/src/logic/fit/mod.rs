@@ -9,6 +9,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::domain::Attached;
+use crate::logic::markdown::escaped;
 use crate::logic::x_text;
 use atoms::{Atom, Atoms, Weight};
 use breaks::Breaks;
@@ -48,6 +49,11 @@ pub enum Limit {
         /// The most code points.
         max: usize,
     },
+    /// The same of a text whose signs are escaped, so that Discord shows them as they are.
+    Escaped {
+        /// The most code points, those of the escapes among them.
+        max: usize,
+    },
     /// Code points, where nobody knows better.
     Characters {
         /// The most code points.
@@ -78,8 +84,6 @@ pub struct TooLong {
     pub max: usize,
 }
 
-/// What the blank line counts that X gets between a warning and its text.
-const BLANK_LINE: usize = 2;
 /// How many characters of a piece are shown to people.
 const PIECE_SHOWN: usize = 40;
 
@@ -97,8 +101,10 @@ impl Limit {
     pub const TELEGRAM: Self = Self::Telegram { max: 4_096 };
     /// What stands below media on Telegram.
     pub const TELEGRAM_CAPTION: Self = Self::Telegram { max: 1_024 };
-    /// A message on Discord.
+    /// A message on Discord, as it is sent.
     pub const DISCORD: Self = Self::Discord { max: 2_000 };
+    /// A message on Discord, before its signs are escaped.
+    pub const DISCORD_MESSAGE: Self = Self::Escaped { max: 2_000 };
 
     /// What the text measures, in the unit that is shown to people.
     pub fn measure(&self, text: &str) -> usize {
@@ -141,6 +147,7 @@ impl Limit {
             | Self::Mastodon { max, .. }
             | Self::Telegram { max }
             | Self::Discord { max }
+            | Self::Escaped { max }
             | Self::Characters { max } => Some(max),
             Self::Bluesky { graphemes, .. } => Some(graphemes),
         }
@@ -158,28 +165,80 @@ impl Limit {
             },
             Self::Telegram { .. } => Self::Telegram { max },
             Self::Discord { .. } => Self::Discord { max },
+            Self::Escaped { .. } => Self::Escaped { max },
             Self::Characters { .. } => Self::Characters { max },
         }
     }
 
-    /// What is left of the limit beside a warning that counts with every part's text.
+    /// What is left of the limit beside a warning that stands with the text.
     ///
-    /// Mastodon counts a warning in full and in grapheme clusters; X has none, so there it
-    /// stands above the text. Elsewhere the warning is no part of the text's limit.
+    /// Mastodon counts a warning in full and in grapheme clusters. Elsewhere it stands above the
+    /// text, cut where it would take more than half of the room.
     pub fn beside(self, warning: &str) -> Self {
         match self {
-            Self::X { max } => {
-                let used = x_text::length(warning) + BLANK_LINE;
-                let max = max.saturating_sub(used);
-                Self::X { max }
-            }
+            Self::Unbounded => self,
             Self::Mastodon { max, url } => {
                 let used = atoms::graphemes_of(warning);
                 let max = max.saturating_sub(used);
                 Self::Mastodon { max, url }
             }
-            other => other,
+            Self::Bluesky { .. } => self.without(&format!("⚠ {}\n\n", warning.trim())),
+            // What stands below the warning is hidden behind two signs at each of its ends.
+            Self::Discord { .. } | Self::Escaped { .. } => {
+                self.without(&format!("{}\n\n||||", escaped(warning.trim())))
+            }
+            Self::X { .. } | Self::Telegram { .. } | Self::Characters { .. } => {
+                self.without(&format!("{}\n\n", warning.trim()))
+            }
         }
+    }
+
+    /// What is left of the limit beside something that is cut or left out where it would take more
+    /// than half of the room.
+    fn without(self, other: &str) -> Self {
+        let other = match self {
+            // As it is sent.
+            Self::Escaped { max } => Self::Discord { max }.weigh(other),
+            _ => self.weigh(other),
+        };
+        let (max, half) = (self.max_weight(), self.max_weight().half());
+        let left = Weight {
+            units: max.units - other.units.min(half.units),
+            bytes: max.bytes - other.bytes.min(half.bytes),
+        };
+        match self {
+            Self::Bluesky { .. } => Self::Bluesky {
+                graphemes: left.units,
+                bytes: left.bytes,
+            },
+            _ => self.with_max(left.units),
+        }
+    }
+
+    /// What becomes words behind a text there, of what hangs on it.
+    fn appended(self, attached: &Attached) -> Vec<String> {
+        let is_chat = match self {
+            Self::Unbounded | Self::X { .. } | Self::Bluesky { .. } => return Vec::new(),
+            Self::Mastodon { .. } => false,
+            Self::Telegram { .. }
+            | Self::Discord { .. }
+            | Self::Escaped { .. }
+            | Self::Characters { .. } => true,
+        };
+        let mut pieces = Vec::new();
+        if is_chat {
+            let options = attached.poll.iter().flat_map(|poll| &poll.options);
+            pieces.extend(options.map(|option| format!("• {}", escaped(option))));
+            // Also of what is shown as such: it becomes a link where it is not taken.
+            pieces.extend(
+                attached
+                    .media
+                    .iter()
+                    .map(|media| format!("||{}||", media.url)),
+            );
+        }
+        pieces.extend(attached.quoted.as_deref().map(str::to_owned));
+        pieces
     }
 
     fn weigh(&self, text: &str) -> Weight {
@@ -209,6 +268,7 @@ impl Limit {
             | Self::Mastodon { max, .. }
             | Self::Telegram { max }
             | Self::Discord { max }
+            | Self::Escaped { max }
             | Self::Characters { max } => (max, usize::MAX),
             Self::Bluesky { graphemes, bytes } => (graphemes, bytes),
         };
@@ -216,10 +276,19 @@ impl Limit {
     }
 }
 
-/// What a part's text may measure beside what hangs on it.
+/// What a part's text may measure beside what hangs on it: a warning, and what has a place in the
+/// text alone.
 pub fn room(limit: Limit, attached: Option<&Attached>) -> Limit {
-    let warning = attached.and_then(|attached| attached.warning.as_deref());
-    warning.map_or(limit, |warning| limit.beside(warning))
+    let Some(attached) = attached else {
+        return limit;
+    };
+    let warning = attached.warning.as_deref();
+    let warning = warning.filter(|warning| !warning.trim().is_empty());
+    let limit = warning.map_or(limit, |warning| limit.beside(warning));
+    match &*limit.appended(attached) {
+        [] => limit,
+        pieces => limit.without(&format!("\n\n{}", pieces.join("\n\n"))),
+    }
 }
 
 /// The text in parts within the limit: itself if it fits, else split as high as can be.

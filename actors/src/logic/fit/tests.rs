@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::*;
+use crate::domain::{Media, Poll};
 use crate::logic::spans::{Scan, SpanKind};
 
 const MASTODON: Limit = Limit::Mastodon { max: 500, url: 23 };
@@ -110,6 +111,54 @@ fn a_warning_takes_its_length_from_every_part() {
 }
 
 #[test]
+fn a_warning_has_room_above_the_text_and_never_takes_more_than_half_of_it() {
+    let warned = |limit: Limit, warning: &str| {
+        let attached = Attached {
+            warning: Some(warning.into()),
+            ..Attached::default()
+        };
+        room(limit, Some(&attached)).max().expect("a maximum")
+    };
+    for (limit, taken) in [
+        (Limit::X, 5),
+        (Limit::MASTODON, 3),
+        (Limit::BLUESKY, 7),
+        (Limit::TELEGRAM, 5),
+        (Limit::DISCORD_MESSAGE, 9),
+        (Limit::Characters { max: 4_000 }, 5),
+    ] {
+        let max = limit.max().expect("a maximum");
+        assert_eq!(warned(limit, "Ojo"), max - taken, "{limit:?}");
+        if !matches!(limit, Limit::Mastodon { .. }) {
+            assert_eq!(warned(limit, &"Ojo ".repeat(2_000)), max / 2, "{limit:?}");
+        }
+        assert_eq!(warned(limit, " "), max);
+    }
+}
+
+#[test]
+fn what_becomes_words_behind_the_text_has_room_there() {
+    let attached = Attached {
+        media: vec![Media {
+            url: "https://e.co/1.png".to_owned(),
+            mime: None,
+            alt: None,
+        }],
+        poll: Some(Poll {
+            options: vec!["Sí".to_owned(), "No".to_owned()],
+            is_multiple: false,
+            lasts: None,
+        }),
+        quoted: Some("https://e.co/a/quoted/post".into()),
+        ..Attached::default()
+    };
+    let left = |limit| room(limit, Some(&attached)).max();
+    assert_eq!(left(Limit::MASTODON), Some(500 - 25));
+    assert_eq!(left(Limit::TELEGRAM), Some(4_096 - 66));
+    assert_eq!(left(Limit::BLUESKY), Some(300));
+}
+
+#[test]
 fn a_text_that_fits_is_one_part() {
     assert_eq!(parts("  a\n\nb. c ", 7), ["a\n\nb. c"]);
     assert_eq!(parts("", 0), [""]);
@@ -168,6 +217,7 @@ fn any_limit() -> impl Strategy<Value = Limit> {
         (1_usize..60).prop_map(|max| Limit::Telegram { max }),
         (1_usize..60).prop_map(|max| Limit::X { max }),
         (1_usize..60).prop_map(|max| Limit::Discord { max }),
+        (2_usize..60).prop_map(|max| Limit::Escaped { max }),
     ]
 }
 

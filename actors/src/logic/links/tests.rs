@@ -82,7 +82,7 @@ proptest! {
             let found = Scan::through_code(text).filter(|it| it.kind == SpanKind::Url);
             found.map(|it| text[it.start..it.end].to_owned()).collect()
         };
-        for limit in [Limit::X, Limit::MASTODON, Limit::TELEGRAM, Limit::DISCORD] {
+        for limit in [Limit::X, Limit::MASTODON, Limit::TELEGRAM, Limit::DISCORD_MESSAGE] {
             let apart = with_links_apart(&text, limit);
             prop_assert_eq!(apart.replace(' ', ""), text.replace(' ', ""));
             prop_assert_eq!(with_links_apart(&apart, limit), apart.clone());
