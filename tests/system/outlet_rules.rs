@@ -265,7 +265,7 @@ fn no_words_that_hang_on_a_text_alert_anybody_where_the_text_does_not() {
 }
 
 #[test]
-fn what_is_held_because_it_cannot_be_split_alerts_nobody_when_it_is_approved() {
+fn what_is_held_because_it_cannot_be_split_is_held_as_it_would_go_out() {
     world::run(912, async |mut world: World| {
         let outlet = with_outlet(&mut world);
         outlet.set_limit(Limit::Characters { max: 40 });
@@ -276,12 +276,36 @@ fn what_is_held_because_it_cannot_be_split_alerts_nobody_when_it_is_approved() {
         });
         let handles = world.start();
         pass(Duration::from_secs(1)).await;
-        let text = "@bob https://example.org/news/1".to_owned();
-        let ids = publish(&handles, [text], "es").await;
+        let address = format!("https://example.org/{}", "a".repeat(30));
+        let ids = publish(&handles, [format!("@bob {address}")], "es").await;
         assert_eq!(finish(&handles, &ids).await, 1);
         let held = publication(&handles, ids[0]).await;
         assert_eq!(held.state, PublicationState::Held);
-        outlet.set_limit(Limit::Characters { max: 80 });
+        let parts = &held.publication.parts;
+        let whole = format!("[es] @\u{200b}bob {address}\n\ntranslated automatically");
+        assert_eq!((parts.len(), &*parts[0].text), (1, &*whole));
+    });
+}
+
+#[test]
+fn what_takes_too_many_parts_is_held_and_goes_out_whole_when_a_person_wants_it() {
+    world::run(913, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_limit(Limit::Characters { max: 40 });
+        world.rules.style = Arc::new(Style {
+            numbers: true,
+            max_parts: Some(3),
+            ..Style::default()
+        });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        let long = "Some more words. ".repeat(12);
+        let ids = publish(&handles, [long.trim().to_owned()], "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        let held = publication(&handles, ids[0]).await;
+        assert_eq!(held.state, PublicationState::Held);
+        let why = held.why.unwrap_or_default();
+        assert!(why.contains("wanted at most 3"), "{why}");
         let approve = Approve {
             id: held.publication.id,
             text: None,
@@ -289,9 +313,11 @@ fn what_is_held_because_it_cannot_be_split_alerts_nobody_when_it_is_approved() {
         let approved = handles.approve.send(approve).await.expect("heard");
         assert!(approved.is_ok(), "{approved:?}");
         settle(&handles).await;
-        let out = outlet.texts().concat();
-        assert!(out.contains("@\u{200b}bob"), "{out}");
-        assert!(out.contains("translated automatically"), "{out}");
+        let out = outlet.texts();
+        assert!(out.len() > 3, "{out:?}");
+        let last = format!(" {0}/{0}", out.len());
+        assert!(out[out.len() - 1].ends_with(&last), "{out:?}");
+        assert!(out.iter().all(|text| text.chars().count() <= 40));
     });
 }
 

@@ -453,10 +453,10 @@ mod tests {
             numbers: true,
             ..Style::default()
         };
-        let parts = compose(&style, &words(9), 13);
+        let parts = compose(&style, &words(9), 12);
         assert_eq!(parts[8], "Word 9/9");
         for n_words in [10, 99, 100, 250] {
-            let parts = compose(&style, &words(n_words), 13);
+            let parts = compose(&style, &words(n_words), 12);
             let n_parts = parts.len();
             assert!(parts[n_parts - 1].ends_with(&format!(" {n_parts}/{n_parts}")));
         }
@@ -485,7 +485,7 @@ mod tests {
             })
         );
         let bluesky = Limit::Bluesky {
-            graphemes: 9,
+            graphemes: 8,
             bytes: 3_000,
         };
         let unfit = Style::default().compose(&words(129), bluesky, nowhere);
@@ -675,8 +675,8 @@ mod tests {
                 prop_oneof![
                     6 => "[a-zé😀中]{1,12}[ .\n,:–-]{1,2}",
                     1 => prop::sample::select(vec![
-                        ":blob: ", ":blob:, ", "https://e.co/a- ", "https://e.co/a_(b). ", "e.co/b- ", "#boat: ", "#日本 ",
-                        "@ann@e.social, ", "@bob: ", "ada@e.co – ", "$TSLA ", "🇺🇦🇺🇦 ", "`a b`: ",
+                        " :blob: ", " :blob:, ", " https://e.co/a- ", " https://e.co/a_(b). ", " e.co/b- ", " #boat: ", " #日本 ",
+                        " @ann@e.social, ", " @bob: ", " ada@e.co – ", " $TSLA ", " 🇺🇦🇺🇦 ", " `a b`: ",
                     ]).prop_map(str::to_owned),
                 ],
                 1..120,
