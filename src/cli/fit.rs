@@ -1,23 +1,34 @@
-//! `fit`: how a network counts a text, and the parts it would be split into.
+//! `fit`: how a network counts a text, and the parts that would be published of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use babelfeed_actors::logic::compose::{Origin, Style};
 use babelfeed_actors::logic::fit::{self, Limit};
 use babelfeed_actors::logic::spans::protect;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::input::{Input, Line};
-use super::options::Exit;
+use super::options::{Exit, ExitError, GlobalOptions};
 use super::{complain, say, say_json};
+use crate::settings::{OutletKind, OutletSettings, Settings};
 
 /// What `fit` is told.
 #[derive(Args, Debug)]
 pub(super) struct FitOptions {
     /// The network whose rules count
-    #[arg(long)]
-    network: Network,
+    #[arg(long, required_unless_present = "outlet", conflicts_with = "outlet")]
+    network: Option<Network>,
+    /// The outlet of the settings whose rules count: also what it puts below, how it numbers parts, and what it makes of mentions
+    #[arg(long, value_name = "NAME")]
+    outlet: Option<String>,
+    /// The address of the original, for `--outlet`
+    #[arg(long, requires = "outlet")]
+    url: Option<String>,
+    /// Who wrote it, for `--outlet`
+    #[arg(long, requires = "outlet")]
+    author: Option<String>,
     /// The most that a part may measure; what the network allows if left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max: Option<u32>,
@@ -42,10 +53,13 @@ enum Network {
 #[derive(Debug, Serialize)]
 struct Fitted {
     length: usize,
-    max: usize,
+    /// None where anything fits.
+    max: Option<usize>,
     fits: bool,
     spans: Vec<Piece>,
     parts: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// A protected span.
@@ -55,34 +69,95 @@ struct Piece {
     text: String,
 }
 
-/// Tells of each text how it fits; a text that cannot be split is told on standard error.
-pub(super) fn fit(options: &FitOptions, json: bool) -> anyhow::Result<Exit> {
+/// By whose rules texts are fitted.
+enum Rules<'a> {
+    /// A network's, and no more.
+    Network(Limit),
+    /// An outlet's, as its publisher goes by them.
+    Outlet(Limit, &'a Style, Origin<'a>),
+}
+
+/// Tells of each text how it fits; one that cannot be split, or read, is told on standard error,
+/// and in JSON has its object all the same.
+pub(super) fn fit(
+    options: &FitOptions,
+    global: &GlobalOptions,
+    json: bool,
+) -> anyhow::Result<Exit> {
     let input = Input::new(options.text.as_deref(), options.file.as_deref())?;
-    let limit = options.network.limit(options.max);
+    let outlet = options.outlet.as_deref();
+    let outlet = outlet.map(|name| outlet_of(name, global)).transpose()?;
+    let rules = options.rules(outlet.as_ref())?;
     let mut exit = Exit::Done;
     for line in input.lines()? {
         let line = line?;
-        match text_of(&line, input.is_json()).and_then(|text| fitted(&text.into(), limit)) {
-            Ok(fitted) => fitted.say(json)?,
-            Err(why) => {
-                complain(format_args!("line {}: {why}", line.number));
-                exit = Exit::Failed;
-            }
+        let fitted = match text_of(&line, input.is_json()) {
+            Ok(text) => rules.fitted(&text.into()),
+            Err(why) => Fitted::unread(why, rules.limit()),
+        };
+        if let Some(why) = &fitted.error {
+            complain(format_args!("line {}: {why}", line.number));
+            exit = Exit::Failed;
+        }
+        if json || fitted.error.is_none() {
+            fitted.say(json)?;
         }
     }
     Ok(exit)
 }
 
+/// The outlet of that name in the settings.
+fn outlet_of(name: &str, global: &GlobalOptions) -> anyhow::Result<OutletSettings> {
+    let settings = Settings::load(global).map_err(|it| ExitError::usage(it.to_string()))?;
+    let mut outlets = settings.outlets.into_iter();
+    let outlet = outlets.find(|outlet| outlet.name.as_str() == name);
+    outlet.ok_or_else(|| ExitError::usage(format!("the settings have no outlet `{name}`")).into())
+}
+
+impl FitOptions {
+    fn rules<'a>(&'a self, outlet: Option<&'a OutletSettings>) -> anyhow::Result<Rules<'a>> {
+        let at_most = |limit: Limit| self.max.map_or(limit, |max| limit.with_max(max as usize));
+        if let Some(outlet) = outlet {
+            let origin = Origin {
+                source: babelfeed_actors::domain::REQUESTS,
+                author: self.author.as_deref(),
+                url: self.url.as_deref(),
+                is_translated: true,
+            };
+            let limit = at_most(known_limit(&outlet.kind));
+            return Ok(Rules::Outlet(limit, &outlet.rules.style, origin));
+        }
+        let network = self.network;
+        let network = network.ok_or_else(|| ExitError::usage("expected `--network`"))?;
+        Ok(Rules::Network(at_most(network.limit())))
+    }
+}
+
 impl Network {
-    fn limit(self, max: Option<u32>) -> Limit {
-        let usual = match self {
+    const fn limit(self) -> Limit {
+        match self {
             Self::X => Limit::X,
             Self::Mastodon => Limit::MASTODON,
             Self::Bluesky => Limit::BLUESKY,
             Self::Telegram => Limit::TELEGRAM,
             Self::Discord => Limit::DISCORD,
-        };
-        max.map_or(usual, |max| usual.with_max(max as usize))
+        }
+    }
+}
+
+/// The most that a part may measure where an outlet publishes, as far as that is known without
+/// asking there: a Mastodon server may allow more.
+const fn known_limit(kind: &OutletKind) -> Limit {
+    match kind {
+        OutletKind::File { .. } | OutletKind::Feed { .. } | OutletKind::Webhook { .. } => {
+            Limit::Unbounded
+        }
+        OutletKind::Mastodon { .. } => Limit::MASTODON,
+        OutletKind::Bluesky { .. } => Limit::BLUESKY,
+        OutletKind::X(x) => Limit::X { max: x.max },
+        OutletKind::Telegram { .. } => Limit::TELEGRAM,
+        OutletKind::Discord { .. } => Limit::DISCORD_MESSAGE,
+        OutletKind::Slack { .. } => Limit::SLACK,
     }
 }
 
@@ -93,28 +168,68 @@ fn text_of(line: &Line, is_json: bool) -> Result<String, String> {
     serde_json::from_str(&line.text).map_err(|error| format!("expected a JSON string: {error}"))
 }
 
-fn fitted(text: &Arc<str>, limit: Limit) -> Result<Fitted, String> {
-    let piece = |span: &babelfeed_actors::logic::spans::Span| Piece {
-        kind: span.kind.name(),
-        text: span.text.to_string(),
-    };
-    let fitted = fit::fitted(text, limit);
-    Ok(Fitted {
-        length: fitted.length,
-        max: limit.max().unwrap_or(usize::MAX),
-        fits: fitted.fits,
-        spans: protect(text).spans.iter().map(piece).collect(),
-        parts: fitted.parts.map_err(|error| error.to_string())?,
-    })
+impl Rules<'_> {
+    const fn limit(&self) -> Limit {
+        match self {
+            Self::Network(limit) | Self::Outlet(limit, ..) => *limit,
+        }
+    }
+
+    fn fitted(&self, text: &Arc<str>) -> Fitted {
+        let (length, fits, parts) = match self {
+            Self::Network(limit) => {
+                let fitted = fit::fitted(text, *limit);
+                let parts = fitted.parts.map_err(|error| error.to_string());
+                (fitted.length, fitted.fits, parts)
+            }
+            Self::Outlet(limit, style, origin) => {
+                let whole = style.in_one(text, *limit, *origin);
+                let parts = style.compose(text, *limit, *origin);
+                let parts = parts.map_err(|error| error.to_string());
+                (limit.measure(&whole), limit.fits(&whole), parts)
+            }
+        };
+        let piece = |span: &babelfeed_actors::logic::spans::Span| Piece {
+            kind: span.kind.name(),
+            text: span.text.to_string(),
+        };
+        let (parts, error) = match parts {
+            Ok(parts) => (parts, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Fitted {
+            length,
+            max: self.limit().max(),
+            fits,
+            spans: protect(text).spans.iter().map(piece).collect(),
+            parts,
+            error,
+        }
+    }
 }
 
 impl Fitted {
+    /// What is told of a line that is no text.
+    const fn unread(why: String, limit: Limit) -> Self {
+        Self {
+            length: 0,
+            max: limit.max(),
+            fits: false,
+            spans: Vec::new(),
+            parts: Vec::new(),
+            error: Some(why),
+        }
+    }
+
     fn say(&self, json: bool) -> anyhow::Result<()> {
         if json {
             return say_json(self);
         }
         let fits = if self.fits { "fits" } else { "does not fit" };
-        say(format_args!("{} of {}, {fits}", self.length, self.max))?;
+        match self.max {
+            Some(max) => say(format_args!("{} of {max}, {fits}", self.length))?,
+            None => say(format_args!("{}, {fits}", self.length))?,
+        }
         for span in &self.spans {
             say(format_args!("  {}: {}", span.kind, span.text))?;
         }
@@ -134,18 +249,19 @@ mod tests {
 
     #[test]
     fn a_link_counts_as_much_as_mastodon_says() {
-        let limit = Network::Mastodon.limit(None);
+        let rules = Rules::Network(Limit::MASTODON);
         let text = "see https://example.org/a/very/long/path/that/counts/less".into();
-        let fitted = fitted(&text, limit).expect("a text that fits");
-        assert_eq!((fitted.length, fitted.max, fitted.fits), (27, 500, true));
+        let fitted = rules.fitted(&text);
+        let told = (fitted.length, fitted.max, fitted.fits);
+        assert_eq!(told, (27, Some(500), true));
         assert_eq!(fitted.spans[0].kind, "url");
         assert_eq!(fitted.parts, [&*text]);
     }
 
     #[test]
     fn a_text_that_is_too_long_is_shown_in_parts() {
-        let limit = Network::Mastodon.limit(Some(12));
-        let fitted = fitted(&"one two three four five".into(), limit).expect("parts");
+        let limit = Limit::MASTODON.with_max(12);
+        let fitted = Rules::Network(limit).fitted(&"one two three four five".into());
         assert!(!fitted.fits && fitted.parts.len() > 1);
         assert!(fitted.parts.iter().all(|part| limit.fits(part)));
     }
@@ -160,8 +276,17 @@ mod tests {
             (Network::Telegram, 32, 4_096),
             (Network::Discord, 28, 2_000),
         ] {
-            let fitted = fitted(&text, network.limit(None)).expect("a text that fits");
-            assert_eq!((fitted.length, fitted.max), (length, max), "{network:?}");
+            let fitted = Rules::Network(network.limit()).fitted(&text);
+            let told = (fitted.length, fitted.max);
+            assert_eq!(told, (length, Some(max)), "{network:?}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_split_is_told_with_what_it_measures() {
+        let limit = Limit::TELEGRAM.with_max(10);
+        let fitted = Rules::Network(limit).fitted(&"See #abcdefghijk".into());
+        assert_eq!((fitted.length, fitted.fits), (16, false));
+        assert!(fitted.parts.is_empty() && fitted.error.is_some());
     }
 }

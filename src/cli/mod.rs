@@ -185,7 +185,7 @@ fn carry_out(command: Command, global: GlobalOptions, start: Start) -> anyhow::R
             return Ok(measure(names, out, quick, global.json));
         }
         Command::BenchmarkRole { role } => return Ok(benchmark::role(role)),
-        Command::Fit(options) => fit::fit(&options, global.json)?,
+        Command::Fit(options) => fit::fit(&options, &global, global.json)?,
         command => ask_service(command, &Client::new(socket_path(&global)?), global.json)?,
     };
     Ok(exit.into())

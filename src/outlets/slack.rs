@@ -23,8 +23,8 @@ use super::words::{self, Look};
 use crate::http::{HttpConfig, Uri};
 use crate::secret::Secret;
 
-/// The most characters of a text; Slack cuts none that is shorter.
-const LIMIT: Limit = Limit::Characters { max: 4_000 };
+/// The most of a text; Slack cuts none that is shorter.
+const LIMIT: Limit = Limit::SLACK;
 /// The most characters of a section, as they are sent.
 const MAX_SECTION: usize = 3_000;
 /// The most characters of the description of a picture.

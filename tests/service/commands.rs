@@ -235,6 +235,14 @@ fn fit_counts_as_the_network_does_and_needs_no_service() {
         fits[0]
     );
     assert_eq!(fits[1]["parts"], json!(["short"]));
+    program.write("lines.txt", "See #abcdefghijk\nshort\n");
+    let lines = ["--max", "9", "--json", "--file", "lines.txt"];
+    let ran = program.run(&[&["fit", "--network", "telegram"], &lines[..]].concat());
+    assert_eq!(ran.code, 1);
+    let fits = json_lines(&ran.out);
+    assert_eq!(fits[0]["parts"], json!([]), "{}", fits[0]);
+    assert!(fits[0]["error"].is_string(), "{}", fits[0]);
+    assert_eq!(fits[1]["parts"], json!(["short"]));
     let text = program
         .run(&["fit", "--network", "mastodon", "Hello"])
         .well();

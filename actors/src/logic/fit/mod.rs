@@ -106,6 +106,9 @@ impl Limit {
     /// A message on Discord, before its signs are escaped.
     pub const DISCORD_MESSAGE: Self = Self::Escaped { max: 2_000 };
 
+    /// A message on Slack.
+    pub const SLACK: Self = Self::Characters { max: 4_000 };
+
     /// What the text measures, in the unit that is shown to people.
     pub fn measure(&self, text: &str) -> usize {
         self.weigh(text).units
