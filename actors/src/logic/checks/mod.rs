@@ -204,7 +204,7 @@ impl Checks {
         {
             return Some(fault);
         }
-        let links = self.notes && repair::makes_link(source, translated, &pair.target);
+        let links = repair::makes_link(source, translated, &pair.target);
         links.then(|| Fault::new(Check::Link, "a blank was missing behind a full stop"))
     }
 }

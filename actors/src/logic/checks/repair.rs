@@ -40,9 +40,11 @@ pub(super) fn repaired(
         if bare.len() < text.len() {
             text = Cow::Owned(bare.to_owned());
         }
-        if let Some(apart) = with_blanks_behind_stops(&source.skeleton, &text, target) {
-            text = Cow::Owned(apart);
-        }
+    }
+    if checks != Checks::NONE
+        && let Some(apart) = with_blanks_behind_stops(&source.skeleton, &text, target)
+    {
+        text = Cow::Owned(apart);
     }
     if let Some(apart) = with_blanks_around_spans(source, &text) {
         text = Cow::Owned(apart);
