@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use babelfeed_actors::domain::Attached;
+use babelfeed_actors::domain::{Attached, Media};
 use babelfeed_actors::ports::OutletError;
 use log::warn;
 use serde::Deserialize;
@@ -121,11 +121,36 @@ pub(super) async fn upload(
     Ok(ids)
 }
 
-/// How many of the media something is said of, which costs.
+/// How many of the media that go up something is said of, which costs; as far as can be told
+/// before they are fetched, which ones go up.
 pub(super) fn n_described(attached: &Attached) -> usize {
-    let media = attached.media.iter().take(MAX_PICTURES);
-    let described = media.filter(|it| attached.is_sensitive || words::alt(it).is_some());
+    let mut first = None;
+    let together = attached.media.iter().take_while(|medium| {
+        let category = expected(medium);
+        *first.get_or_insert(category) == category
+    });
+    let most = match attached.media.first().map(expected) {
+        Some(Category::Animation | Category::Film) => 1,
+        Some(Category::Picture) | None => MAX_PICTURES,
+    };
+    let described = together
+        .take(most)
+        .filter(|it| attached.is_sensitive || words::alt(it).is_some());
     described.count()
+}
+
+/// What X will make of a medium, by its type or else by the end of its address.
+fn expected(medium: &Media) -> Category {
+    let told = medium.mime.as_deref().and_then(Category::of);
+    told.unwrap_or_else(|| {
+        let path = medium.url.split(['?', '#']).next().unwrap_or_default();
+        let end = path.rsplit('.').next().unwrap_or_default().to_lowercase();
+        match end.as_str() {
+            "gif" => Category::Animation,
+            "mp4" | "mov" => Category::Film,
+            _ => Category::Picture,
+        }
+    })
 }
 
 fn categorized(file: &Downloaded, url: &str) -> Result<Category, OutletError> {
@@ -267,4 +292,34 @@ fn multipart(fields: &[(&str, &str)], file: &[u8], mime: &str) -> Content {
     body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     let kind = format!("multipart/form-data; boundary={boundary}");
     Content::Other(kind, Bytes::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_goes_up_is_counted_as_described() {
+        let n = |names: &[&str]| {
+            let media = names.iter().map(|name| Media {
+                url: format!("https://example.org/{name}"),
+                mime: None,
+                alt: Some("A boat".to_owned()),
+            });
+            n_described(&Attached {
+                media: media.collect(),
+                ..Attached::default()
+            })
+        };
+        for (names, expected) in [
+            (&["1.png", "2.jpg"][..], 2),
+            (&["1.png"; 6], 4),
+            (&["1.mp4", "1.png", "2.png", "3.png"], 1),
+            (&["1.png", "1.mp4", "2.png"], 1),
+            (&["1.gif?w=3", "2.gif"], 1),
+            (&[], 0),
+        ] {
+            assert_eq!(n(names), expected, "{names:?}");
+        }
+    }
 }
