@@ -35,10 +35,18 @@ pub(super) async fn hang(
     outlet: &MastodonOutlet,
     dispatch: &Dispatch,
 ) -> Result<Hung, OutletError> {
-    let Some(attached) = part::attached(dispatch) else {
-        return Ok(Hung::default());
-    };
     let publication = &dispatch.publication;
+    let Some(attached) = part::attached(dispatch) else {
+        // What hides the beginning of a thread hides its other parts as well.
+        let whole = publication.attached.as_deref();
+        let warning = whole.and_then(|whole| whole.warning.as_deref());
+        let warning = warning.filter(|it| !it.is_empty()).map(str::to_owned);
+        return Ok(Hung {
+            is_sensitive: warning.is_some(),
+            warning,
+            ..Hung::default()
+        });
+    };
     let server = outlet.server().await?;
     let poll = attached
         .poll
