@@ -74,13 +74,15 @@ fn fit_tells_of_an_outlet_what_it_publishes() {
     ));
     program.set("ACCOUNT", TOKEN);
     program.start();
-    for text in [
+    let texts = [
         "Ask @ann@example.org.".to_owned(),
         format!("{}@bob https://example.org/a。", "Some words. ".repeat(41)),
         "A text of many words, by @ann@example.org. ".repeat(40),
-    ] {
+    ];
+    for text in texts {
         let n_before = account.statuses().len();
-        let task = program.final_task(&program.submit(&body(&text)));
+        let body = json!({"text": text, "targets": ["es"], "publish": true});
+        let task = program.final_task(&program.submit(&body));
         let translated = task["result"]["text"].as_str().expect("a text");
         let fit = program.run(&["fit", "--outlet", "es", "--json", translated]);
         let statuses = account.statuses().into_iter().skip(n_before);

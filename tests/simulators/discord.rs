@@ -93,10 +93,11 @@ impl Discord {
         self.node().messages.clone()
     }
 
-    pub fn n_standing(&self, content: &str) -> usize {
+    /// How many messages show readers this text.
+    pub fn n_standing(&self, text: &str) -> usize {
         let node = self.node();
         let messages = node.messages.iter();
-        messages.filter(|it| it.content == content).count()
+        messages.filter(|it| shown(&it.content) == text).count()
     }
 
     /// Calls that count against the address they came from.
@@ -255,4 +256,19 @@ fn ok(body: &Value) -> Answer {
 fn refused(status: u16, code: u32, message: &str) -> Answer {
     let body = json!({"message": message, "code": code});
     Answer::new(status, "application/json", body.to_string())
+}
+
+/// What readers see of a content: a backslash before a sign is not shown, and the sign is none.
+fn shown(content: &str) -> String {
+    let mut shown = String::new();
+    let mut characters = content.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_escape =
+            character == '\\' && characters.peek().is_some_and(char::is_ascii_punctuation);
+        shown.push(match is_escape {
+            true => characters.next().unwrap_or(character),
+            false => character,
+        });
+    }
+    shown
 }

@@ -277,12 +277,12 @@ fn what_is_held_because_it_cannot_be_split_is_held_as_it_would_go_out() {
         let handles = world.start();
         pass(Duration::from_secs(1)).await;
         let address = format!("https://example.org/{}", "a".repeat(30));
-        let ids = publish(&handles, [format!("@bob {address}")], "es").await;
+        let ids = publish(&handles, [format!("Ask @bob {address}")], "es").await;
         assert_eq!(finish(&handles, &ids).await, 1);
         let held = publication(&handles, ids[0]).await;
         assert_eq!(held.state, PublicationState::Held);
         let parts = &held.publication.parts;
-        let whole = format!("[es] @\u{200b}bob {address}\n\ntranslated automatically");
+        let whole = format!("[es] Ask @\u{200b}bob {address}\n\ntranslated automatically");
         assert_eq!((parts.len(), &*parts[0].text), (1, &*whole));
     });
 }

@@ -67,10 +67,22 @@ async fn nobody_is_alerted_and_people_get_an_address() {
 }
 
 #[actix_rt::test]
+async fn signs_of_markdown_are_shown_as_signs() {
+    let channel = Channel::new();
+    let text = "5 * 3 * 2, *so* ||no||\n# x https://e.co/a_b_c";
+    publish(&channel.outlet, &publication(1, &[text]))
+        .await
+        .expect("published");
+    let content = channel.server.messages().remove(0).content;
+    let expected = "5 \\* 3 \\* 2, \\*so\\* \\|\\|no\\|\\|\n\\# x https://e.co/a_b_c";
+    assert_eq!(content, expected);
+}
+
+#[actix_rt::test]
 async fn the_limit_is_that_of_a_message() {
     let channel = Channel::new();
     let limit = channel.outlet.limit().await;
-    assert_eq!(limit, Ok(Limit::Discord { max: 2_000 }));
+    assert_eq!(limit, Ok(Limit::DISCORD_MESSAGE));
     let longest = publication(1, &["ñ".repeat(2_000).as_str()]);
     publish(&channel.outlet, &longest).await.expect("fits");
     let longer = publication(2, &["ñ".repeat(2_001).as_str()]);
