@@ -9,6 +9,7 @@ mod x;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use babelfeed::sources::feed::{FeedConfig, FeedSource, Location};
 use babelfeed::sources::file::{FileConfig, FileSource};
@@ -42,6 +43,17 @@ async fn follow(source: &dyn Source, cursor: &mut Option<Cursor>, room: usize) -
         }
     }
     panic!("the source never came to an end");
+}
+
+/// Waits until something is true that a source brings about while others run.
+async fn wait_until(is_true: impl Fn() -> bool) {
+    let looking = async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
+    looked.expect("in good time");
 }
 
 async fn keeps_the_contract(mut stage: impl Stage) {

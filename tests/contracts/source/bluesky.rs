@@ -345,6 +345,40 @@ async fn a_stream_tells_of_posts_and_deletions_and_is_heard_again_from_where_it_
 }
 
 #[actix_rt::test]
+async fn a_source_that_rests_hears_later_what_was_deleted_meanwhile() {
+    let server = Bluesky::start();
+    let jetstream = Jetstream::start();
+    let source = BlueskySource::new(BlueskyConfig {
+        jetstream: Some(jetstream.url().parse().expect("an address")),
+        ..config(&server.view_url(), HANDLE)
+    });
+    let mut cursor = None;
+    let (one, two) = (
+        server.write(&record("one", now() - 2_000)),
+        server.write(&record("two", now() - 1_000)),
+    );
+    poll(&source, &mut cursor).await;
+    news(&source).await;
+    jetstream.tell(event(1_000, "delete", &one));
+    news(&source).await;
+    assert_eq!(poll(&source, &mut cursor).await.gone, [one]);
+
+    source.rest();
+    jetstream.tell(event(2_000, "delete", &two));
+    assert_eq!(poll(&source, &mut cursor).await.gone, [""; 0]);
+    assert_eq!(jetstream.asked().len(), 1, "nobody listens");
+    let gone = loop {
+        news(&source).await;
+        let polled = poll(&source, &mut cursor).await;
+        if !polled.gone.is_empty() {
+            break polled.gone;
+        }
+    };
+    assert_eq!(gone, [two]);
+    assert!(jetstream.asked()[1].contains("&cursor=1000"));
+}
+
+#[actix_rt::test]
 async fn posts_that_an_outlet_of_ours_published_say_so() {
     let server = Bluesky::start();
     let id = "019aa5c3-1c5e-7000-8000-000000000101";

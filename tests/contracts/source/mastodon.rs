@@ -9,7 +9,7 @@ use babelfeed_actors::domain::{Audience, Post, Relation};
 use babelfeed_actors::ports::{Cursor, Polled, Source, SourceError, SourceRemedy};
 use serde_json::json;
 
-use super::{NAME, Stage, follow, keeps_the_contract};
+use super::{NAME, Stage, follow, keeps_the_contract, wait_until};
 use crate::simulators::faults::Fault;
 use crate::simulators::mastodon::{ACCOUNT, Keys, Mastodon, OTHER, Posted, TOKEN};
 
@@ -406,6 +406,18 @@ async fn a_stream_tells_of_new_posts_at_once_and_when_it_was_opened_again() {
     account.show(2..3);
     news(&account).await;
     assert_eq!(texts(&account.poll(&mut cursor).await.posts), numbers(2..3));
+}
+
+#[actix_rt::test]
+async fn a_stream_of_a_source_that_rests_is_closed_until_news_are_waited_for() {
+    let (account, mut cursor) = streamed().await;
+    account.source.rest();
+    wait_until(|| account.server.n_streams() == 0).await;
+    account.show(1..2);
+    news(&account).await;
+    let posts = follow(&account.source, &mut cursor, 500).await;
+    assert_eq!(texts(&posts), numbers(1..2));
+    assert_eq!(account.server.n_streams(), 1);
 }
 
 #[actix_rt::test]

@@ -7,6 +7,7 @@ use babelfeed::sources::x::{Apps, LeftOut, XSource};
 use babelfeed_actors::ports::{Cursor, Source};
 
 use crate::simulators::x::X;
+use crate::source::wait_until;
 use crate::source::x::{source_of, texts};
 
 #[actix_rt::test]
@@ -125,14 +126,4 @@ async fn told(source: &XSource, cursor: &mut Option<Cursor>, n_texts: usize) -> 
         found.extend(polled.posts.into_iter().map(|it| it.text));
     }
     found
-}
-
-async fn wait_until(is_true: impl Fn() -> bool) {
-    let looking = async {
-        while !is_true() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
-    looked.expect("in good time");
 }
