@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Language, Pair, Post};
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::price::usd;
 use babelfeed_actors::ports::{Answer, Item, Outlet, OutletError, Pack, Polled, ProviderError};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::forecast::{Forecast, Taker};
+use super::forecast::{Charge, Fits, Forecast, Taker, Texts};
 use super::rehearsal::rehearse;
 use super::{Start, build, load};
 use crate::cli::options::{CheckOptions, Exit};
@@ -36,6 +37,8 @@ struct Findings {
     outlets: Vec<Finding>,
     /// What would be published where.
     forecast: Vec<Forecast>,
+    /// What providers would charge for translating it.
+    charges: Vec<Charge>,
     /// Why that is not the whole of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast_error: Option<String>,
@@ -66,6 +69,9 @@ struct SourceFinding {
 #[derive(Debug, Serialize)]
 struct Finding {
     name: String,
+    /// What the attempt was charged, in US dollars, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +96,7 @@ pub fn check(options: &CheckOptions, start: Start) -> anyhow::Result<Exit> {
         if options.translate && findings.is_clean() {
             let rehearsed = rehearse(&settings, start).await?;
             findings.forecast = rehearsed.forecasts;
+            findings.charges = rehearsed.charges;
             findings.forecast_error = (!rehearsed.is_whole)
                 .then(|| "not everything was translated, the log says why".to_owned());
         }
@@ -113,6 +120,7 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
         providers: Vec::new(),
         outlets: Vec::new(),
         forecast: Vec::new(),
+        charges: Vec::new(),
         forecast_error: None,
     };
     for source in &settings.sources {
@@ -123,22 +131,30 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
             .providers
             .push(try_provider(provider, settings, text).await?);
     }
+    let mut texts = Texts::new(settings);
     for outlet in &settings.outlets {
         let (finding, works) = try_outlet(outlet, settings).await?;
-        if let Some((adapter, limit)) = works {
-            let taker = Taker {
-                settings,
-                outlet,
-                adapter: &*adapter,
-                limit,
-            };
-            let sources = findings.sources.iter();
-            let shown = sources.filter(|it| !it.found.is_empty() && takes(outlet, &it.name));
-            let forecasts = shown.map(|it| taker.forecast(&it.name, &it.found));
-            findings.forecast.extend(forecasts);
+        let taker = works.as_ref().map(|(adapter, limit)| Taker {
+            settings,
+            outlet,
+            adapter: &**adapter,
+            limit: *limit,
+        });
+        let sources = findings.sources.iter();
+        let shown = sources.filter(|it| !it.found.is_empty() && takes(outlet, &it.name));
+        for source in shown {
+            for post in &source.found {
+                let fits = taker.as_ref().map_or(Fits::Perhaps, |it| it.fits(post));
+                texts.add(outlet, post, fits);
+            }
+            let forecast = taker
+                .as_ref()
+                .map(|it| it.forecast(&source.name, &source.found));
+            findings.forecast.extend(forecast);
         }
         findings.outlets.push(finding);
     }
+    findings.charges = texts.charges();
     Ok(findings)
 }
 
@@ -200,14 +216,19 @@ async fn try_provider(
         }],
     };
     let wait = settings.translation.timeout.min(PATIENCE);
-    let (note, error) = match adapter.translate(&pack, wait).await {
-        Ok(answer) => (translated(&pack, &answer), None),
+    let answered = adapter.translate(&pack, wait).await;
+    let answer = answered.as_ref().ok();
+    let usage = answer.and_then(|answer| answer.usage);
+    let cost_usd = usage.map(|usage| usd(usage.tokens(), provider.price));
+    let (note, error) = match &answered {
+        Ok(answer) => (translated(&pack, answer), None),
         // It answered, and knew the credential: the languages are another matter.
-        Err(ProviderError::Unsupported { detail }) => (Some(detail), None),
+        Err(ProviderError::Unsupported { detail }) => (Some(detail.clone()), None),
         Err(error) => (None, Some(error.to_string())),
     };
     Ok(Finding {
         name: provider.name.to_string(),
+        cost_usd,
         note,
         error,
     })
@@ -252,6 +273,7 @@ async fn try_outlet(
     };
     let finding = Finding {
         name: outlet.name.to_string(),
+        cost_usd: None,
         note,
         error,
     };
@@ -283,6 +305,9 @@ impl fmt::Display for Findings {
             }
         }
         for it in &self.forecast {
+            writeln!(f, "{it}")?;
+        }
+        for it in &self.charges {
             writeln!(f, "{it}")?;
         }
         if let Some(error) = &self.forecast_error {

@@ -1,12 +1,17 @@
 //! What would be published of posts, with what it costs.
 
+mod charges;
 mod taker;
 
 use std::fmt;
 
 use serde::Serialize;
 
+pub(super) use charges::{Charge, Fits, Texts};
 pub(super) use taker::Taker;
+
+/// How many places a price is told to.
+const PLACES: usize = 3;
 
 /// What posts of a source would be at an outlet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,24 +82,15 @@ impl Forecast {
 impl fmt::Display for Forecast {
     /// The sum, then the parts of each post where they are known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (parts, usd) = (self.parts, self.usd);
         write!(
             f,
-            "forecast {}: {} posts of {}",
-            self.outlet, self.posts, self.source
+            "forecast {}: {} posts of {}, {} parts, {}",
+            self.outlet,
+            self.posts,
+            self.source,
+            self.parts,
+            priced(self.usd, PLACES)
         )?;
-        if parts.min == parts.max {
-            write!(f, ", {} parts", parts.min)?;
-        } else {
-            write!(f, ", {} to {} parts", parts.min, parts.max)?;
-        }
-        if usd.max == 0.0 {
-            write!(f, ", free")?;
-        } else if usd.max - usd.min < 0.000_1 {
-            write!(f, ", {:.3} US dollars", usd.min)?;
-        } else {
-            write!(f, ", {:.3} to {:.3} US dollars", usd.min, usd.max)?;
-        }
         for each in &self.each {
             for (index, text) in each.texts.iter().enumerate() {
                 let text = text.replace('\n', "\n      ");
@@ -102,5 +98,27 @@ impl fmt::Display for Forecast {
             }
         }
         Ok(())
+    }
+}
+
+impl<T: fmt::Display + PartialEq> fmt::Display for Span<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { min, max } = self;
+        if min == max {
+            write!(f, "{min}")
+        } else {
+            write!(f, "{min} to {max}")
+        }
+    }
+}
+
+/// A price in words, to so many places.
+fn priced(usd: Span<f64>, places: usize) -> String {
+    let Span { min, max } = usd;
+    let is_exact = format!("{min:.places$}") == format!("{max:.places$}");
+    match () {
+        () if max == 0.0 => "free".to_owned(),
+        () if is_exact => format!("{min:.places$} US dollars"),
+        () => format!("{min:.places$} to {max:.places$} US dollars"),
     }
 }

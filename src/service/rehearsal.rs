@@ -18,7 +18,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::sleep;
 
 use super::build::prepare;
-use super::forecast::{Each, Forecast, Span};
+use super::forecast::{Charge, Each, Forecast, Span};
 use super::once::work;
 use super::world::SystemClock;
 use super::{Start, close_store, escalate, open_store};
@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(super) struct Rehearsed {
     /// What would have gone out.
     pub(super) forecasts: Vec<Forecast>,
+    /// What providers charged for its translation.
+    pub(super) charges: Vec<Charge>,
     /// Whether everything was translated that was to be.
     pub(super) is_whole: bool,
 }
@@ -70,8 +72,10 @@ pub(super) async fn rehearse(settings: &Settings, start: Start) -> anyhow::Resul
     }
     let report = work(&settings, &store, prepared, start, sleep(PATIENCE)).await;
     close_store(&store).await;
+    let report = report?;
     Ok(Rehearsed {
-        is_whole: report?.is_clean(),
+        is_whole: report.is_clean(),
+        charges: report.charges(),
         forecasts: gathered(&sent.borrow()),
     })
 }

@@ -208,3 +208,54 @@ fn a_provider_that_fails_is_told_and_nothing_is_rehearsed() {
     );
     assert_eq!(server.posts().len(), 0);
 }
+
+#[test]
+fn what_a_provider_charges_is_foretold_within_bounds_and_told_exactly_once_it_is_translated() {
+    const PRICE: (f64, f64) = (0.59, 0.79);
+    let patient = Patient::start(0, 0);
+    let (input, output) = PRICE;
+    let mut program = Program::new(&format!(
+        "{UNCHECKED}{}price = {{ input = {input}, output = {output} }}\n\
+         [[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.jsonl\"\nlanguage = \"en\"\n\
+         [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n\
+         [[outlet]]\nname = \"fr\"\nkind = \"file\"\npath = \"fr.jsonl\"\nlanguage = \"fr\"\n",
+        patient.settings(),
+    ));
+    let lines: Vec<String> = short_posts().iter().map(Value::to_string).collect();
+    program.write("notes.jsonl", &format!("{}\n", lines.join("\n")));
+    let mut billed_before = 0.0;
+    let mut billed = || {
+        let billed = patient.billed(PRICE);
+        billed - std::mem::replace(&mut billed_before, billed)
+    };
+
+    let foretold = program.run(&["check", "--json"]).json();
+    let tried = billed();
+    let rehearsed = program.run(&["check", "--translate", "--json"]).json();
+    let translated = billed();
+    program.start();
+    until("all is published", || {
+        let n_published = |name| program.published(name).len();
+        (n_published("es.jsonl") + n_published("fr.jsonl") == 12).then_some(())
+    });
+    let charged = billed();
+
+    let cost = |found: &Value| found["providers"][0]["cost_usd"].as_f64().expect("dollars");
+    assert!(
+        (cost(&foretold) - tried).abs() < CENT,
+        "{tried}, {foretold}"
+    );
+    let exactly = usd(&rehearsed["charges"][0]);
+    assert_eq!(exactly.0, exactly.1, "{rehearsed}");
+    let sum = cost(&rehearsed) + exactly.0;
+    assert!(
+        (sum - translated).abs() < CENT / 1e3,
+        "{translated}, {rehearsed}"
+    );
+    let charge = &foretold["charges"][0];
+    let (least, most) = usd(charge);
+    assert!(least <= charged && charged <= most, "{charged}, {charge}");
+    // One post is in Spanish already.
+    assert_eq!(charge["texts"], json!({"min": 11, "max": 11}));
+    assert_eq!(rehearsed["charges"][0]["texts"], charge["texts"]);
+}

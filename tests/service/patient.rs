@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::PATIENCE;
-use crate::simulators::server::{Answer, Request, Server};
+use crate::simulators::server::{Answer, Server};
 use crate::simulators::wait::Watched;
 
 /// A provider that speaks as `openai` and says `[LANGUAGE] TEXT` after a while.
@@ -22,6 +22,8 @@ struct Calls {
     n_calls: u64,
     n_waiting: u64,
     most_waiting: u64,
+    /// Tokens of all answered calls, in and out.
+    billed: (u64, u64),
 }
 
 impl Patient {
@@ -37,7 +39,11 @@ impl Patient {
             }
             served.wait(PATIENCE, |calls| !calls.is_held);
             served.change(|calls| calls.n_waiting -= 1);
-            answer(&request).into()
+            let answered = translated(&request.body);
+            if let Some(answered) = &answered {
+                served.change(|calls| calls.bill(&answered["usage"]));
+            }
+            answer(answered).into()
         });
         Self { server, calls }
     }
@@ -73,6 +79,12 @@ impl Patient {
         );
     }
 
+    /// US dollars for the tokens of all answered calls, at these prices for a million, in and out.
+    pub fn billed(&self, (input, output): (f64, f64)) -> f64 {
+        let (n_in, n_out) = self.calls.read(|calls| calls.billed);
+        (n_in as f64 * input + n_out as f64 * output) / 1e6
+    }
+
     /// How many calls wait for their answers.
     pub fn n_waiting(&self) -> u64 {
         self.calls.read(|calls| calls.n_waiting)
@@ -90,10 +102,16 @@ impl Calls {
         self.n_waiting += 1;
         self.most_waiting = self.most_waiting.max(self.n_waiting);
     }
+
+    fn bill(&mut self, usage: &Value) {
+        let tokens = |name: &str| usage[name].as_u64().expect("a count");
+        self.billed.0 += tokens("prompt_tokens");
+        self.billed.1 += tokens("completion_tokens");
+    }
 }
 
-fn answer(request: &Request) -> Answer {
-    match translated(&request.body) {
+fn answer(answered: Option<Value>) -> Answer {
+    match answered {
         Some(body) => Answer::new(200, "application/json", body.to_string()),
         None => Answer::new(400, "application/json", "{\"error\": \"not understood\"}"),
     }
@@ -113,10 +131,16 @@ fn translated(body: &[u8]) -> Option<Value> {
         })
         .collect();
     let content = json!({"items": items}).to_string();
+    // Four letters make a token, as is usual.
+    let messages = body["messages"].as_array()?.iter();
+    let asked = messages.map(|it| it["content"].as_str().map_or(0, |it| it.chars().count()));
+    let (n_in, n_out) = (asked.sum::<usize>() / 4, content.chars().count() / 4);
     Some(json!({
         "model": "m",
         "choices": [{"index": 0, "finish_reason": "stop",
             "message": {"role": "assistant", "content": content}}],
-        "usage": {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30},
+        "usage": {
+            "prompt_tokens": n_in, "completion_tokens": n_out, "total_tokens": n_in + n_out,
+        },
     }))
 }

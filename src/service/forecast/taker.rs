@@ -9,7 +9,7 @@ mod tests;
 use std::sync::Arc;
 
 use babelfeed_actors::domain::{
-    Attached, IdMint, Part, Post, Publication, PublicationId, Timestamp,
+    Attached, IdMint, Language, Part, Post, Publication, PublicationId, Timestamp,
 };
 use babelfeed_actors::logic::checks;
 use babelfeed_actors::logic::compose::{Link, Long, Origin, Style};
@@ -20,7 +20,7 @@ use babelfeed_actors::logic::x_text::{EntityKind, entities};
 use babelfeed_actors::ports::{Dispatch, Outlet};
 use babelfeed_actors::setup::Same;
 
-use super::{Each, Forecast, Span};
+use super::{Each, Fits, Forecast, Span};
 use crate::outlets::x::Quotes;
 use crate::settings::{OutletKind, OutletSettings, Settings};
 
@@ -77,15 +77,16 @@ impl Taker<'_> {
         })
     }
 
-    /// Whether a post is in the language already: as declared, or as its words surely tell.
     fn is_same(&self, post: &Post) -> bool {
-        let language = &self.outlet.language;
-        match &post.language {
-            Some(own) => own.matches(language),
-            None => {
-                self.settings.checks.language
-                    && checks::is_in(&protect(&post.text.as_str().into()), language)
-            }
+        is_in_language(self.settings, &self.outlet.language, post)
+    }
+
+    /// Whether a post's translation fits one part, however long it is.
+    pub(in crate::service) fn fits(&self, post: &Post) -> Fits {
+        let most = self.most(post);
+        match self.room(post).max().is_none_or(|max| most <= max) {
+            true => Fits::Surely,
+            false => Fits::Perhaps,
         }
     }
 
@@ -361,8 +362,19 @@ impl Prices {
     }
 }
 
+/// Whether a post is in a language already: as declared, or as its words surely tell.
+pub(super) fn is_in_language(settings: &Settings, language: &Language, post: &Post) -> bool {
+    match &post.language {
+        Some(own) => own.matches(language),
+        None => {
+            settings.checks.language
+                && checks::is_in(&protect(&post.text.as_str().into()), language)
+        }
+    }
+}
+
 /// The most weight of what stands for one letter in a language.
-fn heaviest(language: &babelfeed_actors::domain::Language) -> f64 {
+fn heaviest(language: &Language) -> f64 {
     match language.script() {
         _ if language.name() == "vi" => HEAVIEST_LATIN,
         Some(script) if LIGHT_SCRIPTS.contains(&script) => HEAVIEST,

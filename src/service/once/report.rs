@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{OutletName, PublicationState};
+use babelfeed_actors::logic::price::usd;
 use babelfeed_actors::messages::{Outlets, Watching};
 use babelfeed_actors::ports::TaskStore;
 use babelfeed_actors::system::Handles;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::service::counted::Counts;
+use crate::service::forecast::{Charge, Span};
 use crate::settings::Settings;
 use crate::stores::SqliteStore;
 
@@ -53,6 +55,7 @@ struct ProviderLine {
     name: String,
     calls: u64,
     texts: u64,
+    cost_usd: f64,
 }
 
 /// Tasks given up by this run, and what it left to do, publications included.
@@ -108,6 +111,7 @@ impl Report {
                     name: provider.name.to_string(),
                     calls: counts.calls(),
                     texts: counts.texts(),
+                    cost_usd: usd(counts.tokens(), provider.price),
                 })
                 .collect(),
             tasks: TaskLine {
@@ -118,6 +122,18 @@ impl Report {
             },
             seconds: began.elapsed().as_secs_f64(),
         })
+    }
+
+    /// What each provider that was asked charged.
+    pub(in crate::service) fn charges(&self) -> Vec<Charge> {
+        let asked = self.providers.iter().filter(|it| it.calls > 0);
+        let charges = asked.map(|it| Charge {
+            provider: it.name.clone(),
+            texts: Span::exactly(it.texts),
+            calls: Span::exactly(it.calls),
+            usd: Span::exactly(it.cost_usd),
+        });
+        charges.collect()
     }
 
     /// Whether nothing failed and nothing is left; what waits for a person is neither.
@@ -172,11 +188,12 @@ impl fmt::Display for Report {
             }
         }
         for it in &self.providers {
-            writeln!(
-                f,
-                "provider {}: {} calls, {} texts",
-                it.name, it.calls, it.texts
-            )?;
+            let (calls, texts) = (it.calls, it.texts);
+            write!(f, "provider {}: {calls} calls, {texts} texts", it.name)?;
+            match it.cost_usd {
+                cost if cost > 0.0 => writeln!(f, ", {cost:.4} US dollars")?,
+                _ => writeln!(f)?,
+            }
         }
         writeln!(
             f,
