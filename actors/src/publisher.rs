@@ -3,6 +3,7 @@
 mod book;
 mod brakes;
 mod change;
+mod fates;
 mod lapse;
 mod orders;
 mod read_back;
@@ -14,7 +15,7 @@ mod threads;
 mod unschedule;
 mod withdraw;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::setup::{Lapse, OnEdit, OutletLimits};
 use crate::supervision::unless_panicked;
 
 use book::Book;
+use fates::{Fates, Open, open_fates};
 use standing::{awaited, is_begun};
 use teach::recall;
 use threads::{Blocked, n_behind_held};
@@ -143,9 +145,7 @@ struct OutletState {
     parked_until: Option<Moment>,
     failures: u32,
     /// What may be out, and was read back in vain or not yet.
-    unknown: HashSet<PublicationId>,
-    /// What the outlet publishes by itself at its time.
-    scheduled: HashSet<PublicationId>,
+    fates: Fates,
     published: u64,
     refused: u64,
     error: Option<String>,
@@ -297,7 +297,7 @@ impl PublisherActor {
             return;
         };
         // Who orders it to be sent takes its fate upon himself; nobody looks it up any more.
-        state.unknown.remove(&id);
+        state.fates.close(id);
         let last = state.waiting.keys().next_back();
         let is_behind = last.is_none_or(|last| id > *last);
         if is_behind && (state.has_more || state.n_free() >= IN_MEMORY) {
@@ -375,36 +375,18 @@ impl PublisherActor {
     }
 }
 
-/// What stands open in the store at an outlet: what was being sent, what is unknown, and what it
-/// publishes by itself.
-async fn open_fates(
+/// What stands open in the store at each outlet, once all that was written is read.
+async fn all_open(
     store: &dyn TaskStore,
-    outlets: &[OutletName],
-) -> Result<Vec<PublicationRecord>, StoreError> {
-    const PAGE: usize = 500;
+    seats: &[Seat],
+    clock: &dyn Clock,
+) -> Result<Vec<(OutletName, Vec<(PublicationId, Open)>)>, StoreError> {
     store.barrier().await?;
-    let mut open: Vec<PublicationRecord> = Vec::new();
-    for outlet in outlets {
-        for state in [
-            PublicationState::Sending,
-            PublicationState::Unknown,
-            PublicationState::Scheduled,
-        ] {
-            let mut after = None;
-            loop {
-                let page = store
-                    .publications_in(outlet.clone(), state, after, PAGE)
-                    .await?;
-                after = page.last().map(|record| record.publication.id);
-                let n_page = page.len();
-                open.extend(page);
-                if n_page < PAGE {
-                    break;
-                }
-            }
-        }
+    let mut all = Vec::with_capacity(seats.len());
+    for seat in seats {
+        all.push((seat.name.clone(), open_fates(store, seat, clock).await?));
     }
-    Ok(open)
+    Ok(all)
 }
 
 impl Actor for PublisherActor {
@@ -418,15 +400,15 @@ impl Actor for PublisherActor {
             self.state.entry(seat.name.clone()).or_default().has_more = true;
             self.measure(seat, Duration::ZERO);
         }
-        let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
+        let (seats, clock) = (self.seats.clone(), Arc::clone(&self.clock));
         let (store, edition) = (Rc::clone(&self.store), self.edition.clone());
         let load = async move {
             loop {
                 if let Err(error) = recall(&*store, &edition).await {
                     warn!(cause:% = error; "what people corrected was not loaded");
                 }
-                match open_fates(&*store, &outlets).await {
-                    Ok(open) => return (open, outlets),
+                match all_open(&*store, &seats, &*clock).await {
+                    Ok(open) => return open,
                     Err(error) => {
                         warn!(cause:% = error; "open publications were not loaded");
                         let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
@@ -435,11 +417,9 @@ impl Actor for PublisherActor {
                 }
             }
         };
-        context.wait(load.into_actor(self).map(|(open, outlets), actor, _| {
-            for record in open {
-                actor.resolve(record);
-            }
-            for outlet in outlets {
+        context.wait(load.into_actor(self).map(|open, actor, _| {
+            for (outlet, stored) in open {
+                actor.resolve(&outlet, stored);
                 actor.refill(&outlet);
             }
             actor.look_for_withdrawn(Duration::ZERO);
@@ -576,6 +556,7 @@ impl Handler<ResumeOutlet> for PublisherActor {
             if let Some(state) = self.state.get_mut(&outlet) {
                 state.is_paused = false;
                 state.parked_until = None;
+                state.fates.await_none();
             }
             self.pump(&outlet);
         }
@@ -608,8 +589,8 @@ impl Handler<Outlets> for PublisherActor {
                 state: word,
                 waiting: state.waiting.len() as u64,
                 behind_held: n_behind_held(&state.blocked) as u64,
-                unknown: state.unknown.len() as u64,
-                scheduled: state.scheduled.len() as u64,
+                unknown: state.fates.n_unknown() as u64,
+                scheduled: state.fates.n_scheduled() as u64,
                 published: state.published,
                 refused: state.refused,
                 error: state.error.clone(),

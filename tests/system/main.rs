@@ -19,6 +19,7 @@ mod recovery;
 mod remembered;
 mod routing;
 mod scheduled;
+mod silence;
 mod store_trouble;
 mod supervision;
 mod threads;

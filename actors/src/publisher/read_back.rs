@@ -11,18 +11,17 @@ use log::{info, warn};
 
 use super::book::UnderWay;
 use super::change::is_edit;
+use super::fates::{Vain, is_open};
 use super::send::{note_published, note_scheduled, write_as};
-use super::{OutletState, PublisherActor, Seat};
-use crate::domain::{PublicationId, PublicationState};
+use super::{PublisherActor, Seat};
+use crate::domain::{OutletName, PublicationId, PublicationState};
 use crate::failpoints;
-use crate::logic::backoff::Backoff;
 use crate::ports::{
-    Clock, Dispatch, Frozen, Kept, OutletError, PublicationRecord, ReadBack, StoreRemedy, TaskStore,
+    Clock, Dispatch, Frozen, Kept, OutletError, OutletRemedy, PublicationRecord, ReadBack,
+    StoreRemedy, TaskStore,
 };
 use crate::supervision::unless_panicked;
 
-/// The waits between looks at a publication whose fate cannot be told.
-const LOOKS: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(3_600));
 /// How long after its time is looked whether the outlet has published what it was to.
 const LATE: Duration = Duration::from_secs(10);
 /// The longest wait for that, since a person may have changed its time or taken it back.
@@ -30,111 +29,89 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// How long until is looked again, if somebody else has to do with it.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// A publication is to be read back now.
+/// The look that is due at an outlet begins.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct Look {
-    epoch: u64,
-    record: PublicationRecord,
-    looks: u32,
+pub(super) struct Look {
+    pub(super) epoch: u64,
+    pub(super) outlet: OutletName,
 }
 
-/// A publication was read back.
+/// A publication was looked at.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct LookedAt {
-    /// The publication as it stands now; as the store has it, if somebody else has changed it.
-    record: PublicationRecord,
-    looks: u32,
-    /// How long until the outlet publishes it, where it is to.
-    due_in: Option<Duration>,
+    epoch: u64,
+    outlet: OutletName,
+    id: PublicationId,
+    /// None if the publication was forgotten.
+    reading: Option<Reading>,
 }
 
-impl PublisherActor {
-    /// Sees to it that a publication that may be out is read back, after its time of quiet.
-    pub(super) fn resolve(&mut self, mut record: PublicationRecord) {
-        if self.book.holds(record.publication.id) {
-            return;
-        }
-        if record.state == PublicationState::Scheduled {
-            self.await_scheduled(record);
-            return;
-        }
-        let outlet = record.publication.outlet.clone();
-        let Some(seat) = self.seat(&outlet).cloned() else {
-            return;
-        };
-        if record.state == PublicationState::Sending {
-            record.state = PublicationState::Unknown;
-            record.why = Some("the process ended while it was sent".into());
-        }
-        if let Some(state) = self.state.get_mut(&outlet) {
-            state.unknown.insert(record.publication.id);
-        }
-        let sent_at = record.frozen.as_ref().map_or(record.at, |fate| fate.at);
-        let quiet_until = sent_at.plus(seat.outlet.quiet());
-        let wait = quiet_until.since(self.clock.wall());
-        self.look_after(record, 0, wait);
-    }
+/// What a look brought.
+struct Reading {
+    /// The publication as it stands now, also if somebody else has changed it.
+    record: PublicationRecord,
+    /// How long until the outlet publishes it, where it is to.
+    due_in: Option<Duration>,
+    /// Why the outlet did not tell, if it was asked.
+    error: Option<OutletError>,
+}
 
-    /// Sees to it that a publication is read back when its outlet was to publish it; the first look
-    /// finds out when that is.
-    pub(super) fn await_scheduled(&mut self, record: PublicationRecord) {
-        let state = self.state.get_mut(&record.publication.outlet);
-        if state.is_some_and(|state| state.scheduled.insert(record.publication.id)) {
-            self.look_after(record, 0, Duration::ZERO);
+impl Reading {
+    /// What nobody had to be asked for.
+    const fn known(record: PublicationRecord) -> Self {
+        Self {
+            record,
+            due_in: None,
+            error: None,
         }
-    }
-
-    fn look_after(&self, record: PublicationRecord, looks: u32, wait: Duration) {
-        let (own, epoch) = (self.own.clone(), self.epoch);
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
-            own.do_send(Look {
-                epoch,
-                record,
-                looks,
-            });
-        });
     }
 }
 
 impl Handler<Look> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
-        if look.epoch != self.epoch {
+    fn handle(&mut self, Look { epoch, outlet }: Look, _: &mut Context<Self>) {
+        if epoch != self.epoch {
             return;
         }
-        let (outlet, id) = (
-            look.record.publication.outlet.clone(),
-            look.record.publication.id,
-        );
-        let is_open =
-            |state: &OutletState| state.unknown.contains(&id) || state.scheduled.contains(&id);
-        if !self.state.get(&outlet).is_some_and(is_open) {
-            // A person has ordered meanwhile that it be sent again, or it was taken back.
-            return;
-        }
+        let now = self.clock.now();
         let Some(seat) = self.seat(&outlet).cloned() else {
             return;
         };
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
+        let Some(id) = state.fates.begin_look(now) else {
+            self.look_when_due(&outlet);
+            return;
+        };
         let Some(under_way) = self.book.look(id) else {
-            if look.record.state == PublicationState::Scheduled {
-                // Whoever takes it back may not succeed.
-                self.look_after(look.record, look.looks, BUSY);
-            }
+            // Whoever takes it back may not succeed.
+            state.fates.end_look();
+            state.fates.put_off(id, now.plus(BUSY));
+            self.look_when_due(&outlet);
             return;
         };
         let (clock, store) = (Arc::clone(&self.clock), Rc::clone(&self.store));
-        let reading = read_back(seat, clock, store, look.record, under_way);
-        let (own, looks) = (self.own.clone(), look.looks + 1);
+        let own = self.own.clone();
         actix_rt::spawn(async move {
-            let (record, due_in) = reading.await;
+            let reading = match stored(&*store, id).await {
+                Some(record) if is_open(record.state) => {
+                    Some(read_back(seat, clock, store, record, under_way).await)
+                }
+                // Somebody has decided meanwhile.
+                other => {
+                    drop(under_way);
+                    other.map(Reading::known)
+                }
+            };
             own.do_send(LookedAt {
-                record,
-                looks,
-                due_in,
+                epoch,
+                outlet,
+                id,
+                reading,
             });
         });
     }
@@ -146,64 +123,113 @@ impl Handler<LookedAt> for PublisherActor {
     fn handle(&mut self, looked_at: LookedAt, _: &mut Context<Self>) {
         failpoints::hit("publisher.looked_at");
         let LookedAt {
-            record,
-            looks,
-            due_in,
+            epoch,
+            outlet,
+            id,
+            reading,
         } = looked_at;
-        let (outlet, id) = (record.publication.outlet.clone(), record.publication.id);
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
-        if record.state == PublicationState::Unknown {
-            if looks == 1 {
-                warn!(publication:% = id, outlet:% = outlet; "what became of a publication cannot be told");
-            }
-            state.unknown.insert(id);
-            let wait = self.chance.jitter(LOOKS.after(looks));
-            self.look_after(record, looks, wait);
-            return;
+        if epoch == self.epoch {
+            state.fates.end_look();
         }
-        state.unknown.remove(&id);
-        if record.state == PublicationState::Scheduled {
-            if state.scheduled.insert(id) {
-                self.tell(&record);
-                self.wake_waiting_for(&record.publication);
+        match reading {
+            None => {
+                state.fates.close(id);
             }
-            match due_in {
-                Some(due_in) => self.look_after(record, 0, (due_in + LATE).min(LONGEST)),
-                None => {
-                    let wait = self.chance.jitter(LOOKS.after(looks));
-                    self.look_after(record, looks, wait);
-                }
-            }
-            return;
+            Some(reading) if is_open(reading.record.state) => self.note_open(&outlet, reading),
+            Some(Reading { record, .. }) => self.note_fate(&outlet, record),
         }
-        info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
-        self.tell(&record);
-        self.note_publication(&outlet, record);
+        self.look_when_due(&outlet);
         self.pump(&outlet);
     }
 }
 
-/// The publication as it stands when the outlet was asked, written down, and how long until the
-/// outlet publishes it, where it is to.
+impl PublisherActor {
+    /// Notes a publication that is still open, and when it is looked at again.
+    fn note_open(&mut self, outlet: &OutletName, reading: Reading) {
+        let Reading {
+            record,
+            due_in,
+            error,
+        } = reading;
+        let (now, id) = (self.clock.now(), record.publication.id);
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let is_scheduled = record.state == PublicationState::Scheduled;
+        let is_news = is_scheduled && state.fates.schedule(id, now);
+        let due = match due_in {
+            Some(due_in) => now.plus((due_in + LATE).min(LONGEST)),
+            None => {
+                let vain = match error.map(|error| error.remedy()) {
+                    Some(OutletRemedy::Retry(_)) => Vain::Yet,
+                    _ => Vain::Ever,
+                };
+                let (looks, wait) = state.fates.look_in_vain(id, vain);
+                if looks == 1 && !is_scheduled {
+                    warn!(publication:% = id, outlet:% = outlet; "what became of a publication cannot be told");
+                }
+                now.plus(self.chance.jitter(wait))
+            }
+        };
+        state.fates.put_off(id, due);
+        if is_news {
+            self.tell(&record);
+            self.wake_waiting_for(&record.publication);
+        }
+    }
+
+    /// Notes what became of a publication.
+    fn note_fate(&mut self, outlet: &OutletName, record: PublicationRecord) {
+        let id = record.publication.id;
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let looks = state.fates.close(id);
+        let is_out = record.state == PublicationState::Published;
+        if is_out || looks > 0 {
+            info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
+        }
+        self.note_answer(outlet);
+        self.tell(&record);
+        self.note_publication(outlet, record);
+        if is_out && self.is_idle(outlet) {
+            // All that it was given is out, so nothing is left that it could fail over.
+            self.note_outlet(outlet, None);
+        }
+    }
+
+    /// Whether nothing waits at an outlet, and nothing is looked for there.
+    fn is_idle(&self, outlet: &OutletName) -> bool {
+        let state = self.state.get(outlet);
+        state.is_some_and(|state| state.waiting.is_empty() && state.fates.n_unknown() == 0)
+    }
+}
+
+/// What the outlet said of a publication, written down.
 async fn read_back(
     seat: Seat,
     clock: Arc<dyn Clock>,
     store: Rc<dyn TaskStore>,
     mut record: PublicationRecord,
     under_way: UnderWay,
-) -> (PublicationRecord, Option<Duration>) {
+) -> Reading {
+    if record.state == PublicationState::Sending {
+        record.state = PublicationState::Unknown;
+        record.why = Some("the process ended while it was sent".into());
+    }
     let Some(frozen) = frozen_part(&record) else {
         // Nothing was frozen, so nothing can have left.
         record.state = PublicationState::Planned;
-        return (write_one(&*store, record, under_way).await, None);
+        return Reading::known(write_one(&*store, record, under_way).await);
     };
     if is_edit(&record, frozen.dispatch.part) {
         record.frozen = None;
         record.state = PublicationState::Planned;
         record.why = Some("it is changed again, since nobody knows whether it was".into());
-        return (write_one(&*store, record, under_way).await, None);
+        return Reading::known(write_one(&*store, record, under_way).await);
     }
     let reading = AssertUnwindSafe(seat.outlet.read_back(&frozen)).catch_unwind();
     let answer = reading.await.unwrap_or_else(|_| {
@@ -212,7 +238,7 @@ async fn read_back(
         })
     });
     record.at = clock.wall();
-    let mut due_in = None;
+    let (mut due_in, mut error) = (None, None);
     match answer {
         Ok(ReadBack::Found(published)) => note_published(&mut record, published),
         Ok(ReadBack::Scheduled(wait)) => {
@@ -230,9 +256,16 @@ async fn read_back(
             record.state = PublicationState::Planned;
             record.why = Some("read back: it is not out".into());
         }
-        Err(error) => record.why = Some(error.to_string().into()),
+        Err(why) => {
+            record.why = Some(why.to_string().into());
+            error = Some(why);
+        }
     }
-    (write_one(&*store, record, under_way).await, due_in)
+    Reading {
+        record: write_one(&*store, record, under_way).await,
+        due_in,
+        error,
+    }
 }
 
 /// The part of a publication whose bytes are frozen, as the outlet was given it.

@@ -12,11 +12,13 @@ use log::{error, info, warn};
 use super::book::UnderWay;
 use super::brakes::Begun;
 use super::change::Step;
+use super::fates::is_open;
 use super::refit::refit;
 use super::standing::is_begun;
 use super::{BACKOFF, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Publication, PublicationState, Tokens};
 use crate::failpoints;
+use crate::logic::backoff::Backoff;
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record, Verdict};
 use crate::ports::{
@@ -27,6 +29,8 @@ use crate::supervision::unless_panicked;
 
 /// How long an outlet that needs a person is left alone before it is tried again.
 const PERSON: Duration = Duration::from_secs(900);
+/// The waits after it cannot be known whether what was sent has arrived.
+const DOUBTS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(1_800));
 /// How long to wait for a neighbour that fell.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -57,10 +61,15 @@ impl PublisherActor {
             return;
         };
         let is_parked = state.parked_until.is_some_and(|until| until > now);
-        if state.is_paused || is_parked || state.waiting.is_empty() {
+        let is_barred = state.is_paused || is_parked || state.fates.is_awaited();
+        if is_barred || state.waiting.is_empty() {
             return;
         }
-        let n_batch = seat.outlet.batch().max(1);
+        // What fails may fail for all of a batch, and what may be out has to be looked for.
+        let n_batch = match state.failures {
+            0 => seat.outlet.batch().max(1),
+            _ => 1,
+        };
         let room = self.room_to_begin(&seat);
         let Some(state) = self.state.get_mut(outlet) else {
             return;
@@ -432,6 +441,7 @@ pub(super) fn note_published(record: &mut PublicationRecord, published: Publishe
     let is_out = publication.parts.iter().all(|part| part.id.is_some());
     record.publication = Arc::new(publication);
     record.why = None;
+    record.attempts = 0;
     let has_leftovers = matches!(
         &record.errand,
         Errand::Edit(_, standing) if standing.len() > record.publication.parts.len()
@@ -459,7 +469,9 @@ pub(super) fn note_error(record: &mut PublicationRecord, error: &OutletError) {
         OutletRemedy::ReadBack | OutletRemedy::Await(_) => PublicationState::Unknown,
     };
     if record.state != PublicationState::Unknown {
+        // It is proved not to have left.
         record.frozen = None;
+        record.attempts = record.attempts.saturating_sub(1);
     }
 }
 
@@ -585,8 +597,8 @@ impl PublisherActor {
             return;
         };
         let publication = Arc::clone(&record.publication);
-        if record.state != PublicationState::Scheduled {
-            state.scheduled.remove(&publication.id);
+        if !is_open(record.state) {
+            state.fates.close(publication.id);
         }
         match record.state {
             PublicationState::Published => state.published += 1,
@@ -595,8 +607,8 @@ impl PublisherActor {
                 let why = record.why.clone().unwrap_or_default();
                 warn!(publication:% = record.publication.id, outlet:% = outlet, cause = &*why; "a publication is refused");
             }
-            PublicationState::Unknown => self.resolve(record),
-            PublicationState::Scheduled => self.await_scheduled(record),
+            PublicationState::Unknown => self.await_fate(&record),
+            PublicationState::Scheduled => self.await_scheduled(&record),
             // Begun already, so it goes on before whatever has come since.
             PublicationState::Planned => self.let_wait(record),
             // In other hands: who sends it tells its end, and who holds it lets it out.
@@ -606,20 +618,25 @@ impl PublisherActor {
     }
 
     /// Notes how an outlet does; says once in the log that it fails, and once that it does not.
-    fn note_outlet(&mut self, outlet: &OutletName, error: Option<OutletError>) {
+    pub(super) fn note_outlet(&mut self, outlet: &OutletName, error: Option<OutletError>) {
         let now = self.clock.now();
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
         let remedy = error.as_ref().map(OutletError::remedy);
         let wait = match remedy {
-            None | Some(OutletRemedy::GiveUp | OutletRemedy::ReadBack | OutletRemedy::Await(_)) => {
+            None | Some(OutletRemedy::GiveUp | OutletRemedy::Await(_)) => {
                 if state.error.take().is_some() {
                     info!(outlet:% = outlet; "an outlet takes posts again");
                 }
                 state.failures = 0;
                 state.parked_until = None;
                 return;
+            }
+            // Each trial may leave one more that nobody knows the fate of.
+            Some(OutletRemedy::ReadBack) => {
+                state.failures += 1;
+                self.chance.jitter(DOUBTS.after(state.failures))
             }
             Some(OutletRemedy::Retry(Some(wait))) => wait,
             Some(OutletRemedy::Retry(None)) => {
@@ -637,5 +654,20 @@ impl PublisherActor {
         state.error = error;
         state.parked_until = Some(now.plus(wait));
         self.pump_after(outlet.clone(), wait);
+    }
+
+    /// Notes that an outlet told what became of something: it answers, so it need not be left
+    /// alone for as long as one that says nothing.
+    pub(super) fn note_answer(&mut self, outlet: &OutletName) {
+        let now = self.clock.now();
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let wait = self.chance.jitter(BACKOFF.after(state.failures.max(1)));
+        let again = now.plus(wait);
+        if state.parked_until.is_some_and(|until| until > again) {
+            state.parked_until = Some(again);
+            self.pump_after(outlet.clone(), wait);
+        }
     }
 }

@@ -63,6 +63,9 @@ struct Stage {
     limit_faults: VecDeque<OutletError>,
     /// What becomes of coming edits and deletions; none: they are made.
     change_faults: VecDeque<Option<OutletError>>,
+    /// Parts with these words are not published, and nobody can know; none: no part.
+    silent_about: Option<String>,
+    can_be_read: bool,
     n_out: usize,
     n_edits: usize,
     delay: Duration,
@@ -89,6 +92,8 @@ impl Default for FakeOutlet {
                 freeze_faults: VecDeque::new(),
                 limit_faults: VecDeque::new(),
                 change_faults: VecDeque::new(),
+                silent_about: None,
+                can_be_read: true,
                 n_out: 0,
                 n_edits: 0,
                 delay: Duration::ZERO,
@@ -110,6 +115,22 @@ impl FakeOutlet {
     /// Makes something happen to a coming part; several wait their turn.
     pub fn fail_next(&self, fault: OutletFault) {
         self.stage().faults.push_back(fault);
+    }
+
+    /// Publishes no part with these words from now on, and says nothing about it; every part has
+    /// the empty ones.
+    pub fn fall_silent(&self, words: &str) {
+        self.stage().silent_about = Some(words.to_owned());
+    }
+
+    /// Publishes every part again.
+    pub fn speak(&self) {
+        self.stage().silent_about = None;
+    }
+
+    /// Tells nobody what became of a part, like a platform that cannot be read back.
+    pub fn forbid_reading(&self) {
+        self.stage().can_be_read = false;
     }
 
     /// Makes a coming freezing fail; several wait their turn.
@@ -234,7 +255,15 @@ impl FakeOutlet {
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
-        let fault = self.stage().faults.pop_front();
+        let fault = {
+            let mut stage = self.stage();
+            let text = String::from_utf8_lossy(&part.bytes);
+            let is_silent = stage.silent_about.as_ref();
+            match is_silent.is_some_and(|words| text.contains(words)) {
+                true => Some(OutletFault::LostAndSilent),
+                false => stage.faults.pop_front(),
+            }
+        };
         match fault {
             None => self.take(part),
             Some(OutletFault::Error(error)) => Err(error),
@@ -395,6 +424,9 @@ impl Outlet for FakeOutlet {
             stage.n_read_backs += 1;
             if let Some(error) = stage.read_back_faults.pop_front() {
                 return Err(error);
+            }
+            if !stage.can_be_read {
+                return Err(silence());
             }
             Ok(stage.fate(part))
         }
