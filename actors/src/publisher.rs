@@ -47,7 +47,7 @@ use crate::setup::{Lapse, OnEdit, OutletLimits};
 use crate::supervision::unless_panicked;
 
 use book::Book;
-use fates::{Fates, Open, open_fates};
+use fates::{Fates, Open, is_open, open_fates};
 use standing::{awaited, is_begun};
 use teach::recall;
 use threads::{Blocked, n_behind_held};
@@ -289,15 +289,17 @@ impl PublisherActor {
     /// up to the last one in memory is in memory.
     fn take_in(&mut self, record: PublicationRecord) {
         let id = record.publication.id;
-        if record.state != PublicationState::Planned || self.book.holds(id) {
-            return;
-        }
         let outlet = record.publication.outlet.clone();
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
-        // Who orders it to be sent takes its fate upon himself; nobody looks it up any more.
-        state.fates.close(id);
+        if !is_open(record.state) {
+            // Who decided about it takes its fate upon himself; nobody looks it up any more.
+            state.fates.close(id);
+        }
+        if record.state != PublicationState::Planned || self.book.holds(id) {
+            return;
+        }
         let last = state.waiting.keys().next_back();
         let is_behind = last.is_none_or(|last| id > *last);
         if is_behind && (state.has_more || state.n_free() >= IN_MEMORY) {

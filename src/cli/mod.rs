@@ -105,9 +105,9 @@ enum Command {
     Reload,
     /// Stops the service
     Stop,
-    /// Shows the publications that wait for a person
+    /// Shows the publications that wait for a person: held, or perhaps out
     Review,
-    /// Lets a held publication out
+    /// Lets a held publication out, or says that one is out that may be
     Approve {
         /// The publication
         id: String,
@@ -115,7 +115,7 @@ enum Command {
         #[arg(long)]
         text: Option<String>,
     },
-    /// Refuses a held publication for good
+    /// Refuses a held publication for good, or says that one that may be out is not, and not wanted
     Reject {
         /// The publication
         id: String,

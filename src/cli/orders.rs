@@ -118,11 +118,12 @@ pub(super) fn review(client: &Client, json: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     for publication in &held.publications {
-        let why = publication.why.as_deref().unwrap_or("held");
         let (id, outlet, language) = (&publication.id, &publication.outlet, &publication.language);
+        let (state, at) = (&publication.state, &publication.at);
+        let why = publication.why.as_deref();
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
         say(format_args!(
-            "{id} {outlet} {language} since {}: {why}",
-            publication.at
+            "{id} {outlet} {language} {state} since {at}{why}"
         ))?;
         let indented = |sign: char, text: &str| {
             let lines = text.lines().map(|line| format!("  {sign} {line}"));

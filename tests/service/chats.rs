@@ -137,6 +137,38 @@ fn what_may_be_out_is_unknown_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_person_says_what_became_of_what_may_be_out() {
+    let (places, patient) = (Places::start(), Patient::start(0, 0));
+    places.telegram.fail_next(Fault::ReplyLost);
+    places.discord.fail_next(Fault::RequestLost);
+    let mut program = places.program(&patient);
+    program.start();
+    let id = program.submit(&body("One"));
+    program.final_task(&id);
+    let listed = program.run(&["review", "--json"]).json();
+    let listed = listed["publications"].as_array().expect("a list");
+    let unknown = |outlet: &str| {
+        let mut listed = listed.iter();
+        let found = listed.find(|it| it["outlet"] == outlet).expect("is listed");
+        assert_eq!(found["state"], "Unknown", "{found}");
+        found["id"].as_str().expect("an id").to_owned()
+    };
+    let shown = program.run(&["review"]).well();
+    assert!(shown.contains("Unknown since"), "{shown}");
+
+    program.run(&["approve", &unknown("telegram")]).well();
+    program.run(&["reject", &unknown("discord")]).well();
+
+    let task = program.task(&id);
+    assert_eq!(state(&task, "telegram"), "Published", "{task}");
+    assert_eq!(state(&task, "discord"), "Refused", "{task}");
+    program.kill();
+    program.start();
+    let left = program.get("/v1/review").json();
+    assert_eq!(left["publications"], json!([]));
+}
+
+#[test]
 fn what_a_person_must_mend_holds_up_nobody_else_and_is_logged_once() {
     let (places, patient) = (Places::start(), Patient::start(0, 0));
     places.telegram.kick();

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::PublicationState;
+use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{
-    OutletView, Outlets, PauseOutlet, ResumeOutlet, RetryPublication,
+    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, ResumeOutlet,
+    RetryPublication, Review,
 };
 use babelfeed_actors::ports::{PublicationRecord, TaskStore};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::world::{self, World, finish, until};
 
-use crate::helpers::{assert_out_once, pass, publish, settle, texts};
+use crate::helpers::{
+    assert_out_once, pass, publication, publish, settle, texts, until_publication,
+};
 use crate::journal;
 
 const NIGHT: Duration = Duration::from_secs(8 * 3_600);
@@ -172,5 +176,75 @@ fn however_many_are_unknown_at_a_start_each_is_looked_for() {
         settle(&handles).await;
         assert_out_once(&outlet, translated(1_200));
         Some(())
+    });
+}
+
+#[test]
+fn what_may_be_out_is_listed_and_closed_by_what_a_person_says() {
+    world::run(706, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.set_batch(1);
+        outlet.forbid_reading();
+        outlet.fall_silent("number");
+        let handles = world.start();
+        let ids = publish(&handles, texts(2), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 2);
+        pass(Duration::from_secs(60)).await;
+        let listed = handles.review.send(Review { limit: 10 }).await;
+        let listed = listed.expect("heard").expect("read");
+        let states: Vec<PublicationState> = listed.iter().map(|record| record.state).collect();
+        assert_eq!(states, [PublicationState::Unknown; 2]);
+        let [out, not_out] = [0, 1].map(|at| listed[at].publication.id);
+        let approve = |text: Option<&str>| Approve {
+            id: out,
+            text: text.map(Into::into),
+        };
+        let refused = handles.approve.send(approve(Some("Other words."))).await;
+        assert!(matches!(
+            refused.expect("heard"),
+            Err(PublicationError::Unfit(_))
+        ));
+        let approved = handles.approve.send(approve(None)).await;
+        let approved = approved.expect("heard").expect("done");
+        assert_eq!(approved.state, PublicationState::Published);
+        let rejected = handles.reject.send(Reject(not_out)).await;
+        let rejected = rejected.expect("heard").expect("done");
+        assert_eq!(rejected.state, PublicationState::Refused);
+
+        outlet.speak();
+        let n_read_backs = outlet.n_read_backs();
+        pass(NIGHT).await;
+        settle(&handles).await;
+
+        assert_eq!(
+            (outlet.n_read_backs(), outlet.out().len()),
+            (n_read_backs, 0)
+        );
+        assert_eq!(view(&handles).await.unknown, 0);
+        let left = handles.review.send(Review { limit: 10 }).await;
+        assert!(left.expect("heard").expect("read").is_empty());
+    });
+}
+
+#[test]
+fn what_follows_a_part_that_may_be_out_is_not_sent_without_its_id() {
+    world::run(707, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        outlet.forbid_reading();
+        outlet.set_limit(Limit::Characters { max: 40 });
+        let handles = world.start();
+        pass(Duration::from_secs(1)).await;
+        outlet.fall_silent("");
+        let long = "One sentence of some length. ".repeat(3);
+        let ids = publish(&handles, [long.trim().to_owned()], "es").await;
+        until_publication(&handles, ids[0], PublicationState::Unknown).await;
+        let id = publication(&handles, ids[0]).await.publication.id;
+        let approved = handles.approve.send(Approve { id, text: None }).await;
+        assert!(matches!(
+            approved.expect("heard"),
+            Err(PublicationError::Unfit(_))
+        ));
+        let record = publication(&handles, ids[0]).await;
+        assert_eq!(record.state, PublicationState::Unknown);
     });
 }

@@ -64,7 +64,7 @@ pub struct PauseOutlet(pub Option<OutletName>);
 #[rtype(result = "Result<(), UnknownName>")]
 pub struct ResumeOutlet(pub Option<OutletName>);
 
-/// Asks for the publications that wait for a person, the oldest first.
+/// Asks for the publications that wait for a person, held or perhaps out, the oldest first.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<PublicationRecord>, StoreError>")]
 pub struct Review {
@@ -72,7 +72,8 @@ pub struct Review {
     pub limit: usize,
 }
 
-/// Lets a held publication go out, with a corrected text where one is given.
+/// Lets a held publication go out, with a corrected text where one is given; or says that one is
+/// out that may be.
 #[derive(Message)]
 #[rtype(result = "Result<PublicationRecord, PublicationError>")]
 pub struct Approve {
@@ -82,7 +83,8 @@ pub struct Approve {
     pub text: Option<Arc<str>>,
 }
 
-/// Refuses a held publication for good.
+/// Refuses a held publication for good; or says of one that may be out that it is not, and that it
+/// is not wanted.
 #[derive(Message)]
 #[rtype(result = "Result<PublicationRecord, PublicationError>")]
 pub struct Reject(pub PublicationId);

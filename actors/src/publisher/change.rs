@@ -79,6 +79,12 @@ impl PublisherActor {
         };
         let is_late = at.since(earlier.at) > seat.repost_within;
         let standing = published_parts(&earlier.publication);
+        if earlier.state == PublicationState::Published
+            && standing.len() < earlier.publication.parts.len()
+        {
+            let why = "its post was edited, but nobody knows under which id it is out here";
+            return self.put_into(record, PublicationState::Deleted, why);
+        }
         let errand = match seat.on_edit {
             OnEdit::Edit => Errand::Edit(earlier.publication.id, standing),
             OnEdit::Repost if !is_late => Errand::Repost(earlier.publication.id, standing),

@@ -1,4 +1,5 @@
-//! What a person orders: let a held publication out, refuse it, send one again.
+//! What a person orders: let a held publication out, refuse it, send one again; and what a person
+//! says became of one that may be out.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::logic::known::Edition;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
-use crate::ports::{Kept, PublicationRecord, StoreError, TaskRecord, TaskStore};
+use crate::ports::{Errand, Kept, PublicationRecord, StoreError, TaskRecord, TaskStore};
 
 type Answer = ResponseFuture<Result<PublicationRecord, PublicationError>>;
 
@@ -45,6 +46,21 @@ impl Order {
         } else {
             Err(PublicationError::Conflict(record.state))
         }
+    }
+
+    /// Notes that a publication is out that may have been, as a person says; under which id it is
+    /// stays unknown, so nothing can answer it, change it or take it back.
+    async fn confirm(
+        self,
+        mut record: PublicationRecord,
+        text: Option<&str>,
+    ) -> Result<PublicationRecord, PublicationError> {
+        if let Some(why) = unconfirmed(&record, text) {
+            return Err(PublicationError::Unfit(why));
+        }
+        record.errand = Errand::Publish;
+        let why = "a person says that it is out";
+        self.put(record, PublicationState::Published, why).await
     }
 
     /// Writes the publication down in its new state, and hands it on if it is to be sent.
@@ -72,6 +88,21 @@ impl Order {
         });
         Ok(record)
     }
+}
+
+/// Why a publication that may be out is not confirmed.
+fn unconfirmed(record: &PublicationRecord, text: Option<&str>) -> Option<String> {
+    if text.is_some() {
+        return Some("what may be out cannot be given another text".to_owned());
+    }
+    let n_parts = record.publication.parts.len();
+    let part = record.frozen.as_ref().map_or(0, |fate| fate.part) + 1;
+    (part < n_parts).then(|| {
+        format!(
+            "part {part} of {n_parts} may be out, and nobody knows under which id, so the next one \
+             cannot follow it: `retry` sends it again, `reject` gives up what is left"
+        )
+    })
 }
 
 impl PublisherActor {
@@ -130,7 +161,11 @@ impl Handler<Approve> for PublisherActor {
         let (edition, peers, seats) =
             (self.edition.clone(), self.peers.clone(), self.seats.clone());
         Box::pin(async move {
-            let mut record = order.find(&[PublicationState::Held]).await?;
+            let states = [PublicationState::Held, PublicationState::Unknown];
+            let mut record = order.find(&states).await?;
+            if record.state == PublicationState::Unknown {
+                return order.confirm(record, approve.text.as_deref()).await;
+            }
             let limit = limits.get(&record.publication.outlet);
             let limit = limit.copied().unwrap_or(Limit::Unbounded);
             let limit = room(limit, record.publication.attached.as_deref());
@@ -185,10 +220,13 @@ impl Handler<Reject> for PublisherActor {
     fn handle(&mut self, Reject(id): Reject, _: &mut Context<Self>) -> Self::Result {
         let order = self.order(id);
         Box::pin(async move {
-            let record = order.find(&[PublicationState::Held]).await?;
-            order
-                .put(record, PublicationState::Refused, "rejected by a person")
-                .await
+            let states = [PublicationState::Held, PublicationState::Unknown];
+            let record = order.find(&states).await?;
+            let why = match record.state {
+                PublicationState::Unknown => "a person says that it is not out, and not wanted",
+                _ => "rejected by a person",
+            };
+            order.put(record, PublicationState::Refused, why).await
         })
     }
 }
@@ -220,18 +258,17 @@ impl Handler<Review> for PublisherActor {
         let store = Rc::clone(&self.store);
         let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
         Box::pin(async move {
-            let mut held = Vec::new();
+            let mut waiting = Vec::new();
             for outlet in outlets {
-                let state = PublicationState::Held;
-                held.extend(
-                    store
-                        .publications_in(outlet, state, None, review.limit)
-                        .await?,
-                );
+                for state in [PublicationState::Held, PublicationState::Unknown] {
+                    let outlet = outlet.clone();
+                    let found = store.publications_in(outlet, state, None, review.limit);
+                    waiting.extend(found.await?);
+                }
             }
-            held.sort_by_key(|record| record.publication.id);
-            held.truncate(review.limit);
-            Ok(held)
+            waiting.sort_by_key(|record| record.publication.id);
+            waiting.truncate(review.limit);
+            Ok(waiting)
         })
     }
 }

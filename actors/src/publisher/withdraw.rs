@@ -9,7 +9,7 @@ use actix::{Context, Handler};
 use log::warn;
 
 use super::PublisherActor;
-use super::standing::{Standing, revisions};
+use super::standing::{Standing, is_begun, revisions};
 use crate::domain::{Language, OutletName, Publication, PublicationState, RequestId};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -128,6 +128,8 @@ impl PublisherActor {
                 self.unschedule(*record, WHY);
                 false
             }
+            // Only a person knows that it is out, and nobody under which id.
+            Standing::Out(record) if !is_begun(&record.publication) => true,
             Standing::Out(mut record) | Standing::Partly(mut record) => {
                 record.errand = Errand::Delete;
                 self.put_into(*record, PublicationState::Planned, WHY);
