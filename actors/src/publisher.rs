@@ -15,6 +15,7 @@ mod threads;
 mod unschedule;
 mod withdraw;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -136,7 +137,7 @@ struct OutletState {
     /// The first of what was left to the store while a page was being loaded, which that page may
     /// lack although it holds later ones.
     missed: Option<PublicationId>,
-    is_paused: bool,
+    pause: Pause,
     /// Whether its limit is known, without which nothing is sent.
     is_measured: bool,
     /// What began in the last hour, once that is known; for outlets that count it.
@@ -149,6 +150,24 @@ struct OutletState {
     published: u64,
     refused: u64,
     error: Option<String>,
+}
+
+/// Whether an outlet is paused; clones are one, so that what waits for its turn sees it as well.
+#[derive(Clone, Debug, Default)]
+struct Pause(Rc<Cell<bool>>);
+
+impl Pause {
+    fn set(&self) {
+        self.0.set(true);
+    }
+
+    fn lift(&self) {
+        self.0.set(false);
+    }
+
+    fn holds(&self) -> bool {
+        self.0.get()
+    }
 }
 
 /// An outlet's limit was asked for.
@@ -436,7 +455,7 @@ impl Supervised for PublisherActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         for state in self.state.values_mut() {
             *state = OutletState {
-                is_paused: state.is_paused,
+                pause: state.pause.clone(),
                 published: state.published,
                 refused: state.refused,
                 ..OutletState::default()
@@ -543,7 +562,7 @@ impl Handler<PauseOutlet> for PublisherActor {
     fn handle(&mut self, PauseOutlet(name): PauseOutlet, _: &mut Self::Context) -> Self::Result {
         for outlet in self.chosen(name.as_ref())? {
             if let Some(state) = self.state.get_mut(&outlet) {
-                state.is_paused = true;
+                state.pause.set();
             }
         }
         Ok(())
@@ -556,7 +575,7 @@ impl Handler<ResumeOutlet> for PublisherActor {
     fn handle(&mut self, ResumeOutlet(name): ResumeOutlet, _: &mut Self::Context) -> Self::Result {
         for outlet in self.chosen(name.as_ref())? {
             if let Some(state) = self.state.get_mut(&outlet) {
-                state.is_paused = false;
+                state.pause.lift();
                 state.parked_until = None;
                 state.fates.await_none();
             }
@@ -573,7 +592,7 @@ impl Handler<Outlets> for PublisherActor {
         let now = self.clock.now();
         let view = |seat: &Seat| {
             let state = self.state.get(&seat.name)?;
-            let word = if state.is_paused {
+            let word = if state.pause.holds() {
                 "paused"
             } else if state.error.is_some() {
                 "failing"

@@ -494,6 +494,41 @@ fn outlets_that_wait_for_their_lane_take_no_turn_from_others() {
 }
 
 #[test]
+fn what_waited_for_its_lane_does_not_go_out_after_a_pause() {
+    world::run(47, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        world.rules.per_hour = Some(2);
+        outlet.fail_next(OutletFault::Error(OutletError::Busy {
+            wait: Some(Duration::from_secs(1_000)),
+            detail: "wait".into(),
+        }));
+        let handles = world.start();
+        let ids = publish(&handles, texts(1), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 1);
+        pass(Duration::from_secs(1)).await;
+        let resume = async || {
+            let resumed = handles.resume_outlet.send(ResumeOutlet(None)).await;
+            resumed.expect("heard").expect("known");
+        };
+        // Now it waits for a permit of its lane, which is closed still.
+        resume().await;
+        pass(Duration::from_secs(1)).await;
+        let paused = handles.pause_outlet.send(PauseOutlet(None)).await;
+        paused.expect("heard").expect("known");
+        pass(Duration::from_secs(3_000)).await;
+        assert_eq!((outlet.n_calls(), outlet.out().len()), (1, 0));
+        let record = publication(&handles, ids[0]).await;
+        assert_eq!(record.state, PublicationState::Planned);
+        assert_eq!(view(&handles, "es").await.waiting, 1);
+        resume().await;
+        let more = publish(&handles, ["Something more.".to_owned()], "es").await;
+        assert_eq!(finish(&handles, &more).await, 1);
+        pass(Duration::from_secs(5)).await;
+        assert_eq!(outlet.out().len(), 2, "what did not begin was not counted");
+    });
+}
+
+#[test]
 fn more_publications_than_memory_holds_all_go_out_in_order() {
     world::run(42, async |mut world: World| {
         let outlet = with_outlet(&mut world);

@@ -15,7 +15,7 @@ use super::change::Step;
 use super::fates::is_open;
 use super::refit::refit;
 use super::standing::is_begun;
-use super::{BACKOFF, Peers, PublisherActor, Seat};
+use super::{BACKOFF, Pause, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Publication, PublicationState, Tokens};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -45,6 +45,14 @@ pub(super) struct Sent {
     pub(super) error: Option<OutletError>,
 }
 
+/// A batch was not begun, because its outlet was paused meanwhile.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Returned {
+    outlet: OutletName,
+    records: Vec<PublicationRecord>,
+}
+
 impl PublisherActor {
     /// Begins to send at an outlet, if something waits there and nothing is in the way.
     pub(super) fn pump(&mut self, outlet: &OutletName) {
@@ -61,7 +69,7 @@ impl PublisherActor {
             return;
         };
         let is_parked = state.parked_until.is_some_and(|until| until > now);
-        let is_barred = state.is_paused || is_parked || state.fates.is_awaited();
+        let is_barred = state.pause.holds() || is_parked || state.fates.is_awaited();
         if is_barred || state.waiting.is_empty() {
             return;
         }
@@ -105,6 +113,7 @@ impl PublisherActor {
             .iter()
             .filter_map(|id| state.waiting.remove(id))
             .collect();
+        let pause = state.pause.clone();
         let begun = self.begin_there(&seat, n_beginning);
         let mut batch = Batch {
             seat,
@@ -114,6 +123,7 @@ impl PublisherActor {
             records,
             begun,
             own: self.own.clone(),
+            pause,
             under_way,
         };
         let (own, turns) = (self.own.clone(), Arc::clone(&self.turns));
@@ -129,8 +139,16 @@ impl PublisherActor {
             };
             // The semaphore is never closed.
             let turn = turns.acquire().await;
+            if batch.pause.holds() {
+                // The permit goes back unused by its drop.
+                own.do_send(batch.returned());
+                return;
+            }
             let sent = match step {
-                Step::Publish => batch.run(permit).await,
+                Step::Publish => match batch.run(permit).await {
+                    Ok(sent) => sent,
+                    Err(returned) => return own.do_send(returned),
+                },
                 Step::Edit(published) => batch.edit(permit, published).await,
                 Step::TakeBack(standing) => batch.take_back(permit, standing).await,
             };
@@ -150,6 +168,7 @@ pub(super) struct Batch {
     /// What of it begins, where that is counted.
     begun: Option<Begun>,
     own: Addr<PublisherActor>,
+    pause: Pause,
     pub(super) under_way: UnderWay,
 }
 
@@ -171,21 +190,25 @@ impl Batch {
         }
     }
 
-    async fn run(mut self, permit: Permit) -> Sent {
+    /// Publishes; what was paused before anything has left is returned as it was.
+    async fn run(mut self, permit: Permit) -> Result<Sent, Returned> {
         if let Some(begun) = &self.begun {
             begun.write().await;
         }
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
             Err(error) if error.remedy() == OutletRemedy::GiveUp && self.records.len() == 1 => {
-                return self.refuse(error).await;
+                return Ok(self.refuse(error).await);
             }
             Err(OutletError::Rejected { detail }) => {
                 // Which of several is refused cannot be told, so the outlet rests instead.
-                return self.not_sent(OutletError::Unreachable { detail });
+                return Ok(self.not_sent(OutletError::Unreachable { detail }));
             }
-            Err(error) => return self.not_sent(error),
+            Err(error) => return Ok(self.not_sent(error)),
         };
+        if self.pause.holds() {
+            return Err(self.returned());
+        }
         let frozen = self.write_sending(frozen).await;
         let begun = self.clock.now();
         let answers = self.publish(&frozen).await;
@@ -202,11 +225,11 @@ impl Batch {
         }
         // Only what is written down may be taken up again.
         drop(self.under_way);
-        Sent {
+        Ok(Sent {
             outlet: self.seat.name,
             records: self.records,
             error,
-        }
+        })
     }
 
     /// The right to send; none when the system has ended.
@@ -377,14 +400,23 @@ impl Batch {
         }
     }
 
-    pub(super) fn not_sent(mut self, error: OutletError) -> Sent {
+    pub(super) fn not_sent(self, error: OutletError) -> Sent {
+        let Returned { outlet, records } = self.returned();
+        Sent {
+            outlet,
+            records,
+            error: Some(error),
+        }
+    }
+
+    /// What it was to send, as before: nothing has left.
+    fn returned(mut self) -> Returned {
         let n = self.records.iter().filter(|record| begins(record)).count();
         self.give_back(n);
         drop(self.under_way);
-        Sent {
+        Returned {
             outlet: self.seat.name,
             records: self.records,
-            error: Some(error),
         }
     }
 
@@ -574,6 +606,17 @@ async fn until_written<T>(write: impl AsyncFn() -> Result<T, StoreError>) -> T {
                 tokio::time::sleep(wait).await;
             }
         }
+    }
+}
+
+impl Handler<Returned> for PublisherActor {
+    type Result = ();
+
+    fn handle(&mut self, Returned { outlet, records }: Returned, _: &mut Context<Self>) {
+        for record in records {
+            self.note_publication(&outlet, record);
+        }
+        self.pump(&outlet);
     }
 }
 
