@@ -424,10 +424,16 @@ impl Actor for PublisherActor {
         let (seats, clock) = (self.seats.clone(), Arc::clone(&self.clock));
         let (store, edition) = (Rc::clone(&self.store), self.edition.clone());
         let load = async move {
+            let recalling = async || {
+                failpoints::hit("publisher.recall");
+                recall(&*store, &edition).await
+            };
+            while let Err(error) = unless_panicked(recalling()).await {
+                warn!(cause:% = error; "what people corrected was not loaded");
+                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                tokio::time::sleep(wait).await;
+            }
             loop {
-                if let Err(error) = recall(&*store, &edition).await {
-                    warn!(cause:% = error; "what people corrected was not loaded");
-                }
                 match all_open(&*store, &seats, &*clock).await {
                     Ok(open) => return open,
                     Err(error) => {
