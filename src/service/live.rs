@@ -17,7 +17,7 @@ use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Start;
 use super::build::Prepared;
@@ -185,10 +185,32 @@ impl Live {
         }
     }
 
-    /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.
+    /// Stops for good: nothing new is taken, calls in flight get `drain`, everything is written
+    /// down.
     ///
-    /// Answers what is used in the lanes then.
+    /// Answers what is used in the lanes then; likewise below.
     pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
+        self.end(store, drain, drain).await
+    }
+
+    /// Stops for the next system, which could not know what came of a call of this one: what is
+    /// being published gets as long as the `longest` call.
+    pub(super) async fn give_way(
+        self,
+        store: &SqliteStore,
+        drain: Duration,
+        longest: Duration,
+    ) -> Vec<(Lane, Quota)> {
+        let publishing = drain.max(longest + GRACE);
+        self.end(store, drain, publishing).await
+    }
+
+    async fn end(
+        self,
+        store: &SqliteStore,
+        drain: Duration,
+        publishing: Duration,
+    ) -> Vec<(Lane, Quota)> {
         for task in &self.background {
             task.abort();
         }
@@ -200,6 +222,7 @@ impl Live {
             .send(PauseSource(None, PausedBy::Service))
             .await;
         let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
+        let began = Instant::now();
         // Control still answers meanwhile: intake with 503, questions as ever.
         let stopped = timeout(drain + GRACE, self.handles.stop.send(Stop(drain))).await;
         if !matches!(stopped, Ok(Ok(()))) {
@@ -207,7 +230,8 @@ impl Live {
         }
         // What is not written now costs a call after the next start, nothing more.
         let _ = timeout(GRACE, self.handles.save_known.send(SaveAll)).await;
-        if timeout(drain.min(GRACE), self.sent(store)).await.is_err() {
+        let left = publishing.saturating_sub(began.elapsed());
+        if timeout(left, self.sent(store)).await.is_err() {
             warn!("publications are still on their way, the next start looks what came of them");
         }
         // A limiter that does not answer leaves nothing to go on from.

@@ -120,7 +120,14 @@ pub(super) async fn serve(
             }
         };
         let pauses = live.pauses().await;
-        let quotas = live.stop(store, settings.service.drain_timeout).await;
+        let drain = settings.service.drain_timeout;
+        let quotas = match &order {
+            Order::Stop => live.stop(store, drain).await,
+            Order::Rebuild(..) => {
+                let longest = settings.translation.timeout;
+                live.give_way(store, drain, longest).await
+            }
+        };
         let order = refuse_what_came_meanwhile(&mut orders, order);
         match order {
             Order::Stop => return Ok(()),

@@ -13,6 +13,7 @@ mod falls;
 mod feeds;
 mod forecast;
 mod harness;
+mod held;
 mod http;
 mod jobs;
 mod known;

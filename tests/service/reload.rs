@@ -6,6 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::harness::{Program, UNCHECKED, until};
+use crate::held::Held;
 use crate::patient::Patient;
 
 const OUTLET: &str =
@@ -151,6 +152,66 @@ fn work_waits_for_settings_that_name_a_provider() {
     wait_for_rebuild(&program, 1);
     assert_eq!(program.final_task(&id)["state"], "Completed");
     assert_eq!(patient.n_calls(), 1);
+}
+
+/// Settings with an outlet that keeps its answers back, and with so long for calls in flight.
+fn held(patient: &Patient, pack: usize, drain: &str) -> String {
+    format!(
+        "[service]\ndrain_timeout = \"{drain}\"\n[batching]\nmax_batch_size = {pack}\n{UNCHECKED}{}\
+         [[outlet]]\nname = \"held\"\nkind = \"webhook\"\nurl_env = \"HELD\"\nlanguage = \"es\"\n",
+        patient.settings()
+    )
+}
+
+/// A program one of whose publications has arrived at its outlet, which says nothing yet.
+fn publishing(held_back: &Held, settings: &str) -> (Program, String) {
+    let mut program = Program::new(settings);
+    program.set("HELD", held_back.url());
+    program.start();
+    let id = program.submit(&body("Good day"));
+    until("it has arrived", || {
+        (held_back.n_taken() == 1).then_some(())
+    });
+    (program, id)
+}
+
+fn wait_until_it_stops(program: &Program) {
+    until("intake is closed", || {
+        let late = json!({"text": "Too late", "targets": ["es"]});
+        (program.post("/v1/requests", &late).status == 503).then_some(())
+    });
+}
+
+#[test]
+fn what_is_being_published_while_settings_are_read_again_is_waited_for() {
+    let (held_back, patient) = (Held::start(), Patient::start(0, 0));
+    let (program, id) = publishing(&held_back, &held(&patient, 1, "1ms"));
+    program.write("Settings.toml", &held(&patient, 2, "1ms"));
+    program.run(&["reload"]).well();
+    wait_until_it_stops(&program);
+    held_back.release();
+    wait_for_rebuild(&program, 1);
+
+    let task = program.final_task(&id);
+
+    assert_eq!(task["publications"][0]["state"], "Published", "{task}");
+    assert_eq!(held_back.n_taken(), 1);
+}
+
+#[test]
+fn what_is_being_published_when_the_service_stops_gets_the_time_of_calls_in_flight() {
+    let (held_back, patient) = (Held::start(), Patient::start(0, 0));
+    let (mut program, id) = publishing(&held_back, &held(&patient, 1, "60s"));
+    program.signal("TERM");
+    wait_until_it_stops(&program);
+    held_back.release();
+    assert_eq!(program.ended().code(), Some(0));
+    program.start();
+
+    let task = program.final_task(&id);
+
+    assert_eq!(task["publications"][0]["state"], "Published", "{task}");
+    assert_eq!(held_back.n_taken(), 1);
 }
 
 /// Settings whose provider has such limits.
