@@ -325,7 +325,14 @@ fn shorten(text: &str, limit: Limit, tail: &str) -> Result<String, TooLong> {
     loop {
         let parts = fit_beside(text, limit, &format!("{room}{ELLIPSIS}{}", below(tail)))?;
         let begin = parts.first().map(String::as_str).unwrap_or_default();
-        let begin = format!("{}{ELLIPSIS}", without_pause(begin));
+        let begin = without_pause(begin);
+        let n_spans = |text: &str| Scan::through_code(text).count();
+        // A cashtag is none with a sign behind it.
+        let glued = format!("{begin}{ELLIPSIS}");
+        let begin = match n_spans(&glued) == n_spans(begin) {
+            true => glued,
+            false => format!("{begin} {ELLIPSIS}"),
+        };
         let whole = with(&with_links_apart(&begin, limit), tail);
         if limit.fits(&whole) {
             return Ok(whole);
