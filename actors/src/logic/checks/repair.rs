@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Checks;
 use super::script::joins_words;
+use super::words::is_of_word;
 use crate::domain::Language;
 use crate::logic::spans::{Protected, SpanKind};
 use crate::logic::x_text::composed;
@@ -26,6 +27,9 @@ const QUOTES: [(char, char); 13] = [
     ('`', '`'),
 ];
 
+/// A mark of byte order, which is nothing in a text.
+const NOTHING: char = '\u{feff}';
+
 /// The text of a translation without what was put around it, composed (NFC), with its direction
 /// marks closed, and with blanks where a lost one would make or break a link.
 pub(super) fn repaired(
@@ -35,6 +39,10 @@ pub(super) fn repaired(
     checks: Checks,
 ) -> Arc<str> {
     let mut text = composed(&translated);
+    if text.contains(NOTHING) {
+        // X takes no post with it, and what it held apart must not touch once it is left out.
+        text = Cow::Owned(text.replace(NOTHING, ""));
+    }
     if checks.notes {
         let bare = unwrapped(&source.skeleton, &text);
         if bare.len() < text.len() {
@@ -126,16 +134,34 @@ fn with_blanks_around_spans(source: &Protected, text: &str) -> Option<String> {
         let before = |text: &str, at: usize| text[..at].chars().next_back();
         let behind = |text: &str, at: usize| text[at + mark.len()..].chars().next();
         let stood_apart = |beside: Option<char>| beside.is_none_or(char::is_whitespace);
-        let stands_apart = |beside: Option<char>| !beside.is_some_and(char::is_alphanumeric);
+        let stands_apart = |beside: Option<char>| {
+            !beside.is_some_and(|letter| is_of_word(letter) && !matches!(letter, '\'' | '’'))
+        };
         if stood_apart(before(&source.skeleton, was)) && !stands_apart(before(text, at)) {
             places.push(at);
         }
         if stood_apart(behind(&source.skeleton, was)) && !stands_apart(behind(text, at)) {
             places.push(at + mark.len());
         }
+        if stops_before(&source.skeleton[was + mark.len()..], char::is_whitespace)
+            && stops_before(&text[at + mark.len()..], begins_name)
+        {
+            places.push(at + mark.len() + 1);
+        }
     }
     places.sort_unstable();
     with_blanks(text, &places)
+}
+
+/// Whether a text begins with a stop and then such a character.
+fn stops_before(text: &str, is_such: fn(char) -> bool) -> bool {
+    let rest = text.strip_prefix(['.', ',', ';', ':', '!', '?']);
+    rest.is_some_and(|rest| rest.starts_with(is_such))
+}
+
+/// Whether a name may begin with it, or a span.
+const fn begins_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '⟦'
 }
 
 /// The text with a blank at each of these places, which rise; none if there are none.

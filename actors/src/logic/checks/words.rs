@@ -79,7 +79,7 @@ fn split(piece: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a character can stand inside of a word: letters, digits, marks upon them, apostrophes.
-fn is_of_word(letter: char) -> bool {
+pub(super) fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric()
         || matches!(letter,
             '\'' | '’'

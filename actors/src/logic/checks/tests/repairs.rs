@@ -82,6 +82,19 @@ fn a_lost_blank_is_put_back_before_it_makes_a_link() {
         ),
         (
             "en",
+            "See https://example.org now",
+            "Ver https://example.org\u{feff}ahora",
+            "Ver https://example.org ahora",
+        ),
+        (
+            "en",
+            "See example.org. Thanks @ann",
+            "Ver example.org.@ann, gracias",
+            "Ver example.org. @ann, gracias",
+        ),
+        ("hi", "भारत @ann", "Ind\u{301}@ann", "Ind\u{301} @ann"),
+        (
+            "en",
             "At 9 a.m. on Monday",
             "A las 9 a.m. del lunes",
             "A las 9 a.m. del lunes",
