@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::vec::IntoIter;
 
 use super::{Limit, display};
-use crate::logic::spans::{Found, Scan, SpanKind, cluster_end};
+use crate::logic::spans::{Found, Numbers, Scan, SpanKind, cluster_end};
 use crate::logic::{markdown, x_text};
 
 /// What a piece measures.
@@ -67,6 +67,10 @@ pub(super) struct Atoms<'a> {
     text: &'a str,
     limit: Limit,
     spans: Peekable<Scan<'a>>,
+    /// Code that no part splits; what networks see in it stands among the spans.
+    codes: Peekable<IntoIter<Range<usize>>>,
+    /// Where the latest of it ends.
+    code_end: usize,
     /// What X makes links of.
     urls: Peekable<IntoIter<Range<usize>>>,
     /// What Discord gets an escape before.
@@ -87,7 +91,9 @@ impl<'a> Atoms<'a> {
         Self {
             text,
             limit,
-            spans: Scan::through_code(text).peekable(),
+            spans: Scan::through_code(text).with_numbers().peekable(),
+            codes: short_codes(text).into_iter().peekable(),
+            code_end: 0,
             urls: urls.into_iter().peekable(),
             signs: signs.into_iter().peekable(),
             at: 0,
@@ -160,18 +166,28 @@ impl<'a> Atoms<'a> {
     /// What the spans that it touches make of an atom.
     fn covered(&mut self, mut end: usize) -> Covered {
         let (mut clusters, mut unseen) = (1, 0);
-        while let Some(found) = self.spans.next_if(|found| found.start < end) {
-            if !is_whole(&found) {
-                continue;
+        loop {
+            while let Some(found) = self.spans.next_if(|found| found.start < end) {
+                if !is_whole(&found) {
+                    continue;
+                }
+                let mut covered = 1;
+                while end < found.end {
+                    end = cluster_end(self.text, end);
+                    covered += 1;
+                }
+                let (counted, hidden) = self.counted(&found, covered);
+                clusters += counted - 1;
+                unseen += hidden;
             }
-            let mut covered = 1;
-            while end < found.end {
-                end = cluster_end(self.text, end);
-                covered += 1;
+            while let Some(code) = self.codes.next_if(|code| code.start < end) {
+                self.code_end = code.end;
             }
-            let (counted, hidden) = self.counted(&found, covered);
-            clusters += counted - 1;
-            unseen += hidden;
+            if end >= self.code_end {
+                break;
+            }
+            end = cluster_end(self.text, end);
+            clusters += 1;
         }
         Covered {
             end,
@@ -261,11 +277,25 @@ pub(super) fn graphemes_of(text: &str) -> usize {
 /// leave parts half empty, or fit nowhere.
 const WHOLE_CODE: usize = 80;
 
+/// Where code stands that is short enough to stay whole.
+fn short_codes(text: &str) -> Vec<Range<usize>> {
+    if !text.contains('`') {
+        return Vec::new();
+    }
+    let is_short_code =
+        |found: &Found| found.kind == SpanKind::Code && found.end - found.start <= WHOLE_CODE;
+    let codes = Scan::new(text, Numbers::Translated).filter(is_short_code);
+    codes.map(|found| found.start..found.end).collect()
+}
+
+/// The most bytes of a number with its unit that no part splits.
+const WHOLE_NUMBER: usize = 40;
+
 /// Whether a span stays whole as more than its grapheme clusters.
 const fn is_whole(found: &Found) -> bool {
     match found.kind {
         SpanKind::Emoji | SpanKind::Separator => false,
-        SpanKind::Code => found.end - found.start <= WHOLE_CODE,
+        SpanKind::Number => found.end - found.start <= WHOLE_NUMBER,
         _ => true,
     }
 }

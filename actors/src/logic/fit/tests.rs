@@ -194,6 +194,35 @@ fn a_url_moves_on_whole() {
 }
 
 #[test]
+fn short_code_moves_on_whole() {
+    let code = "```\nlet a = b;\n```";
+    let text = format!("One two three four five {code} six.");
+    for limit in [
+        Limit::X { max: 34 },
+        Limit::Mastodon { max: 34, url: 23 },
+        Limit::Telegram { max: 34 },
+    ] {
+        let split = fit(&text, limit).expect("it can be split");
+        assert_eq!(split, ["One two three four five", &format!("{code} six.")]);
+    }
+    let linked = "`see https://e.co/a now`";
+    let limit = Limit::Mastodon { max: 40, url: 23 };
+    let split = fit(&format!("One two three {linked} four."), limit).expect("it can be split");
+    assert_eq!(split, ["One two three", &format!("{linked} four.")]);
+    let long = "a ".repeat(60);
+    assert!(parts(&format!("`{long}b`"), 50).len() > 2);
+}
+
+#[test]
+fn a_number_moves_on_with_its_unit() {
+    assert_eq!(
+        parts("It went 120 km/h fast", 12),
+        ["It went", "120 km/h", "fast"]
+    );
+    assert_eq!(parts("for 7 €", 5), ["for", "7 €"]);
+}
+
+#[test]
 fn what_cannot_be_split_is_refused_by_name() {
     let error = fit("see #abcdefghijk now", Limit::Telegram { max: 8 }).expect_err("too long");
     assert_eq!(

@@ -88,6 +88,14 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The same with numbers and prices as spans.
+    pub(in crate::logic) const fn with_numbers(self) -> Self {
+        Self {
+            numbers: Numbers::Kept,
+            ..self
+        }
+    }
+
     /// Whether there is a letter outside the spans that were passed.
     pub(super) const fn has_words(&self) -> bool {
         self.first_letter.is_some()
