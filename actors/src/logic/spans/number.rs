@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::logic::x_text;
+
 /// Signs of money, before or behind the number.
 const MONEY: &[char] = &[
     '$', '€', '£', '¥', '₹', '₽', '₴', '₩', '₺', '₫', '₪', '₱', '₦', '฿', '￥',
@@ -27,7 +29,7 @@ pub(super) fn range(text: &str, floor: usize, digit: usize) -> Option<Range<usiz
     let end = digits_end(text, digit);
     let start = floor + without_money(before).unwrap_or(before).len();
     let has_money = start < digit;
-    let unit = unit_end(text, end);
+    let unit = unit_end(text, end).filter(|&unit| !is_in_name(text, end, unit));
     let is_free = |end: usize| !text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
     match unit.filter(|&end| {
         is_free(end) || text[..end].ends_with(['%', '‰', '°']) || text[..end].ends_with(MONEY)
@@ -35,6 +37,15 @@ pub(super) fn range(text: &str, floor: usize, digit: usize) -> Option<Range<usiz
         Some(end) => Some(start..end),
         None => (has_money && is_free(end)).then_some(start..end),
     }
+}
+
+/// Whether digits and unit, without a blank between them, begin a host name or an e-mail address.
+fn is_in_name(text: &str, digits_end: usize, unit_end: usize) -> bool {
+    let is_name = |it: char| it.is_ascii_alphanumeric();
+    let behind = &text[unit_end..];
+    let goes_on = behind.strip_prefix(['.', '-']);
+    text[digits_end..unit_end].chars().all(is_name)
+        && (behind.starts_with('@') || goes_on.is_some_and(|name| name.starts_with(is_name)))
 }
 
 /// What stands before the sign of money and one blank behind it.
@@ -78,7 +89,14 @@ fn unit_end(text: &str, end: usize) -> Option<usize> {
                 behind.starts_with(char::is_alphanumeric) && unit.ends_with(char::is_alphanumeric);
             (!goes_on).then_some(behind)
         })
-        .or_else(|| tight.strip_prefix(MONEY))?;
+        .or_else(|| {
+            // Behind the blank there may be a cashtag, or the next price.
+            let sign = text.len() - tight.len();
+            let is_cashtag = tight.starts_with('$') && x_text::cashtag_end(text, sign).is_some();
+            let is_next = |behind: &&str| behind.starts_with(|it: char| it.is_ascii_digit());
+            let behind = tight.strip_prefix(MONEY);
+            behind.filter(|behind| !is_cashtag && !is_next(behind))
+        })?;
     Some(text.len() - behind.len())
 }
 

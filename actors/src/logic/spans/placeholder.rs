@@ -41,3 +41,12 @@ pub(super) fn all(text: &str) -> impl Iterator<Item = (Range<usize>, usize)> {
         None
     })
 }
+
+/// How many brackets of a text belong to no placeholder.
+pub(super) fn stray_brackets(text: &str) -> usize {
+    let n_brackets = text.matches([OPENING, CLOSING]).count();
+    match n_brackets {
+        0 => 0,
+        _ => n_brackets - 2 * all(text).count(),
+    }
+}

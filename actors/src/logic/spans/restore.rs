@@ -22,6 +22,8 @@ pub struct BrokenSpans {
     pub unknown: Vec<usize>,
     /// Those that what stands beside them would change.
     pub changed: Vec<usize>,
+    /// How many brackets came back that are a placeholder's, around none of ours.
+    pub n_stray: usize,
     /// How many links, mentions and the like came back that the text does not have.
     pub n_added: usize,
 }
@@ -100,17 +102,36 @@ impl Protected {
                 None => broken.note_unknown(number),
             }
         }
-        // What stood before a separator that the text begins with would be taken for the text.
-        let begins = |text: &str| placeholder::all(text).next().map(|(found, _)| found.start);
-        let leads = |first: &super::Span| first.kind == SpanKind::Separator;
-        if self.spans.first().is_some_and(leads)
-            && begins(&self.skeleton) == Some(0)
-            && begins(translated).is_some_and(|start| start > 0)
-        {
-            broken.misplaced.push(0);
-        }
+        broken.note_misplaced(self.moved_separator(translated));
         broken.missing = (0..returned.len()).filter(|&at| !returned[at]).collect();
+        let n_stray = placeholder::stray_brackets(translated);
+        broken.n_stray = n_stray.saturating_sub(placeholder::stray_brackets(&self.skeleton));
         broken.into_result()
+    }
+
+    /// A separator between whose sides all words went over to one, or went where none were.
+    fn moved_separator(&self, translated: &str) -> Option<usize> {
+        let is_separator = |span: &super::Span| span.kind == SpanKind::Separator;
+        let first = self.spans.iter().position(is_separator)?;
+        let (was, is) = (self.filled(&self.skeleton), self.filled(translated));
+        let moved = was.iter().zip(&is).position(|(was, is)| was != is)?;
+        let mut separators = (first..self.spans.len()).filter(|at| is_separator(&self.spans[*at]));
+        separators.nth(moved.saturating_sub(1))
+    }
+
+    /// Whether anything stands in each of the pieces between separators.
+    fn filled(&self, text: &str) -> Vec<bool> {
+        let mut filled = Vec::new();
+        let mut begin = 0;
+        for (found, number) in placeholder::all(text) {
+            let span = self.spans.get(number);
+            if span.is_some_and(|span| span.kind == SpanKind::Separator) {
+                filled.push(!text[begin..found.start].trim().is_empty());
+                begin = found.end;
+            }
+        }
+        filled.push(!text[begin..].trim().is_empty());
+        filled
     }
 
     /// The translation with its spans, blanks around those that are to stand apart.
@@ -133,10 +154,20 @@ impl Protected {
         Placed { text, places }
     }
 
-    /// Whether the span stands behind such a character in the text itself.
-    fn stood_behind(&self, number: usize, is_such: fn(char) -> bool) -> bool {
-        let place = placeholder::all(&self.skeleton).nth(number);
-        place.is_some_and(|(found, _)| self.skeleton[..found.start].ends_with(is_such))
+    /// What stands before a span and what behind it in the text itself.
+    fn around(&self, number: usize) -> (&str, &str) {
+        let text = &self.original[self.before..self.original.len() - self.after];
+        let (mut spans, mut marks) = (0, 0);
+        for (found, at) in placeholder::all(&self.skeleton) {
+            let start = found.start - marks + spans;
+            let end = start + self.spans[at].text.len();
+            if at == number {
+                return (&text[..start], &text[end..]);
+            }
+            spans += self.spans[at].text.len();
+            marks += found.len();
+        }
+        ("", "")
     }
 
     /// Whether a reader of the text finds these spans again, and no others.
@@ -155,16 +186,32 @@ impl Protected {
             while let Some(other) = found.next_if(|found| found.start < start) {
                 note_added(&other);
             }
+            let is_behind = |spoils: fn(char) -> bool| {
+                placed.text[..start].ends_with(spoils) && !self.around(*number).0.ends_with(spoils)
+            };
+            let is_before = |spoils: fn(&str) -> bool| {
+                spoils(&placed.text[end..]) && !spoils(self.around(*number).1)
+            };
             if kind == SpanKind::Number {
                 // Nobody reads it as more than text, and some languages write no blank behind it.
                 found.next_if(|found| found.start < end);
+                let ends_in_digit = placed.text[..end].ends_with(|it: char| it.is_ascii_digit());
+                if is_behind(|before| before.is_ascii_digit())
+                    || ends_in_digit && is_before(goes_on_as_number)
+                {
+                    changed.push(*number);
+                }
                 continue;
             }
             let is_found = found.next_if_eq(&Found { kind, start, end }).is_some();
-            let is_glued = kind == SpanKind::Url
-                && placed.text[..start].ends_with(hides_url)
-                && !self.stood_behind(*number, hides_url);
-            if !is_found || is_glued {
+            let is_hidden = match kind {
+                SpanKind::Url => is_behind(hides_url),
+                SpanKind::Mention => is_behind(hides_mention) || is_before(spoils_mention),
+                SpanKind::Domain => is_before(goes_on_as_name),
+                SpanKind::Email => is_before(|behind| behind.starts_with('@')),
+                _ => false,
+            };
+            if !is_found || is_hidden {
                 changed.push(*number);
             }
         }
@@ -177,6 +224,37 @@ impl Protected {
 /// Whether networks make no link of a web address behind this character.
 const fn hides_url(before: char) -> bool {
     before.is_ascii_alphanumeric() || matches!(before, '_' | '@' | '＠' | '$' | '#' | '＃')
+}
+
+/// Whether some network sees no mention behind this character: X behind most of these, Mastodon
+/// behind others.
+const fn hides_mention(before: char) -> bool {
+    matches!(
+        before,
+        '!' | '#' | '＃' | '$' | '%' | '&' | '*' | '@' | '＠' | '/' | '='
+    )
+}
+
+/// Whether X sees no mention before this, or one of a list: a Latin letter with an accent, an
+/// accent, another `@`, the name of a list.
+fn spoils_mention(behind: &str) -> bool {
+    let is_accented = |it| matches!(it, 'À'..='ɏ' | '\u{300}'..='\u{36f}' | 'Ḁ'..='ỿ');
+    let list = behind.strip_prefix('/');
+    behind.starts_with(is_accented)
+        || behind.starts_with(['@', '＠'])
+        || list.is_some_and(|list| list.starts_with(|it: char| it.is_ascii_alphabetic()))
+}
+
+/// Whether a host name would go on with this, or an e-mail address begin before it.
+fn goes_on_as_name(behind: &str) -> bool {
+    let name = behind.strip_prefix('.');
+    name.is_some_and(|name| name.starts_with(|it: char| it.is_ascii_alphanumeric()))
+}
+
+/// Whether a number would go on with this.
+fn goes_on_as_number(behind: &str) -> bool {
+    let digits = behind.strip_prefix(['.', ',']).unwrap_or(behind);
+    digits.starts_with(|it: char| it.is_ascii_digit())
 }
 
 /// Appends a piece, behind a blank if it is to stand apart and nothing else parts them.
@@ -197,6 +275,11 @@ impl BrokenSpans {
         } else {
             Err(Box::new(self))
         }
+    }
+
+    fn note_misplaced(&mut self, number: Option<usize>) {
+        self.misplaced.extend(number);
+        self.misplaced.dedup();
     }
 
     fn note_doubled(&mut self, number: usize) {
@@ -232,6 +315,13 @@ impl fmt::Display for BrokenSpans {
             if numbers.len() > NUMBERS_TOLD {
                 f.write_char('…')?;
             }
+        }
+        if self.n_stray > 0 {
+            write!(
+                f,
+                ", brackets without a number that was sent: {}",
+                self.n_stray
+            )?;
         }
         if self.n_added > 0 {
             write!(

@@ -211,12 +211,57 @@ fn what_touches_a_span_does_not_change_it() {
         ("@ada and @bob", "⟦0⟧⟦1⟧", "@ada @bob"),
         ("@ada が", "⟦0⟧が", "@adaが"),
         ("hi @ada, #b", "a⟦0⟧b, (⟦1⟧)", "a @ada b, (#b)"),
+        ("hi @ada", "¡hola!⟦0⟧", "¡hola! @ada"),
+        ("**@ada**", "**⟦0⟧**", "**@ada**"),
+        ("@ada🎉", "⟦0⟧é⟦1⟧", "@ada é🎉"),
+        ("@ada, I", "⟦0⟧/yo", "@ada /yo"),
+        ("e.co. ada@e.co", "⟦0⟧.⟦1⟧", "e.co .ada@e.co"),
         ("🇺🇦 and 🇵🇱", "⟦1⟧⟦0⟧", "🇵🇱🇺🇦"),
         ("1️⃣ is 🏽", "1⟦0⟧ ⟦1⟧", "11️⃣ 🏽"),
     ] {
         let restored = protected(text).restore(translated);
         assert_eq!(restored.as_deref(), Ok(expected), "{text}");
     }
+}
+
+#[test]
+fn no_words_go_over_to_the_other_side_of_a_separator() {
+    let text = "See @ada\n\u{1e}\nLoud\n\u{1e}\nA boat";
+    let skeleton = "Ver ⟦0⟧\n⟦1⟧\nRuido\n⟦2⟧\nUn barco";
+    assert!(protected(text).restore(skeleton).is_ok());
+    for (translated, moved) in [
+        ("⟦1⟧\nVer ⟦0⟧ ruido\n⟦2⟧\nUn barco", 1),
+        ("Ver ⟦0⟧\n⟦1⟧\n⟦2⟧\nRuido. Un barco", 1),
+        ("Ver ⟦0⟧\n⟦1⟧\nRuido. Un barco\n⟦2⟧", 2),
+    ] {
+        let broken = protected(text).restore(translated).expect_err("broken");
+        assert_eq!(broken.misplaced, [moved], "{translated}");
+    }
+    let alone = protected("\u{1e}\nA boat").restore("Un ⟦0⟧ barco");
+    assert_eq!(alone.expect_err("broken").misplaced, [0]);
+}
+
+#[test]
+fn no_bracket_of_a_placeholder_is_left_behind() {
+    for (text, translated, n_stray) in [
+        ("@ada", "⟦0⟧ ⟦", 1),
+        ("@ada", "⟦0⟧, ⟦0, 1⟧", 2),
+        ("@ada", "⟦⟦0⟧⟧", 2),
+        ("by", "⟦x⟧", 2),
+        ("⟦x⟧ by @ada", "⟦x⟧ ⟦0⟧", 0),
+        ("⟦x⟧ by @ada", "⟦0⟧", 0),
+    ] {
+        let n_found = match protected(text).restore(translated) {
+            Ok(_) => 0,
+            Err(broken) => broken.n_stray,
+        };
+        assert_eq!(n_found, n_stray, "{translated}");
+    }
+    let broken = protected("@ada").restore("⟦0⟧ ⟦0, 1⟧");
+    assert_eq!(
+        broken.expect_err("broken").to_string(),
+        "every placeholder was wanted once, brackets without a number that was sent: 2"
+    );
 }
 
 #[test]
@@ -251,6 +296,13 @@ fn numbers_with_units_and_prices_are_kept_where_asked() {
     assert!(kept.spans.iter().all(|span| span.kind == SpanKind::Number));
     assert!(protect(&text).spans.is_empty());
     assert_eq!(kept.restore(&kept.skeleton).as_deref(), Ok(&*text));
+    let domains = protect_with(&"5m.example.com and 3g@e.co in 5 m.".into(), Numbers::Kept);
+    assert_eq!(&*domains.skeleton, "⟦0⟧ and ⟦1⟧ in ⟦2⟧.");
+    let cashtag = protect_with(&"50 $AAPL for 50 $, 20 €3".into(), Numbers::Kept);
+    assert_eq!(&*cashtag.skeleton, "50 ⟦0⟧ for ⟦1⟧, 20 ⟦2⟧");
+    let number = protect_with(&"(5 km) for $5".into(), Numbers::Kept);
+    let restored = number.restore("(1⟦0⟧) ⟦1⟧0");
+    assert_eq!(restored.as_deref(), Ok("(1 5 km ) $5 0"));
     let kept = protect_with(&"About 5 km, ten percent".into(), Numbers::Kept);
     let restored = kept.restore("約⟦0⟧です、10 %");
     assert_eq!(restored.as_deref(), Ok("約5 kmです、10 %"));
