@@ -1,7 +1,7 @@
 //! Files that survive a power cut.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,27 +13,9 @@ const ASIDE: &str = "tmp";
 /// # Errors
 /// When the old one still stands; the new one survives once its folder is synced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, File::options().create(true).truncate(true))
-}
-
-/// Replaces a file that nobody but its owner may read by one that is whole, and survives.
-///
-/// # Errors
-/// When the old one still stands, or when the new one stands but may not survive.
-pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What an earlier attempt left aside may have other permissions.
-    match fs::remove_file(aside(path, ASIDE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    write(path, bytes, File::options().create_new(true).mode(0o600))?;
-    sync_folder(path)
-}
-
-fn write(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> io::Result<()> {
     let aside = aside(path, ASIDE);
     let written = create_folders(path).and_then(|()| {
-        let mut file = options.write(true).open(&aside)?;
+        let mut file = File::create(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&aside, path)
@@ -43,6 +25,72 @@ fn write(path: &Path, bytes: &[u8], options: &mut OpenOptions) -> io::Result<()>
         let _ = fs::remove_file(&aside);
     }
     written
+}
+
+/// Replaces a file that nobody but its owner may read by one that is whole, and survives.
+///
+/// # Errors
+/// When the old one still stands, or when the new one stands but may not survive.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    Room::beside(path, 0)?.replace(bytes)
+}
+
+/// Room beside a file for what will replace it, so that a full disk is met before that is asked for
+/// from somebody who gives it once.
+#[derive(Debug)]
+pub struct Room {
+    path: PathBuf,
+    file: File,
+}
+
+impl Room {
+    /// Room for so many bytes, which nobody but the file's owner may read.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn beside(path: &Path, n_bytes: usize) -> io::Result<Self> {
+        let file = create_private_aside(path)?;
+        let room = Self {
+            path: path.into(),
+            file,
+        };
+        (&room.file).write_all(&vec![0; n_bytes])?;
+        room.file.sync_all()?;
+        Ok(room)
+    }
+
+    /// Replaces the file by one that is whole, and survives.
+    ///
+    /// # Errors
+    /// When the old one still stands, or when the new one stands but may not survive.
+    pub fn replace(mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(bytes)?;
+        self.file.set_len(bytes.len() as u64)?;
+        self.file.sync_all()?;
+        fs::rename(aside(&self.path, ASIDE), &self.path)?;
+        sync_folder(&self.path)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // It is gone already where it has replaced the file; else the next attempt writes over it.
+        let _ = fs::remove_file(aside(&self.path, ASIDE));
+    }
+}
+
+/// A file aside that nobody but its owner may read.
+fn create_private_aside(path: &Path) -> io::Result<File> {
+    let aside = aside(path, ASIDE);
+    // What an earlier attempt left there may have other permissions.
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    create_folders(path)?;
+    let mut options = File::options();
+    options.create_new(true).write(true).mode(0o600).open(aside)
 }
 
 /// Makes the folders of this file, so that they survive a power cut.
@@ -113,6 +161,22 @@ mod tests {
             create_folders(&file).expect("made");
             fs::write(aside(&file, ASIDE), "left by another").expect("written");
             replace_private(&file, text.as_bytes()).expect("replaced");
+            assert_eq!(fs::read_to_string(&file).expect("read"), text);
+            let mode = fs::metadata(&file).expect("is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert!(!aside(&file, ASIDE).exists());
+        }
+    }
+
+    #[test]
+    fn what_room_was_made_for_replaces_the_file_and_nothing_stays_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("deep/tokens.json");
+        drop(Room::beside(&file, 100).expect("room"));
+        assert!(!aside(&file, ASIDE).exists() && !file.exists());
+        for text in ["longer than the room", "short"] {
+            let room = Room::beside(&file, 10).expect("room");
+            room.replace(text.as_bytes()).expect("replaced");
             assert_eq!(fs::read_to_string(&file).expect("read"), text);
             let mode = fs::metadata(&file).expect("is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);

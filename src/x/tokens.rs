@@ -1,8 +1,8 @@
 //! The token of an account under OAuth 2, renewed when it is over.
 //!
-//! Each renewal brings a new refresh token, and the one before is dead. So the new pair is on
-//! disk before anything is done with it, and one renewal is made at a time: here by a lock in
-//! memory, among processes by a lock on the file.
+//! Each renewal brings a new refresh token, and the one before is dead. So there is room on disk
+//! before a pair is asked for, it is there before anything is done with it, and one renewal is
+//! made at a time: here by a lock in memory, among processes by a lock on the file.
 
 use std::cell::RefCell;
 use std::fs;
@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::oauth1::encoded;
 use super::{ApiError, Renewal, now};
-use crate::disk::{lock, replace_private};
+use crate::disk::{Room, lock};
 use crate::http::{Call, HttpClient, Method, Response, Uri};
 use crate::secret::Secret;
 
@@ -30,6 +30,8 @@ use crate::secret::Secret;
 const MARGIN: u64 = 60;
 /// How long a token lives that does not say it, in seconds.
 const LIFE: u64 = 7_200;
+/// How many bytes there must be room for before the only refresh token is spent.
+const ROOM: usize = 16_384;
 /// The most bytes of an answer with tokens.
 const MAX_BODY: usize = 100_000;
 
@@ -156,6 +158,8 @@ impl Tokens {
             Some(pair) => pair.refresh_token,
             None => self.renewal.refresh_token.expose().to_owned(),
         };
+        let path = self.path.clone();
+        let room = off_the_arbiter(move || Room::beside(&path, ROOM)).await?;
         let response = self.ask(&spent).await?;
         let granted: Granted = match response.status {
             200 => serde_json::from_slice(&response.body)
@@ -173,8 +177,8 @@ impl Tokens {
             refresh_token: granted.refresh_token.unwrap_or(spent),
             expires_at: now().saturating_add(granted.expires_in.unwrap_or(LIFE)),
         };
-        let (path, written) = (self.path.clone(), pair.clone());
-        off_the_arbiter(move || replace_private(&path, &serde_json::to_vec(&written)?)).await?;
+        let written = pair.clone();
+        off_the_arbiter(move || room.replace(&serde_json::to_vec(&written)?)).await?;
         Ok(pair)
     }
 

@@ -19,10 +19,13 @@ use tokio::sync::Mutex;
 
 use super::{BlueskyConfig, answer};
 use crate::atproto::{Account, Did};
-use crate::disk;
+use crate::disk::{self, Room};
 use crate::http::xrpc::{Body, Xrpc};
 use crate::http::{Response, Uri};
 use crate::secret::Secret;
+
+/// How many bytes there must be room for before a session is asked for.
+const ROOM: usize = 16_384;
 
 /// What an account is called while somebody is logged in.
 pub(super) struct Session {
@@ -138,6 +141,7 @@ impl Sessions {
     async fn renewed(&self, old: &Session) -> Result<Option<Session>, OutletError> {
         let method = "com.atproto.server.refreshSession";
         let nothing = Body::json(Bytes::new());
+        let room = self.room().await?;
         let asked = self
             .xrpc
             .procedure(&self.base_url, method, nothing, Some(&old.refresh));
@@ -145,21 +149,38 @@ impl Sessions {
         if answer::refuses_token(&response) {
             return Ok(None);
         }
-        self.keep(&response, old.server.clone()).await.map(Some)
+        let session = self.keep(&response, old.server.clone(), room).await?;
+        Ok(Some(session))
     }
 
     async fn begun(&self) -> Result<Session, OutletError> {
         let method = "com.atproto.server.createSession";
         let body = json!({"identifier": self.account.as_str(), "password": self.password.expose()});
         let body = Body::json(Bytes::from(body.to_string()));
+        let room = self.room().await?;
         let asked = self.xrpc.procedure(&self.base_url, method, body, None);
         let mut response = answer::of_question(asked.await)?;
         response.hide_in_refusal(&self.password);
-        self.keep(&response, self.base_url.clone()).await
+        self.keep(&response, self.base_url.clone(), room).await
+    }
+
+    /// Room for a session, made before it is asked for: what is told once must be kept.
+    async fn room(&self) -> Result<Room, OutletError> {
+        let file = self.file.clone();
+        match spawn_blocking(move || Room::beside(&file, ROOM)).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(error)) => Err(not_kept(&self.file, &error)),
+            Err(error) => Err(not_kept(&self.file, &error)),
+        }
     }
 
     /// What a server told, written down before it is used: the token it replaces is gone.
-    async fn keep(&self, response: &Response, server: Uri) -> Result<Session, OutletError> {
+    async fn keep(
+        &self,
+        response: &Response,
+        server: Uri,
+        room: Room,
+    ) -> Result<Session, OutletError> {
         if !response.is_success() {
             return Err(answer::of_refusal(response));
         }
@@ -182,9 +203,7 @@ impl Sessions {
             refresh: told.refresh_jwt,
         };
         let bytes = serde_json::to_vec(&kept).map_err(|error| not_kept(&self.file, &error))?;
-        let file = self.file.clone();
-        let written = spawn_blocking(move || disk::replace_private(&file, &bytes)).await;
-        match written {
+        match spawn_blocking(move || room.replace(&bytes)).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => return Err(not_kept(&self.file, &error)),
             Err(error) => return Err(not_kept(&self.file, &error)),

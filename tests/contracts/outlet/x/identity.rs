@@ -1,12 +1,14 @@
 //! By which keys and tokens an outlet is known to X.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use babelfeed::outlets::x::{XConfig, XOutlet};
 use babelfeed::secret::Secret;
 use babelfeed::x::Identity;
 use babelfeed::x::oauth1::Keys;
 use babelfeed_actors::ports::{Frozen, Outlet as _, OutletError, OutletRemedy};
+use tempfile::TempDir;
 
 use super::super::{Stage as _, send};
 use super::{Account, config, keys, outlet, renewed};
@@ -69,15 +71,7 @@ async fn a_token_that_is_over_is_renewed_once_for_all_and_kept() {
     account.publish(&part).await.expect("publishes");
     assert_eq!(account.server.n_renewed(), 2);
 
-    let data = account.folder.path().join("data");
-    let kept: Vec<_> = std::fs::read_dir(&data)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|it| it == "json"))
-        .collect();
-    let [kept] = &kept[..] else {
-        panic!("{kept:?}");
-    };
+    let kept = kept_tokens(&account.folder);
     let mode = std::fs::metadata(kept)
         .expect("a file")
         .permissions()
@@ -89,6 +83,39 @@ async fn a_token_that_is_over_is_renewed_once_for_all_and_kept() {
     let restarted = outlet(&account.server, renewed(&account.folder));
     let (_, part) = account.freeze(8, "después").await;
     send(&restarted, &part).await.expect("publishes");
+}
+
+#[actix_rt::test]
+async fn a_token_is_not_spent_where_its_successor_could_not_be_kept() {
+    let account = Account::with_tokens();
+    let (_, first) = account.freeze(1, "uno").await;
+    account.publish(&first).await.expect("publishes");
+    account.server.expire_token();
+    // What is written goes aside first; that place is taken.
+    let aside = kept_tokens(&account.folder).with_extension("json.tmp");
+    std::fs::create_dir(&aside).expect("made");
+
+    let (_, second) = account.freeze(2, "dos").await;
+    let error = account.publish(&second).await.expect_err("no token");
+
+    assert_eq!(error.remedy(), OutletRemedy::Retry(None), "{error}");
+    assert_eq!(account.server.n_renewed(), 1);
+    std::fs::remove_dir(&aside).expect("removed");
+    account.publish(&second).await.expect("publishes");
+    assert_eq!(account.server.n_renewed(), 2);
+}
+
+/// The one file of tokens.
+fn kept_tokens(folder: &TempDir) -> PathBuf {
+    let kept: Vec<_> = std::fs::read_dir(folder.path().join("data"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .collect();
+    let [kept] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    kept.clone()
 }
 
 #[actix_rt::test]
