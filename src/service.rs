@@ -45,7 +45,11 @@ fn open_store(settings: &StoreSettings) -> anyhow::Result<SqliteStore> {
     if let Some(folder) = settings.path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    SqliteStore::open(&SqliteConfig::new(&settings.path))
+    let config = SqliteConfig {
+        on_fall: fallen,
+        ..SqliteConfig::new(&settings.path)
+    };
+    SqliteStore::open(&config)
 }
 
 /// Closes the store; what was acknowledged is durable whatever comes of it.
@@ -59,6 +63,12 @@ async fn close_store(store: &SqliteStore) {
 /// Ends the process because one of its parts fell too often.
 fn escalate(actor: &'static str) {
     error!(actor = actor; "fell too often, the process ends");
+    std::process::exit(Exit::Internal.code().into());
+}
+
+/// Ends the process because a thread of the store fell: nothing can be written or read any more.
+fn fallen(thread: &'static str) {
+    error!(thread = thread; "fell, the process ends");
     std::process::exit(Exit::Internal.code().into());
 }
 

@@ -58,6 +58,8 @@ pub struct Config {
     /// How long writes gather in one commit once the first of them is made; whoever waits for
     /// that one waits no longer because of the others.
     pub commit_time: Duration,
+    /// Hears that a thread of the store fell, by its name: nothing more is written or read then.
+    pub on_fall: fn(&'static str),
 }
 
 impl Config {
@@ -70,6 +72,21 @@ impl Config {
             readers: 1,
             max_bytes: None,
             commit_time: Duration::from_millis(5),
+            on_fall: |_| (),
+        }
+    }
+}
+
+/// Tells of a thread that ends by a panic, when it is dropped there.
+struct Watched {
+    name: &'static str,
+    on_fall: fn(&'static str),
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.on_fall)(self.name);
         }
     }
 }
@@ -94,7 +111,7 @@ impl SqliteStore {
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let (connection, boot) = schema::open_writer(config)?;
         let (reading, readers_over) = mpsc::channel();
-        let (readers, mut threads) = Readers::start(&config.path, config.readers, &reading)?;
+        let (readers, mut threads) = Readers::start(config, &reading)?;
         drop(reading);
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_rows),
@@ -104,14 +121,8 @@ impl SqliteStore {
         let mut ballast = OsString::from(&config.path);
         ballast.push(".ballast");
         let ballast = Ballast::new(ballast.into(), config.ballast);
-        let writer = writer::start(
-            connection,
-            &shared,
-            ballast,
-            config.commit_time,
-            readers_over,
-        )
-        .context("cannot start the thread that writes the store")?;
+        let writer = writer::start(connection, &shared, ballast, config, readers_over)
+            .context("cannot start the thread that writes the store")?;
         threads.push(writer);
         Ok(Self(Arc::new(Inner {
             shared,

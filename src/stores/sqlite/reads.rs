@@ -1,7 +1,6 @@
 //! Reading, on threads and connections of its own, so that no read waits for the writer.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -28,6 +27,7 @@ use super::quotas;
 use super::rows;
 use super::schema;
 use super::tables::{post_hash, publication_range};
+use super::{Config, Watched};
 
 /// How many reads may wait.
 const QUEUE: usize = 4_096;
@@ -48,19 +48,23 @@ pub(super) struct Readers(SyncSender<Job>);
 impl Readers {
     /// Starts so many readers; each holds `reading` until its connection is closed.
     pub(super) fn start(
-        path: &Path,
-        n_readers: usize,
+        config: &Config,
         reading: &Sender<Infallible>,
     ) -> anyhow::Result<(Self, Vec<JoinHandle<()>>)> {
         let (sender, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
-        let mut threads = Vec::with_capacity(n_readers);
-        for number in 1..=n_readers.max(1) {
-            let connection = schema::open_reader(path)?;
+        let mut threads = Vec::with_capacity(config.readers);
+        for number in 1..=config.readers.max(1) {
+            let connection = schema::open_reader(&config.path)?;
             let (jobs, reading) = (Arc::clone(&jobs), reading.clone());
+            let watched = Watched {
+                name: "store-reader",
+                on_fall: config.on_fall,
+            };
             let thread = std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
                 .spawn(move || {
+                    let _watched = watched;
                     serve(&connection, &jobs);
                     drop(connection);
                     drop(reading);
@@ -469,4 +473,36 @@ fn task_of(
             None => None,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    static FALLEN: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+
+    #[test]
+    fn a_reader_that_falls_is_told_of_by_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            on_fall: |name| FALLEN.lock().expect("not poisoned").push(name),
+            ..Config::new(folder.path().join("babelfeed.db"))
+        };
+        let (_connection, _boot) = schema::open_writer(&config).expect("a database");
+        let (reading, _over) = mpsc::channel();
+        let (readers, threads) = Readers::start(&config, &reading).expect("readers");
+
+        let asked = readers.ask(|_| -> Result<(), Fault> { panic!("a defect") });
+
+        asked
+            .expect("a reader")
+            .blocking_recv()
+            .expect_err("no answer");
+        for thread in threads {
+            thread.join().expect_err("fell");
+        }
+        assert_eq!(*FALLEN.lock().expect("not poisoned"), ["store-reader"]);
+    }
 }

@@ -19,6 +19,7 @@ use super::jobs;
 use super::queue::{Next, Queue, Write};
 use super::schema;
 use super::tables::{Tables, is_bare_claim};
+use super::{Config, Watched};
 
 /// The most rows of one commit.
 const GROUP: usize = 1_000;
@@ -453,13 +454,19 @@ pub(super) fn start(
     connection: Connection,
     shared: &Arc<Shared>,
     ballast: Ballast,
-    commit_time: Duration,
+    config: &Config,
     readers_over: Receiver<Infallible>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let shared = Arc::clone(shared);
+    let commit_time = config.commit_time;
+    let watched = Watched {
+        name: "store-writer",
+        on_fall: config.on_fall,
+    };
     std::thread::Builder::new()
         .name("store-writer".into())
         .spawn(move || {
+            let _watched = watched;
             let guard = AbandonOnPanic(&shared.queue);
             run(connection, &shared, ballast, commit_time, &readers_over);
             drop(guard);
@@ -477,7 +484,6 @@ impl Drop for AbandonOnPanic<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::super::queue::Ask;
     use super::*;
 
