@@ -1,6 +1,7 @@
 //! Finding a part that may be out among the account's own posts.
 
 use babelfeed_actors::domain::Timestamp;
+use babelfeed_actors::logic::x_text::composed;
 use babelfeed_actors::ports::{Frozen, OutletError, Published};
 
 use super::XOutlet;
@@ -80,9 +81,11 @@ fn is_same(post: &Shown, wanted: &NewPost) -> bool {
     post.reference("replied_to") == parent && normal(&post.full_text()) == normal(&wanted.text)
 }
 
-/// A text without what X changes in it: white space, schemes, and slashes that end an address.
+/// A text without what X changes in it: white space, schemes, slashes that end an address, and
+/// marks that stand apart from their letter (NFC).
 fn normal(text: &str) -> String {
-    text.split_whitespace()
+    composed(text)
+        .split_whitespace()
         .map(|word| {
             let word = word.replace("https://", "").replace("http://", "");
             word.strip_suffix('/').unwrap_or(&word).to_owned()
@@ -100,6 +103,7 @@ mod tests {
             normal("Mira http://example.org y\nhttps://a.example/b/"),
             normal("Mira example.org y https://a.example/b")
         );
+        assert_eq!(normal("Cafe\u{301}"), normal("Caf\u{e9}"));
         assert_ne!(normal("Hola mundo"), normal("Hola, mundo"));
     }
 }

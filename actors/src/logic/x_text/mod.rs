@@ -76,7 +76,7 @@ pub(in crate::logic) fn urls(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The text as X stores it: composed (NFC).
-pub(in crate::logic) fn composed(text: &str) -> Cow<'_, str> {
+pub fn composed(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
