@@ -2,7 +2,10 @@
 
 mod likely;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -10,7 +13,25 @@ use oxilangtag::LanguageTag;
 
 /// A language, as a well-formed BCP 47 tag in its canonical case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Language(Arc<str>);
+pub struct Language(Arc<Tag>);
+
+/// A tag, with what is asked of it for every text.
+struct Tag {
+    text: Box<str>,
+    /// The length of the primary subtag.
+    n_primary: usize,
+    /// What the primary subtag is called, where that is another name.
+    alias: Option<&'static str>,
+    script: Option<Script>,
+}
+
+/// Where a script is known from.
+enum Script {
+    /// It stands there in the tag.
+    Written(Range<usize>),
+    /// The language is written in it.
+    Likely(&'static str),
+}
 
 /// Why a text is no language.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,30 +41,25 @@ pub struct LanguageError(String);
 impl Language {
     /// The tag in its canonical case, like `pt-BR`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
     }
 
     /// The primary subtag, like `pt` of `pt-BR`.
     pub fn primary(&self) -> &str {
-        self.0.split('-').next().unwrap_or(&self.0)
+        &self.0.text[..self.0.n_primary]
     }
 
     /// The primary subtag by its one name: `nb` for `no`, `he` for `iw`, `zh` for `cmn`.
     pub fn name(&self) -> &str {
-        likely::canonical(self.primary())
+        self.0.alias.unwrap_or_else(|| self.primary())
     }
 
     /// The script that it is written in, like `Hant` of `zh-TW`; none if that is not known.
     pub fn script(&self) -> Option<&str> {
-        let written = self.subtags().find(|subtag| subtag.len() == 4);
-        let written =
-            written.filter(|subtag| !subtag.starts_with(|first: char| first.is_ascii_digit()));
-        // Serbo-Croatian has no script of its own left but Latin.
-        let retired = (self.primary() == "sh").then_some("Latn");
-        let region = || self.subtags().find(|subtag| subtag.len() == 2);
-        written
-            .or(retired)
-            .or_else(|| likely::script(self.name(), region()))
+        self.0.script.as_ref().map(|script| match script {
+            Script::Written(place) => &self.0.text[place.clone()],
+            Script::Likely(script) => script,
+        })
     }
 
     /// Whether who reads the one reads the other as well, so that nothing is to be translated:
@@ -53,25 +69,79 @@ impl Language {
             (Some(own), Some(other)) => own == other,
             _ => true,
         };
-        self.0 == other.0 || self.name() == other.name() && is_same_script()
+        self == other || self.name() == other.name() && is_same_script()
     }
 
     /// Whether the other is this language or a variant of it, as CLDR completes tags: `pt` has
     /// `pt-BR`, `zh-Hant` has `zh-TW`, `no` has `nb`.
     pub fn includes(&self, other: &Self) -> bool {
-        let rest = other.0.strip_prefix(&*self.0);
+        let rest = other.as_str().strip_prefix(self.as_str());
         let is_told = |subtag: &str| {
             let is_script = || other.script() == Some(subtag);
-            other.subtags().any(|it| it == subtag) || is_script()
+            subtags(other.as_str()).any(|it| it == subtag) || is_script()
         };
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-            || self.name() == other.name() && self.subtags().all(is_told)
+            || self.name() == other.name() && subtags(self.as_str()).all(is_told)
     }
+}
 
-    /// What stands behind the primary subtag, up to extensions and private use.
-    fn subtags(&self) -> impl Iterator<Item = &str> {
-        let subtags = self.0.split('-').skip(1);
-        subtags.take_while(|subtag| subtag.len() > 1)
+impl Tag {
+    fn of(text: Box<str>) -> Self {
+        let primary = text.split('-').next().unwrap_or(&text);
+        let alias = likely::alias(primary);
+        Self {
+            n_primary: primary.len(),
+            alias,
+            script: script_of(&text, alias.unwrap_or(primary)),
+            text,
+        }
+    }
+}
+
+fn script_of(tag: &str, name: &str) -> Option<Script> {
+    let is_script = |subtag: &str| {
+        subtag.len() == 4 && !subtag.starts_with(|first: char| first.is_ascii_digit())
+    };
+    if let Some(written) = subtags(tag).find(|subtag| is_script(subtag)) {
+        return tag.find(written).map(|at| Script::Written(at..at + 4));
+    }
+    // Serbo-Croatian has no script of its own left but Latin.
+    if tag.split('-').next() == Some("sh") {
+        return Some(Script::Likely("Latn"));
+    }
+    let region = subtags(tag).find(|subtag| subtag.len() == 2);
+    likely::script(name, region).map(Script::Likely)
+}
+
+/// What stands behind the primary subtag, up to extensions and private use.
+fn subtags(tag: &str) -> impl Iterator<Item = &str> {
+    let subtags = tag.split('-').skip(1);
+    subtags.take_while(|subtag| subtag.len() > 1)
+}
+
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Tag {}
+
+impl PartialOrd for Tag {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Tag {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Tag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -82,20 +152,20 @@ impl FromStr for Language {
         LanguageTag::parse_and_normalize(text)
             .ok()
             .filter(|tag| (2..=3).contains(&tag.primary_language().len()))
-            .map(|tag| Self(tag.into_inner().into()))
+            .map(|tag| Self(Arc::new(Tag::of(tag.into_inner().into()))))
             .ok_or_else(|| LanguageError(text.to_owned()))
     }
 }
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -94,10 +94,10 @@ const SCRIPTS: [(&str, &str); 20] = [
     ("Hant", "yue TW-zh HK-zh MO-zh"),
 ];
 
-/// The name that stands for a language, whichever of its names is given.
-pub(super) fn canonical(primary: &str) -> &str {
+/// The name that stands for another one of the same language; none for what is that name.
+pub(super) fn alias(primary: &str) -> Option<&'static str> {
     let found = ALIASES.binary_search_by_key(&primary, |(alias, _)| alias);
-    found.map_or(primary, |at| ALIASES[at].1)
+    found.ok().map(|at| ALIASES[at].1)
 }
 
 /// The script that a language is written in where its tag names none; none if that is not known.
@@ -125,7 +125,10 @@ mod tests {
     fn aliases_stand_in_order_so_that_they_are_found() {
         assert!(ALIASES.is_sorted());
         for (alias, name) in ALIASES {
-            assert_eq!((canonical(alias), canonical(name)), (name, name));
+            assert_eq!(
+                (super::alias(alias), super::alias(name)),
+                (Some(name), None)
+            );
         }
     }
 }
