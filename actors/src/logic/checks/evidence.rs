@@ -44,7 +44,12 @@ impl Evidence {
         for word in words.iter() {
             for part in word.split(['\'', '’']) {
                 folded.clear();
-                folded.extend(part.chars().flat_map(char::to_lowercase));
+                if part.is_ascii() {
+                    folded.push_str(part);
+                    folded.make_ascii_lowercase();
+                } else {
+                    folded.extend(part.chars().flat_map(char::to_lowercase));
+                }
                 let mut languages = SIGNS_OF.get(&*folded).copied().unwrap_or_default();
                 while languages != 0 {
                     counts[languages.trailing_zeros() as usize] += 1;
@@ -116,7 +121,7 @@ impl Evidence {
         language: &Language,
         words: &Words<'_>,
     ) -> Option<&'static str> {
-        if !is_detectable(language) || self.signs_are_for(language) {
+        if self.signs_are_for(language) || !is_detectable(language) {
             return None;
         }
         let detected = self.detected(words)?;

@@ -43,6 +43,10 @@ impl<'a> Words<'a> {
 fn folded_hash(word: &str) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     for letter in word.chars() {
+        if letter.is_ascii() {
+            hasher.write_u32(letter.to_ascii_lowercase().into());
+            continue;
+        }
         for letter in letter.to_lowercase() {
             // The sigma at the end of a word is the same letter.
             let letter = if letter == 'ς' { 'σ' } else { letter };
