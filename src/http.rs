@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use awc::http::header::AsHeaderName;
 
 use crate::secret::Secret;
 
@@ -94,7 +95,7 @@ pub struct Response {
 
 impl Response {
     /// The first value of a header, where it is text; names are compared without case.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.head.headers().get(name)?.to_str().ok()
     }
 

@@ -12,9 +12,10 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
-use awc::ClientResponse as Head;
-use awc::error::{ConnectError, SendRequestError};
+use awc::error::{ConnectError, FreezeRequestError, SendRequestError};
+use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use awc::http::{Method, Uri, Version};
+use awc::{ClientResponse as Head, FrozenClientRequest};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -47,9 +48,21 @@ pub struct HttpClient {
 struct Pool {
     config: HttpConfig,
     connector: CachedConnector,
-    client: RefCell<Option<awc::Client>>,
+    open: RefCell<Option<Open>>,
     in_flight: Cell<usize>,
     last_used: Cell<Instant>,
+}
+
+/// What is open until nobody used it for long.
+struct Open {
+    client: awc::Client,
+    last: Option<LastRequest>,
+}
+
+/// A request as it was last put together: most calls of a provider differ in their bodies alone.
+struct LastRequest {
+    headers: Box<[(Box<str>, Box<str>)]>,
+    request: FrozenClientRequest,
 }
 
 impl HttpClient {
@@ -60,7 +73,7 @@ impl HttpClient {
             pool: Rc::new(Pool {
                 config: config.clone(),
                 connector: CachedConnector::new(config),
-                client: RefCell::new(None),
+                open: RefCell::new(None),
                 in_flight: Cell::new(0),
                 last_used: Cell::new(Instant::now()),
             }),
@@ -141,21 +154,8 @@ impl HttpClient {
         url: &Uri,
         sent: &Rc<Cell<bool>>,
     ) -> Result<Head<impl Body + use<>>, HttpError> {
-        let is_home = is_same_origin(url, call.url);
-        let mut request = self
-            .pool
-            .client()
-            .request(call.method.clone(), url.clone())
-            .insert_header(("accept-encoding", "gzip"));
-        for (name, value) in call.headers {
-            if is_home
-                || HARMLESS_HEADERS
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(name))
-            {
-                request = request.insert_header((*name, *value));
-            }
-        }
+        let request = self.pool.request(call, url);
+        let request = request.map_err(|error| failure_of(&error.into()))?;
         let answer = if call.body.is_empty() {
             request.send().await
         } else {
@@ -180,10 +180,7 @@ impl HttpClient {
         if self.pool.config.redirects == 0 || !is_redirect || !is_safe {
             return Ok(None);
         }
-        let location = head
-            .headers()
-            .get("location")
-            .and_then(|it| it.to_str().ok());
+        let location = head.headers().get(LOCATION).and_then(|it| it.to_str().ok());
         let next = location
             .and_then(|location| resolve(url, location))
             .ok_or_else(|| HttpError::Broken {
@@ -199,16 +196,68 @@ impl HttpClient {
 }
 
 impl Pool {
-    /// The client, built anew after idleness closed the last one.
-    fn client(self: &Rc<Self>) -> awc::Client {
-        let mut slot = self.client.borrow_mut();
-        if let Some(client) = &*slot {
-            return client.clone();
+    /// The request of a call, at a client that is built anew after idleness closed the last one.
+    fn request(
+        self: &Rc<Self>,
+        call: &Call<'_>,
+        url: &Uri,
+    ) -> Result<FrozenClientRequest, FreezeRequestError> {
+        let mut slot = self.open.borrow_mut();
+        let open = slot.get_or_insert_with(|| {
+            actix_rt::spawn(close_when_idle(Rc::downgrade(self), self.config.keep_alive));
+            Open {
+                client: build(&self.config, self.connector.clone()),
+                last: None,
+            }
+        });
+        if !is_same_origin(url, call.url) {
+            let is_harmless = |(name, _): &&(&str, &str)| {
+                let mut known = HARMLESS_HEADERS.iter();
+                known.any(|known| known.eq_ignore_ascii_case(name))
+            };
+            return open.freeze(call, url, call.headers.iter().filter(is_harmless));
         }
-        let client = build(&self.config, self.connector.clone());
-        *slot = Some(client.clone());
-        actix_rt::spawn(close_when_idle(Rc::downgrade(self), self.config.keep_alive));
-        client
+        if let Some(last) = open.last.as_ref().filter(|last| last.is_of(call, url)) {
+            return Ok(last.request.clone());
+        }
+        let request = open.freeze(call, url, call.headers.iter())?;
+        let headers = call.headers.iter();
+        open.last = Some(LastRequest {
+            headers: headers
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            request: request.clone(),
+        });
+        Ok(request)
+    }
+}
+
+impl Open {
+    fn freeze<'a>(
+        &self,
+        call: &Call<'_>,
+        url: &Uri,
+        headers: impl Iterator<Item = &'a (&'a str, &'a str)>,
+    ) -> Result<FrozenClientRequest, FreezeRequestError> {
+        let request = self
+            .client
+            .request(call.method.clone(), url.clone())
+            .insert_header(("accept-encoding", "gzip"));
+        headers
+            .fold(request, |request, header| request.insert_header(*header))
+            .freeze()
+    }
+}
+
+impl LastRequest {
+    fn is_of(&self, call: &Call<'_>, url: &Uri) -> bool {
+        let headers = self.headers.iter().zip(call.headers);
+        self.headers.len() == call.headers.len()
+            && headers
+                .into_iter()
+                .all(|(last, now)| *last.0 == *now.0 && *last.1 == *now.1)
+            && *self.request.get_method() == call.method
+            && self.request.get_uri() == url
     }
 }
 
@@ -241,7 +290,7 @@ async fn close_when_idle(pool: std::rc::Weak<Pool>, keep_alive: Duration) {
         if pool.in_flight.get() > 0 {
             pool.last_used.set(Instant::now());
         } else if pool.last_used.get() + keep_alive <= Instant::now() {
-            pool.client.borrow_mut().take();
+            pool.open.borrow_mut().take();
             return;
         }
     }
@@ -351,8 +400,8 @@ fn is_unreadable<S>(head: &Head<S>, method: &Method) -> bool {
     head.status().is_success()
         && may_have_body(head, method)
         && head.version() == Version::HTTP_11
-        && !head.headers().contains_key("content-length")
-        && !head.headers().contains_key("transfer-encoding")
+        && !head.headers().contains_key(CONTENT_LENGTH)
+        && !head.headers().contains_key(TRANSFER_ENCODING)
 }
 
 fn may_have_body<S>(head: &Head<S>, method: &Method) -> bool {
@@ -361,13 +410,13 @@ fn may_have_body<S>(head: &Head<S>, method: &Method) -> bool {
 
 /// How long the body must be, where the answer says so; awc does not hold it to that.
 fn promised_length<S>(head: &Head<S>, method: &Method) -> Option<usize> {
-    let is_plain = !head.headers().contains_key("content-encoding")
-        && !head.headers().contains_key("transfer-encoding");
+    let is_plain = !head.headers().contains_key(CONTENT_ENCODING)
+        && !head.headers().contains_key(TRANSFER_ENCODING);
     if !may_have_body(head, method) || !is_plain {
         return None;
     }
     head.headers()
-        .get("content-length")?
+        .get(CONTENT_LENGTH)?
         .to_str()
         .ok()?
         .parse()

@@ -53,8 +53,8 @@ const LONGEST_RESET: Duration = Duration::from_secs(60);
 /// the day's, and its reset is when all of that is free again.
 fn spent_window(response: &Response) -> Option<Duration> {
     let reset = |unit: &str| {
-        let remaining = response.header(&format!("x-ratelimit-remaining-{unit}"))?;
-        let reset = response.header(&format!("x-ratelimit-reset-{unit}"))?;
+        let remaining = response.header(format!("x-ratelimit-remaining-{unit}"))?;
+        let reset = response.header(format!("x-ratelimit-reset-{unit}"))?;
         (remaining == "0").then(|| duration(reset)).flatten()
     };
     let requests = reset("requests").filter(|reset| *reset <= LONGEST_RESET);

@@ -135,9 +135,9 @@ fn until_reset(response: &Response) -> Option<Duration> {
     let now = hints::server_time(response.header("date"));
     WINDOWS
         .iter()
-        .filter(|name| response.header(&format!("{name}-remaining")) == Some("0"))
+        .filter(|name| response.header(format!("{name}-remaining")) == Some("0"))
         .filter_map(|name| {
-            let reset = response.header(&format!("{name}-reset"))?;
+            let reset = response.header(format!("{name}-reset"))?;
             // One that has passed by the server's own clock is new again at once.
             Some(hints::unix_seconds(reset, now).unwrap_or_default() + MARGIN)
         })

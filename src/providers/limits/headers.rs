@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
+use awc::http::header::HeaderName;
 use babelfeed_actors::domain::{KnownBy, SeenLimit, Unit};
 
 use super::{DAY, HOUR, MINUTE, count, limit};
@@ -23,37 +24,40 @@ const SLACK: f64 = 1.0;
 /// The names of one kind of limit: limit, what is left, reset.
 struct Names {
     unit: Unit,
-    limit: &'static str,
-    remaining: &'static str,
-    reset: &'static str,
+    limit: HeaderName,
+    remaining: HeaderName,
+    reset: HeaderName,
 }
 
-const NAMES: [Names; 4] = [
+static NAMES: [Names; 4] = [
     Names {
         unit: Unit::Requests,
-        limit: "x-ratelimit-limit-requests",
-        remaining: "x-ratelimit-remaining-requests",
-        reset: "x-ratelimit-reset-requests",
+        limit: HeaderName::from_static("x-ratelimit-limit-requests"),
+        remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
+        reset: HeaderName::from_static("x-ratelimit-reset-requests"),
     },
     Names {
         unit: Unit::Tokens,
-        limit: "x-ratelimit-limit-tokens",
-        remaining: "x-ratelimit-remaining-tokens",
-        reset: "x-ratelimit-reset-tokens",
+        limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
+        remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
     },
     Names {
         unit: Unit::InputTokens,
-        limit: "x-ratelimit-limit-input-tokens",
-        remaining: "x-ratelimit-remaining-input-tokens",
-        reset: "x-ratelimit-reset-input-tokens",
+        limit: HeaderName::from_static("x-ratelimit-limit-input-tokens"),
+        remaining: HeaderName::from_static("x-ratelimit-remaining-input-tokens"),
+        reset: HeaderName::from_static("x-ratelimit-reset-input-tokens"),
     },
     Names {
         unit: Unit::OutputTokens,
-        limit: "x-ratelimit-limit-output-tokens",
-        remaining: "x-ratelimit-remaining-output-tokens",
-        reset: "x-ratelimit-reset-output-tokens",
+        limit: HeaderName::from_static("x-ratelimit-limit-output-tokens"),
+        remaining: HeaderName::from_static("x-ratelimit-remaining-output-tokens"),
+        reset: HeaderName::from_static("x-ratelimit-reset-output-tokens"),
     },
 ];
+
+/// What every answer of LiteLLM bears.
+static LITELLM_CALL: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
 /// What LiteLLM counts by the minute, each with a limit of its own.
 const LITELLM: [&str; 6] = [
@@ -96,10 +100,10 @@ impl RateHeaders {
 
     fn of<'a>(
         &self,
-        header: &dyn Fn(&str) -> Option<&'a str>,
+        header: &dyn Fn(&HeaderName) -> Option<&'a str>,
         now: &dyn Fn() -> SystemTime,
     ) -> Vec<SeenLimit> {
-        let is_litellm = header("x-litellm-call-id").is_some();
+        let is_litellm = header(&LITELLM_CALL).is_some();
         if is_litellm && self.requests_per.get().is_none() {
             self.assume(MINUTE);
         }
@@ -115,14 +119,14 @@ impl RateHeaders {
         &self,
         names: &Names,
         proved: &Cell<Option<Duration>>,
-        header: &dyn Fn(&str) -> Option<&'a str>,
+        header: &dyn Fn(&HeaderName) -> Option<&'a str>,
         now: &dyn Fn() -> SystemTime,
     ) -> Option<SeenLimit> {
-        let limit = header(names.limit).and_then(limit);
-        let remaining = header(names.remaining).and_then(count);
+        let limit = header(&names.limit).and_then(limit);
+        let remaining = header(&names.remaining).and_then(count);
         let remaining = remaining.filter(|left| limit.is_none_or(|limit| *left <= limit));
         limit.or(remaining)?;
-        let reset = header(names.reset).and_then(|text| reset(text, now));
+        let reset = header(&names.reset).and_then(|text| reset(text, now));
         if let (Some(limit), Some(remaining), Some(reset)) = (limit, remaining, reset) {
             proved.set(proof(limit, limit - remaining, reset).or(proved.get()));
         }
@@ -176,15 +180,19 @@ fn proof(limit: f64, used: f64, reset: Duration) -> Option<Duration> {
 }
 
 /// The narrowest of LiteLLM's own limits on this.
-fn litellm<'a>(unit: Unit, header: &dyn Fn(&str) -> Option<&'a str>) -> Option<SeenLimit> {
+fn litellm<'a>(unit: Unit, header: &dyn Fn(&HeaderName) -> Option<&'a str>) -> Option<SeenLimit> {
     let what = match unit {
         Unit::Requests => "requests",
         Unit::Tokens => "tokens",
         _ => return None,
     };
     let of = |who: &&str| {
-        let limit = header(&format!("x-ratelimit-{who}-limit-{what}")).and_then(limit)?;
-        let left = header(&format!("x-ratelimit-{who}-remaining-{what}")).and_then(count);
+        let header = |kind| {
+            let name = format!("x-ratelimit-{who}-{kind}-{what}");
+            header(&HeaderName::try_from(name).ok()?)
+        };
+        let limit = header("limit").and_then(limit)?;
+        let left = header("remaining").and_then(count);
         Some(SeenLimit {
             unit,
             per: Some(MINUTE),
@@ -210,8 +218,8 @@ mod tests {
     }
 
     fn read(reader: &RateHeaders, headers: &[(&str, &'static str)]) -> Vec<SeenLimit> {
-        let header = |name: &str| {
-            let found = headers.iter().find(|(known, _)| *known == name);
+        let header = |name: &HeaderName| {
+            let found = headers.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| *value)
         };
         let now = || hints::server_time(Some("Sat, 21 Nov 2026 12:04:00 GMT"));
