@@ -2,6 +2,7 @@
 
 mod run;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::failpoints;
 use crate::logic::checks::Checks;
 use crate::logic::known::Edition;
 use crate::messages::{
-    AbandonJob, Acquire, CloseJob, Insert, JobEnd, Lookup, Operation, Record, RunJob,
+    AbandonJob, Acquire, Amend, CloseJob, Insert, JobEnd, Lookup, Operation, Record, Reserve,
+    RunJob,
 };
 use crate::ports::{
     BatchProvider, Chance, Clock, ProviderError, StoreError, StoreRemedy, TaskStore, Token,
@@ -48,6 +50,10 @@ pub struct Peers {
     pub insert: Recipient<Insert>,
     /// Who grants permits.
     pub acquire: Recipient<Acquire>,
+    /// Who reserves money.
+    pub reserve: Recipient<Reserve>,
+    /// Who corrects what was reserved.
+    pub amend: Recipient<Amend>,
     /// Who counts.
     pub record: Recipient<Record>,
 }
@@ -71,7 +77,12 @@ pub struct BatcherActor {
     means: Rc<Means>,
     callees: HashMap<ProviderName, Rc<Callee>>,
     runs: Runs,
+    /// What comes back of what was reserved for jobs, once they are closed.
+    spare: Spare,
 }
+
+/// What of the money of jobs that are over was not needed, by their tokens.
+type Spare = Rc<RefCell<HashMap<Token, Amend>>>;
 
 /// The jobs that are under way; dropped with the actor, because whoever comes after it creates
 /// and polls them anew.
@@ -113,6 +124,7 @@ impl BatcherActor {
             means,
             callees,
             runs: Runs::default(),
+            spare: Spare::default(),
         }
     }
 }
@@ -147,7 +159,13 @@ impl Handler<RunJob> for BatcherActor {
             order.is_new = false;
         }
         let abandoned = Rc::new(Notify::new());
-        let run = Run::new(&self.means, callee, order, Rc::clone(&abandoned));
+        let run = Run::new(
+            &self.means,
+            callee,
+            order,
+            Rc::clone(&abandoned),
+            &self.spare,
+        );
         let (run, abort) = abortable(run.end());
         let over = abort.clone();
         self.runs.0.insert(token, (abort, abandoned));
@@ -177,6 +195,7 @@ impl Handler<CloseJob> for BatcherActor {
         failpoints::hit("batcher.close");
         let (means, callee) = (Rc::clone(&self.means), self.callees.get(&job.provider));
         let callee = callee.map(Rc::clone);
+        let spare = Rc::clone(&self.spare);
         Box::pin(async move {
             let jobs = until_written(|| means.store.jobs()).await;
             let kept = jobs.into_iter().find(|kept| kept.token == job.token);
@@ -187,6 +206,11 @@ impl Handler<CloseJob> for BatcherActor {
                 warn!(provider:% = job.provider, job:% = remote, cause:% = error; "a job's files are left behind");
             }
             until_written(|| means.store.close_job(job.token)).await;
+            // Only now, because a job that is looked at again after a crash would give it back again.
+            let spare = spare.borrow_mut().remove(&job.token);
+            if let Some(spare) = spare {
+                means.peers.amend.do_send(spare);
+            }
             info!(provider:% = job.provider, job = remote.as_deref().unwrap_or(&job.mark); "job closed");
         })
     }

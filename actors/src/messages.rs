@@ -25,8 +25,8 @@ pub use publisher::{
     RetryPublication, Review, Withdraw,
 };
 pub use rate_limiter::{
-    Acquire, Acquired, Adjust, Adjustment, BindingView, LaneView, Lanes, Permit, PermitHome,
-    Quotas, Settle, Urgency, Verdict, WindowView,
+    Acquire, Acquired, Adjust, Adjustment, Amend, BindingView, LaneView, Lanes, Permit, PermitHome,
+    Quotas, Reserve, Settle, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
     Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, FindTasks, List,

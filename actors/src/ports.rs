@@ -11,6 +11,7 @@ mod store;
 pub use crate::domain::{Bucket, Position};
 pub use batch::{
     BatchAnswers, BatchBounds, BatchCall, BatchJob, BatchProgress, BatchProvider, BatchStore,
+    Reserved,
 };
 pub use chance::{Chance, Clock};
 pub use ledger::{LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger};

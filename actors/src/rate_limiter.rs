@@ -13,12 +13,12 @@ use actix::{Actor, Addr, Context, Handler, Supervised};
 use log::{info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Lane, Moment};
+use crate::domain::{Lane, Moment, Timestamp};
 use crate::failpoints;
 use crate::logic::quota::{Need, Now, Parked, Quota, Turn, Word};
 use crate::messages::{
-    Acquire, Acquired, Adjust, Adjustment, LaneView, Lanes, Permit, PermitHome, Quotas, Settle,
-    UnknownName, Urgency, Verdict,
+    Acquire, Acquired, Adjust, Adjustment, Amend, LaneView, Lanes, Permit, PermitHome, Quotas,
+    Reserve, Settle, UnknownName, Urgency, Verdict,
 };
 use crate::ports::{Clock, QuotaLedger};
 use crate::setup::LaneLimits;
@@ -348,6 +348,34 @@ impl Handler<Settle> for RateLimiterActor {
             self.serve(lane);
         }
         self.draw_for(lane);
+    }
+}
+
+impl Handler<Reserve> for RateLimiterActor {
+    type Result = Option<Timestamp>;
+
+    fn handle(&mut self, Reserve { lane, usd }: Reserve, _: &mut Self::Context) -> Self::Result {
+        failpoints::hit("rate_limiter.reserve");
+        let now = self.now();
+        let state = self.lanes.get_mut(&lane);
+        // A lane without limits has no money to be short of.
+        let is_reserved = state.is_none_or(|state| state.quota.reserve(usd, now));
+        self.draw_for(&lane);
+        is_reserved.then_some(now.wall)
+    }
+}
+
+impl Handler<Amend> for RateLimiterActor {
+    type Result = ();
+
+    fn handle(&mut self, Amend { lane, at, usd }: Amend, _: &mut Self::Context) {
+        failpoints::hit("rate_limiter.amend");
+        let now = self.now();
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            state.quota.amend(usd, at, now);
+        }
+        self.serve(&lane);
+        self.draw_for(&lane);
     }
 }
 

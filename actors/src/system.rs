@@ -214,6 +214,8 @@ pub fn start(setup: Setup) -> Handles {
             lookup: cache.clone().recipient(),
             insert: cache.clone().recipient(),
             acquire: limiter.clone().recipient(),
+            reserve: limiter.clone().recipient(),
+            amend: limiter.clone().recipient(),
             record: record.clone(),
         };
         BatcherActor::new(
@@ -499,6 +501,7 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             max_bytes: provider.max_bytes,
             counts_tokens: provider.counts_tokens || provider.price != (0.0, 0.0),
             max_tokens: most_tokens(&provider.limits, provider.price),
+            budget: budget(&provider.limits),
             jobs: provider
                 .batch
                 .as_ref()
@@ -512,13 +515,19 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
         .collect()
 }
 
+/// The least of the budgets of a lane, in US dollars.
+fn budget(limits: &LaneLimits) -> Option<f64> {
+    let budgets = [limits.usd_per_day, limits.usd_per_month];
+    budgets.into_iter().flatten().reduce(f64::min)
+}
+
 /// The most tokens that one call may hold in a lane with these limits, at this price.
 fn most_tokens(limits: &LaneLimits, price: (f64, f64)) -> Option<u64> {
     let dearest = price.0.max(price.1) / 1e6;
-    let money = [limits.usd_per_day, limits.usd_per_month];
-    let money = money.map(|limit| limit.filter(|_| dearest > 0.0).map(|limit| limit / dearest));
+    let money = budget(limits).filter(|_| dearest > 0.0);
+    let money = money.map(|budget| budget / dearest);
     let minutes = [limits.tpm, limits.itpm, limits.otpm];
-    let most = minutes.into_iter().chain(money).flatten();
+    let most = minutes.into_iter().chain([money]).flatten();
     pack::budget(most.reduce(f64::min), limits.tps)
 }
 

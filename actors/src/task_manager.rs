@@ -121,6 +121,9 @@ pub struct ProviderRoute {
     /// The most tokens that one call may hold, so that its limits are used well; none: as many
     /// as wanted.
     pub max_tokens: Option<u64>,
+    /// US dollars that its lane may cost, over the time in which it may cost the least; none
+    /// where that has no limit.
+    pub budget: Option<f64>,
     /// What one of its jobs may hold; none where it gets no jobs.
     pub jobs: Option<BatchBounds>,
     /// How well it translates.

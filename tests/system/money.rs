@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::TaskId;
-use babelfeed_actors::messages::Lanes;
+use babelfeed_actors::domain::{Class, TaskId};
+use babelfeed_actors::messages::{Lanes, Submission};
+use babelfeed_actors::ports::{BatchStore as _, ProviderError};
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::batch::{CreateFault, FakeBatchProvider};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
-use babelfeed_actors::testkit::world::{self, World, finish};
+use babelfeed_actors::testkit::world::{self, World, finish, submission, until};
 
-use crate::helpers::{hand_in, pass};
+use crate::helpers::{hand_in, hand_in_all, pass};
 
 /// Dollars for a million tokens, in and out.
 const PRICE: (f64, f64) = (500.0, 1_500.0);
@@ -122,4 +124,110 @@ fn a_budget_holds_although_the_process_is_killed_again_and_again() {
         assert!(billed <= USD_PER_DAY, "{billed} with {wait}");
         assert!(billed >= 0.25 * USD_PER_DAY, "{billed} with {wait}");
     }
+}
+
+/// Has the provider take jobs, which are over at the third look.
+fn with_jobs(world: &mut World) -> (FakeBatchProvider, FakeProvider) {
+    let provider = with_budget(world, Duration::ZERO);
+    let batch = FakeBatchProvider::over_after(3);
+    world.batch = Some(batch.clone());
+    world.config.job_timeout = Duration::from_secs(60);
+    world.config.job_poll = Duration::from_secs(10);
+    (batch, provider)
+}
+
+/// Hands in texts that can wait for hours.
+async fn hand_in_low(handles: &Handles, n: usize) -> Vec<TaskId> {
+    let texts = unequal_texts().take(n).map(|text| Submission {
+        class: Class::Low,
+        ..submission(&text, "es")
+    });
+    hand_in_all(handles, texts.collect()).await
+}
+
+async fn until_closed(world: &World) {
+    until("every job is closed", async || {
+        world.store.jobs().await.is_ok_and(|jobs| jobs.is_empty())
+    })
+    .await;
+}
+
+#[test]
+fn jobs_keep_within_the_budget_too_and_the_rest_waits_for_tomorrow() {
+    world::run(1_504, async |mut world: World| {
+        let (batch, provider) = with_jobs(&mut world);
+        let bill = || batch.billed(PRICE) + provider.billed(PRICE);
+        world.limit(LaneLimits {
+            usd_per_day: Some(USD_PER_DAY / 4.0),
+            ..LaneLimits::default()
+        });
+        let handles = world.start();
+        let ids = hand_in_low(&handles, TEXTS).await;
+        pass(Duration::from_secs(7_200)).await;
+        let billed = bill();
+        assert!(billed <= USD_PER_DAY / 4.0, "{billed}");
+        assert!(billed >= USD_PER_DAY / 8.0, "{billed}");
+        assert!((usd_today(&handles).await - billed).abs() < 1e-6);
+        assert!(batch.n_jobs() > 1, "{:?}", batch.sizes());
+        assert_eq!(provider.n_calls(), 0);
+
+        for day in 2..60 {
+            pass(Duration::from_secs(86_400)).await;
+            assert!(bill() <= f64::from(day) * USD_PER_DAY / 4.0);
+        }
+        assert!(bill() > 2.0 * billed);
+        assert_eq!(finish(&handles, &ids).await, TEXTS);
+    });
+}
+
+#[test]
+fn what_a_job_costs_is_counted_wherever_the_process_dies() {
+    let seconds = (0..26).map(|n| n * 5);
+    let millis = seconds.map(|seconds| seconds * 1_000);
+    for wait in millis.chain([59_990, 60_000, 60_001, 60_010, 60_100, 60_200]) {
+        let mut batch = FakeBatchProvider::default();
+        let mut n_lives = 0;
+        let counted = world::run_lives(
+            1_505,
+            |world| batch = with_jobs(world).0,
+            async |world| {
+                let handles = world.start();
+                n_lives += 1;
+                if n_lives == 1 {
+                    hand_in_low(&handles, 8).await;
+                    pass(Duration::from_millis(wait)).await;
+                    return None;
+                }
+                pass(Duration::from_secs(300)).await;
+                until_closed(world).await;
+                Some(usd_today(&handles).await)
+            },
+        );
+        assert_eq!(batch.n_jobs(), 1, "killed after {wait} ms");
+        let billed = batch.billed(PRICE);
+        // What was reserved is at most some three times what it comes to.
+        assert!(
+            billed <= counted + 1e-9 && counted <= 5.0 * billed,
+            "killed after {wait} ms: {counted} counted, {billed} billed"
+        );
+    }
+}
+
+#[test]
+fn a_job_that_is_not_taken_costs_nothing() {
+    world::run(1_506, async |mut world: World| {
+        let (batch, provider) = with_jobs(&mut world);
+        batch.then(CreateFault::Error(ProviderError::Invalid {
+            detail: "no jobs".to_owned(),
+        }));
+        let handles = world.start();
+        let ids = hand_in_low(&handles, 8).await;
+        assert_eq!(finish(&handles, &ids).await, 8);
+        let (billed, counted) = (provider.billed(PRICE), usd_today(&handles).await);
+        assert_eq!(batch.n_jobs(), 0);
+        assert!(
+            (counted - billed).abs() < 1e-6,
+            "{counted} counted, {billed} billed"
+        );
+    });
 }

@@ -12,26 +12,24 @@ use futures_util::FutureExt;
 use log::{error, info, warn};
 use tokio::sync::Notify;
 
-use super::{Callee, Means, until_written};
-use crate::domain::{Guide, Lane, Tokens, Translation, Usage};
+use super::{Callee, Means, Spare, until_written};
+use crate::domain::{Guide, Lane, Timestamp, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
-use crate::logic::price::usd;
+use crate::logic::price::{IN_A_JOB, usd};
 use crate::logic::quota::Urgency;
 use crate::messages::{
-    Acquire, Acquired, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit, Record,
-    TextEnd, Verdict,
+    Acquire, Acquired, Amend, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit,
+    Record, Reserve, TextEnd, Verdict,
 };
 use crate::ports::{
     Answer, BatchAnswers, BatchCall, BatchProgress, Item, KnownKey, Pack, ProviderError,
-    ProviderRemedy,
+    ProviderRemedy, Reserved,
 };
 
-/// What a call costs in a job, as a share of what it costs alone.
-const SHARE: f64 = 0.5;
 /// The waits between failures of a provider.
 const FAILURES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
 /// How long a provider may refuse to take a job, until its texts go another way.
@@ -48,6 +46,9 @@ pub(super) struct Run {
     order: JobOrder,
     abandoned: Rc<Notify>,
     is_abandoned: Cell<bool>,
+    /// What was reserved for it, where that is known.
+    reserved: Cell<Option<Reserved>>,
+    spare: Spare,
 }
 
 impl Run {
@@ -57,13 +58,16 @@ impl Run {
         callee: Rc<Callee>,
         order: JobOrder,
         abandoned: Rc<Notify>,
+        spare: &Spare,
     ) -> Self {
         Self {
             means: Rc::clone(means),
             callee,
+            reserved: Cell::new(order.job.reserved),
             order,
             abandoned,
             is_abandoned: Cell::new(false),
+            spare: Rc::clone(spare),
         }
     }
 
@@ -103,7 +107,14 @@ impl Run {
                     Err(error) => error,
                 }
             } else if self.is_abandoned.get() {
+                self.give_back();
                 return Err(JobEnd::Over(Vec::new()));
+            } else if !self.has_money().await {
+                // It is there again tomorrow or next month; calls would not get it either.
+                if self.is_too_old() {
+                    return Err(JobEnd::Over(Vec::new()));
+                }
+                continue;
             } else {
                 match self.create().await {
                     Ok(remote) => {
@@ -124,6 +135,7 @@ impl Run {
             let waited = self.means.clock.now().since(begun);
             if !may_exist && is_refusal(&error, waited) {
                 warn!(provider:% = self.callee.name, cause:% = error; "a job was not taken");
+                self.give_back();
                 return Err(JobEnd::NotMade(error));
             }
             failures += 1;
@@ -135,6 +147,47 @@ impl Run {
         let job = &self.order.job;
         self.exchange(self.callee.provider.find(&job.mark, job.planned_at))
             .await
+    }
+
+    /// Whether money is reserved for it; asks for it, and waits a little where there is too little.
+    ///
+    /// It counts until the job is closed, so a crash may make it too much, never too little.
+    async fn has_money(&self) -> bool {
+        let usd = self.order.usd;
+        if self.reserved.get().is_some() {
+            return true;
+        }
+        let mut wait = RETRY;
+        // The first time it may only be too little of what is written down.
+        for _ in 0..2 {
+            let lane = self.callee.lane.clone();
+            let asked = self.means.peers.reserve.send(Reserve { lane, usd }).await;
+            if let Ok(Some(at)) = asked {
+                self.reserved.set(Some(Reserved { usd, at }));
+                return true;
+            }
+            self.rest(wait).await;
+            if self.is_abandoned.get() {
+                return false;
+            }
+            wait = self.means.poll;
+        }
+        false
+    }
+
+    /// Gives back what was reserved for a job that does not exist.
+    fn give_back(&self) {
+        if let Some(Reserved { usd, at }) = self.reserved.take() {
+            self.amend(-usd, at);
+        }
+    }
+
+    fn amend(&self, usd: f64, at: Timestamp) {
+        self.means.peers.amend.do_send(Amend {
+            lane: self.callee.lane.clone(),
+            at,
+            usd,
+        });
     }
 
     async fn create(&self) -> Result<Arc<str>, ProviderError> {
@@ -162,7 +215,11 @@ impl Run {
     async fn noted(&self, remote: Arc<str>) -> Arc<str> {
         failpoints::hit("batcher.created");
         let token = self.order.job.token;
-        until_written(|| self.means.store.note_job(token, Arc::clone(&remote))).await;
+        let note = || {
+            let store = &self.means.store;
+            store.note_job(token, Arc::clone(&remote), self.reserved.get())
+        };
+        until_written(note).await;
         remote
     }
 
@@ -203,17 +260,22 @@ impl Run {
         for (key, answer) in answers {
             by_key.entry(key).or_default().push(answer);
         }
-        let (mut ends, mut known, mut cost_usd) = (Vec::new(), Vec::new(), 0.0);
+        let (mut ends, mut known) = (Vec::new(), Vec::new());
+        // None as soon as something was answered that does not say what it used.
+        let mut cost_usd = Some(0.0);
         for call in &*self.order.calls {
             let mut answers = by_key.remove(&call.key).unwrap_or_default();
             match (answers.pop(), answers.is_empty()) {
                 (Some(Ok(answer)), true) => {
                     let took = self.took(&answer);
-                    cost_usd += took.cost_usd;
+                    cost_usd = answer.usage.and_then(|_| Some(cost_usd? + took.cost_usd));
                     self.land(call, answer, took, &mut ends, &mut known);
                 }
                 (Some(Err(error)), true) => fail(call, &error.to_string().into(), &mut ends),
-                (Some(_), false) => fail(call, &"its call was answered twice".into(), &mut ends),
+                (Some(_), false) => {
+                    cost_usd = None;
+                    fail(call, &"its call was answered twice".into(), &mut ends);
+                }
                 (None, _) => {
                     let why = why.clone();
                     let why = why.unwrap_or_else(|| "no answer came for its call".into());
@@ -224,16 +286,40 @@ impl Run {
         let n_texts = ends.len();
         info!(provider:% = self.callee.name, job = remote, texts = n_texts, translated = known.len(),
             why = why.as_deref().unwrap_or("done"); "job over");
-        charge(&self.means.peers.acquire, &self.callee.lane, cost_usd);
+        if let Some(cost_usd) = cost_usd {
+            self.charge(cost_usd);
+        }
         self.tell_cache(known).await;
         JobEnd::Over(ends)
+    }
+
+    /// Counts what it cost instead of what was reserved.
+    ///
+    /// What it cost beyond that counts before its texts have ended, what is left only when nobody
+    /// will look at it again; so no crash between makes it too little.
+    fn charge(&self, cost_usd: f64) {
+        let reserved = self.reserved.get();
+        let Reserved { usd, at } = reserved.unwrap_or(Reserved {
+            usd: 0.0,
+            at: self.means.clock.wall(),
+        });
+        let change = cost_usd - usd;
+        if change >= 0.0 {
+            return self.amend(change, at);
+        }
+        let amend = Amend {
+            lane: self.callee.lane.clone(),
+            at,
+            usd: change,
+        };
+        self.spare.borrow_mut().insert(self.order.job.token, amend);
     }
 
     fn took(&self, answer: &Answer) -> Usage {
         let usage = answer.usage.unwrap_or_default();
         let alone = usd(usage.tokens(), self.callee.price);
         Usage {
-            cost_usd: alone * SHARE,
+            cost_usd: alone * IN_A_JOB,
             ..usage
         }
     }
@@ -382,7 +468,7 @@ fn call(call: &JobCall, guide: Option<&Arc<Guide>>) -> BatchCall {
         pack: Pack {
             pair: call.pair.clone(),
             items: call.texts.iter().map(item).collect(),
-            max_tokens: None,
+            max_tokens: call.max_tokens,
             guide: guide.map(Arc::clone),
         },
     }
@@ -418,24 +504,4 @@ async fn permit(acquire: &Recipient<Acquire>, lane: &Lane) -> Option<Permit> {
             None => tokio::time::sleep(RETRY).await,
         }
     }
-}
-
-/// Counts what a job cost against its lane's money, as soon as the lane grants anything.
-fn charge(acquire: &Recipient<Acquire>, lane: &Lane, cost_usd: f64) {
-    if cost_usd <= 0.0 {
-        return;
-    }
-    let (acquire, lane) = (acquire.clone(), lane.clone());
-    actix_rt::spawn(async move {
-        if let Some(permit) = permit(&acquire, &lane).await {
-            let tokens = Some(Tokens::default());
-            permit.settle(
-                Verdict::Answered {
-                    tokens,
-                    cost_usd: Some(cost_usd),
-                },
-                Vec::new(),
-            );
-        }
-    });
 }

@@ -2,6 +2,9 @@
 
 use crate::domain::Tokens;
 
+/// What a call costs in a job, as a share of what it costs alone.
+pub const IN_A_JOB: f64 = 0.5;
+
 /// What tokens cost in US dollars, at these prices for a million, in and out.
 pub fn usd(tokens: Tokens, (input, output): (f64, f64)) -> f64 {
     (tokens.input as f64 * input + tokens.output as f64 * output) / 1e6

@@ -23,6 +23,8 @@ pub struct JobOrder {
     pub is_new: bool,
     /// Its calls.
     pub calls: Arc<[JobCall]>,
+    /// The most that it is expected to cost, in US dollars.
+    pub usd: f64,
 }
 
 /// One call of a job.
@@ -34,6 +36,8 @@ pub struct JobCall {
     pub pair: Pair,
     /// The texts; never empty.
     pub texts: Vec<JobText>,
+    /// The most tokens of its answer; none lets the adapter estimate them.
+    pub max_tokens: Option<u32>,
 }
 
 /// One text of a job.

@@ -180,6 +180,29 @@ pub enum Verdict {
     Person,
 }
 
+/// Reserves money of a lane for what takes longer than any call; the batcher says it. Answered
+/// with when it was counted, once it is written down; none when there is not so much now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<Timestamp>")]
+pub struct Reserve {
+    /// The lane.
+    pub lane: Lane,
+    /// How much, in US dollars.
+    pub usd: f64,
+}
+
+/// Corrects what of a lane's money counts since then; the batcher says it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Amend {
+    /// The lane.
+    pub lane: Lane,
+    /// When it was counted.
+    pub at: Timestamp,
+    /// How much more it is, in US dollars; negative where it is less.
+    pub usd: f64,
+}
+
 /// Changes a lane by a person's order. None means every lane.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), super::monitor::UnknownName>")]

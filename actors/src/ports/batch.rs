@@ -91,8 +91,17 @@ pub trait BatchProvider {
     fn discard<'a>(&'a self, remote: &'a str) -> LocalBoxFuture<'a, Result<(), ProviderError>>;
 }
 
+/// Money of a lane that was reserved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reserved {
+    /// How much, in US dollars.
+    pub usd: f64,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A job as it is kept, from before it is created until its texts have ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BatchJob {
     /// The token that its tasks bear while it has them.
     pub token: Token,
@@ -104,6 +113,8 @@ pub struct BatchJob {
     pub planned_at: Timestamp,
     /// The provider's own name for it; none until its creation is known.
     pub remote: Option<Arc<str>>,
+    /// What was reserved for it; none until its creation is known.
+    pub reserved: Option<Reserved>,
     /// The tasks of each call, in the order of their texts.
     pub calls: Vec<Vec<TaskId>>,
 }
@@ -122,11 +133,12 @@ pub trait BatchStore {
         claims: Vec<TaskChange>,
     ) -> LocalBoxFuture<'_, Result<Vec<Kept>, StoreError>>;
 
-    /// Notes the provider's own name for a job.
+    /// Notes the provider's own name for a job, and what was reserved for it, where that is known.
     fn note_job(
         &self,
         token: Token,
         remote: Arc<str>,
+        reserved: Option<Reserved>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
 
     /// Forgets a job.

@@ -17,7 +17,9 @@ use super::work::{Subject, Work, stand_of};
 use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Class, Moment, Pair, TaskId};
 use crate::failpoints;
+use crate::logic::estimate::Weight;
 use crate::logic::lifecycle::Step;
+use crate::logic::price::{IN_A_JOB, usd};
 use crate::messages::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob};
 use crate::ports::{
     BatchJob, Kept, KnownKey, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
@@ -27,6 +29,8 @@ use crate::ports::{
 const CLOSED: Duration = Duration::from_secs(3_600);
 /// How long it takes until tasks are planned whose last change was still to be written.
 const SOON: Duration = Duration::from_secs(1);
+/// The most of a budget that one job may take.
+const SHARE_OF_BUDGET: f64 = 0.25;
 /// The bytes of a call without its texts, rich.
 const CALL_BYTES: usize = 4_096;
 /// The bytes of a text in a call for each of its own, since JSON stands inside JSON.
@@ -48,6 +52,8 @@ pub(super) struct Jobs {
 struct Gathering {
     works: BTreeMap<TaskId, Work>,
     bytes: usize,
+    /// What they cost at most, as if each had a call of its own.
+    usd: f64,
     /// When they are planned, even if they are few.
     due: Moment,
 }
@@ -149,14 +155,17 @@ impl TaskManagerActor {
         }
         self.place(&work, Place::Gathering(route));
         let due = self.clock.now().plus(self.config.job_timeout);
+        let usd = self.usd_of(route, &work.bucket.pair, work.weight());
         let jobs = &mut self.state.jobs;
         jobs.followers.insert(work.key, Vec::new());
         let gathering = jobs.gathering.entry(route).or_insert_with(|| Gathering {
             works: BTreeMap::new(),
             bytes: 0,
+            usd: 0.0,
             due,
         });
         gathering.bytes += weight(&work);
+        gathering.usd += usd;
         gathering.works.insert(id, work);
         if self.is_full(route) {
             self.plan_job(route);
@@ -180,10 +189,20 @@ impl TaskManagerActor {
             return false;
         };
         let n_texts = gathering.works.len();
+        let provider = &self.config.routes[route];
         n_texts >= self.config.max_job_size
-            || self.config.routes[route]
+            || provider
+                .budget
+                .is_some_and(|usd| gathering.usd >= usd * SHARE_OF_BUDGET)
+            || provider
                 .jobs
                 .is_some_and(|most| n_texts >= most.calls || gathering.bytes >= most.bytes)
+    }
+
+    /// What texts cost in a job at most, in US dollars.
+    fn usd_of(&self, route: usize, pair: &Pair, weight: Weight) -> f64 {
+        let tokens = self.rate(route, pair).tokens(weight);
+        usd(tokens, self.config.routes[route].price) * IN_A_JOB
     }
 
     /// Writes a job down with all that is gathered for it.
@@ -209,6 +228,7 @@ impl TaskManagerActor {
             mark: format!("babelfeed-{token:x}-{:016x}", self.chance.next()).into(),
             planned_at: at,
             remote: None,
+            reserved: None,
             calls: calls_of(&claimed, self.config.max_batch_size.min(most).max(1)),
         };
         let planning = Rc::new(());
@@ -250,6 +270,10 @@ impl TaskManagerActor {
         if !rest.is_empty() {
             let rest = Gathering {
                 bytes: rest.values().map(weight).sum(),
+                usd: rest
+                    .values()
+                    .map(|work| self.usd_of(route, &work.bucket.pair, work.weight()))
+                    .sum(),
                 works: rest,
                 due: self.clock.now().plus(SOON),
             };
@@ -285,10 +309,20 @@ impl TaskManagerActor {
             // Begun before a fall; its end comes to this life.
             return;
         }
+        let usd = live.weights().map(|(pair, weight)| match live.route {
+            Some(route) => self.usd_of(route, pair, weight),
+            None => 0.0,
+        });
         let mut order = JobOrder {
             job: Arc::clone(&live.job),
             is_new,
-            calls: live.calls(),
+            calls: live.calls(|pair, weight| {
+                let route = live.route?;
+                let counts = self.config.routes[route].counts_tokens;
+                let held = self.rate(route, pair).tokens(weight).output;
+                counts.then(|| u32::try_from(held).unwrap_or(u32::MAX))
+            }),
+            usd: usd.sum(),
         };
         let batcher = self.peers.batcher.run.clone();
         let (own, book) = (self.own.clone(), self.book.clone());
@@ -378,6 +412,8 @@ impl TaskManagerActor {
         let gathering = self.state.jobs.gathering.get_mut(&route)?;
         let work = gathering.works.remove(&id)?;
         gathering.bytes = gathering.bytes.saturating_sub(weight(&work));
+        // At least, since what a text costs may be believed otherwise by now.
+        gathering.usd *= 1.0 - 1.0 / (gathering.works.len() + 1) as f64;
         if gathering.works.is_empty() {
             self.state.jobs.gathering.remove(&route);
         }
@@ -481,14 +517,25 @@ impl TaskManagerActor {
 }
 
 impl Live {
-    /// The calls, with the texts of the tasks that are still in the job.
-    fn calls(&self) -> Arc<[JobCall]> {
+    /// What each call weighs, by its pair of languages.
+    fn weights(&self) -> impl Iterator<Item = (&Pair, Weight)> {
+        self.job.calls.iter().filter_map(|tasks| {
+            let works = tasks.iter().filter_map(|id| self.works.get(id));
+            let pair = &works.clone().next()?.bucket.pair;
+            Some((pair, works.map(Work::weight).sum()))
+        })
+    }
+
+    /// The calls, with the texts of the tasks that are still in the job, and the most tokens of
+    /// the answers to texts of such a weight.
+    fn calls(&self, most_tokens: impl Fn(&Pair, Weight) -> Option<u32>) -> Arc<[JobCall]> {
         let calls = self.job.calls.iter().enumerate();
         calls
             .filter_map(|(index, tasks)| {
                 let texts = tasks.iter().enumerate();
                 let works = texts.filter_map(|(place, id)| Some((place, self.works.get(id)?)));
                 let pair = works.clone().next()?.1.bucket.pair.clone();
+                let weight = works.clone().map(|(_, work)| work.weight()).sum();
                 let texts = works.filter_map(|(place, work)| {
                     Some(JobText {
                         id: (place + 1).to_string().into(),
@@ -500,6 +547,7 @@ impl Live {
                 });
                 Some(JobCall {
                     key: (index + 1).to_string().into(),
+                    max_tokens: most_tokens(&pair, weight),
                     pair,
                     texts: texts.collect(),
                 })

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::provider::answer;
+use super::provider::{answer, full_usage};
 use crate::domain::Timestamp;
+use crate::logic::price::{IN_A_JOB, usd};
 use crate::ports::{
     Answer, BatchAnswers, BatchBounds, BatchCall, BatchProgress, BatchProvider, ProviderError,
 };
@@ -117,6 +118,14 @@ impl FakeBatchProvider {
         let shared = self.shared.borrow();
         let texts = |job: &FakeJob| job.calls.iter().map(|call| call.pack.items.len()).sum();
         shared.jobs.iter().map(texts).collect()
+    }
+
+    /// What all jobs cost at these prices, as if every call had been answered.
+    pub fn billed(&self, price: (f64, f64)) -> f64 {
+        let shared = self.shared.borrow();
+        let calls = shared.jobs.iter().flat_map(|job| &job.calls);
+        let bills = calls.map(|call| usd(full_usage(&call.pack).tokens(), price) * IN_A_JOB);
+        bills.sum()
     }
 
     fn take(&self, mark: &str, calls: &[BatchCall]) -> (Arc<str>, Option<CreateFault>) {

@@ -129,11 +129,10 @@ impl FakeProvider {
     /// What all its calls cost at these prices, each paid as if it had been answered well.
     pub fn billed(&self, price: (f64, f64)) -> f64 {
         let packs = self.packs();
-        let bills = packs.iter().map(|pack| {
-            let items: Vec<Translated> = well(pack).collect();
-            usd(usage(pack, &items).tokens(), price)
-        });
-        bills.sum()
+        let bills = packs.iter();
+        bills
+            .map(|pack| usd(full_usage(pack).tokens(), price))
+            .sum()
     }
 
     /// When each call began, in order.
@@ -295,6 +294,12 @@ pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer
         model: "fake-1".into(),
         is_truncated,
     })
+}
+
+/// What a pack takes where nothing goes wrong.
+pub(super) fn full_usage(pack: &Pack) -> Usage {
+    let items: Vec<Translated> = well(pack).collect();
+    usage(pack, &items)
 }
 
 /// A token for each four bytes, rounded up.

@@ -1,8 +1,8 @@
 //! The table of jobs: what is written to it and read from it.
 
 use babelfeed_actors::domain::{ProviderName, TaskId, Timestamp};
-use babelfeed_actors::ports::{BatchJob, Token};
-use rusqlite::{Connection, params};
+use babelfeed_actors::ports::{BatchJob, Reserved, Token};
+use rusqlite::{Connection, Row, params};
 
 use super::bytes::{Bytes, put_bytes, put_number};
 use super::fault::Fault;
@@ -18,7 +18,10 @@ pub(super) fn insert(connection: &Connection, job: &BatchJob) -> Result<(), Faul
         }
     }
     connection
-        .prepare_cached("INSERT INTO job VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached(
+            "INSERT INTO job (token, provider, mark, planned_at, remote, calls)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![
             job.token.cast_signed(),
             job.provider.as_str(),
@@ -30,11 +33,22 @@ pub(super) fn insert(connection: &Connection, job: &BatchJob) -> Result<(), Faul
     Ok(())
 }
 
-/// Notes the provider's own name for a job.
-pub(super) fn note(connection: &Connection, token: Token, remote: &str) -> Result<(), Fault> {
+/// Notes the provider's own name for a job, and what was reserved for it.
+pub(super) fn note(
+    connection: &Connection,
+    token: Token,
+    remote: &str,
+    reserved: Option<Reserved>,
+) -> Result<(), Fault> {
+    let (usd, at) = (
+        reserved.map(|it| it.usd),
+        reserved.map(|it| it.at.as_millis()),
+    );
     connection
-        .prepare_cached("UPDATE job SET remote = ?2 WHERE token = ?1")?
-        .execute(params![token.cast_signed(), remote])?;
+        .prepare_cached(
+            "UPDATE job SET remote = ?2, reserved = ?3, reserved_at = ?4 WHERE token = ?1",
+        )?
+        .execute(params![token.cast_signed(), remote, usd, at])?;
     Ok(())
 }
 
@@ -48,7 +62,8 @@ pub(super) fn delete(connection: &Connection, token: Token) -> Result<(), Fault>
 
 /// All jobs.
 pub(super) fn all(connection: &Connection) -> Result<Vec<BatchJob>, Fault> {
-    let sql = "SELECT token, provider, mark, planned_at, remote, calls FROM job ORDER BY token";
+    let sql = "SELECT token, provider, mark, planned_at, remote, calls, reserved, reserved_at
+        FROM job ORDER BY token";
     let mut statement = connection.prepare_cached(sql)?;
     let mut found = statement.query(())?;
     let mut jobs = Vec::new();
@@ -60,10 +75,17 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<BatchJob>, Fault> {
             mark: row.get(2)?,
             planned_at: Timestamp::from_millis(row.get(3)?),
             remote: row.get(4)?,
+            reserved: reserved(row)?,
             calls: calls_of(Bytes::new(calls))?,
         });
     }
     Ok(jobs)
+}
+
+fn reserved(row: &Row<'_>) -> Result<Option<Reserved>, Fault> {
+    let (usd, at): (Option<f64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+    let at = at.map(Timestamp::from_millis);
+    Ok(usd.zip(at).map(|(usd, at)| Reserved { usd, at }))
 }
 
 fn calls_of(mut bytes: Bytes<'_>) -> Result<Vec<Vec<TaskId>>, Fault> {

@@ -15,7 +15,8 @@ use babelfeed_actors::domain::{
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey,
     LearnedLimits, Position, PublicationChange, PublicationRecord, QuotaChange, QuotaEntry,
-    QuotaLedger, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
+    QuotaLedger, Reserved, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
+    TranslationMemory,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -369,8 +370,9 @@ impl BatchStore for SqliteStore {
         &self,
         token: Token,
         remote: Arc<str>,
+        reserved: Option<Reserved>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
-        self.write((token, remote), Write::NoteJob)
+        self.write((token, remote, reserved), Write::NoteJob)
     }
 
     fn close_job(&self, token: Token) -> LocalBoxFuture<'_, Result<(), StoreError>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Correction, RequestId, Timestamp};
 use babelfeed_actors::ports::{
-    Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaChange,
+    Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaChange, Reserved,
     StoreError, TaskChange, Token,
 };
 use tokio::sync::oneshot;
@@ -66,8 +66,8 @@ pub(super) enum Write {
     Enter(Ask<QuotaChange, ()>),
     /// A new job, and the claims of its tasks.
     PlanJob(Ask<(BatchJob, Vec<TaskChange>), Vec<Kept>>),
-    /// The provider's own name for a job.
-    NoteJob(Ask<(Token, Arc<str>), ()>),
+    /// The provider's own name for a job, and what was reserved for it.
+    NoteJob(Ask<(Token, Arc<str>, Option<Reserved>), ()>),
     /// A job to be forgotten.
     CloseJob(Ask<Token, ()>),
     /// Requests whose posts' deletion is seen to.

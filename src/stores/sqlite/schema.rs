@@ -80,6 +80,10 @@ const MIGRATIONS: &[&str] = &[
         account INTEGER NOT NULL, amount REAL NOT NULL, known_by INTEGER NOT NULL,
         at INTEGER NOT NULL, told REAL, PRIMARY KEY (lane, unit, per)) WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE job ADD COLUMN reserved REAL;
+    ALTER TABLE job ADD COLUMN reserved_at INTEGER;
+",
 ];
 
 /// What a start finds in the database.

@@ -283,7 +283,8 @@ impl<'c> Writer<'c> {
                     ask.outcome = Some(kept?);
                 }
                 Write::NoteJob(ask) => {
-                    ask.outcome = Some(jobs::note(self.connection, ask.what.0, &ask.what.1)?);
+                    let (token, remote, reserved) = &ask.what;
+                    ask.outcome = Some(jobs::note(self.connection, *token, remote, *reserved)?);
                 }
                 Write::CloseJob(ask) => {
                     ask.outcome = Some(jobs::delete(self.connection, ask.what)?);

@@ -2,7 +2,7 @@
 
 use babelfeed_actors::domain::State;
 use babelfeed_actors::logic::lifecycle::Step;
-use babelfeed_actors::ports::{BatchJob, BatchStore as _, Kept, TaskStore as _};
+use babelfeed_actors::ports::{BatchJob, BatchStore as _, Kept, Reserved, TaskStore as _};
 
 use super::Kind;
 use super::requests::{at, change, queued_task, task};
@@ -18,6 +18,7 @@ pub(super) async fn a_job_and_the_claims_of_its_tasks_are_one_commit<K: Kind>() 
         mark: "mark-1".into(),
         planned_at: at(0),
         remote: None,
+        reserved: None,
         calls: vec![vec![id], vec![id.request().task(9), id]],
     };
     let claim = change(&task(store, id).await, token, &[Step::Call]);
@@ -36,11 +37,15 @@ pub(super) async fn a_job_and_the_claims_of_its_tasks_are_one_commit<K: Kind>() 
         (token, State::Processing)
     );
 
+    let reserved = Reserved {
+        usd: 0.125,
+        at: at(7),
+    };
     store
-        .note_job(token, "batch_7".into())
+        .note_job(token, "batch_7".into(), Some(reserved))
         .await
         .expect("noted");
-    job.remote = Some("batch_7".into());
+    (job.remote, job.reserved) = (Some("batch_7".into()), Some(reserved));
     kind.restart();
     assert_eq!(kind.store().jobs().await, Ok(vec![job]));
     assert_eq!(kind.store().tally().await.expect("a tally").processing, 1);

@@ -33,6 +33,8 @@ pub struct Account {
     /// The amount of a call that waits for a block, and the largest that ever did.
     pressing: f64,
     largest: f64,
+    /// What is to be written down, so that it can be reserved.
+    reserving: f64,
 }
 
 /// A limit over a day or a month.
@@ -122,6 +124,7 @@ impl Account {
             looked_at: i64::MIN,
             pressing: 0.0,
             largest: 0.0,
+            reserving: 0.0,
         }
     }
 
@@ -321,6 +324,39 @@ impl Account {
 
     /// How many times `amount` may be used now.
     pub fn room(&mut self, amount: f64, wall: Timestamp) -> f64 {
+        let room = self.within_limits(amount, wall);
+        if room < 1.0 || !room.is_finite() || amount <= 0.0 {
+            return room;
+        }
+        let covered = self.covered(amount);
+        if covered < 1.0 {
+            self.pressing = self.pressing.max(amount);
+            self.largest = self.largest.max(amount);
+        }
+        room.min(covered)
+    }
+
+    /// Uses so much of it, if there is so much and it is written down; else it is to be.
+    pub fn reserve(&mut self, amount: f64, wall: Timestamp) -> bool {
+        let room = self.within_limits(amount, wall);
+        let is_written = !room.is_finite() || amount <= 0.0 || self.covered(amount) >= 1.0;
+        let has_room = room >= 1.0;
+        self.reserving = if has_room && !is_written { amount } else { 0.0 };
+        let is_reserved = has_room && is_written;
+        if is_reserved {
+            self.take(amount, wall);
+        }
+        is_reserved
+    }
+
+    /// How many times `amount` is written down and not used.
+    fn covered(&self, amount: f64) -> f64 {
+        let covered = self.slots.back().map_or(0.0, |slot| slot.kept - slot.used);
+        ((covered + EPSILON) / amount).floor().max(0.0)
+    }
+
+    /// How many times `amount` is left of every limit.
+    fn within_limits(&mut self, amount: f64, wall: Timestamp) -> f64 {
         self.look(wall);
         let mut room = f64::INFINITY;
         for long in &self.limits {
@@ -337,16 +373,7 @@ impl Account {
             };
             room = room.min(fit);
         }
-        if room < 1.0 || !room.is_finite() || amount <= 0.0 {
-            return room;
-        }
-        let covered = self.slots.back().map_or(0.0, |slot| slot.kept - slot.used);
-        let covered = ((covered + EPSILON) / amount).floor().max(0.0);
-        if covered < 1.0 {
-            self.pressing = self.pressing.max(amount);
-            self.largest = self.largest.max(amount);
-        }
-        room.min(covered)
+        room
     }
 
     /// When `amount` may be used, as far as the calendar decides it; none when it may now.
@@ -418,14 +445,16 @@ impl Account {
             // Without a limit, nothing has to be drawn before it is used.
             return false;
         }
-        let least = self.block().max(self.pressing).min(left);
-        let most = self.blocks().max(self.largest) + self.block();
+        let wanted = self.pressing.max(self.reserving);
+        let least = self.block().max(wanted).min(left);
+        let most = self.blocks().max(self.largest).max(self.reserving) + self.block();
         open + EPSILON < least || open > most + EPSILON
     }
 
     /// What the ledger should hold: (slot, amount); counts as asked for.
     pub fn ask_ledger(&mut self, mut ask: impl FnMut(Timestamp, f64)) {
-        let open = self.blocks().max(self.pressing).min(self.left().max(0.0));
+        let wanted = self.blocks().max(self.pressing).max(self.reserving);
+        let open = wanted.min(self.left().max(0.0));
         self.pressing = 0.0;
         let n_slots = self.slots.len();
         for (index, slot) in self.slots.iter_mut().enumerate() {

@@ -449,6 +449,23 @@ impl Quota {
         }
     }
 
+    /// Uses so much money for what is no call of this moment, if there is so much.
+    pub fn reserve(&mut self, usd: f64, now: Now) -> bool {
+        let mut money = self.money_mut();
+        money.all(|it| it.reserve(usd, now.wall))
+    }
+
+    /// Corrects what was spent at `at` by `usd`, if that still counts.
+    pub fn amend(&mut self, usd: f64, at: Timestamp, now: Now) {
+        self.money_mut()
+            .for_each(|it| it.correct(usd, at, now.wall));
+    }
+
+    fn money_mut(&mut self) -> impl Iterator<Item = &mut Account> {
+        let accounts = self.accounts.iter_mut();
+        accounts.filter(|account| account.unit() == Unit::Dollars)
+    }
+
     /// Grants nothing until [`Quota::resume`].
     pub fn pause(&mut self) {
         self.breaker.pause();

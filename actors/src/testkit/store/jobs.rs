@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 
 use super::MemoryStore;
-use crate::ports::{BatchJob, BatchStore, Kept, StoreError, TaskChange, Token};
+use crate::ports::{BatchJob, BatchStore, Kept, Reserved, StoreError, TaskChange, Token};
 
 impl BatchStore for MemoryStore {
     fn plan_job(
@@ -24,10 +24,11 @@ impl BatchStore for MemoryStore {
         &self,
         token: Token,
         remote: Arc<str>,
+        reserved: Option<Reserved>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>> {
         self.write(move |committed| {
             if let Some(job) = committed.jobs.get_mut(&token) {
-                job.remote = Some(remote);
+                (job.remote, job.reserved) = (Some(remote), reserved);
             }
         })
     }
