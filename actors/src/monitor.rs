@@ -136,6 +136,17 @@ impl MonitorActor {
         }
     }
 
+    /// The same, with these sources polled only when each is resumed.
+    #[must_use]
+    pub fn with_paused(mut self, sources: Vec<(SourceName, PausedBy)>) -> Self {
+        for (source, by) in sources {
+            if self.sources.iter().any(|watched| watched.name == source) {
+                self.state.entry(source).or_default().paused = Some(by);
+            }
+        }
+        self
+    }
+
     fn is_polling(&self, source: &SourceName) -> bool {
         self.polling
             .lock()
@@ -241,6 +252,7 @@ impl MonitorActor {
             name: watched.name.clone(),
             kind: watched.kind,
             state,
+            paused_by: schedule.paused,
             last_poll: schedule.last_poll,
             lag: schedule.lag,
             error: schedule.error.clone(),

@@ -235,6 +235,17 @@ impl PublisherActor {
         }
     }
 
+    /// The same, with nothing sent to these outlets until each is resumed.
+    #[must_use]
+    pub fn with_paused(mut self, outlets: &[OutletName]) -> Self {
+        for outlet in outlets {
+            if self.seat(outlet).is_some() {
+                self.state.entry(outlet.clone()).or_default().pause.set();
+            }
+        }
+        self
+    }
+
     fn seat(&self, outlet: &OutletName) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.name == *outlet)
     }

@@ -32,6 +32,8 @@ pub struct Config {
     pub lanes: Vec<LaneConfig>,
     /// What was used and learned in lanes before.
     pub earlier: Vec<(Lane, Quota)>,
+    /// The lanes that grant nothing until each is resumed.
+    pub paused: Vec<Lane>,
     /// After so long a call is over, whatever became of its permit.
     pub patience: Duration,
 }
@@ -83,6 +85,9 @@ impl RateLimiterActor {
             let mut state = limiter.new_lane(&it);
             if let Some(earlier) = earlier.remove(&it.lane) {
                 state.quota.follow(earlier, now);
+            }
+            if config.paused.contains(&it.lane) {
+                state.quota.pause();
             }
             limiter.lanes.insert(it.lane, state);
         }

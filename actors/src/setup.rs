@@ -18,6 +18,7 @@ use crate::logic::known::Quality;
 use crate::logic::quota::Quota;
 use crate::logic::routing::{By, Pairs};
 use crate::logic::spans::Numbers;
+use crate::messages::PausedBy;
 use crate::ports::{
     Abilities, BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,
@@ -37,6 +38,8 @@ pub struct Setup {
     pub ledger: Rc<dyn QuotaLedger>,
     /// What was used and learned in lanes by the system before this one, in the same process.
     pub quotas: Vec<(Lane, Quota)>,
+    /// What was paused in the system before this one, and does nothing here from the start.
+    pub pauses: Pauses,
     /// What is watched; names are unique.
     pub sources: Vec<SourceSetup>,
     /// What translates; names are unique.
@@ -49,6 +52,19 @@ pub struct Setup {
     pub config: SystemConfig,
     /// What happens, with the actor's name, when one actor fell six times in a minute.
     pub escalate: Rc<dyn Fn(&'static str)>,
+}
+
+/// What is paused; names that the system does not have count for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// Sources, and by whom each was paused.
+    pub sources: Vec<(SourceName, PausedBy)>,
+    /// Outlets.
+    pub outlets: Vec<OutletName>,
+    /// Lanes of providers and outlets.
+    pub lanes: Vec<Lane>,
+    /// Whether nothing new is taken in.
+    pub is_draining: bool,
 }
 
 /// A source with what the settings say of it.

@@ -128,6 +128,7 @@ pub fn start(setup: Setup) -> Handles {
         memory,
         ledger,
         quotas,
+        pauses,
         sources,
         providers,
         outlets,
@@ -166,6 +167,7 @@ pub fn start(setup: Setup) -> Handles {
     let limiter_config = rate_limiter::Config {
         lanes,
         earlier: quotas,
+        paused: pauses.lanes,
         patience: config.timeout * 2 + PATIENCE,
     };
     let limiter = supervisor.start("rate_limiter", |own| {
@@ -179,7 +181,10 @@ pub fn start(setup: Setup) -> Handles {
         ttl: config.cache_ttl,
     };
     let shelf = Shelf::new(config.cache_entries, config.cache_bytes, config.cache_ttl);
-    let (shelf, intake_is_open) = (Arc::new(shelf), Arc::new(AtomicBool::new(true)));
+    let (shelf, intake_is_open) = (
+        Arc::new(shelf),
+        Arc::new(AtomicBool::new(!pauses.is_draining)),
+    );
     let known = KnownReader::new(
         Arc::clone(&shelf),
         edition.clone(),
@@ -246,6 +251,7 @@ pub fn start(setup: Setup) -> Handles {
             Rc::clone(&limits),
             (config.publishing_concurrency, edition.clone()),
         )
+        .with_paused(&pauses.outlets)
     });
 
     let task_manager_config = task_manager::Config {
@@ -308,6 +314,7 @@ pub fn start(setup: Setup) -> Handles {
             record.clone(),
             watched,
         )
+        .with_paused(pauses.sources)
     });
 
     Handles {

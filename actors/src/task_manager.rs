@@ -366,6 +366,11 @@ impl TaskManagerActor {
         let weights = config.routes.iter().map(|it| (it.share, it.price));
         let routing = Routing::new(config.by, weights);
         let hedging = Hedging::new(config.routes.len());
+        let intake = if config.intake_is_open.load(Ordering::Relaxed) {
+            Intake::Open
+        } else {
+            Intake::Draining
+        };
         Self {
             own,
             clock,
@@ -381,7 +386,7 @@ impl TaskManagerActor {
             hedging,
             n_calls: 0,
             epoch: 0,
-            intake: Intake::Open,
+            intake,
             system: "system".into(),
             store_service: "store".into(),
             submitted: Rc::default(),

@@ -11,7 +11,7 @@ use babelfeed_actors::logic::checks::Checks;
 use babelfeed_actors::logic::known::Quality;
 use babelfeed_actors::ports::{BatchProvider, Clock, Outlet, Provider, Source};
 use babelfeed_actors::setup::{
-    BatchSetup, OutletSetup, ProviderSetup, Setup, SourceSetup, SystemConfig,
+    BatchSetup, OutletSetup, Pauses, ProviderSetup, Setup, SourceSetup, SystemConfig,
 };
 use log::{info, warn};
 
@@ -100,6 +100,7 @@ pub(super) fn prepare(
         memory: Rc::new(store.clone()),
         ledger: Rc::new(store.clone()),
         quotas: Vec::new(),
+        pauses: Pauses::default(),
         sources,
         providers,
         outlets,

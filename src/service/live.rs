@@ -6,14 +6,15 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState, SourceName};
+use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState};
 use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
-    Adjust, Adjustment, Closed, Depth, Drain, Follow, Lanes, Outlets, PauseOutlet, PauseSource,
-    PausedBy, Quotas, SaveAll, SourceState, Stop, Watching,
+    Closed, Depth, Follow, Lanes, Outlets, PauseOutlet, PauseSource, PausedBy, Quotas, SaveAll,
+    Stop, Watching,
 };
 use babelfeed_actors::ports::{Clock, TaskStore as _};
+use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
 use tokio::sync::mpsc;
@@ -54,15 +55,6 @@ pub(super) struct Surroundings {
     pub(super) watchdog: Watchdog,
     /// Where orders of control go.
     pub(super) commands: mpsc::Sender<Command>,
-}
-
-/// What a person has paused, by name.
-#[derive(Debug, Default)]
-pub(super) struct Pauses {
-    sources: Vec<SourceName>,
-    outlets: Vec<OutletName>,
-    lanes: Vec<Lane>,
-    is_draining: bool,
 }
 
 /// A running system.
@@ -131,7 +123,7 @@ impl Live {
         })
     }
 
-    /// What a person has paused.
+    /// What is paused, so that the next system begins with it.
     pub(super) async fn pauses(&self) -> Pauses {
         let handles = &self.handles;
         // An actor that does not answer has nothing paused.
@@ -142,8 +134,7 @@ impl Live {
         Pauses {
             sources: sources
                 .into_iter()
-                .filter(|source| source.state == SourceState::Paused)
-                .map(|source| source.name)
+                .filter_map(|source| Some((source.name, source.paused_by?)))
                 .collect(),
             outlets: outlets
                 .into_iter()
@@ -156,32 +147,6 @@ impl Live {
                 .map(|lane| lane.name)
                 .collect(),
             is_draining: matches!(depth, Ok(Ok(backlog)) if backlog.closed == Some(Closed::Draining)),
-        }
-    }
-
-    /// Pauses again what a person had paused before the system was built anew; what the settings
-    /// do not name any more is left out.
-    pub(super) async fn pause_again(&self, pauses: Pauses) {
-        let handles = &self.handles;
-        // Errors mean that the name or the actor is gone, and with it what was paused.
-        for source in pauses.sources {
-            let _ = handles
-                .pause_source
-                .send(PauseSource(Some(source), PausedBy::Service))
-                .await;
-        }
-        for outlet in pauses.outlets {
-            let _ = handles.pause_outlet.send(PauseOutlet(Some(outlet))).await;
-        }
-        for lane in pauses.lanes {
-            let pause = Adjust {
-                lane: Some(lane),
-                adjustment: Adjustment::Pause,
-            };
-            let _ = handles.adjust.send(pause).await;
-        }
-        if pauses.is_draining {
-            let _ = handles.drain.send(Drain).await;
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::select;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::live::{Live, Pauses, Surroundings};
+use super::live::{Live, Surroundings};
 use super::lock::DataLock;
 use super::reload::{Reloaded, is_same_account, reload};
 use super::watchdog::Watchdog;
@@ -75,11 +75,9 @@ pub(super) async fn serve(
         build::prepare(settings, store, &surroundings.clock, Rc::new(escalate))
     };
     let mut prepared = prepare(&settings)?;
-    let mut kept = Pauses::default();
     let mut hangups = signal_stream(SignalKind::hangup())?;
     loop {
         let live = Live::start(prepared, &settings, store, &surroundings)?;
-        live.pause_again(std::mem::take(&mut kept)).await;
         let order = loop {
             select! {
                 name = &mut signal => {
@@ -138,7 +136,7 @@ pub(super) async fn serve(
                 let quotas = quotas.collect();
                 (settings, prepared) = (*changed, *next);
                 prepared.setup.quotas = quotas;
-                kept = pauses;
+                prepared.setup.pauses = pauses;
             }
         }
     }

@@ -59,6 +59,41 @@ fn what_a_person_paused_stays_paused_when_settings_are_read_again() {
 }
 
 #[test]
+fn what_came_while_a_person_paused_a_source_counts_as_seen_after_settings_are_read_again_too() {
+    let patient = Patient::start(0, 0);
+    let source = "[[source]]\nname = \"news\"\nkind = \"file\"\npath = \"news.txt\"\n\
+         every = \"1s\"\nlanguage = \"en\"\n";
+    let settings = |pack| format!("{}{source}", settings(&patient, pack));
+    let program = Program::new(&settings(1));
+    program.write("news.txt", "First\n");
+    let mut program = program;
+    program.start();
+    until("the first is out", || {
+        (program.published("es.jsonl").len() == 1).then_some(())
+    });
+    program.run(&["pause", "news"]).well();
+    program.write("news.txt", "First\nSecond\n");
+    program.write("Settings.toml", &settings(2));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    let state = |program: &Program| program.status()["sources"][0]["state"].clone();
+    assert_eq!(state(&program), "paused");
+    program.write("news.txt", "First\nSecond\nThird\n");
+    program.run(&["resume", "news"]).well();
+    until("it was polled", || {
+        (program.status()["sources"][0]["last_poll"].is_string()).then_some(())
+    });
+
+    program.write("news.txt", "First\nSecond\nThird\nFourth\n");
+
+    let out = until("the fourth is out", || {
+        let out = program.published("es.jsonl");
+        (out.len() == 2).then_some(out)
+    });
+    assert_eq!(out[1]["text"], "[es] Fourth", "{out:?}");
+}
+
+#[test]
 fn a_service_that_drains_still_drains_when_settings_are_read_again() {
     let patient = Patient::start(0, 0);
     let program = Program::started(&settings(&patient, 1));

@@ -14,6 +14,7 @@ mod media;
 mod money;
 mod outlet_rules;
 mod packing;
+mod pauses;
 mod publishing;
 mod recovery;
 mod remembered;

@@ -65,6 +65,8 @@ pub struct SourceView {
     pub kind: &'static str,
     /// What it is doing.
     pub state: SourceState,
+    /// By whom it is paused, where it is.
+    pub paused_by: Option<PausedBy>,
     /// When it was last polled to the end.
     pub last_poll: Option<Timestamp>,
     /// How long after its post's publication the latest one was taken.
@@ -86,7 +88,7 @@ pub enum SourceState {
     Waiting,
     /// Being polled.
     Polling,
-    /// Paused by a person.
+    /// Paused.
     Paused,
     /// Failing; it is polled again after a backoff.
     Failing,

@@ -24,8 +24,8 @@ use crate::logic::routing::Pairs;
 use crate::messages::{FindTask, Submission, Submit, SubmitError, TaskView};
 use crate::ports::{Admitted, Chance, Clock};
 use crate::setup::{
-    BatchSetup, Hold, LaneLimits, OutletRules, OutletSetup, ProviderSetup, Setup, SourceRules,
-    SourceSetup, SystemConfig,
+    BatchSetup, Hold, LaneLimits, OutletRules, OutletSetup, Pauses, ProviderSetup, Setup,
+    SourceRules, SourceSetup, SystemConfig,
 };
 use crate::system::{self, Handles};
 
@@ -89,6 +89,8 @@ pub struct World {
     pub store: MemoryStore,
     /// What was used and learned in lanes by a system before.
     pub quotas: Vec<(Lane, Quota)>,
+    /// What is paused from the start.
+    pub pauses: Pauses,
     /// What is watched, by name.
     pub sources: Vec<(&'static str, FakeSource)>,
     /// What translates, by name, the first choice first, with the limits of its lane.
@@ -181,6 +183,7 @@ impl World {
             chance: Arc::new(SeededChance::new(seed)),
             store: MemoryStore::new(),
             quotas: Vec::new(),
+            pauses: Pauses::default(),
             sources: Vec::new(),
             providers: vec![("fake", FakeProvider::new(), LaneLimits::default())],
             account: 0,
@@ -218,6 +221,7 @@ impl World {
             memory: Rc::new(self.store.clone()),
             ledger: Rc::new(self.store.clone()),
             quotas: self.quotas.clone(),
+            pauses: self.pauses.clone(),
             sources: self
                 .sources
                 .iter()

@@ -314,6 +314,7 @@ hears!(Watching, |memory, _watching| {
         name: "news".into(),
         kind: "feed",
         state,
+        paused_by: None,
         last_poll: None,
         lag: Some(Duration::from_millis(1_500)),
         error: Some("no route".into()),

@@ -1,0 +1,117 @@
+//! What a person has paused does nothing in the system that comes after, not even once.
+
+use std::time::Duration;
+
+use babelfeed_actors::messages::{
+    Adjust, Adjustment, Missed, OpenIntake, PausedBy, ResumeOutlet, ResumeSource, Watching,
+};
+use babelfeed_actors::setup::Pauses;
+use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::provider::FakeProvider;
+use babelfeed_actors::testkit::source::FakeSource;
+use babelfeed_actors::testkit::world::{self, World, finish, submission, submit};
+
+use crate::helpers::{assert_out_once, hand_in, pass, publish, settle, texts};
+
+#[test]
+fn a_source_paused_before_is_not_polled_and_what_it_shows_belongs_to_who_paused_it() {
+    for (by, later) in [(PausedBy::Person, 2..4), (PausedBy::Service, 0..4)] {
+        world::run(1_601, async |mut world: World| {
+            let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+            world.sources = vec![("news", source.clone())];
+            world.outlets = vec![("es", outlet.clone(), "es")];
+            let show = |numbers: std::ops::Range<usize>| {
+                numbers.for_each(|n| source.show(format!("Post number {n}.")));
+            };
+            show(0..2);
+            world.pauses = Pauses {
+                sources: vec![("news".into(), by), ("gone".into(), by)],
+                ..Pauses::default()
+            };
+            let handles = world.start();
+            pass(Duration::from_secs(3_600)).await;
+            assert_eq!(source.n_polls(), 0);
+            let views = handles.watching.send(Watching).await.expect("heard");
+            let paused: Vec<_> = views.iter().map(|view| view.paused_by).collect();
+            assert_eq!(paused, [Some(by)]);
+
+            let resumed = handles.resume_source.send(ResumeSource {
+                name: Some("news".into()),
+                missed: Missed::Skipped,
+            });
+            resumed.await.expect("heard").expect("known");
+            pass(Duration::from_secs(60)).await;
+            show(2..4);
+            pass(Duration::from_secs(120)).await;
+            settle(&handles).await;
+            assert_out_once(
+                &outlet,
+                later.clone().map(|n| format!("[es] Post number {n}.")),
+            );
+        });
+    }
+}
+
+#[test]
+fn an_outlet_paused_before_sends_nothing_of_what_is_planned() {
+    let outlet = FakeOutlet::default();
+    let mut n_lives = 0;
+    world::run_lives(
+        1_602,
+        |world| {
+            world.outlets = vec![("es", outlet.clone(), "es")];
+            world.pauses.outlets = vec!["es".into()];
+        },
+        async |world| {
+            let handles = world.start();
+            n_lives += 1;
+            if n_lives == 1 {
+                let ids = publish(&handles, texts(20), "es").await;
+                assert_eq!(finish(&handles, &ids).await, 20);
+                pass(Duration::from_secs(60)).await;
+                return None;
+            }
+            pass(Duration::from_secs(600)).await;
+            assert_eq!(outlet.n_calls(), 0, "what was planned before");
+            let resumed = handles.resume_outlet.send(ResumeOutlet(Some("es".into())));
+            resumed.await.expect("heard").expect("known");
+            settle(&handles).await;
+            assert_out_once(&outlet, texts(20).map(|text| format!("[es] {text}")));
+            Some(())
+        },
+    );
+}
+
+#[test]
+fn a_lane_paused_before_grants_nothing_and_who_drained_takes_nothing() {
+    world::run(1_603, async |mut world: World| {
+        let provider = FakeProvider::new();
+        world.providers[0].1 = provider.clone();
+        world.pauses = Pauses {
+            lanes: vec!["fake".into()],
+            is_draining: true,
+            ..Pauses::default()
+        };
+        let handles = world.start();
+        assert!(
+            submit(&handles, vec![submission("Too late", "es")])
+                .await
+                .is_err()
+        );
+        handles.open_intake.send(OpenIntake).await.expect("heard");
+        let ids = hand_in(&handles, texts(5), "es").await;
+        pass(Duration::from_secs(600)).await;
+        assert_eq!(provider.n_calls(), 0);
+        let resume = Adjust {
+            lane: Some("fake".into()),
+            adjustment: Adjustment::Resume,
+        };
+        handles
+            .adjust
+            .send(resume)
+            .await
+            .expect("heard")
+            .expect("known");
+        assert_eq!(finish(&handles, &ids).await, 5);
+    });
+}
