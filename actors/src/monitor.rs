@@ -433,11 +433,18 @@ impl MonitorActor {
         let failures = schedule.failures;
         let remedy = match failure {
             PollError::Source(error) => error.remedy(),
-            PollError::Full(wait) => SourceRemedy::Retry(Some(*wait)),
+            // Its server is not to blame, but is asked again all the same.
+            PollError::Full(wait) => {
+                let backoff = BACKOFF.after(failures).min(watched.every);
+                return Some(self.spread(backoff.max(*wait)));
+            }
         };
         match remedy {
             SourceRemedy::Retry(None) => Some(self.spread(backoff(failures))),
-            SourceRemedy::Retry(Some(wait)) => Some(self.spread(wait.min(LONGEST_REST))),
+            SourceRemedy::Retry(Some(wait)) => {
+                let wait = wait.min(LONGEST_REST).max(watched.every);
+                Some(self.spread(wait))
+            }
             SourceRemedy::Person => Some(self.spread(backoff(failures))),
             SourceRemedy::Stop => {
                 schedule.has_ended = true;

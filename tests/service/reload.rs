@@ -1,5 +1,7 @@
 //! What a service keeps and refuses while its settings change under it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::ops::Range;
 use std::thread;
 
@@ -64,27 +66,33 @@ fn what_came_while_a_person_paused_a_source_counts_as_seen_after_settings_are_re
     let source = "[[source]]\nname = \"news\"\nkind = \"file\"\npath = \"news.txt\"\n\
          every = \"1s\"\nlanguage = \"en\"\n";
     let settings = |pack| format!("{}{source}", settings(&patient, pack));
-    let program = Program::new(&settings(1));
+    let mut program = Program::new(&settings(1));
     program.write("news.txt", "First\n");
-    let mut program = program;
     program.start();
+    let append = |line: &str| {
+        let file = OpenOptions::new()
+            .append(true)
+            .open(program.path("news.txt"));
+        let mut file = file.expect("a file");
+        file.write_all(line.as_bytes()).expect("written");
+    };
     until("the first is out", || {
         (program.published("es.jsonl").len() == 1).then_some(())
     });
     program.run(&["pause", "news"]).well();
-    program.write("news.txt", "First\nSecond\n");
+    append("Second\n");
     program.write("Settings.toml", &settings(2));
     program.run(&["reload"]).well();
     wait_for_rebuild(&program, 1);
     let state = |program: &Program| program.status()["sources"][0]["state"].clone();
     assert_eq!(state(&program), "paused");
-    program.write("news.txt", "First\nSecond\nThird\n");
+    append("Third\n");
     program.run(&["resume", "news"]).well();
     until("it was polled", || {
         (program.status()["sources"][0]["last_poll"].is_string()).then_some(())
     });
 
-    program.write("news.txt", "First\nSecond\nThird\nFourth\n");
+    append("Fourth\n");
 
     let out = until("the fourth is out", || {
         let out = program.published("es.jsonl");

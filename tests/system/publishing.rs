@@ -230,6 +230,27 @@ fn a_limit_that_an_outlet_knows_holds_before_the_outlet_is_asked() {
 }
 
 #[test]
+fn an_outlet_that_asks_for_no_wait_is_not_called_without_rest() {
+    world::run(339, async |mut world: World| {
+        let outlet = with_outlet(&mut world);
+        for _ in 0..10 {
+            outlet.fail_next(OutletFault::Error(OutletError::Busy {
+                wait: Some(Duration::from_millis(1)),
+                detail: "Retry-After: 0".into(),
+            }));
+        }
+        let handles = world.start();
+        let ids = publish(&handles, texts(3), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 3);
+        pass(Duration::from_secs(60)).await;
+        let n_calls = outlet.n_calls();
+        assert!((3..9).contains(&n_calls), "{n_calls} calls in a minute");
+        settle(&handles).await;
+        assert_out_once(&outlet, translated(3));
+    });
+}
+
+#[test]
 fn every_fault_ends_with_each_part_out_once() {
     let faults = [
         OutletFault::Error(unreachable()),

@@ -311,6 +311,26 @@ fn what_a_poll_was_charged_counts_although_it_failed() {
 }
 
 #[test]
+fn a_server_that_asks_for_no_wait_is_not_asked_more_often_than_was_set() {
+    world::run(59, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        show(&source, 0..3);
+        for wait in [1, 1, 30_000, 1] {
+            source.fail_next(SourceFault::Error(SourceError::Busy {
+                wait: Some(Duration::from_millis(wait)),
+                detail: "Retry-After: 0".into(),
+            }));
+        }
+        let handles = world.start();
+        pass(Duration::from_secs(230)).await;
+        assert_eq!(source.n_polls(), 4, "each minute");
+        pass(Duration::from_secs(60)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..3));
+    });
+}
+
+#[test]
 fn what_came_while_a_person_paused_a_source_is_skipped_unless_asked_for() {
     use PausedBy::{Person, Service};
     let cases = [

@@ -15,7 +15,8 @@ const FAILURES: u32 = 3;
 const MOST_BOUNCED: Duration = Duration::from_secs(86_400);
 /// How long a used up quota is left alone where nothing says when it comes back.
 const EXHAUSTED: Duration = Duration::from_secs(3_600);
-/// The longest that a used up quota is left alone.
+/// The shortest and the longest that a used up quota is left alone.
+const LEAST_EXHAUSTED: Duration = Duration::from_secs(1);
 const MOST_EXHAUSTED: Duration = Duration::from_secs(31 * 86_400);
 /// The longest hint that is believed after a failure.
 const MOST_FAILED: Duration = Duration::from_secs(300);
@@ -177,6 +178,10 @@ impl Breaker {
         let is_old = self.is_old(began, serial);
         self.bounces += u32::from(!is_old);
         let wait = match wait {
+            // A hint is believed once; one that did not help is no shorter than the backoff.
+            Some(wait) if self.bounces > 1 => {
+                wait.min(MOST_BOUNCED).max(BOUNCES.after(self.bounces - 1))
+            }
             Some(wait) => wait.min(MOST_BOUNCED),
             None if is_old => return Turn::Same,
             None => BOUNCES.after(self.bounces),
@@ -193,7 +198,8 @@ impl Breaker {
 
     /// A call was refused for a long quota that comes back after so long, where that is known.
     pub fn exhausted(&mut self, wait: Option<Duration>, now: Moment) -> Turn {
-        let wait = wait.unwrap_or(EXHAUSTED).min(MOST_EXHAUSTED);
+        let wait = wait.unwrap_or(EXHAUSTED);
+        let wait = wait.clamp(LEAST_EXHAUSTED, MOST_EXHAUSTED);
         self.park(Parked::Exhausted, Some(now.plus(wait)), now)
     }
 
@@ -214,7 +220,8 @@ impl Breaker {
             return Turn::Same;
         }
         let n_probes = (self.failures + 1).saturating_sub(FAILURES);
-        let wait = wait.map_or_else(|| PROBES.after(n_probes), |wait| wait.min(MOST_FAILED));
+        let wait = wait.unwrap_or_default().min(MOST_FAILED);
+        let wait = wait.max(PROBES.after(n_probes));
         self.park(Parked::Failed, Some(now.plus(wait)), now)
     }
 
@@ -312,6 +319,27 @@ mod tests {
         assert_eq!(n_closed, 1);
         assert!(begun.windows(2).all(|pair| pair[1] - pair[0] <= 1_000));
         assert!(now >= 14_000, "{now}");
+    }
+
+    #[test]
+    fn a_hint_that_asks_for_no_wait_does_not_make_a_lane_be_tried_without_rest() {
+        for how in 0..3 {
+            let mut breaker = Breaker::default();
+            let (mut now, hint) = (0, Some(Duration::from_millis(1)));
+            for serial in 0..20 {
+                while breaker.most(at(now)) == 0 {
+                    now += 1;
+                }
+                breaker.begin(serial);
+                match how {
+                    0 => breaker.failed(serial, at(now), hint, at(now)),
+                    1 => breaker.bounced(serial, at(now), hint, at(now)),
+                    _ => breaker.exhausted(hint, at(now)),
+                };
+                now += 1;
+            }
+            assert!(now >= 14_000, "{now} {how}");
+        }
     }
 
     #[test]

@@ -681,10 +681,11 @@ impl PublisherActor {
                 state.failures += 1;
                 self.chance.jitter(DOUBTS.after(state.failures))
             }
-            Some(OutletRemedy::Retry(Some(wait))) => wait,
-            Some(OutletRemedy::Retry(None)) => {
+            Some(OutletRemedy::Retry(wait)) => {
                 state.failures += 1;
-                self.chance.jitter(BACKOFF.after(state.failures))
+                let backoff = self.chance.jitter(BACKOFF.after(state.failures));
+                // A hint says when at the earliest; one of nothing would make a loop.
+                wait.map_or(backoff, |wait| wait.max(backoff))
             }
             Some(OutletRemedy::Person) => PERSON,
         };
