@@ -56,6 +56,13 @@ fn give(client: &Client, order: &str, body: &Value, json: bool) -> anyhow::Resul
     let done: Value = client.post(&format!("/v1/control/{order}"), body)?;
     if json {
         say_json(&done)?;
+        return Ok(Exit::Done);
+    }
+    let also = done["also"].as_array().into_iter().flatten();
+    for provider in also.filter_map(Value::as_str) {
+        say(format!(
+            "{order} also means {provider}, which shares its limits"
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_rt::ArbiterHandle;
-use babelfeed_actors::domain::{Language, Moment, REQUESTS};
+use babelfeed_actors::domain::{Lane, Language, Moment, ProviderName, REQUESTS};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +47,8 @@ pub struct Control {
     pub handles: Handles,
     /// Where translations of requests may be published.
     pub outlets: Vec<OutletRoute>,
+    /// The providers, with the lane of each; those of one account and model share one.
+    pub lanes: Vec<(ProviderName, Lane)>,
     /// Where orders go that are not the actors' business.
     pub commands: mpsc::Sender<Command>,
     /// The program's version.

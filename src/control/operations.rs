@@ -41,18 +41,23 @@ pub(super) async fn order(
     let order = segment(&request, "order").to_owned();
     let body: OrderBody = json_or_default(&request, payload, SMALL).await?;
     let name = body.name.as_deref();
+    let mut also = Vec::new();
     if body.replay.is_some() && order != "resume" {
         let wrong = "`replay` stands in the body, expected it with `resume` alone";
         return Err(Problem::malformed(wrong.to_owned()));
     }
     match order.as_str() {
-        "pause" => pause(&face, name).await?,
+        "pause" => {
+            pause(&face, name).await?;
+            also = sharers(&face, name);
+        }
         "resume" => {
             let missed = match body.replay {
                 Some(true) => Missed::Taken,
                 Some(false) | None => Missed::Skipped,
             };
             resume(&face, name, missed).await?;
+            also = sharers(&face, name);
         }
         "poll" => poll(&face, name).await?,
         "drain" => drain(&face, name).await?,
@@ -64,14 +69,31 @@ pub(super) async fn order(
             )));
         }
     }
-    Ok(HttpResponse::Ok().json(json!({ "done": order, "name": name })))
+    Ok(HttpResponse::Ok().json(json!({ "done": order, "name": name, "also": also })))
+}
+
+/// The lane of a provider; every other name may be a lane's own.
+fn lane_of(face: &Face, name: &str) -> Lane {
+    let mut lanes = face.control.lanes.iter();
+    let found = lanes.find(|(provider, _)| provider.as_str() == name);
+    found.map_or_else(|| name.into(), |(_, lane)| lane.clone())
+}
+
+/// The other providers that an order to this one is for too, since they share its lane.
+fn sharers<'a>(face: &'a Face, name: Option<&str>) -> Vec<&'a str> {
+    let lane = name.map(|name| lane_of(face, name));
+    let lanes = face.control.lanes.iter();
+    lanes
+        .filter(|(provider, of)| Some(of) == lane.as_ref() && Some(provider.as_str()) != name)
+        .map(|(provider, _)| provider.as_str())
+        .collect()
 }
 
 async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     let handles = &face.control.handles;
     let source = PauseSource(name.map(SourceName::from), PausedBy::Person);
     let lane = Adjust {
-        lane: name.map(Lane::from),
+        lane: name.map(|name| lane_of(face, name)),
         adjustment: Adjustment::Pause,
     };
     let outlet = PauseOutlet(name.map(OutletName::from));
@@ -92,7 +114,7 @@ async fn resume(face: &Face, name: Option<&str>, missed: Missed) -> Result<(), P
         missed,
     };
     let lane = Adjust {
-        lane: name.map(Lane::from),
+        lane: name.map(|name| lane_of(face, name)),
         adjustment: Adjustment::Resume,
     };
     let outlet = ResumeOutlet(name.map(OutletName::from));

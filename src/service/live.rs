@@ -242,6 +242,11 @@ fn open_control(
     let control = Control {
         handles: handles.clone(),
         outlets: outlets.collect(),
+        lanes: settings
+            .providers
+            .iter()
+            .map(|it| (it.name.clone(), it.lane.clone()))
+            .collect(),
         commands: surroundings.commands.clone(),
         version: env!("CARGO_PKG_VERSION"),
         started: surroundings.started,

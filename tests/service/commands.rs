@@ -483,6 +483,23 @@ fn sources_providers_and_outlets_are_paused_and_resumed_by_name() {
 }
 
 #[test]
+fn a_provider_that_shares_its_limits_is_paused_by_its_own_name_and_the_other_is_named() {
+    let patient = Patient::start(0, 0);
+    let twin = patient.settings().replace("\"patient\"", "\"twin\"");
+    let program = Program::started(&format!("{}{twin}{OUTLET}", settings(&patient)));
+    let said = program.run(&["pause", "twin"]).well();
+    assert!(said.contains("pause also means patient"), "{said}");
+    let id = program.submit(&json!({"text": "Good day", "targets": ["es"]}));
+    until("the lane is shown as paused", || {
+        let status = program.status().to_string();
+        status.contains("\"why\":\"paused\"").then_some(())
+    });
+    assert_eq!(patient.n_calls(), 0);
+    program.run(&["resume", "twin"]).well();
+    assert_eq!(program.final_task(&id)["state"], "Completed");
+}
+
+#[test]
 fn settings_are_read_again_without_losing_anything() {
     let patient = Patient::start(0, 0);
     let mut program = program(&patient);

@@ -24,6 +24,13 @@ async fn a_name_is_found_wherever_it_is_known() {
         let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
         assert_eq!(orders, [wanted]);
     }
+    for (name, also) in [("twin", json!(["groq"])), ("groq", json!(["twin"]))] {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        let answer = served.post("/v1/control/resume", &body).await;
+        assert_eq!((answer.status, &answer.json()["also"]), (200, &also));
+        let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
+        assert_eq!(orders, ["Resume lane groq"], "{name}");
+    }
     served.post("/v1/control/resume", "").await;
     let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
     assert_eq!(

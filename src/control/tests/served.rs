@@ -46,6 +46,9 @@ pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
             language: "es".parse().expect("a tag"),
             from: None,
         }],
+        lanes: [("groq", "groq"), ("twin", "groq"), ("other", "other")]
+            .map(|(provider, lane)| (provider.into(), lane.into()))
+            .into(),
         commands,
         version: "1.2.3",
         started: Moment::from_start(Duration::from_secs(30)),
