@@ -390,7 +390,9 @@ fn report(lane: &Lane, turn: Turn, quota: &Quota, now: Moment) {
         Turn::Same => (),
         Turn::Opened => info!(lane:% = lane; "a lane is open again"),
         Turn::Closed(Parked::Person) => {
-            warn!(lane:% = lane, why = Parked::Person.name(); "a lane is closed until a person acts");
+            let mended = format!("babelfeed resume {lane}");
+            warn!(lane:% = lane, why = Parked::Person.name(), when_mended = mended.as_str();
+                "a lane is closed until a person acts, and tried each hour");
         }
         Turn::Closed(why) => {
             let until = quota.parked().and_then(|(_, until)| until);

@@ -287,8 +287,6 @@ struct RouteState {
     unfit: Option<Unfit>,
     /// Slow calls of others that were made here a second time.
     hedges: u64,
-    /// Whether its credential or credit was refused last.
-    needs_person: bool,
     /// Whether it was said that it hangs.
     is_told_hanging: bool,
 }

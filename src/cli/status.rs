@@ -1,5 +1,7 @@
 //! `status`: how a task, a request or the whole service stands.
 
+use babelfeed_actors::logic::breaker::Parked;
+
 use super::client::Client;
 use super::ids::{Kind, kind};
 use super::options::{Exit, ExitError};
@@ -182,6 +184,9 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         }
     }
     line.push_str(&because(&lane.why));
+    if lane.why.as_deref() == Some(Parked::Person.name()) {
+        line.push_str(&format!("; when mended: babelfeed resume {}", lane.name));
+    }
     line
 }
 

@@ -66,7 +66,9 @@ fn troubles(views: &Views) -> Vec<String> {
     why
 }
 
-/// A lane that waits for a person is parked until the end of time.
+/// Whether nothing good is to be expected of a lane before a person acts: its credential or credit
+/// was refused, or it is parked until the end of time.
 fn waits_for_person(lane: &LaneView) -> bool {
-    lane.parked_until == Some(Timestamp::from_millis(i64::MAX))
+    lane.why == Some(Parked::Person.name())
+        || lane.parked_until == Some(Timestamp::from_millis(i64::MAX))
 }

@@ -114,6 +114,8 @@ fn a_wrong_key_closes_its_lane_until_a_person_acts_and_the_others_go_on() {
     assert!(!program.log().contains(KEY), "the key stands in the log");
     let said = program.run(&["status", "--json"]).well();
     assert!(!said.contains(KEY));
+    let said = program.run(&["status"]).well();
+    assert!(said.contains("babelfeed resume openai"), "{said}");
 
     bad.always(None);
     program.run(&["resume", "openai"]).well();

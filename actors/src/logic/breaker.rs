@@ -18,6 +18,8 @@ const EXHAUSTED: Duration = Duration::from_secs(3_600);
 /// The shortest and the longest that a used up quota is left alone.
 const LEAST_EXHAUSTED: Duration = Duration::from_secs(1);
 const MOST_EXHAUSTED: Duration = Duration::from_secs(31 * 86_400);
+/// How long what a person has to mend is left alone, unless a person says so.
+const PERSON: Duration = Duration::from_secs(3_600);
 /// The longest hint that is believed after a failure.
 const MOST_FAILED: Duration = Duration::from_secs(300);
 
@@ -101,7 +103,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Why it grants nothing, and until when; no end means until a person acts.
+    /// Why it grants nothing, and until when; no end means until it is resumed.
     pub const fn parked(&self) -> Option<(Parked, Option<Moment>)> {
         self.parked
     }
@@ -225,9 +227,9 @@ impl Breaker {
         self.park(Parked::Failed, Some(now.plus(wait)), now)
     }
 
-    /// A person has to mend something first.
+    /// A person has to mend something first; it is seldom tried whether that was done.
     pub fn person(&mut self, now: Moment) -> Turn {
-        self.park(Parked::Person, None, now)
+        self.park(Parked::Person, Some(now.plus(PERSON)), now)
     }
 
     /// Grants nothing until [`Breaker::resume`].
@@ -358,12 +360,31 @@ mod tests {
     }
 
     #[test]
-    fn a_person_alone_opens_what_waits_for_a_person() {
+    fn what_waits_for_a_person_is_tried_each_hour_and_spoken_of_once() {
         let mut breaker = Breaker::default();
         assert_eq!(breaker.person(at(0)), Turn::Closed(Parked::Person));
         assert_eq!(breaker.bounced(1, at(0), seconds(1), at(1)), Turn::Same);
+        for hour in 1..5 {
+            let now = hour * 3_600_000;
+            assert_eq!(breaker.most(at(now - 1)), 0);
+            assert_eq!(breaker.most(at(now)), 1);
+            breaker.begin(hour);
+            assert_eq!(breaker.person(at(now)), Turn::Same);
+            assert_eq!(breaker.closed(), Some(Parked::Person));
+        }
+        breaker.resume();
+        assert_eq!(breaker.most(at(5 * 3_600_000 - 1)), 1);
+        breaker.begin(9);
+        assert_eq!(breaker.answered(9), Turn::Opened);
+    }
+
+    #[test]
+    fn what_a_person_paused_is_tried_by_nobody() {
+        let mut breaker = Breaker::default();
+        breaker.pause();
+        assert_eq!(breaker.person(at(0)), Turn::Same);
         assert_eq!(breaker.most(at(u64::MAX / 2_000_000)), 0);
         breaker.resume();
-        assert_eq!(breaker.most(at(2)), 1);
+        assert_eq!(breaker.most(at(2)), usize::MAX);
     }
 }

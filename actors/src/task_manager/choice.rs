@@ -21,8 +21,6 @@ use crate::ports::{ProviderError, ProviderRemedy};
 const SOON: Duration = Duration::from_secs(1);
 /// How much later than told a permit may come.
 const LATE: Duration = Duration::from_millis(20);
-/// When a client may ask again whose lanes wait for a person.
-const PERSON: Duration = Duration::from_secs(3_600);
 
 /// A call that was made.
 #[derive(Debug)]
@@ -343,10 +341,6 @@ impl TaskManagerActor {
         let routes = (0..self.n_routes()).filter(|route| able.contains(*route));
         let opens = |route: usize| match self.ask_of(route, Urgency::Urgent) {
             Ask::Waiting(Some(until)) if until > now => Some(until),
-            Ask::Waiting(None) => {
-                let state = self.state.routes.get(&route)?;
-                state.needs_person.then(|| now.plus(PERSON))
-            }
             _ => None,
         };
         let moments: Option<Vec<Moment>> = routes.map(opens).collect();

@@ -203,8 +203,6 @@ impl TaskManagerActor {
         });
         let was_failing = state.failures >= LANE_FAILS;
         state.failures = if is_lane { state.failures + 1 } else { 0 };
-        state.needs_person =
-            error.is_some_and(|error| matches!(error.remedy(), ProviderRemedy::ParkForPerson));
         let is_back = was_failing && !is_lane;
         let tells = match error.map(ProviderError::remedy) {
             Some(ProviderRemedy::ParkForPerson) => state.failures == 1,

@@ -276,7 +276,7 @@ impl Quota {
         self.outstanding.len()
     }
 
-    /// Why it grants nothing, and until when; no end means until a person acts.
+    /// Why it grants nothing, and until when; no end means until it is resumed.
     pub const fn parked(&self) -> Option<(Parked, Option<Moment>)> {
         self.breaker.parked()
     }
