@@ -175,7 +175,7 @@ impl RateLimiterActor {
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
-        let Some(need) = state.next_need() else {
+        let Some(need) = state.next_need(now) else {
             return;
         };
         state.say_binding(need, now);

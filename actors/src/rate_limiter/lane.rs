@@ -99,10 +99,12 @@ impl LaneState {
         !self.urgent.is_empty() || !self.bulk.is_empty()
     }
 
-    /// What the call needs that is served next.
-    pub(super) fn next_need(&self) -> Option<Need> {
-        let next = self.urgent.front().or_else(|| self.bulk.front());
-        next.map(|waiter| waiter.need)
+    /// What the call needs that may begin first, as far as time decides it: of those that are next
+    /// with either urgency, since a smaller one passes one that must wait longer.
+    pub(super) fn next_need(&self, now: Now) -> Option<Need> {
+        let next = [self.urgent.front(), self.bulk.front()];
+        let needs = next.into_iter().flatten().map(|waiter| waiter.need);
+        soonest(&self.quota, needs, now)
     }
 
     /// Says in the log what was learned of a limit, once for each change.
@@ -151,6 +153,14 @@ impl LaneState {
     }
 }
 
+/// Whichever may begin first; what time does not decide comes last.
+fn soonest(quota: &Quota, needs: impl Iterator<Item = Need>, now: Now) -> Option<Need> {
+    needs.min_by_key(|need| {
+        let due = quota.due(*need, now);
+        (due.is_none(), due)
+    })
+}
+
 /// Whether nobody needs to be told of the later one: it says nearly the same of the same limit.
 fn is_alike(said: &Learned, learned: &Learned) -> bool {
     let change = (said.limit - learned.limit).abs();
@@ -185,4 +195,31 @@ fn quota(limits: &LaneLimits, now: Moment) -> Quota {
     let money = Account::set(Unit::Dollars, money.into());
     let accounts = days.chain([money]).collect();
     Quota::new(windows, accounts, limits.concurrency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Tokens;
+
+    #[test]
+    fn a_small_call_does_not_wait_for_the_time_of_a_large_one_before_it() {
+        let window = Window::set(Unit::Tokens, 1_000.0, MINUTE);
+        let mut quota = Quota::new(vec![window], Vec::new(), None);
+        let need = |input| Need::from(Tokens { input, output: 0 });
+        let at = |seconds| Now {
+            moment: Moment::from_start(Duration::from_secs(seconds)),
+            ..Now::default()
+        };
+        for (serial, seconds) in [(1, 0), (2, 20)] {
+            quota.grant(serial, need(500), at(seconds));
+        }
+        let [large, small] = [need(900), need(300)];
+
+        let first = soonest(&quota, [large, small].into_iter(), at(30));
+
+        assert_eq!(first, Some(small));
+        assert!(quota.due(small, at(30)) < quota.due(large, at(30)));
+        assert_eq!(soonest(&quota, [large].into_iter(), at(30)), Some(large));
+    }
 }

@@ -8,7 +8,7 @@ use crate::messages::{BindingView, LaneView, WindowView};
 /// How a lane does.
 pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
     state.quota.look(now);
-    let need = state.next_need();
+    let need = state.next_need(now);
     let quota = &state.quota;
     let windows = quota.windows().iter();
     let mut windows: Vec<WindowView> = windows.filter_map(|it| window(it, now)).collect();
