@@ -278,7 +278,6 @@ impl Handler<Lookup> for CacheActor {
             },
             took: self.clock.now().since(begun),
             is_error: false,
-            task: None,
         });
         if !self.unsaved.borrow().forgotten.is_empty() {
             self.save_soon(context);

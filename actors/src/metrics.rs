@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Supervised};
 use hdrhistogram::Histogram;
-use log::debug;
+use log::info;
 
 use crate::domain::Moment;
 use crate::failpoints;
@@ -108,10 +108,10 @@ impl Handler<Record> for MetricsActor {
     fn handle(&mut self, record: Record, _: &mut Self::Context) {
         failpoints::hit("metrics.handler");
         if self.is_followed(&record.operation) {
-            let task = record.task.map(|task| task.to_string()).unwrap_or_default();
-            debug!(
+            // Whoever names an operation in the settings wants to see it at the usual level.
+            info!(
                 service:% = record.operation.service, operation = record.operation.name,
-                took_us = record.took.as_micros(), is_error = record.is_error, task = task.as_str();
+                took_us = record.took.as_micros(), is_error = record.is_error;
                 "followed"
             );
         }

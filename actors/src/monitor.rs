@@ -270,7 +270,6 @@ impl MonitorActor {
             },
             took: self.clock.now().since(begun),
             is_error,
-            task: None,
         });
     }
 }

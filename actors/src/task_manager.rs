@@ -409,7 +409,6 @@ impl TaskManagerActor {
             },
             took,
             is_error: false,
-            task: None,
         });
     }
 

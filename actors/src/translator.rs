@@ -137,7 +137,6 @@ impl Call {
             operation: self.callee.operation.clone(),
             took: self.clock.now().since(begun),
             is_error: outcome.is_err(),
-            task: None,
         });
         match outcome {
             Ok(answer) => self.accept(&pack, items, answer, permit),

@@ -31,7 +31,7 @@ pub struct ServiceSettings {
     pub drain_timeout: Duration,
     /// Whether the metrics are told and kept in a file at all.
     pub monitoring: bool,
-    /// The operation that is followed in the log at debug level: (service, operation).
+    /// The operation that is followed in the log: (service, operation).
     pub follow: Option<(String, String)>,
 }
 

@@ -536,6 +536,23 @@ fn settings_are_read_again_without_losing_anything() {
 }
 
 #[test]
+fn an_operation_that_is_followed_shows_in_the_log_as_it_ships() {
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&format!(
+        "[service]\nfollow = \"patient/translate\"\n{}",
+        settings(&patient)
+    ));
+    for text in ["One", "Two"] {
+        program.final_task(&program.submit(&json!({"text": text, "targets": ["es"]})));
+    }
+    until("both calls are told", || {
+        let log = program.log();
+        let told = log.lines().filter(|line| line.contains("followed"));
+        (told.filter(|line| line.contains("service=patient")).count() == 2).then_some(())
+    });
+}
+
+#[test]
 fn performance_is_told_to_people_and_programs_and_into_log_and_file() {
     let patient = Patient::start(0, 0);
     let program = Program::started(&format!(

@@ -416,7 +416,6 @@ impl Run {
             operation: self.callee.operation.clone(),
             took: self.means.clock.now().since(begun),
             is_error: outcome.is_err(),
-            task: None,
         });
         outcome
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix::Message;
 
-use crate::domain::TaskId;
 use crate::logic::checks::Fault;
 
 /// Tells that something was done; every actor says it.
@@ -18,8 +17,6 @@ pub struct Record {
     pub took: Duration,
     /// Whether it went wrong.
     pub is_error: bool,
-    /// The task it was done for, when it was for one.
-    pub task: Option<TaskId>,
 }
 
 impl Record {
@@ -32,7 +29,6 @@ impl Record {
             },
             took: Duration::ZERO,
             is_error: true,
-            task: None,
         }
     }
 }
@@ -47,7 +43,7 @@ pub struct Operation {
     pub name: &'static str,
 }
 
-/// Follows one operation at debug level from now on; none follows no more.
+/// Follows one operation in the log from now on; none follows no more.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Follow(pub Option<(String, String)>);

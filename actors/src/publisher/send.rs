@@ -428,7 +428,6 @@ impl Batch {
             },
             took: self.clock.now().since(begun),
             is_error,
-            task: None,
         });
     }
 

@@ -37,7 +37,6 @@ fn mail_behind_the_message_that_made_an_actor_fall_is_answered() {
             },
             took: Duration::ZERO,
             is_error: false,
-            task: None,
         });
         let reporting = ask(&handles.report, || ReportNow);
         let (submitted, reported) = futures_util::join!(submitting, reporting);
