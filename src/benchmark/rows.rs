@@ -5,6 +5,7 @@ mod bot;
 mod bulk;
 mod cache;
 mod fairness;
+mod faults;
 mod fit;
 mod identical;
 mod memory;
@@ -44,7 +45,7 @@ struct Kind {
 }
 
 /// The benchmarks, in the order in which they run.
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind {
         name: "submits",
         about: "durable submits through the socket, one text a call",
@@ -111,6 +112,11 @@ const KINDS: [Kind; 17] = [
         seconds: [110, 50],
     },
     Kind {
+        name: "faults",
+        about: "429 with and without hints, 5xx, resets, trickles, hangs and broken answers, all at once",
+        seconds: [60, 30],
+    },
+    Kind {
         name: "sync",
         about: "5 languages x 20 posts: one call at a time, ten at once, and packed",
         seconds: [125, 35],
@@ -156,6 +162,8 @@ pub(super) struct Sizes {
     pub(super) n_packed: u64,
     /// Questions whose tail is measured.
     pub(super) n_tail: u64,
+    /// Texts at a provider that does everything wrong now and then.
+    pub(super) n_faulty: u64,
     /// How long all providers are gone.
     pub(super) outage: Duration,
     /// What one call takes where calls one at a time are compared with many.
@@ -183,6 +191,7 @@ impl Sizes {
         quota: Duration::from_secs(120),
         n_packed: 1_000_000,
         n_tail: 4_000,
+        n_faulty: 20_000,
         outage: Duration::from_secs(60),
         sync_call: Duration::from_millis(1_200),
         bot_call: Duration::from_millis(100),
@@ -203,6 +212,7 @@ impl Sizes {
         quota: Duration::from_secs(60),
         n_packed: 50_000,
         n_tail: 1_000,
+        n_faulty: 4_000,
         outage: Duration::from_secs(10),
         sync_call: Duration::from_millis(300),
         bot_call: Duration::from_millis(50),
@@ -266,6 +276,7 @@ impl Bench {
             "fairness" => fairness::fairness(self, &mut row).await,
             "tail" => tail::tail(self, &mut row).await,
             "outage" => outage::outage(self, &mut row).await,
+            "faults" => faults::faults(self, &mut row).await,
             "sync" => sync::sync(self, &mut row).await,
             "bot" => bot::bot(self, &mut row).await,
             "cache" => cache::cache(self, &mut row).await,
