@@ -17,8 +17,7 @@ pub use cache::{
 pub use events::{Event, Events};
 pub use metrics::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
 pub use monitor::{
-    Missed, PauseSource, PausedBy, PollNow, ResumeSource, SourceState, SourceView, UnknownName,
-    Watching,
+    Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, UnknownName, Watching,
 };
 pub use publisher::{
     Approve, OutletView, Outlets, PauseOutlet, PublicationError, Publish, Reject, ResumeOutlet,

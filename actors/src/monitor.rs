@@ -14,12 +14,12 @@ use futures_util::FutureExt as _;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Language, Moment, SourceName, Timestamp};
+use crate::domain::{Language, Moment, PausedBy, SourceName, Timestamp};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::{
-    Missed, Operation, PauseSource, PausedBy, PollNow, Record, ResumeSource, SourceState,
-    SourceView, Submit, UnknownName, Watching,
+    Missed, Operation, PauseSource, PollNow, Record, ResumeSource, SourceState, SourceView, Submit,
+    UnknownName, Watching,
 };
 use crate::ports::{Chance, Clock, Source, SourceError, SourceRemedy, TaskStore};
 use crate::setup::SourceRules;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 
-use crate::domain::{DayReset, Lane, Language, OutletName, ProviderName, SourceName};
+use crate::domain::{DayReset, Lane, Language, OutletName, PausedBy, ProviderName, SourceName};
 use crate::logic::checks::Checks;
 use crate::logic::compose::Style;
 use crate::logic::filter::Filter;
@@ -18,7 +18,6 @@ use crate::logic::known::Quality;
 use crate::logic::quota::Quota;
 use crate::logic::routing::{By, Pairs};
 use crate::logic::spans::Numbers;
-use crate::messages::PausedBy;
 use crate::ports::{
     Abilities, BatchProvider, Chance, Clock, Outlet, Provider, QuotaLedger, Source, TaskStore,
     TranslationMemory,

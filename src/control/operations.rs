@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use babelfeed_actors::domain::{Lane, OutletName, SourceName};
+use babelfeed_actors::domain::{Lane, OutletName, PausedBy, SourceName};
 use babelfeed_actors::messages::{
-    Adjust, Adjustment, Drain, Missed, OpenIntake, PauseOutlet, PauseSource, PausedBy, PollNow,
-    ResumeOutlet, ResumeSource, UnknownName,
+    Adjust, Adjustment, Drain, Missed, OpenIntake, PauseOutlet, PauseSource, PollNow, ResumeOutlet,
+    ResumeSource, UnknownName,
 };
 use serde::Deserialize;
 use serde_json::json;

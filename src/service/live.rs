@@ -6,12 +6,12 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Lane, Moment, OutletName, PublicationState};
+use babelfeed_actors::domain::{Lane, Moment, OutletName, PausedBy, PublicationState};
 use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
-    Closed, Depth, Follow, Lanes, Outlets, PauseOutlet, PauseSource, PausedBy, Quotas, SaveAll,
-    Stop, Watching,
+    Closed, Depth, Follow, Lanes, Outlets, PauseOutlet, PauseSource, Quotas, SaveAll, Stop,
+    Watching,
 };
 use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::setup::Pauses;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use babelfeed_actors::domain::PausedBy;
 use babelfeed_actors::messages::{
-    Backlog, Depth, OutletView, Outlets, PauseSource, PausedBy, PollNow, SaveAll, Stop,
+    Backlog, Depth, OutletView, Outlets, PauseSource, PollNow, SaveAll, Stop,
 };
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use babelfeed_actors::domain::PausedBy;
 use babelfeed_actors::messages::{
-    Adjust, Adjustment, Missed, OpenIntake, PausedBy, ResumeOutlet, ResumeSource, Watching,
+    Adjust, Adjustment, Missed, OpenIntake, ResumeOutlet, ResumeSource, Watching,
 };
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::testkit::outlet::FakeOutlet;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, Relation, SourceName};
+use babelfeed_actors::domain::{PausedBy, Post, Relation, SourceName};
 use babelfeed_actors::messages::{
-    Missed, PauseSource, PausedBy, PollNow, ResumeSource, SourceState, SourceView, Watching,
+    Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, Watching,
 };
 use babelfeed_actors::ports::{SourceError, StoreError, TaskStore};
 use babelfeed_actors::system::Handles;

@@ -4,21 +4,12 @@ use std::time::Duration;
 
 use actix::Message;
 
-use crate::domain::{SourceName, Timestamp};
+use crate::domain::{PausedBy, SourceName, Timestamp};
 
 /// Polls no more until resumed; a poll that runs goes on. None means every source.
 #[derive(Message)]
 #[rtype(result = "Result<(), UnknownName>")]
 pub struct PauseSource(pub Option<SourceName>, pub PausedBy);
-
-/// Why a source is paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PausedBy {
-    /// A person wants none of its posts.
-    Person,
-    /// The service takes nothing in now; nothing is missed.
-    Service,
-}
 
 /// Polls again, at once.
 #[derive(Message)]
