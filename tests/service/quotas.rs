@@ -53,6 +53,14 @@ fn with_texts(simulator: &ProviderSimulator, limit: &str, n_texts: usize) -> Pro
     program
 }
 
+/// How much of a window the ledger says was used, once it was read.
+fn used_before(program: &Program, per: &str) -> usize {
+    until("the ledger was read", || {
+        let used = window(program, per)["used"].as_u64().expect("a number");
+        (used > 0).then_some(used as usize)
+    })
+}
+
 #[test]
 fn a_minutes_quota_is_never_too_much_after_kills() {
     let simulator = ProviderSimulator::start();
@@ -66,12 +74,7 @@ fn a_minutes_quota_is_never_too_much_after_kills() {
         program.kill();
         program.start();
         let made = simulator.n_calls();
-        let used = until("the ledger was read", || {
-            let used = window(&program, "minute")["used"]
-                .as_u64()
-                .expect("a number") as usize;
-            (used > 0).then_some(used)
-        });
+        let used = used_before(&program, "minute");
         let is_same_minute = began.elapsed().as_secs() < 60;
         assert!(!is_same_minute || used >= made, "{used} after {made}");
     }
@@ -99,7 +102,7 @@ fn a_days_quota_is_never_too_much_and_hardly_too_little_after_kills() {
         });
         program.kill();
         program.start();
-        let used = window(&program, "day")["used"].as_u64().expect("a number") as usize;
+        let used = used_before(&program, "day");
         let made = simulator.n_calls();
         assert!(
             used >= made.saturating_sub(AT_ONCE) && used <= DAY,
