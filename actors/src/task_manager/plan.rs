@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::logic::checks::{Fault, Gravity};
 use crate::logic::compose::{self, Style};
-use crate::logic::fit::{Limit, room};
+use crate::logic::fit::{Limit, room, tears_warning};
 use crate::logic::hashtags::{Hashtags, Translated};
 use crate::setup::{Hold, OutletLimits, Same};
 
@@ -32,6 +32,9 @@ pub struct OutletRoute {
     /// How texts are put together.
     pub style: Arc<Style>,
 }
+
+/// Why a publication is held whose warning would be cut where that loses more than words.
+const TORN_WARNING: &str = "its warning is too long to stand above the text with all that is in it";
 
 /// Why nothing goes out where words alone are published.
 const NO_WORDS: &str =
@@ -125,10 +128,12 @@ pub(super) fn plan(
             let limit = limit.unwrap_or(Limit::Unbounded);
             let style = &route.style;
             let attached = attached.as_ref().map(|it| style.hung(it, limit));
+            let is_torn = tears_warning(limit, attached.as_deref());
             let limit = room(limit, attached.as_deref());
             let in_one = |text: &str| style.in_one(&style.tagged(text, tags), limit, back);
             let text = best(text, short, limit, in_one);
             let (parts, unfit) = parts((text, tags), limit, style, back);
+            let unfit = unfit.or_else(|| is_torn.then(|| TORN_WARNING.into()));
             let publication = Publication {
                 id: task.id.publication(number),
                 outlet: route.name.clone(),

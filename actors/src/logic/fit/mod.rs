@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use crate::domain::Attached;
 use crate::logic::markdown::escaped;
+use crate::logic::spans::protect;
 use crate::logic::x_text;
 use atoms::{Atom, Atoms, Weight};
 use breaks::Breaks;
@@ -292,6 +293,23 @@ pub fn room(limit: Limit, attached: Option<&Attached>) -> Limit {
         [] => limit,
         pieces => limit.without(&format!("\n\n{}", pieces.join("\n\n"))),
     }
+}
+
+/// Whether a warning would be cut to stand above its text, and something stands in it that must stay
+/// whole.
+pub fn tears_warning(limit: Limit, attached: Option<&Attached>) -> bool {
+    let warning = attached.and_then(|attached| attached.warning.as_deref());
+    let Some(warning) = warning.map(str::trim) else {
+        return false;
+    };
+    let is_cut = match limit {
+        Limit::Unbounded | Limit::Mastodon { .. } => false,
+        _ => {
+            let shown = limit.weigh(&format!("⚠ {warning}\n\n||||"));
+            !shown.is_within(limit.max_weight().half())
+        }
+    };
+    is_cut && !protect(&warning.into()).spans.is_empty()
 }
 
 /// The text in parts within the limit: itself if it fits, else split as high as can be.

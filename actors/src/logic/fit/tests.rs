@@ -111,6 +111,25 @@ fn a_warning_takes_its_length_from_every_part() {
 }
 
 #[test]
+fn a_warning_is_torn_where_more_than_its_words_would_be_cut() {
+    let is_torn = |limit, warning: String| {
+        let attached = Attached {
+            warning: Some(warning.into()),
+            ..Attached::default()
+        };
+        tears_warning(limit, Some(&attached))
+    };
+    let (link, words) = ("https://example.org/a", "spoilers of the last part ");
+    for limit in [Limit::X, Limit::BLUESKY] {
+        assert!(is_torn(limit, words.repeat(8) + link), "{limit:?}");
+        assert!(!is_torn(limit, words.repeat(8)), "{limit:?}");
+        assert!(!is_torn(limit, words.repeat(2) + link), "{limit:?}");
+    }
+    assert!(!is_torn(MASTODON, words.repeat(8) + link));
+    assert!(!tears_warning(Limit::X, None));
+}
+
+#[test]
 fn a_warning_has_room_above_the_text_and_never_takes_more_than_half_of_it() {
     let warned = |limit: Limit, warning: &str| {
         let attached = Attached {
