@@ -404,7 +404,8 @@ proptest! {
         let number = pick.index(protected.spans.len());
         let skeleton = &*protected.skeleton;
         let written = format!("⟦{number}⟧");
-        let lost = protected.restore(&skeleton.replacen(&written, "", 1)).expect_err("lost");
+        // Brackets of the text that met would make another placeholder.
+        let lost = protected.restore(&skeleton.replacen(&written, "x", 1)).expect_err("lost");
         prop_assert_eq!(lost.missing, vec![number]);
         let doubled = protected.restore(&format!("{skeleton} {written}")).expect_err("doubled");
         prop_assert_eq!(doubled.doubled, vec![number]);
