@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::load::{BulkOutcome, Job, Outcome, Questions, QuestionsOutcome};
+use super::load::{AccountedOutcome, BulkOutcome, Job, Outcome, Questions, QuestionsOutcome};
 use super::processes::{self, ProviderProcess, WorkFolder};
 use super::report::Row;
 use super::service::{Service, Setup};
@@ -418,6 +418,23 @@ async fn count_calls(
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Writes down how many texts were handed in, acknowledged and read back.
+fn count_texts(row: &mut Row, n_handed_in: u64, outcome: &AccountedOutcome) {
+    let n_read_back = outcome.n_right + outcome.n_misattributed + outcome.n_failed;
+    row.count(
+        "texts",
+        &[
+            ("handed in", n_handed_in),
+            ("acknowledged", outcome.handed_in.n_acknowledged),
+            ("read back", n_read_back),
+        ],
+    );
+    row.count(
+        "strange tasks",
+        &[("expected", 0), ("read back", outcome.n_strange)],
+    );
 }
 
 fn since_1970() -> Result<Duration, std::time::SystemTimeError> {

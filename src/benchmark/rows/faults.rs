@@ -6,7 +6,7 @@ use super::super::report::{Row, Target};
 use super::super::service::{PROVIDER, Setup};
 use super::super::simulator::{Dialect, Fault, Limit, Per, Plan, Unit};
 use super::bulk::N_LINE_CLIENTS;
-use super::{Bench, PATIENCE, count_calls};
+use super::{Bench, PATIENCE, count_calls, count_texts};
 
 /// What goes wrong beside broken answers, each with its share of the calls.
 const FAULTS: [(Fault, f64); 6] = [
@@ -82,20 +82,6 @@ pub(super) async fn faults(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     }
     row.figure("calls", counts.received as f64, "calls");
     row.figure("taken", outcome.taken.as_secs_f64(), "s");
-    row.count(
-        "texts",
-        &[
-            ("handed in", bench.sizes.n_faulty),
-            ("acknowledged", n_texts),
-            (
-                "read back",
-                outcome.n_right + outcome.n_misattributed + outcome.n_failed,
-            ),
-        ],
-    );
-    row.count(
-        "strange tasks",
-        &[("expected", 0), ("read back", outcome.n_strange)],
-    );
+    count_texts(row, bench.sizes.n_faulty, &outcome);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::super::report::{Row, Target};
 use super::super::service::Setup;
 use super::super::simulator::{Fault, Plan};
 use super::bulk::N_LINE_CLIENTS;
-use super::{Bench, PATIENCE, count_calls, rate};
+use super::{Bench, PATIENCE, count_calls, count_texts, rate};
 
 /// How many answers are broken.
 const BROKEN: f64 = 0.05;
@@ -54,21 +54,7 @@ pub(super) async fn packing(bench: &Bench, row: &mut Row) -> anyhow::Result<()> 
     row.figure("broken answers", counts.broken as f64, "calls");
     row.figure("given up", outcome.n_failed as f64, "texts");
     row.figure("texts", rate(n_texts, outcome.taken), "/s");
-    row.count(
-        "texts",
-        &[
-            ("handed in", bench.sizes.n_packed),
-            ("acknowledged", n_texts),
-            (
-                "read back",
-                outcome.n_right + outcome.n_misattributed + outcome.n_failed,
-            ),
-        ],
-    );
-    row.count(
-        "strange tasks",
-        &[("expected", 0), ("read back", outcome.n_strange)],
-    );
+    count_texts(row, bench.sizes.n_packed, &outcome);
     if let Some(first) = outcome.first_misattributed {
         row.conditions += &format!("; first misattributed: {first}");
     }
