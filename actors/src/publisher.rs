@@ -1,17 +1,21 @@
 //! Publishes what is planned: once, in order at each outlet, at several outlets at a time.
 
+mod answers;
 mod book;
 mod brakes;
 mod change;
 mod fates;
+mod health;
 mod lapse;
 mod orders;
+mod persist;
 mod read_back;
 mod refit;
 mod send;
 mod standing;
 mod teach;
 mod threads;
+mod turn;
 mod unschedule;
 mod withdraw;
 
@@ -103,6 +107,18 @@ pub struct Peers {
     pub record: Recipient<Record>,
     /// Who listens.
     pub events: Events,
+}
+
+impl Peers {
+    /// Tells whoever listens how a publication stands now.
+    fn tell(&self, record: &PublicationRecord) {
+        self.events.tell(|| Event::Publication {
+            id: record.publication.id,
+            state: record.state,
+            at: record.at,
+            why: record.why.clone(),
+        });
+    }
 }
 
 /// Owns the outlets and what is being sent.
@@ -389,15 +405,6 @@ impl PublisherActor {
         });
     }
 
-    fn tell(&self, record: &PublicationRecord) {
-        self.peers.events.tell(|| Event::Publication {
-            id: record.publication.id,
-            state: record.state,
-            at: record.at,
-            why: record.why.clone(),
-        });
-    }
-
     fn chosen(&self, name: Option<&OutletName>) -> Result<Vec<OutletName>, UnknownName> {
         match name {
             None => Ok(self.seats.iter().map(|seat| seat.name.clone()).collect()),
@@ -553,7 +560,7 @@ impl Handler<Publish> for PublisherActor {
             if !outlets.contains(&outlet) {
                 outlets.push(outlet);
             }
-            self.tell(&record);
+            self.peers.tell(&record);
             self.wake_waiting_for(&record.publication);
             self.take_in(record);
         }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use log::error;
 
+use super::answers::{Answer, note_error, note_published, verdict};
+use super::persist::write_together;
 use super::read_back::stored;
-use super::send::{Batch, Sent, note_error, note_published, verdict, write, write_together};
+use super::send::{Batch, Sent};
 use super::threads::Changed;
 use super::{PublisherActor, Seat};
 use crate::domain::{Part, Publication, PublicationId, PublicationState};
@@ -132,7 +134,7 @@ impl Batch {
         let frozen = match self.freeze().await {
             Ok(frozen) => frozen,
             Err(error) if error.remedy() == OutletRemedy::GiveUp => {
-                return self.end(Some(error)).await;
+                return self.refuse(error).await;
             }
             Err(error) => return self.not_sent(error),
         };
@@ -158,13 +160,13 @@ impl Batch {
                 Err(error) => failure = Some(error),
             }
         }
-        self.end(failure).await
+        self.end_unless(failure).await
     }
 
     /// Takes back what is out of the only publication, or of the one whose place it takes.
     pub(super) async fn take_back(mut self, permit: Permit, standing: Vec<Published>) -> Sent {
         let begun = self.clock.now();
-        let mut answers: Vec<Result<Published, OutletError>> = Vec::new();
+        let mut answers: Vec<Answer> = Vec::new();
         // The last first, so that what is left is a beginning.
         for published in standing.into_iter().rev() {
             let deleting = async {
@@ -189,26 +191,15 @@ impl Batch {
             record.at = at;
             note_taken_back(record);
         }
-        self.end(failure).await
+        self.end_unless(failure).await
     }
 
-    /// Writes down what became of the only publication.
-    async fn end(mut self, failure: Option<OutletError>) -> Sent {
+    /// Ends with what kept the only publication from being changed, if anything did.
+    async fn end_unless(mut self, failure: Option<OutletError>) -> Sent {
         if let (Some(record), Some(error)) = (self.records.first_mut(), &failure) {
             note_error(record, error);
         }
-        self.settle_refused().await;
-        write(&*self.store, &mut self.records).await;
-        for record in &self.records {
-            self.tell(record);
-        }
-        // Only what is written down may be taken up again.
-        drop(self.under_way);
-        Sent {
-            outlet: self.seat.name,
-            records: self.records,
-            error: failure,
-        }
+        self.end(failure).await
     }
 
     /// Sees to it that all that is out belongs to one publication, where one that changes what is

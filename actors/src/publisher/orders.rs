@@ -8,8 +8,9 @@ use actix::{Addr, Context, Handler, ResponseFuture};
 use log::warn;
 
 use super::PublisherActor;
+use super::persist::write_as;
 use super::refit::origin_of;
-use super::send::write_as;
+
 use super::teach::{corrections, lesson, recall};
 use super::threads::without_lost_parent;
 use crate::domain::{

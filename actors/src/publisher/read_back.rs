@@ -9,10 +9,11 @@ use actix::{Context, Handler};
 use futures_util::FutureExt;
 use log::{info, warn};
 
+use super::answers::{note_published, note_scheduled};
 use super::book::UnderWay;
 use super::change::is_edit;
 use super::fates::{Vain, is_open};
-use super::send::{note_published, note_scheduled, write_as};
+use super::persist::write_as;
 use super::{PublisherActor, Seat};
 use crate::domain::{OutletName, PublicationId, PublicationState};
 use crate::failpoints;
@@ -176,7 +177,7 @@ impl PublisherActor {
         };
         state.fates.put_off(id, due);
         if is_news {
-            self.tell(&record);
+            self.peers.tell(&record);
             self.wake_waiting_for(&record.publication);
         }
     }
@@ -193,7 +194,7 @@ impl PublisherActor {
             info!(publication:% = id, outlet:% = outlet, state = record.state.name(); "what became of a publication is known");
         }
         self.note_answer(outlet);
-        self.tell(&record);
+        self.peers.tell(&record);
         self.note_publication(outlet, record);
         if is_out && self.is_idle(outlet) {
             // All that it was given is out, so nothing is left that it could fail over.

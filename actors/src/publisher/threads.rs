@@ -344,7 +344,7 @@ impl Handler<Changed> for PublisherActor {
         failpoints::hit("publisher.changed");
         for record in records {
             let outlet = record.publication.outlet.clone();
-            self.tell(&record);
+            self.peers.tell(&record);
             self.note_publication(&outlet, record);
             self.pump(&outlet);
         }

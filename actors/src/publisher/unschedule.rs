@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
+use super::answers::note_published;
 use super::change::{panicked, plain};
 use super::read_back::{frozen_part, write_one};
-use super::send::{Sent, note_published};
+use super::send::Sent;
 use super::threads::Changed;
 use super::{PublisherActor, Seat};
 use crate::domain::PublicationState;
