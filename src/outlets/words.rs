@@ -107,11 +107,25 @@ pub(super) fn below_warning(
     shown: impl Fn(String) -> String,
     fits: impl Fn(&str) -> bool,
 ) -> Option<String> {
+    let cut = |most: usize| {
+        let whole = format!("{}\n\n{text}", shown(shortened(warning, most)));
+        fits(&whole).then_some(whole)
+    };
     let n_characters = warning.chars().count();
-    (SHORTEST_WARNING.min(n_characters)..=n_characters)
-        .rev()
-        .map(|most| format!("{}\n\n{text}", shown(shortened(warning, most))))
-        .find(|text| fits(text))
+    if let Some(whole) = cut(n_characters) {
+        return Some(whole);
+    }
+    // Sources set no bound to a warning, so the room is not looked for one by one.
+    let (mut most, mut beyond) = (SHORTEST_WARNING.min(n_characters), n_characters);
+    let mut best = cut(most)?;
+    while most + 1 < beyond {
+        let middle = most.midpoint(beyond);
+        match cut(middle) {
+            Some(whole) => (most, best) = (middle, whole),
+            None => beyond = middle,
+        }
+    }
+    Some(best)
 }
 
 /// As much of some words as has room, in code points; none where there is none.
@@ -128,6 +142,8 @@ pub(super) fn shortened(words: &str, room: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn media(url: &str, mime: Option<&str>) -> Media {
@@ -157,6 +173,27 @@ mod tests {
         let (shown, rest) = divided(&all, 2, |it| look(it) == Look::Picture);
         assert_eq!(shown, [&all[0], &all[2]]);
         assert_eq!(rest, [&all[1], &all[3]]);
+    }
+
+    #[test]
+    fn as_much_of_a_warning_stands_above_a_text_as_has_room_however_long_it_is() {
+        let above = |warning: &str, room: usize| {
+            let n_asked = Cell::new(0);
+            let fits = |text: &str| {
+                n_asked.set(n_asked.get() + 1);
+                text.chars().count() <= room
+            };
+            let whole = below_warning(warning, "hola", |warning| warning, fits);
+            (whole, n_asked.get())
+        };
+        let long = "x".repeat(100_000);
+        let (whole, n_asked) = above(&long, 50);
+        assert_eq!(whole, Some(format!("{}…\n\nhola", "x".repeat(43))));
+        assert!(n_asked < 30, "{n_asked}");
+        assert_eq!(above(&long, 16).0, Some("xxxxxxxxx…\n\nhola".to_owned()));
+        assert_eq!(above(&long, 15).0, None);
+        assert_eq!(above("Ojo", 9).0, Some("Ojo\n\nhola".to_owned()));
+        assert_eq!(above("Ojo", 8).0, None);
     }
 
     #[test]
