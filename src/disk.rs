@@ -32,7 +32,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When the old one still stands, or when the new one stands but may not survive.
 pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    Room::beside(path, 0)?.replace(bytes)
+    Room::empty(path)?.replace(bytes)
 }
 
 /// Room beside a file for what will replace it, so that a full disk is met before that is asked for
@@ -49,14 +49,17 @@ impl Room {
     /// # Errors
     /// When there is no room.
     pub fn beside(path: &Path, n_bytes: usize) -> io::Result<Self> {
-        let file = create_private_aside(path)?;
-        let room = Self {
-            path: path.into(),
-            file,
-        };
+        let room = Self::empty(path)?;
         (&room.file).write_all(&vec![0; n_bytes])?;
         room.file.sync_all()?;
         Ok(room)
+    }
+
+    fn empty(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: create_private_aside(path)?,
+            path: path.into(),
+        })
     }
 
     /// Replaces the file by one that is whole, and survives.
