@@ -231,7 +231,7 @@ impl BlueskyOutlet {
 
     /// The time that a part bears: when it was frozen first, unless that is long ago.
     fn time_of(&self, rkey: &str) -> Timestamp {
-        let now = now();
+        let now = part::time();
         let known = self
             .frozen
             .borrow()
@@ -475,8 +475,4 @@ fn published(standing: Standing) -> Result<Published, OutletError> {
         id: reference.to_id().into(),
         url: Some(place.url().into()),
     })
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis(i64::try_from(part::now()).unwrap_or(i64::MAX))
 }

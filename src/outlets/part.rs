@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use babelfeed_actors::domain::Attached;
+use babelfeed_actors::domain::{Attached, Timestamp};
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError, Published};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -95,6 +95,11 @@ pub(super) fn thawed<T: DeserializeOwned>(part: &Frozen) -> Result<T, OutletErro
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time by our clock.
+pub(super) fn time() -> Timestamp {
+    Timestamp::from_millis(i64::try_from(now()).unwrap_or(i64::MAX))
 }
 
 /// A refusal of our own.

@@ -40,9 +40,8 @@ const PAGE: usize = 40;
 pub(super) fn time(outlet: &MastodonOutlet, dispatch: &Dispatch) -> Option<Timestamp> {
     let schedule = outlet.config.schedule.filter(|_| dispatch.part == 0)?;
     let at = dispatch.publication.created_at.plus(schedule);
-    let now = Timestamp::from_millis(i64::try_from(part::now()).unwrap_or(i64::MAX));
     let soonest = their_now(outlet).plus(SOONEST + MARGIN);
-    (at > now).then(|| at.max(soonest))
+    (at > part::time()).then(|| at.max(soonest))
 }
 
 /// Whether the server publishes anything at a later time.
@@ -107,9 +106,18 @@ pub(super) async fn look_for(
     wanted: &NewStatus,
     at: &str,
 ) -> Result<ReadBack, OutletError> {
-    if let Some(waiting) = find(outlet, part, wanted).await? {
-        return Ok(ReadBack::Scheduled(until(outlet, &waiting.scheduled_at)));
+    match find(outlet, part, wanted).await? {
+        Some(waiting) => Ok(ReadBack::Scheduled(until(outlet, &waiting.scheduled_at))),
+        None => look_outside(outlet, part, at).await,
     }
+}
+
+/// What became of a part that is not in the list of what waits.
+async fn look_outside(
+    outlet: &MastodonOutlet,
+    part: &Frozen,
+    at: &str,
+) -> Result<ReadBack, OutletError> {
     if let Some(published) = reconcile::find(outlet, part).await? {
         return Ok(ReadBack::Found(published));
     }
@@ -147,7 +155,12 @@ pub(super) async fn take_back(
             return answer::of_delete(&response, &outlet.exchange).map(|()| ReadBack::Absent);
         }
     }
-    outlet.look_for(part).await
+    look_outside(
+        outlet,
+        part,
+        wanted.scheduled_at.as_deref().unwrap_or_default(),
+    )
+    .await
 }
 
 /// The part in the list of what waits: at its own time, or at the one that a person gave it.
@@ -215,6 +228,6 @@ fn until(outlet: &MastodonOutlet, at: &str) -> Duration {
 
 /// The time by the server's clock.
 fn their_now(outlet: &MastodonOutlet) -> Timestamp {
-    let now = i64::try_from(part::now()).unwrap_or(i64::MAX);
+    let now = part::time().as_millis();
     Timestamp::from_millis(now.saturating_add(outlet.lead.get()))
 }
