@@ -49,7 +49,6 @@ pub(super) async fn rehearse(settings: &Settings, start: Start) -> anyhow::Resul
     settings.service.monitoring = false;
     settings.store.path = folder.0.join("check.db");
     settings.only_poll();
-    settings.only_look();
     // A job would take hours, and nobody would fetch it after this run.
     for provider in &mut settings.providers {
         provider.batch = false;
