@@ -36,6 +36,8 @@ use crate::telemetry::process::Process;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a translator's thread gets to end.
 const JOIN: Duration = Duration::from_secs(2);
+/// What a look takes, which is made also where no time is left to wait.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often is looked whether publications are still on their way.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The threads that serve each face of control.
@@ -196,7 +198,7 @@ impl Live {
         // What is not written now costs a call after the next start, nothing more.
         let _ = timeout(GRACE, self.handles.save_known.send(SaveAll)).await;
         let left = publishing.saturating_sub(began.elapsed());
-        if timeout(left, self.sent(store)).await.is_err() {
+        if timeout(left.max(LOOK), self.sent(store)).await.is_err() {
             warn!("publications are still on their way, the next start looks what came of them");
         }
         // A limiter that does not answer leaves nothing to go on from.

@@ -87,6 +87,31 @@ fn a_call_that_outlasts_the_drain_goes_back_with_its_attempt_returned() {
 }
 
 #[test]
+fn a_call_that_outlasts_the_drain_is_no_publication_on_its_way() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::new(&format!(
+        "[service]\ndrain_timeout = \"100ms\"\n{UNCHECKED}{}\
+         [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n",
+        patient.settings()
+    ));
+    program.start();
+    patient.hold();
+    program.submit(&body("slow"));
+    until("a call is in flight", || {
+        (patient.n_waiting() == 1).then_some(())
+    });
+    program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
+    patient.release();
+    assert_eq!(
+        program.n_logged("still on their way"),
+        0,
+        "{}",
+        program.log()
+    );
+}
+
+#[test]
 fn a_second_signal_ends_the_process_at_once() {
     let patient = Patient::start(0, 0);
     let mut program = program(&patient, "60s");
