@@ -7,6 +7,7 @@
 
 mod cursor;
 mod line;
+mod rotation;
 mod tail;
 
 use std::path::PathBuf;

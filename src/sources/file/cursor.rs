@@ -12,8 +12,11 @@ const HEAD: u64 = 1024;
 /// The most bytes before the place that was reached, which tell it from another.
 const TAIL: u64 = 256;
 /// The first byte of a cursor of this shape.
-const VERSION: u8 = 1;
-const LENGTH: usize = 1 + 8 * 4 + 1;
+const VERSION: u8 = 2;
+const LENGTH: usize = 1 + 8 * 4 + 1 + 8;
+/// The same of the shape before, which did not tell when the file was written to.
+const OLD_VERSION: u8 = 1;
+const OLD_LENGTH: usize = LENGTH - 8;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(super) struct Mark {
     /// The place.
     pub(super) place: Place,
     fingerprint: [u8; 8],
+    /// When the file was written to last, in nanoseconds since 1970; none where that was not kept.
+    pub(super) written_at: Option<i64>,
 }
 
 impl Place {
@@ -58,12 +63,21 @@ impl Place {
         }
     }
 
+    /// The same place in another file, which begins alike.
+    pub(super) fn in_file(self, metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            ..self
+        }
+    }
+
     /// Takes the fingerprint of the file before this place.
     pub(super) fn mark(self, file: &File) -> io::Result<Mark> {
         let fingerprint = fingerprint(file, self.offset)?;
         Ok(Mark {
             place: self,
             fingerprint,
+            written_at: Some(written_at(&file.metadata()?)),
         })
     }
 }
@@ -86,14 +100,23 @@ impl Mark {
         bytes.extend(self.place.generation.to_be_bytes());
         bytes.extend(self.fingerprint);
         bytes.push(u8::from(self.place.is_skipping));
+        bytes.extend(self.written_at.unwrap_or(i64::MAX).to_be_bytes());
         Cursor(bytes)
     }
 
     /// The mark that the store kept; none if it is not of this shape.
     pub(super) fn from_cursor(cursor: &Cursor) -> Option<Self> {
-        let bytes: &[u8; LENGTH] = cursor.0.as_slice().try_into().ok()?;
-        let word = |at: usize| bytes[at..at + 8].try_into().map(u64::from_be_bytes).ok();
-        (bytes[0] == VERSION).then_some(())?;
+        let bytes = cursor.0.as_slice();
+        let is_known = match *bytes.first()? {
+            VERSION => bytes.len() == LENGTH,
+            OLD_VERSION => bytes.len() == OLD_LENGTH,
+            _ => false,
+        };
+        is_known.then_some(())?;
+        let word = |at: usize| {
+            let word = bytes.get(at..at + 8)?;
+            word.try_into().map(u64::from_be_bytes).ok()
+        };
         Some(Self {
             place: Place {
                 inode: word(1)?,
@@ -102,8 +125,15 @@ impl Mark {
                 is_skipping: bytes[33] == 1,
             },
             fingerprint: word(25)?.to_be_bytes(),
+            written_at: word(OLD_LENGTH).map(u64::cast_signed),
         })
     }
+}
+
+/// When a file was written to last, in nanoseconds since 1970.
+pub(super) fn written_at(metadata: &Metadata) -> i64 {
+    let nanos = metadata.mtime().saturating_mul(1_000_000_000);
+    nanos.saturating_add(metadata.mtime_nsec())
 }
 
 fn fingerprint(file: &File, offset: u64) -> io::Result<[u8; 8]> {
@@ -124,4 +154,34 @@ fn first_eight(hash: Sha256) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash.finalize()[..8]);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_kept_whole_and_one_of_the_shape_before_is_still_known() {
+        let mark = Mark {
+            place: Place {
+                inode: 7,
+                offset: 9,
+                generation: 11,
+                is_skipping: true,
+            },
+            fingerprint: *b"12345678",
+            written_at: Some(13),
+        };
+        let kept = mark.to_cursor();
+        assert_eq!(Mark::from_cursor(&kept), Some(mark));
+        let mut old = kept.0.clone();
+        old[0] = OLD_VERSION;
+        assert_eq!(Mark::from_cursor(&Cursor(old.clone())), None);
+        old.truncate(OLD_LENGTH);
+        let expected = Mark {
+            written_at: None,
+            ..mark
+        };
+        assert_eq!(Mark::from_cursor(&Cursor(old)), Some(expected));
+    }
 }

@@ -1,8 +1,7 @@
 //! Reading a file from where the last poll ended, through rotation and truncation.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use babelfeed_actors::ports::{Cursor, Polled, SourceError};
@@ -10,6 +9,7 @@ use babelfeed_actors::ports::{Cursor, Polled, SourceError};
 use super::FileConfig;
 use super::cursor::{Mark, Place};
 use super::line::Shape;
+use super::rotation::{Opened, Part, open};
 
 /// The longest line that is read, in bytes.
 const MAX_LINE: u64 = 256 * 1024;
@@ -17,17 +17,6 @@ const MAX_LINE: u64 = 256 * 1024;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// The most warnings that one poll tells in full.
 const MAX_WARNINGS: usize = 20;
-
-/// A file that is to be read from a place on.
-struct Opened {
-    file: File,
-    place: Place,
-    /// Whether the writer has left this file, so that nothing is added to its last line.
-    is_left: bool,
-    /// What has to be read when this one is at its end.
-    next: Option<(File, Place)>,
-    warning: Option<String>,
-}
 
 /// One poll: the lines behind `cursor`, at most `room` of them.
 pub(super) fn poll(
@@ -44,7 +33,7 @@ pub(super) fn poll(
     let mark = cursor.and_then(Mark::from_cursor);
     let opened = open(&config.path, mark).map_err(|error| refusal(&config.path, &error))?;
     let mut polled = Polled::default();
-    polled.warnings.extend(opened.warning.clone());
+    polled.warnings.clone_from(&opened.warnings);
     read(config, opened, room, &mut polled)
         .map_err(|error| refusal(&config.path, &error))
         .map(|()| polled)
@@ -59,94 +48,19 @@ fn refusal(path: &Path, error: &io::Error) -> SourceError {
     }
 }
 
-fn open(path: &Path, mark: Option<Mark>) -> io::Result<Opened> {
-    let file = match open_regular(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return mark.and_then(|mark| find_moved(path, &mark)).ok_or(error);
-        }
-        Err(error) => return Err(error),
-    };
-    let metadata = file.metadata()?;
-    let Some(mark) = mark else {
-        return Ok(Opened::only(file, Place::first(&metadata)));
-    };
-    if metadata.ino() == mark.place.inode {
-        if mark.fits(&file)? {
-            return Ok(Opened::only(file, mark.place));
-        }
-        let mut opened = Opened::only(file, mark.place.successor(&metadata));
-        opened.warning = Some("the file was cut or rewritten, it is read from its start".into());
-        return Ok(opened);
-    }
-    if let Some(old) = find_moved(path, &mark) {
-        return Ok(Opened {
-            is_left: metadata.len() > 0,
-            next: Some((file, mark.place.successor(&metadata))),
-            ..old
-        });
-    }
-    if mark.place.offset > 0 && mark.fits(&file)? {
-        let place = Place {
-            inode: metadata.ino(),
-            ..mark.place
-        };
-        return Ok(Opened::only(file, place));
-    }
-    Ok(Opened::only(file, mark.place.successor(&metadata)))
-}
-
-impl Opened {
-    fn only(file: File, place: Place) -> Self {
-        Self {
-            file,
-            place,
-            is_left: false,
-            next: None,
-            warning: None,
-        }
-    }
-}
-
-fn open_regular(path: &Path) -> io::Result<File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "is not a regular file, expected one with a post in each line",
-        ));
-    }
-    File::open(path)
-}
-
-/// Finds the file of that mark under another name in the same folder.
-fn find_moved(path: &Path, mark: &Mark) -> Option<Opened> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .metadata()
-                .is_ok_and(|metadata| metadata.is_file() && metadata.ino() == mark.place.inode)
-        })
-        .filter_map(|entry| File::open(entry.path()).ok())
-        .find(|file| mark.fits(file).unwrap_or(false))
-        .map(|file| Opened::only(file, mark.place))
-}
-
 fn read(config: &FileConfig, opened: Opened, room: usize, polled: &mut Polled) -> io::Result<()> {
-    let mut lines = Lines::new(&opened.file, opened.place, opened.is_left)?;
-    let mut n_unsaid = lines.read(config, room, polled)?;
-    let mut mark = lines.place.mark(&opened.file)?;
-    if let Some((file, place)) = opened.next.filter(|_| opened.is_left && !polled.has_more) {
-        let mut lines = Lines::new(&file, place, false)?;
+    let mut n_unsaid = 0;
+    for part in &opened.parts {
+        let mut lines = Lines::new(part)?;
         n_unsaid += lines.read(config, room, polled)?;
-        mark = lines.place.mark(&file)?;
+        polled.cursor = Some(lines.place.mark(&part.file)?.to_cursor());
+        if polled.has_more || !part.is_left {
+            break;
+        }
     }
     if n_unsaid > 0 {
         polled.warnings.push(format!("and {n_unsaid} lines more"));
     }
-    polled.cursor = Some(mark.to_cursor());
     Ok(())
 }
 
@@ -168,14 +82,14 @@ enum Next {
 }
 
 impl<'a> Lines<'a> {
-    fn new(file: &'a File, place: Place, is_left: bool) -> io::Result<Self> {
-        let mut reader = BufReader::with_capacity(64 * 1024, file);
-        reader.seek(SeekFrom::Start(place.offset))?;
+    fn new(part: &'a Part) -> io::Result<Self> {
+        let mut reader = BufReader::with_capacity(64 * 1024, &part.file);
+        reader.seek(SeekFrom::Start(part.place.offset))?;
         Ok(Self {
             reader,
-            place,
-            is_left,
-            start: place.offset,
+            place: part.place,
+            is_left: part.is_left,
+            start: part.place.offset,
         })
     }
 
@@ -239,7 +153,9 @@ impl<'a> Lines<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write;
+    use std::time::{Duration, SystemTime};
 
     use babelfeed_actors::domain::Language;
 
@@ -317,6 +233,87 @@ mod tests {
         assert_eq!(follow(&config, &mut cursor, 1), ["four", "one", "five"]);
         append(&path, "six\n");
         assert_eq!(follow(&config, &mut cursor, 9), ["six"]);
+    }
+
+    /// Moves a file away, as one that was written to so many seconds after 1970.
+    fn rotate(path: &Path, ending: &str, seconds: u64) {
+        let mut moved = path.as_os_str().to_owned();
+        moved.push(ending);
+        fs::rename(path, &moved).expect("moves");
+        let file = File::options().append(true).open(&moved).expect("opens");
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            .expect("is dated");
+    }
+
+    #[test]
+    fn a_file_that_was_rotated_several_times_is_read_in_the_order_of_time() {
+        for room in [1, 2, 9] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("news.txt");
+            let (config, mut cursor) = (config(&path), None);
+            append(&path, "before\n");
+            rotate(&path, ".9", 1);
+            append(&path, "one\n");
+            assert_eq!(follow(&config, &mut cursor, room), ["one"]);
+            append(&path, "two\n");
+            rotate(&path, ".3", 2);
+            append(&path, "three\n");
+            rotate(&path, "-20260102", 3);
+            append(&path, "four\nfive");
+            rotate(&path, ".1", 4);
+            append(&path, "of a draft\n");
+            rotate(&path, ".old", 5);
+            assert_eq!(follow(&config, &mut cursor, room), ["two", "three", "four"]);
+            append(&path, "six\n");
+            assert_eq!(follow(&config, &mut cursor, room), ["five", "six"]);
+        }
+    }
+
+    #[test]
+    fn where_the_file_that_was_read_is_gone_it_is_told_and_the_next_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        let (config, mut cursor) = (config(&path), None);
+        append(&path, "before\n");
+        rotate(&path, ".9", 1);
+        append(&path, "one\n");
+        follow(&config, &mut cursor, 9);
+        append(&path, "lost\n");
+        // Another file keeps its inode, which a new one would get at once.
+        rotate(&path, ".gz", 2);
+        fs::hard_link(
+            folder.path().join("news.txt.gz"),
+            folder.path().join("kept"),
+        )
+        .expect("links");
+        fs::write(folder.path().join("news.txt.gz"), "compressed").expect("writes");
+        append(&path, "three\n");
+        let after = SystemTime::now() + Duration::from_secs(60);
+        let since = after.duration_since(SystemTime::UNIX_EPOCH);
+        rotate(&path, ".1", since.expect("after 1970").as_secs());
+        append(&path, "four\n");
+
+        let polled = poll(&config, cursor.as_ref(), 9).expect("polls");
+
+        let texts: Vec<_> = polled.posts.iter().map(|post| &*post.text).collect();
+        assert_eq!(texts, ["three", "four"]);
+        assert_eq!(polled.warnings.len(), 1, "{:?}", polled.warnings);
+        let again = poll(&config, polled.cursor.as_ref(), 9).expect("polls");
+        assert!(again.posts.is_empty() && again.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_copy_of_the_file_that_was_read_goes_on_where_that_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        let (config, mut cursor) = (config(&path), None);
+        append(&path, "one\n");
+        follow(&config, &mut cursor, 9);
+        append(&path, "two\n");
+        fs::copy(&path, folder.path().join("news.txt.1")).expect("copies");
+        append(&folder.path().join("new"), "three\n");
+        fs::rename(folder.path().join("new"), &path).expect("replaces");
+        assert_eq!(follow(&config, &mut cursor, 9), ["two", "three"]);
     }
 
     #[test]
