@@ -179,20 +179,29 @@ impl Limit {
     /// Mastodon counts a warning in full and in grapheme clusters. Elsewhere it stands above the
     /// text, cut where it would take more than half of the room.
     pub fn beside(self, warning: &str) -> Self {
-        match self {
-            Self::Unbounded => self,
-            Self::Mastodon { max, url } => {
+        match (self, self.above(warning)) {
+            (Self::Mastodon { max, url }, _) => {
                 let used = atoms::graphemes_of(warning);
                 let max = max.saturating_sub(used);
                 Self::Mastodon { max, url }
             }
-            Self::Bluesky { .. } => self.without(&format!("⚠ {}\n\n", warning.trim())),
+            (_, Some(shown)) => self.without(&shown),
+            (_, None) => self,
+        }
+    }
+
+    /// A warning as it is sent above a text; none where it has a place of its own.
+    fn above(self, warning: &str) -> Option<String> {
+        let warning = warning.trim();
+        match self {
+            Self::Unbounded | Self::Mastodon { .. } => None,
+            Self::Bluesky { .. } => Some(format!("⚠ {warning}\n\n")),
             // What stands below the warning is hidden behind two signs at each of its ends.
             Self::Discord { .. } | Self::Escaped { .. } => {
-                self.without(&format!("{}\n\n||||", escaped(warning.trim())))
+                Some(format!("{}\n\n||||", escaped(warning)))
             }
             Self::X { .. } | Self::Telegram { .. } | Self::Characters { .. } => {
-                self.without(&format!("{}\n\n", warning.trim()))
+                Some(format!("{warning}\n\n"))
             }
         }
     }
@@ -200,11 +209,7 @@ impl Limit {
     /// What is left of the limit beside something that is cut or left out where it would take more
     /// than half of the room.
     fn without(self, other: &str) -> Self {
-        let other = match self {
-            // As it is sent.
-            Self::Escaped { max } => Self::Discord { max }.weigh(other),
-            _ => self.weigh(other),
-        };
+        let other = self.weigh_sent(other);
         let (max, half) = (self.max_weight(), self.max_weight().half());
         let left = Weight {
             units: max.units - other.units.min(half.units),
@@ -216,6 +221,14 @@ impl Limit {
                 bytes: left.bytes,
             },
             _ => self.with_max(left.units),
+        }
+    }
+
+    /// What something weighs that is written as it is sent.
+    fn weigh_sent(self, other: &str) -> Weight {
+        match self {
+            Self::Escaped { max } => Self::Discord { max }.weigh(other),
+            _ => self.weigh(other),
         }
     }
 
@@ -299,16 +312,12 @@ pub fn room(limit: Limit, attached: Option<&Attached>) -> Limit {
 /// whole.
 pub fn tears_warning(limit: Limit, attached: Option<&Attached>) -> bool {
     let warning = attached.and_then(|attached| attached.warning.as_deref());
-    let Some(warning) = warning.map(str::trim) else {
+    let Some(warning) = warning else {
         return false;
     };
-    let is_cut = match limit {
-        Limit::Unbounded | Limit::Mastodon { .. } => false,
-        _ => {
-            let shown = limit.weigh(&format!("⚠ {warning}\n\n||||"));
-            !shown.is_within(limit.max_weight().half())
-        }
-    };
+    let half = limit.max_weight().half();
+    let shown = limit.above(warning);
+    let is_cut = shown.is_some_and(|shown| !limit.weigh_sent(&shown).is_within(half));
     is_cut && !protect(&warning.into()).spans.is_empty()
 }
 

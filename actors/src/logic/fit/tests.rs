@@ -130,6 +130,31 @@ fn a_warning_is_torn_where_more_than_its_words_would_be_cut() {
 }
 
 #[test]
+fn a_warning_that_has_all_of_its_room_is_not_torn() {
+    for (limit, most) in [
+        (Limit::X, 140 - 2),
+        (Limit::BLUESKY, 150 - 4),
+        (Limit::TELEGRAM, 2_048 - 2),
+        (Limit::DISCORD, 1_000 - 6),
+        (Limit::DISCORD_MESSAGE, 1_000 - 6),
+        (Limit::SLACK, 2_000 - 2),
+    ] {
+        let is_torn = |length: usize| {
+            let attached = Attached {
+                warning: Some(format!("{:x<length$}", "@ada ").into()),
+                ..Attached::default()
+            };
+            tears_warning(limit, Some(&attached))
+        };
+        assert_eq!(
+            (is_torn(most), is_torn(most + 1)),
+            (false, true),
+            "{limit:?}"
+        );
+    }
+}
+
+#[test]
 fn a_warning_has_room_above_the_text_and_never_takes_more_than_half_of_it() {
     let warned = |limit: Limit, warning: &str| {
         let attached = Attached {
