@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::vec::IntoIter;
 
 use super::{Limit, display};
+use crate::logic::policy::plain_places;
 use crate::logic::spans::{Found, Numbers, Scan, SpanKind, cluster_end};
 use crate::logic::{markdown, x_text};
 
@@ -67,10 +68,10 @@ pub(super) struct Atoms<'a> {
     text: &'a str,
     limit: Limit,
     spans: Peekable<Scan<'a>>,
-    /// Code that no part splits; what networks see in it stands among the spans.
-    codes: Peekable<IntoIter<Range<usize>>>,
+    /// What no part splits either; what networks see in it stands among the spans.
+    wholes: Peekable<IntoIter<Range<usize>>>,
     /// Where the latest of it ends.
-    code_end: usize,
+    whole_end: usize,
     /// What X makes links of.
     urls: Peekable<IntoIter<Range<usize>>>,
     /// What Discord gets an escape before.
@@ -92,8 +93,8 @@ impl<'a> Atoms<'a> {
             text,
             limit,
             spans: Scan::through_code(text).with_numbers().peekable(),
-            codes: short_codes(text).into_iter().peekable(),
-            code_end: 0,
+            wholes: wholes(text, limit).into_iter().peekable(),
+            whole_end: 0,
             urls: urls.into_iter().peekable(),
             signs: signs.into_iter().peekable(),
             at: 0,
@@ -180,10 +181,10 @@ impl<'a> Atoms<'a> {
                 clusters += counted - 1;
                 unseen += hidden;
             }
-            while let Some(code) = self.codes.next_if(|code| code.start < end) {
-                self.code_end = code.end;
+            while let Some(whole) = self.wholes.next_if(|whole| whole.start < end) {
+                self.whole_end = self.whole_end.max(whole.end);
             }
-            if end >= self.code_end {
+            if end >= self.whole_end {
                 break;
             }
             end = cluster_end(self.text, end);
@@ -276,6 +277,15 @@ pub(super) fn graphemes_of(text: &str) -> usize {
 /// The most bytes of code that no part splits: a name, a call, a short line. What is longer would
 /// leave parts half empty, or fit nowhere.
 const WHOLE_CODE: usize = 80;
+
+/// What stays whole although it is no span that a network sees: short code, and mentions that were
+/// made plain.
+fn wholes(text: &str, limit: Limit) -> Vec<Range<usize>> {
+    let mut wholes = short_codes(text);
+    wholes.extend(plain_places(text, limit));
+    wholes.sort_by_key(|whole| whole.start);
+    wholes
+}
 
 /// Where code stands that is short enough to stay whole.
 fn short_codes(text: &str) -> Vec<Range<usize>> {

@@ -81,6 +81,32 @@ fn plain(mention: &str) -> String {
     plain
 }
 
+/// Where mentions stand that were made plain: no network sees them any more, and they are to stay
+/// whole as they would have before.
+pub(super) fn plain_places(text: &str, limit: Limit) -> Vec<Range<usize>> {
+    if !text.contains(APART) {
+        return Vec::new();
+    }
+    let mut alive = String::with_capacity(text.len());
+    // Where in it something was left out.
+    let mut gaps: Vec<usize> = Vec::new();
+    for character in text.chars() {
+        if character == APART && alive.ends_with(['@', '＠']) {
+            gaps.push(alive.len());
+        } else {
+            alive.push(character);
+        }
+    }
+    let places = places(&alive, limit).into_iter().filter_map(|place| {
+        let n_before = gaps.partition_point(|&gap| gap <= place.start);
+        let n_all = gaps.partition_point(|&gap| gap < place.end);
+        let start = place.start + n_before * APART.len_utf8();
+        let end = place.end + n_all * APART.len_utf8();
+        (n_all > n_before).then_some(start..end)
+    });
+    places.collect()
+}
+
 /// Whether a text is a mention and nothing else.
 pub fn is_mention(text: &str) -> bool {
     let is_whole = |found: Found| {

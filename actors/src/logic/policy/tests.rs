@@ -81,6 +81,19 @@ fn a_full_width_mention_leads_to_the_account_that_it_names() {
     assert_eq!(mapped, "@countess ＠\u{200b}bob");
 }
 
+#[test]
+fn a_plain_mention_is_found_again_where_it_stands() {
+    let text = "Hi @ada, ＠bob@e.social: café@jack a@e.co @ \u{200b}";
+    for limit in [Limit::X, Limit::MASTODON] {
+        assert!(plain_places(text, limit).is_empty(), "{limit:?}");
+        let plain = with_mentions(text, &Mentions::Plain, limit);
+        let found = plain_places(&plain, limit).into_iter();
+        let found: Vec<&str> = found.map(|place| &plain[place]).collect();
+        let expected = alerted(text, limit).into_iter().map(super::plain);
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{limit:?}");
+    }
+}
+
 /// What of a text alerts somebody.
 fn alerted(text: &str, limit: Limit) -> Vec<&str> {
     places(text, limit)

@@ -3,6 +3,7 @@
 use super::{ORIGIN, URL, compose, words};
 use crate::logic::compose::{Link, Origin, Style, Unfit};
 use crate::logic::fit::Limit;
+use crate::logic::policy::Mentions;
 
 #[test]
 fn the_parts_of_a_thread_are_numbered_when_asked_for() {
@@ -77,4 +78,23 @@ fn lines_that_leave_no_room_for_an_address_stand_by_themselves() {
     let text = format!("See https://e.co/{}", "a".repeat(270));
     let parts = style.compose(&text, Limit::BLUESKY, ORIGIN);
     assert_eq!(parts, Ok(vec![text, URL.to_owned()]));
+}
+
+#[test]
+fn a_mention_that_was_made_plain_goes_over_whole() {
+    let style = Style {
+        mentions: Mentions::Plain,
+        ..Style::default()
+    };
+    let limits = [
+        Limit::X { max: 32 },
+        Limit::Mastodon { max: 18, url: 23 },
+        Limit::Telegram { max: 18 },
+    ];
+    for limit in limits {
+        let parts = style.compose("Words, @ann@e.social, and more", limit, ORIGIN);
+        let mention = "@\u{200b}ann@\u{200b}e.social,";
+        let expected = ["Words,", mention, "and more"].map(str::to_owned);
+        assert_eq!(parts.as_deref(), Ok(&expected[..]), "{limit:?}");
+    }
 }
