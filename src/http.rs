@@ -138,6 +138,12 @@ pub enum HttpError {
         /// What happened.
         detail: String,
     },
+    /// Nothing of the request leaves, now or later: it is no address that may be asked.
+    #[error("not sent: {detail}")]
+    OutOfReach {
+        /// Why not.
+        detail: String,
+    },
     /// The request may have arrived; its answer did not, or cannot be read.
     #[error("broken off: {detail}")]
     Broken {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -19,7 +20,7 @@ use awc::{ClientResponse as Head, FrozenClientRequest};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connect::CachedConnector;
+use super::connect::{CachedConnector, OutOfReach};
 use super::{Call, HttpConfig, HttpError, Response, install_tls};
 
 /// What the bytes of an answer's body come from.
@@ -428,12 +429,21 @@ fn failure_of(error: &SendRequestError) -> HttpError {
     match error {
         // awc says this when a peer hangs up without an answer, long after the request left.
         SendRequestError::Connect(ConnectError::Disconnected) => HttpError::Broken { detail },
+        SendRequestError::Connect(ConnectError::Io(cause)) if is_out_of_reach(cause) => {
+            HttpError::OutOfReach { detail }
+        }
         SendRequestError::Connect(_) | SendRequestError::Url(_) | SendRequestError::Http(_) => {
             HttpError::NotSent { detail }
         }
         SendRequestError::Timeout => HttpError::TimedOut { detail },
         _ => HttpError::Broken { detail },
     }
+}
+
+fn is_out_of_reach(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|cause| cause.is::<OutOfReach>())
 }
 
 fn detail_of(error: &SendRequestError) -> String {

@@ -41,6 +41,11 @@ struct Name {
     resolved_at: Instant,
 }
 
+/// An address is not one of those that may be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is not one of the public internet")]
+pub(super) struct OutOfReach;
+
 impl CachedConnector {
     pub(super) fn new(config: &HttpConfig) -> Self {
         Self {
@@ -100,10 +105,8 @@ impl Shared {
         }
         let public: Vec<IpAddr> = addresses.into_iter().filter(is_public).collect();
         if public.is_empty() {
-            return Err(TcpConnectError::Io(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "the address is not one of the public internet",
-            )));
+            let error = io::Error::new(io::ErrorKind::PermissionDenied, OutOfReach);
+            return Err(TcpConnectError::Io(error));
         }
         Ok(public)
     }

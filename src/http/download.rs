@@ -138,7 +138,9 @@ fn address(url: &str) -> Result<Uri, DownloadError> {
 fn failure(error: HttpError) -> DownloadError {
     let detail = error.to_string();
     match error {
-        HttpError::TooLarge { .. } => DownloadError::Refused { detail },
+        HttpError::TooLarge { .. } | HttpError::OutOfReach { .. } => {
+            DownloadError::Refused { detail }
+        }
         _ => DownloadError::Unreachable { detail },
     }
 }

@@ -54,9 +54,11 @@ impl Exchange {
     ) -> Result<Response, OutletError> {
         let answer = self.call(Method::POST, url, headers, body).await;
         answer.map_err(|error| match error {
-            HttpError::NotSent { detail } => OutletError::Unreachable {
-                detail: self.hide(&detail),
-            },
+            HttpError::NotSent { detail } | HttpError::OutOfReach { detail } => {
+                OutletError::Unreachable {
+                    detail: self.hide(&detail),
+                }
+            }
             other => OutletError::Ambiguous {
                 detail: self.hide(&other.to_string()),
             },

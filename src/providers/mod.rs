@@ -80,7 +80,9 @@ async fn post(
 /// What a failed call means: a translation is asked for again without harm.
 fn failure(error: HttpError) -> ProviderError {
     match error {
-        HttpError::NotSent { detail } => ProviderError::Unreachable { detail },
+        HttpError::NotSent { detail } | HttpError::OutOfReach { detail } => {
+            ProviderError::Unreachable { detail }
+        }
         other => unanswered(&other.to_string()),
     }
 }

@@ -372,7 +372,7 @@ async fn a_client_of_the_public_internet_reaches_nothing_on_this_machine() {
         assert!(
             matches!(
                 error,
-                HttpError::NotSent { .. } | HttpError::TimedOut { .. }
+                HttpError::OutOfReach { .. } | HttpError::TimedOut { .. }
             ),
             "{error}"
         );

@@ -36,7 +36,9 @@ pub(super) fn of_question(answer: Result<Response, HttpError>) -> Result<Respons
 /// An answer to something that changes what is out.
 pub(super) fn of_change(answer: Result<Response, HttpError>) -> Result<Response, OutletError> {
     let response = answer.map_err(|error| match error {
-        HttpError::NotSent { detail } => OutletError::Unreachable { detail },
+        HttpError::NotSent { detail } | HttpError::OutOfReach { detail } => {
+            OutletError::Unreachable { detail }
+        }
         other => OutletError::Ambiguous {
             detail: other.to_string(),
         },

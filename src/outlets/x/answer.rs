@@ -10,11 +10,10 @@ use crate::x::{Api, ApiError, Question};
 /// What it means that a post has no answer.
 pub(super) fn not_posted(error: ApiError) -> OutletError {
     match error {
-        ApiError::Http(HttpError::NotSent { .. }) | ApiError::NotRenewed { .. } => {
-            OutletError::Unreachable {
-                detail: error.to_string(),
-            }
-        }
+        ApiError::Http(HttpError::NotSent { .. } | HttpError::OutOfReach { .. })
+        | ApiError::NotRenewed { .. } => OutletError::Unreachable {
+            detail: error.to_string(),
+        },
         ApiError::Refused { .. } => OutletError::Auth {
             detail: error.to_string(),
         },
