@@ -4,6 +4,7 @@ pub mod bluesky;
 pub mod discord;
 mod disk;
 mod exchange;
+mod failures;
 mod fallback;
 pub mod feed;
 pub mod file;

@@ -10,12 +10,11 @@ mod reconcile;
 mod wire;
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use babelfeed_actors::domain::Attached;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
@@ -23,6 +22,7 @@ use babelfeed_actors::ports::{
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::failures::Failures;
 use super::known::Known;
 use super::part;
 use crate::http::Method;
@@ -30,6 +30,7 @@ use crate::http::download::{DownloadConfig, Downloader};
 use crate::x::answer::{Refusal, refusal};
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Content, Question};
+use media::Uploads;
 use reconcile::Since;
 pub use wire::Quotes;
 use wire::{Account, Data, Posted};
@@ -74,8 +75,8 @@ pub struct XOutlet {
     account: RefCell<Option<Account>>,
     /// What was published lately.
     known: Known,
-    /// What was uploaded for parts that are not out yet: (key, media).
-    uploads: RefCell<VecDeque<(Arc<str>, Vec<String>)>>,
+    uploads: Uploads,
+    failures: Failures,
     /// The keys of parts that X called a duplicate of a post that is not there.
     doubles: RefCell<HashSet<Arc<str>>>,
 }
@@ -92,7 +93,8 @@ impl XOutlet {
             config,
             account: RefCell::new(None),
             known: Known::default(),
-            uploads: RefCell::new(VecDeque::new()),
+            uploads: Uploads::default(),
+            failures: Failures::default(),
             doubles: RefCell::new(HashSet::new()),
         })
     }
@@ -106,34 +108,13 @@ impl XOutlet {
     async fn freeze_one(&self, dispatch: Dispatch) -> Result<Frozen, OutletError> {
         let key = part::key(&dispatch).into();
         let media = match part::attached(&dispatch) {
-            Some(attached) if !attached.media.is_empty() => self.uploaded(&key, attached).await?,
+            Some(attached) if !attached.media.is_empty() => {
+                self.uploaded(dispatch.publication.id, &key, attached)
+                    .await?
+            }
             _ => Vec::new(),
         };
         wire::freeze(dispatch, key, media, self.config.quotes, self.most())
-    }
-
-    /// The ids of a part's media, uploaded unless they are already.
-    async fn uploaded(
-        &self,
-        key: &Arc<str>,
-        attached: &Attached,
-    ) -> Result<Vec<String>, OutletError> {
-        let known = self
-            .uploads
-            .borrow()
-            .iter()
-            .find(|it| it.0 == *key)
-            .cloned();
-        if let Some((_, media)) = known {
-            return Ok(media);
-        }
-        let media = media::upload(&self.api, &self.downloader, attached).await?;
-        let mut uploads = self.uploads.borrow_mut();
-        if uploads.len() >= MAX_PARTS {
-            uploads.pop_front();
-        }
-        uploads.push_back((Arc::clone(key), media.clone()));
-        Ok(media)
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
@@ -141,7 +122,7 @@ impl XOutlet {
         let answer = self.api.call(Question::post("/2/tweets", body)).await;
         let response = answer.map_err(answer::not_posted)?;
         // Whatever happens to them now, they are not attached twice.
-        self.uploads.borrow_mut().retain(|it| it.0 != part.key);
+        self.uploads.forget(&part.key);
         if response.is_success() {
             let posted: Data<Posted> =
                 answer::read(&response.body).map_err(|detail| OutletError::Ambiguous { detail })?;

@@ -1,8 +1,5 @@
 //! What hangs on a post: pictures, a card for a link, a quoted post.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use actix_web::web::Bytes;
 use babelfeed_actors::domain::{Attached, Media, Publication, PublicationId};
 use babelfeed_actors::logic::fit::{Displayed, FacetKind};
@@ -17,6 +14,7 @@ use super::{BlueskyConfig, BlueskyOutlet, answer};
 use crate::atproto::{POSTS, PostPlace};
 use crate::http::download::{DownloadError, Downloader};
 use crate::http::xrpc::Body;
+use crate::outlets::failures::Failures;
 
 /// The most pictures of a post.
 const MAX_PICTURES: usize = 4;
@@ -25,16 +23,12 @@ const MAX_PICTURE: usize = 2_000_000;
 const MAX_THUMB: usize = 1_000_000;
 /// What a file may have beyond that, since what cameras write into it is taken out.
 const MAX_BESIDE: usize = 512 * 1024;
-/// How often a file that cannot be had now is waited for.
-const MAX_FAILURES: u32 = 3;
-/// The most publications whose failures are remembered.
-const MAX_REMEMBERED: usize = 1000;
 
 /// Gets what hangs on posts.
 pub(super) struct Attachments {
     downloader: Downloader,
     pages: Pages,
-    failures: RefCell<HashMap<PublicationId, u32>>,
+    failures: Failures,
 }
 
 impl Attachments {
@@ -42,23 +36,8 @@ impl Attachments {
         Self {
             downloader: Downloader::new(&config.download),
             pages: Pages::new(&config.http, config.download.reach),
-            failures: RefCell::default(),
+            failures: Failures::default(),
         }
-    }
-
-    /// Whether a file that could not be had now is worth another attempt.
-    fn waits(&self, publication: PublicationId) -> bool {
-        let mut failures = self.failures.borrow_mut();
-        if failures.len() >= MAX_REMEMBERED {
-            failures.clear();
-        }
-        let n_failures = failures.entry(publication).or_default();
-        *n_failures += 1;
-        *n_failures <= MAX_FAILURES
-    }
-
-    fn forget(&self, publication: PublicationId) {
-        self.failures.borrow_mut().remove(&publication);
     }
 }
 
@@ -76,7 +55,7 @@ impl BlueskyOutlet {
             None => self.quoted(attached.quoted.as_deref()).await?,
         };
         let pictures = self.pictures(publication.id, &attached.media).await?;
-        self.attachments.forget(publication.id);
+        self.attachments.failures.forget(publication.id);
         if !pictures.is_empty() {
             let pictures = json!({"$type": "app.bsky.embed.images", "images": pictures});
             return Ok(Some(with(pictures, quoted)));
@@ -113,7 +92,7 @@ impl BlueskyOutlet {
             let picture = match self.picture(&it.url, max).await {
                 Ok(picture) => picture,
                 Err(DownloadError::Unreachable { detail })
-                    if self.attachments.waits(publication) =>
+                    if self.attachments.failures.waits(publication) =>
                 {
                     return Err(OutletError::Unreachable {
                         detail: format!("a picture could not be had: {detail}"),

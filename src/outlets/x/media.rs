@@ -1,9 +1,12 @@
 //! Media on their way from where they are to X.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use babelfeed_actors::domain::{Attached, Media};
+use babelfeed_actors::domain::{Attached, Media, PublicationId};
 use babelfeed_actors::ports::OutletError;
 use log::warn;
 use serde::Deserialize;
@@ -12,8 +15,9 @@ use tokio::time::{Instant, sleep};
 
 use super::answer::ask;
 use super::wire::Data;
-use crate::http::download::{DownloadError, Downloaded, Downloader};
-use crate::outlets::words;
+use super::{MAX_PARTS, XOutlet};
+use crate::http::download::{DownloadError, Downloaded};
+use crate::outlets::{part, words};
 use crate::x::{Api, Content, Question};
 
 /// The most pictures of a post; of films and animations there is one.
@@ -38,7 +42,7 @@ enum Category {
 }
 
 #[derive(Deserialize)]
-struct Uploaded {
+struct Upload {
     id: String,
     processing_info: Option<Processing>,
 }
@@ -77,48 +81,142 @@ impl Category {
     }
 }
 
-/// Fetches and uploads what is attached, as far as one post of X takes it, with what is said of
-/// it, and returns its ids.
-///
-/// # Errors
-/// When something cannot be had, or is refused.
-pub(super) async fn upload(
-    api: &Api,
-    downloader: &Downloader,
-    attached: &Attached,
-) -> Result<Vec<String>, OutletError> {
-    let mut ids = Vec::new();
-    let mut first = None;
-    for medium in &attached.media {
-        let is_full = match first {
-            None => false,
-            Some(Category::Picture) => ids.len() == MAX_PICTURES,
-            Some(Category::Animation | Category::Film) => true,
-        };
-        if is_full {
-            break;
+/// What was uploaded for parts that are not out yet.
+#[derive(Default)]
+pub(super) struct Uploads(RefCell<VecDeque<(Arc<str>, Uploaded)>>);
+
+/// What was uploaded for one part.
+#[derive(Clone, Default)]
+struct Uploaded {
+    ids: Vec<String>,
+    category: Option<Category>,
+    /// Whether nothing more goes up.
+    is_whole: bool,
+}
+
+impl Uploads {
+    /// Forgets what was uploaded for a part.
+    pub(super) fn forget(&self, key: &Arc<str>) {
+        self.0.borrow_mut().retain(|it| it.0 != *key);
+    }
+
+    fn of(&self, key: &Arc<str>) -> Uploaded {
+        let uploads = self.0.borrow();
+        let known = uploads.iter().find(|it| it.0 == *key);
+        known.map(|it| it.1.clone()).unwrap_or_default()
+    }
+
+    fn note(&self, key: &Arc<str>, uploaded: &Uploaded) {
+        self.forget(key);
+        let mut uploads = self.0.borrow_mut();
+        if uploads.len() >= MAX_PARTS {
+            uploads.pop_front();
         }
-        let file = downloader.fetch(&medium.url, FILM).await.map_err(failure)?;
-        let category = categorized(&file, &medium.url)?;
-        if *first.get_or_insert(category) != category {
-            break;
-        }
-        let id = match category {
-            Category::Picture => upload_at_once(api, category, &file).await?,
-            Category::Animation | Category::Film => {
-                upload_in_segments(api, category, &file).await?
+        uploads.push_back((Arc::clone(key), uploaded.clone()));
+    }
+}
+
+impl XOutlet {
+    /// Fetches and uploads what is attached to a part, as far as one post of X takes it and it is
+    /// not there already, with what is said of it, and returns its ids.
+    ///
+    /// # Errors
+    /// When something cannot be had, or is refused.
+    pub(super) async fn uploaded(
+        &self,
+        publication: PublicationId,
+        key: &Arc<str>,
+        attached: &Attached,
+    ) -> Result<Vec<String>, OutletError> {
+        let mut uploaded = self.uploads.of(key);
+        while let Some(medium) = attached.media.get(uploaded.ids.len()) {
+            uploaded.is_whole |= match uploaded.category {
+                None => false,
+                Some(Category::Picture) => uploaded.ids.len() == MAX_PICTURES,
+                Some(Category::Animation | Category::Film) => true,
+            };
+            if uploaded.is_whole {
+                break;
             }
-        };
-        describe(api, &id, words::alt(medium), attached.is_sensitive).await?;
-        ids.push(id);
+            let file = self.fetched(publication, medium).await?;
+            let category = categorized(&file, &medium.url)?;
+            if *uploaded.category.get_or_insert(category) != category {
+                uploaded.is_whole = true;
+                self.uploads.note(key, &uploaded);
+                break;
+            }
+            let upload = match category {
+                Category::Picture => upload_at_once(&self.api, category, &file).await?,
+                Category::Animation | Category::Film => {
+                    upload_in_segments(&self.api, category, &file).await?
+                }
+            };
+            let id = self.finished(publication, upload).await?;
+            describe(&self.api, &id, words::alt(medium), attached.is_sensitive).await?;
+            uploaded.ids.push(id);
+            // Each is noted for itself: what is said of it is paid for.
+            self.uploads.note(key, &uploaded);
+        }
+        self.failures.forget(publication);
+        if uploaded.ids.len() < attached.media.len() {
+            warn!(
+                attached = attached.media.len(), uploaded = uploaded.ids.len();
+                "a post has more media than X takes with one"
+            );
+        }
+        Ok(uploaded.ids)
     }
-    if ids.len() < attached.media.len() {
-        warn!(
-            attached = attached.media.len(), uploaded = ids.len();
-            "a post has more media than X takes with one"
-        );
+
+    async fn fetched(
+        &self,
+        publication: PublicationId,
+        medium: &Media,
+    ) -> Result<Downloaded, OutletError> {
+        let file = self.downloader.fetch(&medium.url, FILM).await;
+        file.map_err(|error| {
+            let detail = format!("a medium: {error}");
+            match error {
+                DownloadError::Unreachable { .. } => self.not_ready(publication, detail),
+                DownloadError::Refused { .. } => part::rejected(detail),
+            }
+        })
     }
-    Ok(ids)
+
+    /// What it means that a medium is not there now: it is waited for, but not for ever, because
+    /// what comes behind it waits as well.
+    fn not_ready(&self, publication: PublicationId, detail: String) -> OutletError {
+        match self.failures.waits(publication) {
+            true => OutletError::Unreachable { detail },
+            false => part::rejected(detail),
+        }
+    }
+
+    /// The id of an upload, once X has made it ready.
+    async fn finished(
+        &self,
+        publication: PublicationId,
+        mut upload: Upload,
+    ) -> Result<String, OutletError> {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(processing) = &upload.processing_info {
+            match processing.state.as_str() {
+                "succeeded" => break,
+                "failed" => {
+                    return Err(part::rejected("X cannot make a medium ready".to_owned()));
+                }
+                _ if Instant::now() >= deadline => {
+                    let detail = format!("X did not make a medium ready within {PATIENCE:?}");
+                    return Err(self.not_ready(publication, detail));
+                }
+                _ => sleep(Duration::from_secs(processing.check_after_secs.max(1))).await,
+            }
+            let query = [("command", "STATUS"), ("media_id", upload.id.as_str())];
+            let question = Question::get("/2/media/upload", &query);
+            let status: Data<Upload> = ask(&self.api, question).await?;
+            upload = status.data;
+        }
+        Ok(upload.id)
+    }
 }
 
 /// How many of the media that go up something is said of, which costs; as far as can be told
@@ -154,52 +252,44 @@ fn expected(medium: &Media) -> Category {
 }
 
 fn categorized(file: &Downloaded, url: &str) -> Result<Category, OutletError> {
-    let rejected = |detail: String| OutletError::Rejected { detail };
-    let category = Category::of(&file.mime)
-        .ok_or_else(|| rejected(format!("`{url}` is {}, which X does not take", file.mime)))?;
+    let category = Category::of(&file.mime).ok_or_else(|| {
+        part::rejected(format!("`{url}` is {}, which X does not take", file.mime))
+    })?;
     let (n_bytes, most) = (file.bytes.len(), category.most());
     if n_bytes > most {
-        return Err(rejected(format!(
+        return Err(part::rejected(format!(
             "`{url}` has {n_bytes} bytes, X takes at most {most}"
         )));
     }
     Ok(category)
 }
 
-fn failure(error: DownloadError) -> OutletError {
-    let detail = format!("a medium: {error}");
-    match error {
-        DownloadError::Unreachable { .. } => OutletError::Unreachable { detail },
-        DownloadError::Refused { .. } => OutletError::Rejected { detail },
-    }
-}
-
 async fn upload_at_once(
     api: &Api,
     category: Category,
     file: &Downloaded,
-) -> Result<String, OutletError> {
+) -> Result<Upload, OutletError> {
     let content = multipart(
         &[("media_category", category.name())],
         &file.bytes,
         &file.mime,
     );
-    let uploaded: Data<Uploaded> = ask(api, Question::post("/2/media/upload", content)).await?;
-    finished(api, uploaded.data).await
+    let upload: Data<Upload> = ask(api, Question::post("/2/media/upload", content)).await?;
+    Ok(upload.data)
 }
 
 async fn upload_in_segments(
     api: &Api,
     category: Category,
     file: &Downloaded,
-) -> Result<String, OutletError> {
+) -> Result<Upload, OutletError> {
     let beginning = json!({
         "media_type": file.mime,
         "total_bytes": file.bytes.len(),
         "media_category": category.name(),
     });
     let question = Question::post("/2/media/upload/initialize", as_json(&beginning));
-    let begun: Data<Uploaded> = ask(api, question).await?;
+    let begun: Data<Upload> = ask(api, question).await?;
     let id = begun.data.id;
     for (number, start) in (0..file.bytes.len()).step_by(SEGMENT).enumerate() {
         let segment = file
@@ -211,33 +301,8 @@ async fn upload_in_segments(
         let _: serde_json::Value = ask(api, Question::post(&path, content)).await?;
     }
     let path = format!("/2/media/upload/{id}/finalize");
-    let uploaded: Data<Uploaded> = ask(api, Question::post(&path, Content::Nothing)).await?;
-    finished(api, uploaded.data).await
-}
-
-/// The id of an upload, once X has made it ready.
-async fn finished(api: &Api, mut uploaded: Uploaded) -> Result<String, OutletError> {
-    let deadline = Instant::now() + PATIENCE;
-    while let Some(processing) = &uploaded.processing_info {
-        match processing.state.as_str() {
-            "succeeded" => break,
-            "failed" => {
-                return Err(OutletError::Rejected {
-                    detail: "X cannot make a medium ready".to_owned(),
-                });
-            }
-            _ if Instant::now() >= deadline => {
-                return Err(OutletError::Unreachable {
-                    detail: format!("X did not make a medium ready within {PATIENCE:?}"),
-                });
-            }
-            _ => sleep(Duration::from_secs(processing.check_after_secs.max(1))).await,
-        }
-        let query = [("command", "STATUS"), ("media_id", uploaded.id.as_str())];
-        let status: Data<Uploaded> = ask(api, Question::get("/2/media/upload", &query)).await?;
-        uploaded = status.data;
-    }
-    Ok(uploaded.id)
+    let upload: Data<Upload> = ask(api, Question::post(&path, Content::Nothing)).await?;
+    Ok(upload.data)
 }
 
 /// Says what a medium shows, and whether it is to be hidden until asked for.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use babelfeed::http::download::DownloadConfig;
 use babelfeed::outlets::x::{Quotes, XConfig, XOutlet};
 use babelfeed::x::Identity;
 use babelfeed_actors::domain::{Attached, Poll, Publication};
@@ -29,6 +30,7 @@ fn files() -> Server {
                 picture.resize(5_000_001, 7);
                 Answer::new(200, "image/png", picture)
             }
+            "/down.png" => Answer::new(503, "text/plain", "not now"),
             _ => Answer::new(404, "text/plain", "no"),
         }
         .into()
@@ -118,17 +120,54 @@ async fn films_go_in_segments_and_are_waited_for() {
     assert_eq!(animation.category, "tweet_gif");
 }
 
+/// What becomes of a part that cannot be frozen with those files.
+async fn remedy(
+    account: &Account,
+    server: &Server,
+    files: &[(&str, Option<&str>)],
+) -> OutletRemedy {
+    let mut one = (*publication(1, &["foto"])).clone();
+    one.attached = attached(server, files);
+    let dispatches = vec![dispatch(&Arc::new(one), 0)];
+    let frozen = account.outlet.freeze(dispatches).await;
+    frozen.expect_err("cannot be frozen").remedy()
+}
+
 #[actix_rt::test]
 async fn media_that_x_does_not_take_refuse_the_part() {
     let account = Account::with_keys();
     let files = files();
     for name in ["large.png", "gone.png"] {
-        let mut one = (*publication(1, &["foto"])).clone();
-        one.attached = attached(&files, &[(name, None)]);
-        let dispatches = vec![dispatch(&Arc::new(one), 0)];
-        let error = account.outlet.freeze(dispatches).await.expect_err(name);
-        assert_eq!(error.remedy(), OutletRemedy::GiveUp, "{error}");
+        let remedy = remedy(&account, &files, &[(name, None)]).await;
+        assert_eq!(remedy, OutletRemedy::GiveUp, "{name}");
     }
+}
+
+#[actix_rt::test]
+async fn media_that_cannot_be_had_now_are_waited_for_but_not_for_ever() {
+    let account = Account::with_keys();
+    let files = files();
+    let two = [("a.png", Some("Un barco")), ("down.png", None)];
+    for _ in 0..3 {
+        let remedy = remedy(&account, &files, &two).await;
+        assert_eq!(remedy, OutletRemedy::Retry(None));
+    }
+    assert_eq!(remedy(&account, &files, &two).await, OutletRemedy::GiveUp);
+    // What was there is up since the first attempt.
+    assert_eq!(account.server.billed(Some("metadata")), 0.005);
+}
+
+#[actix_rt::test]
+async fn media_of_this_machine_refuse_the_part_unless_that_is_allowed() {
+    let mut account = Account::with_keys();
+    let files = files();
+    let config = XConfig {
+        download: DownloadConfig::default(),
+        ..config(&account.server, Identity::Keys(keys()))
+    };
+    account.outlet = XOutlet::new(config).expect("a base address");
+    let remedy = remedy(&account, &files, &[("a.png", None)]).await;
+    assert_eq!(remedy, OutletRemedy::GiveUp);
 }
 
 #[actix_rt::test]
