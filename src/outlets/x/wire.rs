@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::Poll;
+use babelfeed_actors::domain::{Attached, Poll};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub(super) fn freeze(
         reply: part::parent(&dispatch)?.map(|id| ReplyTo {
             in_reply_to_tweet_id: id.to_owned(),
         }),
-        poll: poll(&dispatch, &media)?,
+        poll: poll(&dispatch),
         media: (!media.is_empty()).then_some(MediaIds { media_ids: media }),
     };
     Ok(Frozen {
@@ -105,8 +105,8 @@ pub(super) fn freeze(
     })
 }
 
-/// The text of a part as it is posted: behind the first one's stands the address of what is
-/// quoted, where that is wanted and has room.
+/// The text of a part as it is posted: behind the first one's stand the choices of a poll that is
+/// none of X's, and the address of what is quoted where that is wanted, as far as there is room.
 pub(super) fn text(
     dispatch: &Dispatch,
     limit: Limit,
@@ -114,16 +114,15 @@ pub(super) fn text(
 ) -> Result<String, OutletError> {
     let text = below_warning(dispatch, limit)?;
     let publication = &dispatch.publication;
-    let is_linked = quotes != Quotes::Never && quoted(dispatch, quotes).is_none();
-    let attached = part::attached(dispatch).filter(|_| is_linked);
-    let address = attached.and_then(|attached| words::quoted(attached, publication));
-    Ok(match address {
-        Some(address) => {
-            let pieces = [address.to_owned()];
-            words::with_pieces(&text, &pieces, limit, publication)
-        }
-        None => text,
-    })
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(text);
+    };
+    let untaken = attached.poll.as_ref().filter(|poll| !takes(poll, attached));
+    let mut pieces: Vec<String> = untaken.map(words::poll).into_iter().collect();
+    if quotes != Quotes::Never && quoted(dispatch, quotes).is_none() {
+        pieces.extend(words::quoted(attached, publication).map(str::to_owned));
+    }
+    Ok(words::with_pieces(&text, &pieces, limit, publication))
 }
 
 /// The id of the post that a part shows as quoted.
@@ -145,22 +144,23 @@ fn below_warning(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletErro
 }
 
 /// The poll of a first part, its choices cut to what X takes.
-fn poll(dispatch: &Dispatch, media: &[String]) -> Result<Option<NewPoll>, OutletError> {
-    let Some(poll) = part::attached(dispatch).and_then(|attached| attached.poll.as_ref()) else {
-        return Ok(None);
-    };
-    let n_options = poll.options.len();
-    if !(2..=MAX_OPTIONS).contains(&n_options) || poll.is_multiple || !media.is_empty() {
-        return Err(part::rejected(format!(
-            "a poll with {n_options} choices, multiple or with media is none of X's, \
-             expected 2 to {MAX_OPTIONS} of which one is chosen"
-        )));
-    }
+fn poll(dispatch: &Dispatch) -> Option<NewPoll> {
+    let attached = part::attached(dispatch)?;
+    let poll = attached
+        .poll
+        .as_ref()
+        .filter(|poll| takes(poll, attached))?;
     let cut = |option: &String| words::shortened(option, MAX_OPTION);
-    Ok(Some(NewPoll {
+    Some(NewPoll {
         options: poll.options.iter().map(cut).collect(),
         duration_minutes: minutes(poll),
-    }))
+    })
+}
+
+/// Whether X has such polls: of few choices of which one is made, and without media.
+fn takes(poll: &Poll, attached: &Attached) -> bool {
+    let is_short = (2..=MAX_OPTIONS).contains(&poll.options.len());
+    is_short && !poll.is_multiple && attached.media.is_empty()
 }
 
 fn minutes(poll: &Poll) -> u64 {

@@ -254,11 +254,40 @@ async fn a_poll_is_asked_with_what_x_takes_of_its_words() {
     account.publish(&part).await.expect("publishes");
     let posts = account.server.posts();
     assert_eq!(posts[0].options, ["Sí", "Una respuesta bastante l…"]);
-    let mut many = (*publication(2, &["¿Y?"])).clone();
-    many.attached = poll(&["1", "2", "3", "4", "5"]);
-    let dispatches = vec![dispatch(&Arc::new(many), 0)];
-    let error = account.outlet.freeze(dispatches).await.expect_err("many");
-    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+}
+
+#[actix_rt::test]
+async fn a_poll_that_is_none_of_x_s_stands_behind_the_text() {
+    let account = Account::with_keys();
+    let files = files();
+    let picture = attached(&files, &[("a.png", None)]).expect("a picture");
+    let shapes = [
+        (vec!["1", "2", "3", "4", "5"], false, Attached::default()),
+        (vec!["1", "2"], true, Attached::default()),
+        (vec!["1", "2"], false, (*picture).clone()),
+    ];
+    for (number, (options, is_multiple, other)) in shapes.into_iter().enumerate() {
+        let poll = Poll {
+            options: options.iter().map(|it| it.to_string()).collect(),
+            is_multiple,
+            lasts: None,
+        };
+        let whole = Arc::new(Attached {
+            poll: Some(poll),
+            ..other
+        });
+        let text = format!("¿Cuál de {number}?");
+        let (_, part) = account
+            .freeze_as(number as u64, &text, |it| it.attached = Some(whole))
+            .await;
+        account.publish(&part).await.expect("publishes");
+        let post = account.server.posts().pop().expect("a post");
+        let words = options.iter().map(|option| format!("• {option}"));
+        let words = words.collect::<Vec<_>>().join("\n");
+        assert_eq!(post.text, format!("{text}\n\n{words}"));
+        assert!(post.options.is_empty());
+        assert_eq!(post.media.len(), usize::from(number == 2));
+    }
 }
 
 #[actix_rt::test]
