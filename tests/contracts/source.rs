@@ -19,6 +19,7 @@ use babelfeed_actors::testkit::source::FakeSource;
 use tempfile::TempDir;
 
 use crate::simulators::nginx::Nginx;
+use crate::simulators::wait::look_meanwhile;
 use crate::simulators::web::Web;
 
 /// The name that every source under contract bears.
@@ -47,12 +48,7 @@ async fn follow(source: &dyn Source, cursor: &mut Option<Cursor>, room: usize) -
 
 /// Waits until something is true that a source brings about while others run.
 async fn wait_until(is_true: impl Fn() -> bool) {
-    let looking = async {
-        while !is_true() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
+    let looked = look_meanwhile(Duration::from_secs(10), || is_true().then_some(())).await;
     looked.expect("in good time");
 }
 

@@ -24,6 +24,8 @@ use account::{Account, Admission, Counted};
 pub use dialects::Dialect;
 pub use faults::Fault;
 
+use super::wait::tell_change;
+
 /// A running server; it stops when dropped.
 pub struct ProviderSimulator {
     address: std::net::SocketAddr,
@@ -248,6 +250,7 @@ fn receive(
         n_texts: question.items.len(),
     });
     state.n_texts += question.items.len();
+    tell_change();
     let body = question.body.to_string();
     if let Some(field) = state
         .refused_fields
@@ -298,11 +301,12 @@ async fn answer(
     }
 }
 
-/// A byte each half second.
+/// A byte each half second, as long as somebody reads: a timeout that each byte resets never ends.
 fn trickle() -> HttpResponse {
-    let bytes = stream::unfold((), |()| async {
-        actix_rt::time::sleep(Duration::from_millis(500)).await;
-        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ()))
+    let ticks = actix_rt::time::interval(Duration::from_millis(500));
+    let bytes = stream::unfold(ticks, |mut ticks| async move {
+        ticks.tick().await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ticks))
     });
     HttpResponse::Ok()
         .content_type("application/json")

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
+
+use super::wait::{Watched, tell_change};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ impl From<Answer> for Reply {
 /// A running server; it stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
-    is_over: Arc<AtomicBool>,
+    is_over: Arc<Watched<bool>>,
 }
 
 impl Server {
@@ -77,17 +78,18 @@ impl Server {
     pub fn start(serve: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (flag, serve) = (is_over.clone(), Arc::new(serve));
+        let is_over: Arc<Watched<bool>> = Arc::default();
+        let (watched, serve) = (is_over.clone(), Arc::new(serve));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if flag.load(Ordering::SeqCst) {
+                if watched.read(|is_over| *is_over) {
                     return;
                 }
-                let serve = serve.clone();
+                let (serve, watched) = (serve.clone(), watched.clone());
                 thread::spawn(move || {
                     // A client that goes away is none of the server's business.
-                    let _ = converse(stream, &*serve);
+                    let _ = converse(stream, &*serve, &watched);
+                    tell_change();
                 });
             }
         });
@@ -114,18 +116,24 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
+        self.is_over.change(|is_over| *is_over = true);
         // Wakes the listener, so that it sees the flag.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-fn converse(stream: TcpStream, serve: &dyn Fn(Request) -> Reply) -> io::Result<()> {
+fn converse(
+    stream: TcpStream,
+    serve: &dyn Fn(Request) -> Reply,
+    is_over: &Watched<bool>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader)? {
-        match serve(request) {
+        let reply = serve(request);
+        tell_change();
+        match reply {
             Reply::Answer(answer) => {
                 let mut bytes = head(&answer);
                 bytes.extend(&answer.body);
@@ -136,7 +144,9 @@ fn converse(stream: TcpStream, serve: &dyn Fn(Request) -> Reply) -> io::Result<(
                 writer.write_all(&head(&answer))?;
                 for byte in &answer.body {
                     writer.write_all(&[*byte])?;
-                    thread::sleep(pause);
+                    if is_over.wait(pause, |is_over| *is_over) {
+                        return writer.shutdown(Shutdown::Both);
+                    }
                 }
             }
             Reply::Half(answer) => {
@@ -146,6 +156,7 @@ fn converse(stream: TcpStream, serve: &dyn Fn(Request) -> Reply) -> io::Result<(
             }
             Reply::Pieces(answer, pieces) => {
                 writer.write_all(&head_of_pieces(&answer))?;
+                close_with_client(reader.into_inner());
                 let pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
                 for piece in pieces.iter() {
                     write!(writer, "{:x}\r\n{piece}\r\n", piece.len())?;
@@ -155,6 +166,17 @@ fn converse(stream: TcpStream, serve: &dyn Fn(Request) -> Reply) -> io::Result<(
         }
     }
     writer.shutdown(Shutdown::Both)
+}
+
+/// Closes a connection as soon as its client has, so that the next piece finds nobody.
+fn close_with_client(mut stream: TcpStream) {
+    thread::spawn(move || {
+        // Whoever reads pieces asks nothing more: all that can come is the end.
+        let _ = stream.read(&mut [0]);
+        // The other thread may have closed it.
+        let _ = stream.shutdown(Shutdown::Both);
+        tell_change();
+    });
 }
 
 fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {

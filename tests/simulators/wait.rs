@@ -1,22 +1,52 @@
-//! Waits until something is so: what this process changes says so itself, what others change is looked at.
+//! Waits until something is so, and looks again at each change that is told.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often is looked at what another process changes, which tells nobody.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The longest time without another look: files, clocks and some processes tell nobody of a change.
+const SILENCE: Duration = Duration::from_millis(20);
 
-/// Looks until something is found, or the time is over.
+/// How many changes were told, by whomever.
+static CHANGES: Watched<u64> = Watched::new(0);
+
+/// Tells who looks for something that something has changed.
+pub fn tell_change() {
+    CHANGES.alter(|n_changes| *n_changes += 1);
+}
+
+/// Looks at each change until something is found, or the time is over.
 pub fn look<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
+        let n_known = CHANGES.read(|n_changes| *n_changes);
         let found = look();
         if found.is_some() || begun.elapsed() >= patience {
             return found;
         }
-        thread::sleep(LOOK_EVERY);
+        await_change(n_known);
     }
+}
+
+/// Looks as [`look`] does, while others go on in the runtime of this thread.
+pub async fn look_meanwhile<T>(
+    patience: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let begun = Instant::now();
+    loop {
+        let n_known = CHANGES.read(|n_changes| *n_changes);
+        let found = look();
+        if found.is_some() || begun.elapsed() >= patience {
+            return found;
+        }
+        let waiting = tokio::task::spawn_blocking(move || await_change(n_known));
+        waiting.await.expect("no panic");
+    }
+}
+
+/// Waits until more than these changes were told, or none was for a while.
+fn await_change(n_known: u64) {
+    CHANGES.wait(SILENCE, |n_changes| *n_changes != n_known);
 }
 
 /// A value whose changes wake who waits for them.
@@ -36,6 +66,13 @@ impl<T> Watched<T> {
 
     /// Changes it.
     pub fn change<A>(&self, change: impl FnOnce(&mut T) -> A) -> A {
+        let answer = self.alter(change);
+        tell_change();
+        answer
+    }
+
+    /// Changes it, and wakes only who waits for this value.
+    fn alter<A>(&self, change: impl FnOnce(&mut T) -> A) -> A {
         let answer = change(&mut self.lock());
         self.changed.notify_all();
         answer

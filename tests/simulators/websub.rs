@@ -10,7 +10,7 @@ use ring::hmac::{HMAC_SHA256, HMAC_SHA512};
 use super::client::ask;
 use super::hashes::hmac;
 use super::server::{Answer, Reply, Request, Server};
-use super::wait::look;
+use super::wait::{look, tell_change};
 
 /// How long a hub waits until it can reach whom it calls.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,6 +96,7 @@ impl Hub {
     /// Tells the hub to which port the public address of the program leads.
     pub fn reach(&self, port: u16) {
         self.node().port = Some(port);
+        tell_change();
     }
 
     /// Everybody who asked, in their order, repeats among them.
