@@ -1,9 +1,10 @@
 //! Runs the built program in a folder of its own.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Answer};
-use crate::simulators::wait::look;
+use crate::simulators::wait::{Watched, look, tell_change};
 
 /// How long anything may take that must become true.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,6 +72,8 @@ pub struct Program {
     environment: Vec<(String, String)>,
     options: Vec<String>,
     process: Option<Child>,
+    /// Whether the process has closed its standard output, as it does with its end.
+    is_over: Arc<Watched<bool>>,
 }
 
 impl Program {
@@ -82,6 +85,7 @@ impl Program {
             environment: Vec::new(),
             options: Vec::new(),
             process: None,
+            is_over: Arc::default(),
         };
         program.write("Settings.toml", settings);
         program
@@ -148,6 +152,20 @@ impl Program {
             let answer = http::exchange(&socket, "GET", "/readyz", JSON, b"").ok()?;
             (answer.status == 200).then_some(())
         });
+        self.follow_events();
+    }
+
+    /// Tells of a change at each event of the service, as long as it tells them.
+    fn follow_events(&self) {
+        let events = http::ask(&self.socket(), "GET", "/v1/events", JSON, b"");
+        let mut events = events.expect("a stream of events");
+        thread::spawn(move || {
+            let mut chunk = [0; 16 << 10];
+            while events.read(&mut chunk).is_ok_and(|n_bytes| n_bytes > 0) {
+                tell_change();
+            }
+            tell_change();
+        });
     }
 
     /// Runs the service, and waits for nothing.
@@ -158,15 +176,22 @@ impl Program {
             .open(self.path("stderr.log"))
             .expect("a log");
         let options = self.options.clone();
-        let process = self
+        let mut process = self
             .command(&["run"])
             .args(options)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .expect("the program begins");
+        let mut output = process.stdout.take().expect("piped");
         self.process = Some(process);
+        self.is_over = Arc::default();
+        let is_over = Arc::clone(&self.is_over);
+        thread::spawn(move || {
+            io::copy(&mut output, &mut io::sink()).expect("a pipe can be read");
+            is_over.change(|is_over| *is_over = true);
+        });
     }
 
     pub fn pid(&self) -> u32 {
@@ -189,12 +214,12 @@ impl Program {
 
     /// Waits until the service has ended.
     pub fn ended(&mut self) -> ExitStatus {
-        let process = self.process.as_mut().expect("it runs");
-        let status = until("the service has ended", || {
-            process.try_wait().expect("a status")
-        });
-        self.process = None;
-        status
+        assert!(
+            self.is_over.wait(PATIENCE, |is_over| *is_over),
+            "waited {PATIENCE:?} in vain until the service has ended"
+        );
+        let mut process = self.process.take().expect("it runs");
+        process.wait().expect("a status")
     }
 
     /// Stops the service in order.
@@ -349,26 +374,37 @@ pub fn bare_command() -> Command {
 
 /// Runs a command to its end, which must come in good time.
 pub fn finished(mut command: Command) -> Said {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = |name| File::create(folder.path().join(name)).expect("a file");
     let mut process = command
-        .stdout(file("out"))
-        .stderr(file("err"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the program begins");
-    let status = look(2 * PATIENCE, || process.try_wait().expect("a status"));
-    let Some(status) = status else {
+    let out = all_of(process.stdout.take().expect("piped"));
+    let err = all_of(process.stderr.take().expect("piped"));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let Ok(out) = out.recv_timeout(2 * PATIENCE) else {
         process.kill().expect("killed");
         process.wait().expect("ended");
-        panic!("{command:?} did not end: {}", text_of(folder.path(), "err"));
+        let err = err.recv().expect("no panic");
+        panic!("{command:?} did not end: {}", text(err));
     };
+    let err = err.recv().expect("no panic");
+    let status = process.wait().expect("a status");
     Said {
         code: status.code().unwrap_or(-1),
-        out: text_of(folder.path(), "out"),
-        err: text_of(folder.path(), "err"),
+        out: text(out),
+        err: text(err),
     }
 }
 
-fn text_of(folder: &Path, name: &str) -> String {
-    String::from_utf8_lossy(&fs::read(folder.join(name)).expect("a file")).into_owned()
+/// Brings all that a process writes into a pipe, which ends with it.
+fn all_of(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        // Whoever began the process may have given it up.
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
