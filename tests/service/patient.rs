@@ -1,7 +1,6 @@
 //! A provider that takes its time, as a test tells it.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ pub struct Patient {
 #[derive(Default)]
 struct Calls {
     is_held: bool,
+    is_over: bool,
     n_calls: u64,
     n_waiting: u64,
     most_waiting: u64,
@@ -33,11 +33,10 @@ impl Patient {
         let served = Arc::clone(&calls);
         let server = Server::start(move |request| {
             served.change(Calls::begin);
-            // What a provider takes is time, whatever else goes on.
-            if to > 0 {
-                thread::sleep(Duration::from_millis(fastrand::u64(from..=to)));
-            }
-            served.wait(PATIENCE, |calls| !calls.is_held);
+            // What a provider takes is time, whatever else goes on, but for its own end.
+            let latency = Duration::from_millis(fastrand::u64(from..=to));
+            served.wait(latency, |calls| calls.is_over);
+            served.wait(PATIENCE, |calls| !calls.is_held || calls.is_over);
             served.change(|calls| calls.n_waiting -= 1);
             let answered = translated(&request.body);
             if let Some(answered) = &answered {
@@ -93,6 +92,12 @@ impl Patient {
     /// How many calls waited at once, at the most.
     pub fn most_waiting(&self) -> u64 {
         self.calls.read(|calls| calls.most_waiting)
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        self.calls.change(|calls| calls.is_over = true);
     }
 }
 
