@@ -5,15 +5,11 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
-
-/// How often a connection looks whether it was cut.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running server; it stops when it is dropped.
 pub struct Jetstream {
@@ -65,7 +61,10 @@ impl Jetstream {
 
     /// Breaks every connection off, without a word.
     pub fn cut(&self) {
+        let events = lock(&self.shared.events);
+        // Under the lock, so that nobody begins to wait between the cut and the word of it.
         self.shared.n_cuts.fetch_add(1, Ordering::SeqCst);
+        drop(events);
         self.shared.told.notify_all();
     }
 
@@ -119,8 +118,8 @@ impl Shared {
             }
             events = lock(&self.events);
             if next == events.len() {
-                let waited = self.told.wait_timeout(events, LOOK_EVERY);
-                events = waited.unwrap_or_else(PoisonError::into_inner).0;
+                let waited = self.told.wait(events);
+                events = waited.unwrap_or_else(PoisonError::into_inner);
             }
         }
         stream.shutdown(Shutdown::Both)
