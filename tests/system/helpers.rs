@@ -173,7 +173,8 @@ pub(crate) fn assert_legal(record: &TaskRecord) {
     }
 }
 
-/// Lets virtual time pass.
+/// Lets virtual time pass: the clock is paused, and jumps from one timer to the next up to this
+/// one, where `advance` would pass over those between.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
