@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, PublicationState, State, TaskId, Translation};
-use babelfeed_actors::messages::{Depth, List, PollNow, Submission};
+use babelfeed_actors::domain::{OutletName, Post, PublicationState, State, TaskId, Translation};
+use babelfeed_actors::messages::{Depth, List, PauseOutlet, PollNow, ResumeOutlet, Submission};
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
@@ -106,6 +106,18 @@ pub(crate) async fn poll(handles: &Handles) {
 pub(crate) async fn poll_and_settle(handles: &Handles) {
     poll(handles).await;
     settle(handles).await;
+}
+
+/// Has an outlet, or each of them, send nothing until it is resumed.
+pub(crate) async fn pause_outlets(handles: &Handles, which: Option<OutletName>) {
+    let paused = handles.pause_outlet.send(PauseOutlet(which)).await;
+    paused.expect("heard").expect("known");
+}
+
+/// Has an outlet, or each of them, send again.
+pub(crate) async fn resume_outlets(handles: &Handles, which: Option<OutletName>) {
+    let resumed = handles.resume_outlet.send(ResumeOutlet(which)).await;
+    resumed.expect("heard").expect("known");
 }
 
 /// Every publication of what is completed, in the order of their tasks.

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::PausedBy;
-use babelfeed_actors::messages::{
-    Adjust, Adjustment, Missed, OpenIntake, ResumeOutlet, ResumeSource, Watching,
-};
+use babelfeed_actors::messages::{Adjust, Adjustment, Missed, OpenIntake, ResumeSource, Watching};
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish, submission, submit};
 
-use crate::helpers::{assert_out_once, hand_in, pass, publish, settle, texts};
+use crate::helpers::{assert_out_once, hand_in, pass, publish, resume_outlets, settle, texts};
 
 #[test]
 fn a_source_paused_before_is_not_polled_and_what_it_shows_belongs_to_who_paused_it() {
@@ -74,8 +72,7 @@ fn an_outlet_paused_before_sends_nothing_of_what_is_planned() {
             }
             pass(Duration::from_secs(600)).await;
             assert_eq!(outlet.n_calls(), 0, "what was planned before");
-            let resumed = handles.resume_outlet.send(ResumeOutlet(Some("es".into())));
-            resumed.await.expect("heard").expect("known");
+            resume_outlets(&handles, Some("es".into())).await;
             settle(&handles).await;
             assert_out_once(&outlet, texts(20).map(|text| format!("[es] {text}")));
             Some(())

@@ -7,8 +7,7 @@ use babelfeed_actors::domain::{Post, PublicationState};
 use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{
-    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, ResumeOutlet,
-    RetryPublication, Review,
+    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, RetryPublication, Review,
 };
 use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::Hold;
@@ -19,7 +18,8 @@ use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
-    assert_out_once, pass, poll_and_settle, publication, publish, settle, texts, until_publication,
+    assert_out_once, pass, pause_outlets, poll_and_settle, publication, publish, resume_outlets,
+    settle, texts, until_publication,
 };
 use crate::journal;
 
@@ -57,13 +57,7 @@ fn publications_go_out_in_the_order_of_their_requests() {
         let outlet = with_outlet(&mut world);
         outlet.delay(Duration::from_millis(50));
         let handles = world.start();
-        let pause = PauseOutlet(Some("es".into()));
-        handles
-            .pause_outlet
-            .send(pause)
-            .await
-            .expect("heard")
-            .expect("known");
+        pause_outlets(&handles, Some("es".into())).await;
         let ids = publish(&handles, texts(200), "es").await;
         assert_eq!(finish(&handles, &ids).await, 200);
         pass(Duration::from_secs(5)).await;
@@ -71,13 +65,7 @@ fn publications_go_out_in_the_order_of_their_requests() {
             (outlet.out().len(), view(&handles, "es").await.state),
             (0, "paused")
         );
-        let resume = ResumeOutlet(None);
-        handles
-            .resume_outlet
-            .send(resume)
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_outlets(&handles, None).await;
         settle(&handles).await;
         assert_eq!(outlet.texts(), translated(200).collect::<Vec<_>>());
         let unknown = handles.pause_outlet.send(PauseOutlet(Some("xx".into())));
@@ -403,12 +391,7 @@ fn a_person_may_send_an_unknown_publication_again_without_its_being_lost() {
         let handles = world.start();
         let ids = publish(&handles, texts(1), "es").await;
         until_publication(&handles, ids[0], PublicationState::Unknown).await;
-        handles
-            .pause_outlet
-            .send(PauseOutlet(None))
-            .await
-            .expect("heard")
-            .expect("known");
+        pause_outlets(&handles, None).await;
         let id = publication(&handles, ids[0]).await.publication.id;
         let retry = handles.retry_publication.send(RetryPublication(id));
         retry.await.expect("heard").expect("done");
@@ -416,12 +399,7 @@ fn a_person_may_send_an_unknown_publication_again_without_its_being_lost() {
         assert!(outlet.out().is_empty());
         assert_eq!(outlet.n_read_backs(), 0, "a person was faster");
         assert_eq!(view(&handles, "es").await.unknown, 0);
-        handles
-            .resume_outlet
-            .send(ResumeOutlet(None))
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_outlets(&handles, None).await;
         settle(&handles).await;
         assert_out_once(&outlet, translated(1));
         assert_eq!(view(&handles, "es").await.published, 1);
@@ -500,12 +478,7 @@ fn outlets_that_wait_for_their_lane_take_no_turn_from_others() {
         assert_eq!(finish(&handles, &ids).await, 1);
         pass(Duration::from_secs(1)).await;
         // A person resumes the outlet, but its lane is still closed.
-        handles
-            .resume_outlet
-            .send(ResumeOutlet(None))
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_outlets(&handles, None).await;
         pass(Duration::from_secs(1)).await;
         let more = publish(&handles, ["Something more.".to_owned()], "es").await;
         assert_eq!(finish(&handles, &more).await, 1);
@@ -527,21 +500,16 @@ fn what_waited_for_its_lane_does_not_go_out_after_a_pause() {
         let ids = publish(&handles, texts(1), "es").await;
         assert_eq!(finish(&handles, &ids).await, 1);
         pass(Duration::from_secs(1)).await;
-        let resume = async || {
-            let resumed = handles.resume_outlet.send(ResumeOutlet(None)).await;
-            resumed.expect("heard").expect("known");
-        };
         // Now it waits for a permit of its lane, which is closed still.
-        resume().await;
+        resume_outlets(&handles, None).await;
         pass(Duration::from_secs(1)).await;
-        let paused = handles.pause_outlet.send(PauseOutlet(None)).await;
-        paused.expect("heard").expect("known");
+        pause_outlets(&handles, None).await;
         pass(Duration::from_secs(3_000)).await;
         assert_eq!((outlet.n_calls(), outlet.out().len()), (1, 0));
         let record = publication(&handles, ids[0]).await;
         assert_eq!(record.state, PublicationState::Planned);
         assert_eq!(view(&handles, "es").await.waiting, 1);
-        resume().await;
+        resume_outlets(&handles, None).await;
         let more = publish(&handles, ["Something more.".to_owned()], "es").await;
         assert_eq!(finish(&handles, &more).await, 1);
         pass(Duration::from_secs(5)).await;
@@ -604,12 +572,7 @@ fn a_publication_older_than_all_in_a_full_memory_is_not_forgotten() {
             .then(babelfeed_actors::testkit::provider::ProviderFault::Delay(
                 Duration::from_secs(50),
             ));
-        handles
-            .pause_outlet
-            .send(PauseOutlet(None))
-            .await
-            .expect("heard")
-            .expect("known");
+        pause_outlets(&handles, None).await;
         let older = publish(&handles, texts(10), "es").await;
         pass(Duration::from_secs(1)).await;
         let newer = texts(3_000).map(|text| format!("Newer: {text}"));
@@ -618,12 +581,7 @@ fn a_publication_older_than_all_in_a_full_memory_is_not_forgotten() {
         assert_eq!(finish(&handles, &ids).await, 3_000);
         assert_eq!(finish(&handles, &older).await, 10);
         pass(Duration::from_secs(10)).await;
-        handles
-            .resume_outlet
-            .send(ResumeOutlet(None))
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_outlets(&handles, None).await;
         settle(&handles).await;
         let newer = newer.into_iter().map(|text| format!("[es] {text}"));
         assert_out_once(&outlet, translated(10).chain(newer));

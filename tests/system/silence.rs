@@ -5,8 +5,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::PublicationState;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{
-    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Reject, ResumeOutlet,
-    RetryPublication, Review,
+    Approve, OutletView, Outlets, PublicationError, Reject, RetryPublication, Review,
 };
 use babelfeed_actors::ports::{PublicationRecord, TaskStore};
 use babelfeed_actors::system::Handles;
@@ -14,7 +13,8 @@ use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::world::{self, World, finish, until};
 
 use crate::helpers::{
-    assert_out_once, pass, publication, publish, settle, texts, until_publication,
+    assert_out_once, pass, pause_outlets, publication, publish, resume_outlets, settle, texts,
+    until_publication,
 };
 use crate::journal;
 
@@ -162,11 +162,11 @@ fn however_many_are_unknown_at_a_start_each_is_looked_for() {
         if lives == 1 {
             outlet.set_batch(1_200);
             outlet.set_quiet(Duration::from_secs(600));
-            let _ = handles.pause_outlet.send(PauseOutlet(None)).await;
+            pause_outlets(&handles, None).await;
             let ids = publish(&handles, texts(1_200), "es").await;
             assert_eq!(finish(&handles, &ids).await, 1_200);
             outlet.fall_silent("");
-            let _ = handles.resume_outlet.send(ResumeOutlet(None)).await;
+            resume_outlets(&handles, None).await;
             pass(Duration::from_secs(60)).await;
             let unknown = standing(world, PublicationState::Unknown).await;
             assert!(unknown.len() >= 1_000, "{}", unknown.len());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::Post;
 use babelfeed_actors::failpoints::{arm, is_armed};
-use babelfeed_actors::messages::{Outlets, PauseOutlet, ResumeOutlet};
+use babelfeed_actors::messages::Outlets;
 use babelfeed_actors::ports::Abilities;
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed, OnDelete};
 use babelfeed_actors::system::Handles;
@@ -12,7 +12,9 @@ use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::world::{self, World, finish, until};
 
 use super::{QUEUED, ask, assert_fell_alone, busy_world, falls};
-use crate::helpers::{assert_out_once, pass, publish, settle, texts};
+use crate::helpers::{
+    assert_out_once, pass, pause_outlets, publish, resume_outlets, settle, texts,
+};
 
 /// Lets the publisher or what it calls panic at a place, asks it meanwhile, and asserts that
 /// nothing else is disturbed.
@@ -191,26 +193,14 @@ fn a_paused_outlet_stays_paused_when_the_publisher_falls() {
         let outlet = FakeOutlet::default();
         world.outlets = vec![("es", outlet.clone(), "es")];
         let handles = world.start();
-        let pause = PauseOutlet(None);
-        handles
-            .pause_outlet
-            .send(pause)
-            .await
-            .expect("heard")
-            .expect("known");
+        pause_outlets(&handles, None).await;
         arm("publisher.handler", 1);
         let ids = publish(&handles, texts(3), "es").await;
         assert_eq!(finish(&handles, &ids).await, 3);
         pass(Duration::from_secs(10)).await;
         assert_eq!(falls(&handles, "publisher"), (1, 1));
         assert!(outlet.out().is_empty());
-        let resume = ResumeOutlet(None);
-        handles
-            .resume_outlet
-            .send(resume)
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_outlets(&handles, None).await;
         settle(&handles).await;
         assert_eq!(outlet.out().len(), 3);
     });
