@@ -136,8 +136,7 @@ impl BlueskyOutlet {
         })?;
         let rkey = key.to_string();
         let at = self.time_of(&rkey);
-        let attached = part::attached(&dispatch);
-        let warning = attached.and_then(|it| it.warning.as_deref());
+        let warning = part::warning(&dispatch);
         // Planned with this room, in which an address may be shown cut.
         let room = room(Limit::BLUESKY, publication.attached.as_deref());
         let text = with_warning(&part.text, warning, room);
@@ -154,7 +153,8 @@ impl BlueskyOutlet {
                     .to_owned(),
             });
         }
-        if attached.is_some_and(|it| it.is_sensitive || it.warning.is_some()) {
+        let is_sensitive = part::attached(&dispatch).is_some_and(|it| it.is_sensitive);
+        if is_sensitive || warning.is_some() {
             record.labels = Some(record::sensitive());
         }
         let put = Put {
@@ -433,7 +433,6 @@ impl Outlet for BlueskyOutlet {
 
 /// The text below as much of its warning as has room, since Bluesky has no other place for one.
 fn with_warning<'a>(text: &'a str, warning: Option<&str>, room: Limit) -> Cow<'a, str> {
-    let warning = warning.map(str::trim).filter(|it| !it.is_empty());
     let fits = |text: &str| Limit::BLUESKY.fits(&display(text, room).text);
     let warned = warning.and_then(|warning| {
         words::below_warning(warning, text, |warning| format!("⚠ {warning}"), fits)

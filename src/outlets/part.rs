@@ -55,6 +55,14 @@ pub(super) fn attached(dispatch: &Dispatch) -> Option<&Attached> {
     attached.filter(|_| dispatch.part == 0)
 }
 
+/// The warning of a publication, which stands with each of its parts: whoever meets one of them in
+/// a timeline has not seen the others.
+pub(super) fn warning(dispatch: &Dispatch) -> Option<&str> {
+    let attached = dispatch.publication.attached.as_deref()?;
+    let warning = attached.warning.as_deref()?.trim();
+    (!warning.is_empty()).then_some(warning)
+}
+
 /// The id of what a part answers: the part before it, or what its publication answers.
 ///
 /// # Errors

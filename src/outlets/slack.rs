@@ -119,11 +119,8 @@ impl SlackOutlet {
 /// The message of a part.
 fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
     let text = part::text(dispatch)?;
-    let Some(attached) = part::attached(dispatch) else {
-        return Ok(Fallback::none(message(text, &[])));
-    };
+    let warning = part::warning(dispatch);
     let publication = &dispatch.publication;
-    let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
     let whole = |pieces: &[String]| {
         let text = words::with_pieces(text, pieces, LIMIT, publication);
         let n_text = text.chars().count();
@@ -132,6 +129,9 @@ fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
             Some(warning) if !warning.is_empty() => format!("{warning}\n\n{text}"),
             _ => text,
         }
+    };
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(message(&whole(&[]), &[])));
     };
     // A picture cannot be hidden, so what is sensitive becomes a link.
     let is_hidden = attached.is_sensitive || warning.is_some();

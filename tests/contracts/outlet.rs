@@ -84,6 +84,20 @@ fn pictured(url: &str, alt: Option<&str>) -> Attached {
     }
 }
 
+/// Publishes a thread of two parts, `uno` and `dos`, with the warning `ruido`.
+async fn publish_warned(outlet: &dyn Outlet) {
+    let mut thread = Publication::clone(&publication(1, &["uno", "dos"]));
+    thread.attached = Some(Arc::new(Attached {
+        warning: Some("ruido".into()),
+        ..Attached::default()
+    }));
+    for part in 0..2 {
+        let parts = frozen(outlet, vec![dispatch(&Arc::new(thread.clone()), part)]).await;
+        let published = send(outlet, &parts[0]).await.expect("publishes");
+        thread.parts[part].id = Some(published.id);
+    }
+}
+
 /// Publishes the first part of a publication.
 async fn publish(
     outlet: &dyn Outlet,

@@ -25,7 +25,8 @@ pub struct Publication {
     pub url: Option<Arc<str>>,
     /// What is published, in order; never empty.
     pub parts: Vec<Part>,
-    /// What hangs on the text, in the language of the parts; it goes with the first of them.
+    /// What hangs on the text, in the language of the parts; it goes with the first of them, its
+    /// warning with each.
     pub attached: Option<Arc<Attached>>,
     /// What it answers at the outlet, once that is known.
     pub thread: Option<Thread>,

@@ -74,12 +74,8 @@ pub(super) struct Refusal {
 /// The message of a part.
 pub(super) fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError> {
     let text = escaped(part::text(dispatch)?);
-    let Some(attached) = part::attached(dispatch) else {
-        return Ok(Fallback::none(message(text, Vec::new())));
-    };
+    let warning = part::warning(dispatch);
     let publication = &dispatch.publication;
-    let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
-    let is_hidden = attached.is_sensitive || warning.is_some();
     let content = |pieces: &[String]| {
         let whole = words::with_pieces(&text, pieces, Limit::DISCORD, publication);
         match warning {
@@ -87,6 +83,10 @@ pub(super) fn post(dispatch: &Dispatch) -> Result<Fallback<Message>, OutletError
             None => whole,
         }
     };
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(message(content(&[]), Vec::new())));
+    };
+    let is_hidden = attached.is_sensitive || warning.is_some();
     // An embed cannot be hidden, so what is sensitive becomes a link that is.
     let can_embed = |it: &Media| !is_hidden && words::look(it) == Look::Picture;
     let (embedded, rest) = words::divided(&attached.media, MAX_EMBEDS, can_embed);

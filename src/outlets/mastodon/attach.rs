@@ -36,14 +36,11 @@ pub(super) async fn hang(
     dispatch: &Dispatch,
 ) -> Result<Hung, OutletError> {
     let publication = &dispatch.publication;
+    let warning = part::warning(dispatch);
     let Some(attached) = part::attached(dispatch) else {
-        // What hides the beginning of a thread hides its other parts as well.
-        let whole = publication.attached.as_deref();
-        let warning = whole.and_then(|whole| whole.warning.as_deref());
-        let warning = warning.filter(|it| !it.is_empty()).map(str::to_owned);
         return Ok(Hung {
             is_sensitive: warning.is_some(),
-            warning,
+            warning: warning.map(str::to_owned),
             ..Hung::default()
         });
     };
@@ -62,7 +59,6 @@ pub(super) async fn hang(
         (None, Some(address)) if server.quotes => outlet.own_status(address).await?,
         _ => None,
     };
-    let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
     let limit = server.limit.beside(warning.unwrap_or_default());
     let mut pieces = Vec::new();
     if let (None, Some(poll)) = (&poll, &attached.poll) {

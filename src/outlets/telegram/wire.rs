@@ -248,16 +248,16 @@ pub(super) fn message(
         is_disabled: true,
         ..Preview::default()
     });
-    let Some(attached) = part::attached(dispatch) else {
-        return Ok(Fallback::none(in_text(base, Shown::plain(text), preview)));
-    };
+    let warning = part::warning(dispatch);
     let publication = &dispatch.publication;
-    let warning = attached.warning.as_deref().filter(|it| !it.is_empty());
-    let is_hidden = attached.is_sensitive || warning.is_some();
     let shown = |pieces: &[String]| {
         let whole = words::with_pieces(text, pieces, Limit::TELEGRAM, publication);
         Shown::of(whole, warning)
     };
+    let Some(attached) = part::attached(dispatch) else {
+        return Ok(Fallback::none(in_text(base, shown(&[]), preview)));
+    };
+    let is_hidden = attached.is_sensitive || warning.is_some();
     let can_show = |it: &Media| words::look(it) != Look::Other;
     let (media, rest) = words::divided(&attached.media, MAX_MEDIA, can_show);
     let mut pieces = words::pieces(attached, publication);

@@ -131,12 +131,11 @@ fn quoted(dispatch: &Dispatch, quotes: Quotes) -> Option<&str> {
     attached.quoted_as.as_deref()
 }
 
-/// The text of a part; the first one's warning stands above it, cut to the room that is left,
-/// since X has no other place for it.
+/// The text of a part below its warning, which is cut to the room that is left, since X has no
+/// other place for it.
 fn below_warning(dispatch: &Dispatch, limit: Limit) -> Result<String, OutletError> {
     let text = part::text(dispatch)?;
-    let warning = part::attached(dispatch).and_then(|attached| attached.warning.as_deref());
-    let Some(warning) = warning.map(str::trim).filter(|it| !it.is_empty()) else {
+    let Some(warning) = part::warning(dispatch) else {
         return Ok(text.to_owned());
     };
     words::below_warning(warning, text, |warning| warning, |text| limit.fits(text))

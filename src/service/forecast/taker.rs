@@ -222,7 +222,8 @@ impl Taker<'_> {
                 min: all.min.min(1),
                 max: all.max.min(1),
             },
-            // In each part, as many as there come to be.
+            // Above each part, as many as there come to be.
+            Long::Thread if is_above => Span::exactly(usize::MAX),
             Long::Thread if style.link == Link::Always && is_linked(post) => Span {
                 min: 1,
                 max: usize::MAX,
@@ -275,23 +276,21 @@ impl Taker<'_> {
 
     /// What parts cost here, with and without an address, and what hangs on the first of them.
     fn prices(&self, post: &Post) -> Prices {
-        let price = |text: &str, hanging: bool| {
-            let texts = ["-".to_owned(), text.to_owned()];
-            let texts = if hanging { &texts[1..] } else { &texts[..] };
-            self.cost(&self.publication(post, texts), texts.len() - 1)
-        };
-        // These count among the addresses, so the price of what hangs is told without them.
+        // These count among the addresses, so prices are told without them.
         let hanging = Post {
             warning: None,
             quoted: None,
             ..post.clone()
         };
-        let first = self.publication(&hanging, &["-".to_owned()]);
-        let plain = price("-", false);
+        let price = |part: usize, text: &str| {
+            let texts = ["-".to_owned(), text.to_owned()];
+            self.cost(&self.publication(&hanging, &texts), part)
+        };
+        let plain = price(1, "-");
         Prices {
             plain,
-            linked: price("https://example.com", false),
-            hanging: self.cost(&first, 0) - plain,
+            linked: price(1, "https://example.com"),
+            hanging: price(0, "-") - plain,
         }
     }
 

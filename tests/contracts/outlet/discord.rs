@@ -11,7 +11,7 @@ use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
 use super::{
     Stage, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing, pictured,
-    publication, publish,
+    publication, publish, publish_warned,
 };
 use crate::simulators::discord::Discord;
 use crate::simulators::faults::Fault;
@@ -143,6 +143,15 @@ async fn what_is_sensitive_is_hidden_until_asked_for() {
         "Ojo\n\n||hola\n\nhttps://a.example/1.png||"
     );
     assert!(messages.iter().all(|it| it.embeds.is_empty()));
+}
+
+#[actix_rt::test]
+async fn a_warning_hides_every_part_of_a_thread() {
+    let channel = Channel::new();
+    publish_warned(&channel.outlet).await;
+    let messages = channel.server.messages();
+    let shown: Vec<&str> = messages.iter().map(|it| it.content.as_str()).collect();
+    assert_eq!(shown, ["ruido\n\n||uno||", "ruido\n\n||dos||"]);
 }
 
 #[actix_rt::test]

@@ -10,7 +10,7 @@ use babelfeed_actors::ports::{Outlet, OutletRemedy};
 
 use super::{
     Stage, dispatch, failure, frozen, hung, keeps_the_contract, n_standing, pictured, publication,
-    publish,
+    publish, publish_warned,
 };
 use crate::simulators::faults::Fault;
 use crate::simulators::server::Answer;
@@ -99,6 +99,15 @@ async fn a_picture_that_slack_does_not_take_becomes_a_link() {
     publish(&channel.outlet, &one).await.expect("publishes");
     let n_standing = channel.server.n_standing("hola\n\nhttps://a.example/1.png");
     assert_eq!((n_standing, channel.server.messages().len()), (1, 1));
+}
+
+#[actix_rt::test]
+async fn a_warning_stands_above_every_part_of_a_thread() {
+    let channel = Channel::new();
+    publish_warned(&channel.outlet).await;
+    for text in ["ruido\n\nuno", "ruido\n\ndos"] {
+        assert_eq!(channel.server.n_standing(text), 1, "{text}");
+    }
 }
 
 #[actix_rt::test]

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     Stage, answering, dispatch, failure, frozen, hung, keeps_the_contract, medium, n_standing,
-    pictured, publication, publish,
+    pictured, publication, publish, publish_warned,
 };
 use crate::simulators::faults::Fault;
 use crate::simulators::telegram::{CHAT, Message, NUMBER, TOKEN, Telegram};
@@ -199,6 +199,19 @@ async fn a_warning_hides_the_text_and_a_poll_is_put_into_words() {
     );
     assert_eq!(shown.entities[0]["type"], "spoiler");
     assert_eq!(shown.entities[0]["offset"], 8);
+}
+
+#[actix_rt::test]
+async fn a_warning_hides_every_part_of_a_thread() {
+    let bot = Bot::new();
+    publish_warned(&bot.outlet).await;
+    let messages = bot.server.messages();
+    let shown: Vec<&str> = messages.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(shown, ["ruido\n\nuno", "ruido\n\ndos"]);
+    for message in &messages {
+        assert_eq!(message.entities[0]["type"], "spoiler");
+        assert_eq!(message.entities[0]["offset"], 7);
+    }
 }
 
 #[actix_rt::test]

@@ -31,8 +31,8 @@ impl Outlet for Priced {
     fn cost(&self, dispatch: &Dispatch) -> f64 {
         let publication = &dispatch.publication;
         let attached = publication.attached.as_deref();
-        let attached = attached.filter(|_| dispatch.part == 0);
         let above = attached.and_then(|it| it.warning.as_deref());
+        let attached = attached.filter(|_| dispatch.part == 0);
         let behind = attached.and_then(|it| it.quoted.as_deref());
         let text = &*publication.parts[dispatch.part].text;
         let all = [above.unwrap_or_default(), text, behind.unwrap_or_default()];
@@ -140,6 +140,26 @@ fn everything_that_makes_a_link_of_a_post_is_foreseen() {
         ..plain
     };
     assert!((usd("", &described) - PLAIN - DESCRIBED).abs() < 1e-9);
+}
+
+#[test]
+fn an_address_in_a_warning_makes_a_link_of_each_part() {
+    let settings = settings("");
+    let warned = Post {
+        warning: Some("Spoilers of example.com".to_owned()),
+        ..post(&"A sentence that says nothing. ".repeat(20))
+    };
+    let each = taker(&settings).each(&warned).expect("a forecast");
+    assert!(each.parts.max > 1, "{each:?}");
+    let cost = |n_parts: usize| n_parts as f64 * LINKED;
+    assert!(
+        (each.usd.min - cost(each.parts.min)).abs() < 1e-9,
+        "{each:?}"
+    );
+    assert!(
+        (each.usd.max - cost(each.parts.max)).abs() < 1e-9,
+        "{each:?}"
+    );
 }
 
 #[test]

@@ -40,15 +40,22 @@ fn assert_thread(posts: &[(String, Value)], did: &str, blob: impl Fn(&Value) -> 
         .iter()
         .map(|(_, post)| post["text"].as_str().expect("a text"))
         .collect();
-    assert_eq!(texts, ["⚠ ruido\n\nuno", "dos", "tres"], "in order");
+    assert_eq!(
+        texts,
+        ["⚠ ruido\n\nuno", "⚠ ruido\n\ndos", "tres"],
+        "in order"
+    );
     let uri = |number: usize| format!("at://{did}/app.bsky.feed.post/{}", posts[number].0);
     for (number, (_, post)) in posts.iter().enumerate().skip(1) {
         assert_eq!(post["reply"]["root"]["uri"], uri(0));
         assert_eq!(post["reply"]["parent"]["uri"], uri(number - 1));
     }
+    for (_, post) in &posts[..2] {
+        assert_eq!(post["labels"]["values"][0]["val"], "graphic-media");
+    }
+    assert_eq!(posts[2].1.get("labels"), None);
     let first = &posts[0].1;
     assert_eq!(first["langs"], json!(["es"]));
-    assert_eq!(first["labels"]["values"][0]["val"], "graphic-media");
     let images = first["embed"]["images"].as_array().expect("pictures");
     let alts: Vec<&Value> = images.iter().map(|image| &image["alt"]).collect();
     assert_eq!(alts, ["un barco", ""]);

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Attached, Part, Poll, Publication};
+use babelfeed_actors::domain::{Attached, Poll, Publication};
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
 
-use super::super::{answering, dispatch, frozen, hung, medium, publication, send, settle};
+use super::super::{
+    answering, dispatch, frozen, hung, medium, publication, publish_warned, settle,
+};
 use super::{Account, outlet};
 use crate::simulators::files::{Files, MP4, PNG};
 use crate::simulators::mastodon::{Handling, Keys, Mastodon, Posted, TOKEN};
@@ -54,21 +56,7 @@ async fn warning_media_and_descriptions_go_out_with_the_text() {
 #[actix_rt::test]
 async fn a_warning_hides_every_part_of_a_thread() {
     let account = Account::new(Keys::Kept);
-    let attached = Attached {
-        warning: Some("ruido".into()),
-        ..Attached::default()
-    };
-    let mut thread = Publication::clone(&hung(1, "uno", attached));
-    thread.parts.push(Part::new("dos"));
-    let first = frozen(
-        &account.outlet,
-        vec![dispatch(&Arc::new(thread.clone()), 0)],
-    )
-    .await;
-    let published = send(&account.outlet, &first[0]).await.expect("published");
-    thread.parts[0].id = Some(published.id);
-    let second = frozen(&account.outlet, vec![dispatch(&Arc::new(thread), 1)]).await;
-    settle(&account.outlet, &second[0]).await;
+    publish_warned(&account.outlet).await;
     let statuses = account.server.statuses();
     let warnings: Vec<Option<&str>> = statuses.iter().map(|it| it.warning.as_deref()).collect();
     assert_eq!(warnings, [Some("ruido"), Some("ruido")]);

@@ -9,7 +9,7 @@ use babelfeed::x::Identity;
 use babelfeed_actors::domain::{Attached, Poll, Publication};
 use babelfeed_actors::ports::{Outlet as _, OutletRemedy};
 
-use super::super::{dispatch, frozen, medium, publication, settle};
+use super::super::{dispatch, frozen, medium, publication, publish_warned, settle};
 use super::{Account, config, keys};
 use crate::simulators::faults::Fault;
 use crate::simulators::server::{Answer, Server};
@@ -288,6 +288,15 @@ async fn a_poll_that_is_none_of_x_s_stands_behind_the_text() {
         assert!(post.options.is_empty());
         assert_eq!(post.media.len(), usize::from(number == 2));
     }
+}
+
+#[actix_rt::test]
+async fn a_warning_stands_above_every_part_of_a_thread() {
+    let account = Account::with_keys();
+    publish_warned(&account.outlet).await;
+    let posts = account.server.posts();
+    let texts: Vec<&str> = posts.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(texts, ["ruido\n\nuno", "ruido\n\ndos"]);
 }
 
 #[actix_rt::test]
