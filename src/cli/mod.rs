@@ -105,7 +105,7 @@ enum Command {
     Reload,
     /// Stops the service
     Stop,
-    /// Shows the publications that wait for a person: held, or perhaps out
+    /// Shows the publications that a person can decide about: held, perhaps out, or scheduled
     Review,
     /// Lets a held publication out, or says that one is out that may be
     Approve {
@@ -115,7 +115,8 @@ enum Command {
         #[arg(long)]
         text: Option<String>,
     },
-    /// Refuses a held publication for good, or says that one that may be out is not, and not wanted
+    /// Refuses a held publication for good, takes a scheduled one back, or says that one that may be
+    /// out is not, and not wanted
     Reject {
         /// The publication
         id: String,

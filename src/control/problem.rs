@@ -16,6 +16,9 @@ use babelfeed_actors::ports::{StoreError, StoreRemedy};
 /// The media type of an error.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// When an order may be given again that an outlet was in the way of.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// An error that a client is told.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -177,6 +180,9 @@ impl From<PublicationError> for Problem {
         match error {
             PublicationError::Unknown => Self::not_found(error.to_string()),
             PublicationError::Conflict(_) => Self::conflict(error.to_string()),
+            PublicationError::UnderWay | PublicationError::Outlet(_) => {
+                Self::unavailable(error.to_string(), ASK_AGAIN)
+            }
             PublicationError::Unfit(why) => Self::impossible(why),
             PublicationError::Store(error) => error.into(),
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::PublicationState;
+use babelfeed_actors::domain::{PublicationId, PublicationState};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::Outlets;
+use babelfeed_actors::messages::{Outlets, PublicationError, Reject, Review};
 use babelfeed_actors::ports::{Abilities, OutletError};
 use babelfeed_actors::setup::OnDelete;
 use babelfeed_actors::system::Handles;
@@ -174,6 +174,68 @@ fn what_a_person_takes_back_there_is_not_sent_again() {
         pass(SCHEDULE * 2).await;
         assert_eq!(states(&handles).await, [PublicationState::Refused]);
         assert_eq!((outlet.out().len(), outlet.n_calls()), (0, 1));
+    });
+}
+
+#[test]
+fn what_a_person_rejects_is_taken_back_before_it_is_out() {
+    world::run(1010, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        show(&source, "a", None, "A text.");
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        let review = handles.review.send(Review { limit: 10 }).await;
+        let [record] = &review.expect("heard").expect("listed")[..] else {
+            panic!("one can be decided about");
+        };
+        let reject = async || {
+            let rejected = handles.reject.send(Reject(record.publication.id)).await;
+            rejected.expect("heard")
+        };
+        outlet.fail_next_change(OutletError::Unreachable {
+            detail: "no answer".into(),
+        });
+        let error = reject().await.expect_err("it is not given back");
+        assert!(matches!(error, PublicationError::Outlet(_)), "{error}");
+        assert_eq!(states(&handles).await, [PublicationState::Scheduled]);
+        let rejected = reject().await.expect("it is given back");
+        assert_eq!(rejected.state, PublicationState::Refused);
+        assert_eq!(outlet.scheduled(), [""; 0]);
+        pass(SCHEDULE * 2).await;
+        assert_eq!(states(&handles).await, [PublicationState::Refused]);
+        assert_eq!((outlet.out().len(), outlet.n_calls()), (0, 1));
+        let outlets = handles.outlets.send(Outlets).await.expect("heard");
+        assert_eq!(outlets[0].scheduled, 0, "nobody looks for it any more");
+    });
+}
+
+#[test]
+fn what_is_out_when_a_person_rejects_it_stays_and_nothing_follows_it() {
+    world::run(1011, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        let schedule = Duration::from_secs(20 * 60);
+        outlet.set_schedule(Some(schedule));
+        outlet.set_limit(Limit::Mastodon { max: 30, url: 23 });
+        show(&source, "a", None, "A text.");
+        show(&source, "b", None, &"A sentence of a text. ".repeat(3));
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        let ids: Vec<PublicationId> = publications(&handles)
+            .await
+            .iter()
+            .map(|record| record.publication.id)
+            .collect();
+        // Nobody has looked yet whether they are out.
+        pass(schedule + Duration::from_secs(5)).await;
+        let reject = async |id| handles.reject.send(Reject(id)).await.expect("heard");
+        let conflict = PublicationError::Conflict(PublicationState::Published);
+        assert_eq!(reject(ids[0]).await, Err(conflict));
+        let begun = reject(ids[1]).await.expect("what is left is given up");
+        assert!(begun.publication.parts[0].id.is_some());
+        pass(schedule).await;
+        let expected = [PublicationState::Published, PublicationState::Refused];
+        assert_eq!(states(&handles).await, expected);
+        assert_eq!(outlet.out().len(), 2);
     });
 }
 

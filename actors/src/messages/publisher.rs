@@ -6,7 +6,7 @@ use actix::Message;
 
 use super::monitor::UnknownName;
 use crate::domain::{OutletName, PublicationId, PublicationState};
-use crate::ports::{PublicationRecord, StoreError};
+use crate::ports::{OutletError, PublicationRecord, StoreError};
 
 /// Hands over publications that were planned by a commit; the task manager says it.
 ///
@@ -64,7 +64,8 @@ pub struct PauseOutlet(pub Option<OutletName>);
 #[rtype(result = "Result<(), UnknownName>")]
 pub struct ResumeOutlet(pub Option<OutletName>);
 
-/// Asks for the publications that wait for a person, held or perhaps out, the oldest first.
+/// Asks for the publications that a person can decide about, held, perhaps out, or with an outlet
+/// that publishes them at its time; the oldest first.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<PublicationRecord>, StoreError>")]
 pub struct Review {
@@ -83,8 +84,8 @@ pub struct Approve {
     pub text: Option<Arc<str>>,
 }
 
-/// Refuses a held publication for good; or says of one that may be out that it is not, and that it
-/// is not wanted.
+/// Refuses a held publication for good, or one that its outlet was to publish at its time, which
+/// gives it back; or says of one that may be out that it is not, and that it is not wanted.
 #[derive(Message)]
 #[rtype(result = "Result<PublicationRecord, PublicationError>")]
 pub struct Reject(pub PublicationId);
@@ -103,6 +104,12 @@ pub enum PublicationError {
     /// It does not stand where it would have to.
     #[error("the publication is {0}")]
     Conflict(PublicationState),
+    /// It is being looked up or taken back at its outlet, and can be decided about afterwards.
+    #[error("the publication is being looked up at its outlet at this moment")]
+    UnderWay,
+    /// The outlet did not give it back.
+    #[error("the outlet did not give it back: {0}")]
+    Outlet(#[from] OutletError),
     /// The text that a person gave does not fit.
     #[error("{0}")]
     Unfit(String),

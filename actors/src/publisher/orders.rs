@@ -1,5 +1,5 @@
-//! What a person orders: let a held publication out, refuse it, send one again; and what a person
-//! says became of one that may be out.
+//! What a person orders: let a held publication out, refuse it, also where its outlet has it
+//! already, send one again; and what a person says became of one that may be out.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,12 +7,14 @@ use std::sync::Arc;
 use actix::{Addr, Context, Handler, ResponseFuture};
 use log::warn;
 
-use super::PublisherActor;
+use super::book::UnderWay;
 use super::persist::write_as;
+use super::read_back::write_one;
 use super::refit::origin_of;
-
 use super::teach::{corrections, lesson, recall};
-use super::threads::without_lost_parent;
+use super::threads::{Changed, without_lost_parent};
+use super::unschedule::taken_back;
+use super::{PublisherActor, Seat};
 use crate::domain::{
     Correction, OutletName, Part, Publication, PublicationId, PublicationState, Timestamp,
 };
@@ -23,6 +25,9 @@ use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
 use crate::ports::{Errand, Kept, PublicationRecord, StoreError, TaskRecord, TaskStore};
+
+/// Why a publication is refused that a person does not want.
+const REJECTED: &str = "rejected by a person";
 
 type Answer = ResponseFuture<Result<PublicationRecord, PublicationError>>;
 
@@ -62,6 +67,28 @@ impl Order {
         record.errand = Errand::Publish;
         let why = "a person says that it is out";
         self.put(record, PublicationState::Published, why).await
+    }
+
+    /// Has an outlet give back what it was to publish by itself, which is then given up; what is
+    /// out meanwhile stays, and only what would follow it is given up.
+    async fn take_back(
+        self,
+        record: PublicationRecord,
+        seat: &Seat,
+        under_way: UnderWay,
+    ) -> Result<PublicationRecord, PublicationError> {
+        let mut record = taken_back(seat, record, REJECTED).await?;
+        record.at = self.at;
+        if record.state != PublicationState::Published {
+            record.state = PublicationState::Refused;
+            record.why = Some(REJECTED.into());
+        }
+        let record = write_one(&*self.store, record, under_way).await;
+        self.own.do_send(Changed(vec![record.clone()]));
+        match record.state {
+            PublicationState::Refused => Ok(record),
+            state => Err(PublicationError::Conflict(state)),
+        }
     }
 
     /// Writes the publication down in its new state, and hands it on if it is to be sent.
@@ -220,12 +247,27 @@ impl Handler<Reject> for PublisherActor {
 
     fn handle(&mut self, Reject(id): Reject, _: &mut Context<Self>) -> Self::Result {
         let order = self.order(id);
+        let (book, seats) = (self.book.clone(), self.seats.clone());
         Box::pin(async move {
-            let states = [PublicationState::Held, PublicationState::Unknown];
+            let states = [
+                PublicationState::Held,
+                PublicationState::Scheduled,
+                PublicationState::Unknown,
+            ];
+            // Before it is read, so that nobody changes it meanwhile.
+            let under_way = book.look(id);
             let record = order.find(&states).await?;
+            if record.state == PublicationState::Scheduled {
+                let under_way = under_way.ok_or(PublicationError::UnderWay)?;
+                let outlet = &record.publication.outlet;
+                let seat = seats.iter().find(|seat| seat.name == *outlet);
+                let seat = seat.ok_or(PublicationError::Conflict(record.state))?;
+                return order.take_back(record, seat, under_way).await;
+            }
+            drop(under_way);
             let why = match record.state {
                 PublicationState::Unknown => "a person says that it is not out, and not wanted",
-                _ => "rejected by a person",
+                _ => REJECTED,
             };
             order.put(record, PublicationState::Refused, why).await
         })
@@ -261,7 +303,11 @@ impl Handler<Review> for PublisherActor {
         Box::pin(async move {
             let mut waiting = Vec::new();
             for outlet in outlets {
-                for state in [PublicationState::Held, PublicationState::Unknown] {
+                for state in [
+                    PublicationState::Held,
+                    PublicationState::Scheduled,
+                    PublicationState::Unknown,
+                ] {
                     let outlet = outlet.clone();
                     let found = store.publications_in(outlet, state, None, review.limit);
                     waiting.extend(found.await?);

@@ -50,7 +50,7 @@ impl PublisherActor {
 }
 
 /// The publication as it stands when the outlet was told to give it back.
-async fn taken_back(
+pub(super) async fn taken_back(
     seat: &Seat,
     mut record: PublicationRecord,
     why: &'static str,
