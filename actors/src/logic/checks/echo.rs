@@ -24,7 +24,7 @@ pub(super) fn is_echo(
 ) -> bool {
     let (mut same, mut all) = (0, 0);
     for word in translated.iter() {
-        let weight = weight(word);
+        let weight = weight(word.text);
         all += weight;
         if weight > 0 && source.has(word) {
             same += weight;

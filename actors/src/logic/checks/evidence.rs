@@ -7,7 +7,7 @@ use foldhash::HashMap;
 use whatlang::{Detector, Lang};
 
 use super::script::{Script, scripts_of};
-use super::words::Words;
+use super::words::{Words, hash_of, is_apostrophe};
 use crate::domain::Language;
 
 /// From so many letters on a detection is believed.
@@ -40,21 +40,22 @@ impl Evidence {
     /// What these words say.
     pub(super) fn of(words: &Words<'_>) -> Self {
         let mut counts = [0; N_TABLES];
-        let mut folded = String::new();
+        let signs_of = &*SIGNS_OF;
+        let mut count = |hash: u64| {
+            let mut languages = signs_of.get(&hash).copied().unwrap_or_default();
+            while languages != 0 {
+                counts[languages.trailing_zeros() as usize] += 1;
+                languages &= languages - 1;
+            }
+        };
         for word in words.iter() {
-            for part in word.split(['\'', '’']) {
-                folded.clear();
-                if part.is_ascii() {
-                    folded.push_str(part);
-                    folded.make_ascii_lowercase();
-                } else {
-                    folded.extend(part.chars().flat_map(char::to_lowercase));
-                }
-                let mut languages = SIGNS_OF.get(&*folded).copied().unwrap_or_default();
-                while languages != 0 {
-                    counts[languages.trailing_zeros() as usize] += 1;
-                    languages &= languages - 1;
-                }
+            if word.is_elided {
+                word.text
+                    .split(is_apostrophe)
+                    .map(hash_of)
+                    .for_each(&mut count);
+            } else {
+                count(word.hash);
             }
         }
         Self {
@@ -200,7 +201,7 @@ fn is_detectable(language: &Language) -> bool {
 fn guess(words: &Words<'_>, detector: &Detector) -> Option<Guess> {
     let mut text = String::new();
     let mut n_letters = 0;
-    for word in words.iter() {
+    for word in words.texts() {
         if word.chars().any(char::is_numeric) {
             continue;
         }
@@ -281,12 +282,12 @@ const DETECTED: [(Lang, &str); 47] = [
     (Lang::Ben, "bn"),
 ];
 
-/// The languages of each function word, as bits.
-static SIGNS_OF: LazyLock<HashMap<&'static str, u64>> = LazyLock::new(|| {
-    let mut signs: HashMap<&'static str, u64> = HashMap::default();
+/// The languages of each function word, as bits, by the word's hash.
+static SIGNS_OF: LazyLock<HashMap<u64, u64>> = LazyLock::new(|| {
+    let mut signs: HashMap<u64, u64> = HashMap::default();
     for (at, (_, words)) in FUNCTION_WORDS.iter().enumerate() {
         for word in words.split_ascii_whitespace() {
-            *signs.entry(word).or_default() |= 1 << at;
+            *signs.entry(hash_of(word)).or_default() |= 1 << at;
         }
     }
     signs
@@ -295,7 +296,7 @@ static SIGNS_OF: LazyLock<HashMap<&'static str, u64>> = LazyLock::new(|| {
 /// Whether a word in lower case is a function word of a language; of any that is known, where the
 /// language is not.
 pub fn is_function_word(word: &str, language: Option<&Language>) -> bool {
-    let languages = SIGNS_OF.get(word).copied().unwrap_or_default();
+    let languages = SIGNS_OF.get(&hash_of(word)).copied().unwrap_or_default();
     match language.and_then(table) {
         Some(table) => languages & (1 << table) != 0,
         None => languages != 0,

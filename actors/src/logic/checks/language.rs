@@ -21,8 +21,7 @@ pub(super) fn fault(
     let target = &pair.target;
     if let Some(found) = evidence.other_than(target, translated) {
         // What is said of names alone, which the text has as well, says nothing.
-        let is_own = |word: &&str| !source.has(word);
-        let n_own = translated.iter().filter(is_own).count();
+        let n_own = translated.iter().filter(|word| !source.has(word)).count();
         let is_source = pair.source.as_ref().is_some_and(|it| it.name() == found);
         if n_own > 0 || is_source {
             let why = format!("it was in another language (`{found}`), not in `{target}`");
@@ -45,7 +44,7 @@ pub(super) fn is_surely(words: &Words<'_>, evidence: &Evidence, language: &Langu
         return false;
     };
     let (mut n_own, mut n_kana, mut n_hangul, mut all) = (0, 0, 0, 0);
-    for script in words.iter().flat_map(str::chars).filter_map(Script::of) {
+    for script in words.texts().flat_map(str::chars).filter_map(Script::of) {
         all += 1;
         n_own += usize::from(scripts.contains(&script));
         n_kana += usize::from(script == Script::Kana);

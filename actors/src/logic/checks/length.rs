@@ -37,16 +37,24 @@ pub(super) fn plausible(source: &str) -> (f64, f64) {
 
 /// How much a text says, by its script: an ideograph is worth three letters, a syllable about two.
 fn length(text: &str) -> usize {
-    let letters = pieces(text).flat_map(str::chars);
-    letters
-        .filter(|letter| letter.is_alphanumeric())
-        .map(|letter| match Script::of(letter) {
-            Some(Script::Han) => 6,
-            Some(Script::Hangul) => 5,
-            Some(Script::Kana) => 3,
-            _ => 2,
-        })
-        .sum()
+    let lengths = pieces(text).map(|piece| piece.chars().map(worth).sum::<usize>());
+    lengths.sum()
+}
+
+/// How much a character says.
+fn worth(letter: char) -> usize {
+    if letter.is_ascii() {
+        return if letter.is_ascii_alphanumeric() { 2 } else { 0 };
+    }
+    if !letter.is_alphanumeric() {
+        return 0;
+    }
+    match Script::of(letter) {
+        Some(Script::Han) => 6,
+        Some(Script::Hangul) => 5,
+        Some(Script::Kana) => 3,
+        _ => 2,
+    }
 }
 
 #[cfg(test)]

@@ -33,17 +33,19 @@ impl Phrases {
     /// Whether any of them stands in the text.
     pub(super) fn any_in(&self, text: &str) -> bool {
         let text = text.as_bytes();
-        (0..text.len()).any(|at| {
-            let rest = &text[at..];
-            beginning(rest).is_some_and(|beginning| self.is_one_of(beginning, rest))
+        let mut beginnings = text.windows(2).enumerate();
+        beginnings.any(|(at, two)| {
+            let beginning = u16::from_be_bytes([two[0], two[1]]);
+            self.is_one_beginning(beginning) && self.is_one_of(beginning, &text[at..])
         })
     }
 
-    fn is_one_of(&self, beginning: u16, rest: &[u8]) -> bool {
+    fn is_one_beginning(&self, beginning: u16) -> bool {
         let place = usize::from(beginning);
-        if self.beginnings[place / 64] & 1 << (place % 64) == 0 {
-            return false;
-        }
+        self.beginnings[place / 64] & 1 << (place % 64) != 0
+    }
+
+    fn is_one_of(&self, beginning: u16, rest: &[u8]) -> bool {
         let first = self.phrases.partition_point(|(it, _)| *it < beginning);
         let alike = self.phrases[first..].iter();
         let mut alike = alike.take_while(|(it, _)| *it == beginning);

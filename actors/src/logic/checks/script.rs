@@ -106,6 +106,60 @@ impl Script {
     }
 }
 
+/// All scripts, in their order.
+const ALL: [Script; Script::N] = [
+    Script::Latin,
+    Script::Cyrillic,
+    Script::Greek,
+    Script::Arabic,
+    Script::Hebrew,
+    Script::Devanagari,
+    Script::Bengali,
+    Script::Gurmukhi,
+    Script::Gujarati,
+    Script::Tamil,
+    Script::Telugu,
+    Script::Kannada,
+    Script::Malayalam,
+    Script::Thai,
+    Script::Georgian,
+    Script::Armenian,
+    Script::Hangul,
+    Script::Kana,
+    Script::Han,
+];
+
+/// Some of the scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scripts(u32);
+
+impl Scripts {
+    /// These scripts.
+    fn of(scripts: &[Script]) -> Self {
+        let mut all = Self::default();
+        for script in scripts {
+            all.add(*script);
+        }
+        all
+    }
+
+    /// Has this script be one of them.
+    pub(super) const fn add(&mut self, script: Script) {
+        self.0 |= 1 << script as u32;
+    }
+
+    /// Whether all of them are among the others.
+    const fn are_among(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
+    /// The only one; none if there are more, or none.
+    fn only(self) -> Option<Script> {
+        let at = self.0.trailing_zeros() as usize;
+        (self.0.count_ones() == 1).then(|| ALL[at])
+    }
+}
+
 /// The scripts that a language is written in; none if that is not known.
 pub(super) fn scripts_of(language: &Language) -> Option<&'static [Script]> {
     Some(match language.script()? {
@@ -147,28 +201,32 @@ pub(super) fn fault(
     target: &Language,
 ) -> Option<Fault> {
     let wanted = scripts_of(target)?;
+    let all_wanted = Scripts::of(wanted);
     let mut counts = [0_usize; Script::N];
     let mut stray = None;
     // Only the ways of writing Chinese are told apart by single characters.
     let is_chinese = wanted == [Script::Han];
     let mut own = String::new();
     for word in translated.iter() {
-        let mut scripts = word.chars().filter_map(Script::of);
-        let Some(first) = scripts.next() else {
+        if word.n_letters == 0 {
             continue;
-        };
-        let is_wanted = wanted.contains(&first) && scripts.all(|it| wanted.contains(&it));
+        }
+        let is_wanted = word.scripts.are_among(all_wanted);
         if !is_wanted && source.has(word) {
             continue;
         }
-        for script in word.chars().filter_map(Script::of) {
-            counts[script as usize] += 1;
+        if let Some(script) = word.scripts.only() {
+            counts[script as usize] += word.n_letters;
+        } else {
+            for script in word.text.chars().filter_map(Script::of) {
+                counts[script as usize] += 1;
+            }
         }
         if !is_wanted && stray.is_none() {
-            stray = stray_script(word, wanted).map(|script| (word, script));
+            stray = stray_script(word.text, wanted).map(|script| (word.text, script));
         }
         if is_chinese {
-            own.push_str(word);
+            own.push_str(word.text);
         }
     }
     let all: usize = counts.iter().sum();
@@ -199,27 +257,6 @@ fn stray_script(word: &str, wanted: &[Script]) -> Option<Script> {
 }
 
 fn most_frequent(counts: &[usize; Script::N]) -> &'static str {
-    const ALL: [Script; Script::N] = [
-        Script::Latin,
-        Script::Cyrillic,
-        Script::Greek,
-        Script::Arabic,
-        Script::Hebrew,
-        Script::Devanagari,
-        Script::Bengali,
-        Script::Gurmukhi,
-        Script::Gujarati,
-        Script::Tamil,
-        Script::Telugu,
-        Script::Kannada,
-        Script::Malayalam,
-        Script::Thai,
-        Script::Georgian,
-        Script::Armenian,
-        Script::Hangul,
-        Script::Kana,
-        Script::Han,
-    ];
     let most = ALL
         .into_iter()
         .max_by_key(|script| counts[*script as usize]);
@@ -260,7 +297,7 @@ fn chinese_fault(own: &str, counts: &[usize; Script::N], target: &Language) -> O
 
 /// Whether Chinese is written as this language writes it, as far as its characters tell.
 pub(super) fn is_written_so(words: &Words<'_>, language: &Language) -> bool {
-    let letters = words.iter().flat_map(str::chars);
+    let letters = words.texts().flat_map(str::chars);
     let script = language.script().unwrap_or_default();
     let (right, wrong) = ways_of_writing(letters, script);
     right > 0 && wrong == 0

@@ -1,59 +1,123 @@
 //! The words of a text outside its placeholders.
 
 use std::cell::OnceCell;
-use std::hash::{BuildHasher as _, Hasher as _};
 
-use foldhash::fast::FixedState;
+use super::script::{Script, Scripts};
 
 /// A text cut into words.
 #[derive(Debug)]
 pub(super) struct Words<'a> {
-    words: Vec<&'a str>,
-    /// Hashes of the words in lower case, sorted; made when it is first asked for. Two words of
-    /// one hash are not met, and strings would cost an allocation each.
-    folded: OnceCell<Vec<u64>>,
+    words: Vec<Word<'a>>,
+    /// The words' hashes, sorted; made when it is first asked for.
+    hashes: OnceCell<Vec<u64>>,
+}
+
+/// A word, with what the checks ask of it again and again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'a> {
+    /// The word as it is written.
+    pub(super) text: &'a str,
+    /// The same for words that differ only in case. Two words of one hash are not met, and strings
+    /// would cost an allocation each.
+    pub(super) hash: u64,
+    /// The scripts of its letters.
+    pub(super) scripts: Scripts,
+    /// How many letters have a script.
+    pub(super) n_letters: usize,
+    /// Whether an apostrophe stands in it.
+    pub(super) is_elided: bool,
 }
 
 impl<'a> Words<'a> {
     /// The words of a text.
     pub(super) fn of(text: &'a str) -> Self {
-        Self {
-            words: pieces(text).flat_map(split).collect(),
-            folded: OnceCell::new(),
+        let mut words = Vec::with_capacity(text.len() / 6 + 1);
+        for piece in pieces(text) {
+            let mut start = 0;
+            for (at, letter) in piece.char_indices() {
+                if !is_of_word(letter) {
+                    words.extend(Word::of(&piece[start..at]));
+                    start = at + letter.len_utf8();
+                }
+            }
+            words.extend(Word::of(&piece[start..]));
         }
+        Self {
+            words,
+            hashes: OnceCell::new(),
+        }
+    }
+
+    /// The words, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Word<'a>> + '_ {
+        self.words.iter()
     }
 
     /// The words as they are written, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.words.iter().copied()
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.words.iter().map(|word| word.text)
     }
 
     /// Whether this word is among them, in any case.
-    pub(super) fn has(&self, word: &str) -> bool {
-        let folded = self.folded.get_or_init(|| {
-            let mut folded: Vec<u64> = self.words.iter().copied().map(folded_hash).collect();
-            folded.sort_unstable();
-            folded
+    pub(super) fn has(&self, word: &Word<'_>) -> bool {
+        let hashes = self.hashes.get_or_init(|| {
+            let mut hashes: Vec<u64> = self.words.iter().map(|word| word.hash).collect();
+            hashes.sort_unstable();
+            hashes
         });
-        folded.binary_search(&folded_hash(word)).is_ok()
+        hashes.binary_search(&word.hash).is_ok()
     }
 }
 
-/// The same for words that differ only in case.
-fn folded_hash(word: &str) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    for letter in word.chars() {
-        if letter.is_ascii() {
-            hasher.write_u32(letter.to_ascii_lowercase().into());
-            continue;
+impl<'a> Word<'a> {
+    /// What stands between two characters that are of no word; none if it is no word.
+    fn of(text: &'a str) -> Option<Self> {
+        let text = text.trim_matches(is_apostrophe);
+        if text.is_empty() {
+            return None;
         }
-        for letter in letter.to_lowercase() {
-            // The sigma at the end of a word is the same letter.
-            let letter = if letter == 'ς' { 'σ' } else { letter };
-            hasher.write_u32(letter.into());
+        let mut word = Self {
+            text,
+            hash: 0,
+            scripts: Scripts::default(),
+            n_letters: 0,
+            is_elided: false,
+        };
+        for letter in text.chars() {
+            word.hash = hashed(word.hash, letter);
+            word.is_elided |= is_apostrophe(letter);
+            if let Some(script) = Script::of(letter) {
+                word.scripts.add(script);
+                word.n_letters += 1;
+            }
         }
+        Some(word)
     }
-    hasher.finish()
+}
+
+/// Whether a letter is left out there, or a word quoted.
+pub(super) const fn is_apostrophe(letter: char) -> bool {
+    matches!(letter, '\'' | '’')
+}
+
+/// The same for words that differ only in case.
+pub(super) fn hash_of(word: &str) -> u64 {
+    word.chars().fold(0, hashed)
+}
+
+/// The hash of a word that goes on with this letter.
+fn hashed(hash: u64, letter: char) -> u64 {
+    // Any odd number with its bits well spread does.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let with =
+        |hash: u64, letter: char| (hash.rotate_left(29) ^ u64::from(letter)).wrapping_mul(SPREAD);
+    if letter.is_ascii() {
+        return with(hash, letter.to_ascii_lowercase());
+    }
+    letter.to_lowercase().fold(hash, |hash, letter| {
+        // The sigma at the end of a word is the same letter.
+        with(hash, if letter == 'ς' { 'σ' } else { letter })
+    })
 }
 
 /// What stands between the placeholders of a text.
@@ -72,14 +136,6 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
         };
         Some(&text[..opening])
     })
-}
-
-/// The words of a piece; no two scripts share one where there are no blanks between words.
-fn split(piece: &str) -> impl Iterator<Item = &str> {
-    let words = piece.split(|letter: char| !is_of_word(letter));
-    words
-        .map(|word| word.trim_matches(['\'', '’']))
-        .filter(|word| !word.is_empty())
 }
 
 /// Whether a character can stand inside of a word: letters, digits, marks upon them, apostrophes.
