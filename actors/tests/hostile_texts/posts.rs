@@ -2,7 +2,8 @@
 
 use crate::words::{EMOJI, ENGLISH, MIXED, Voice, pick};
 
-/// What must not change.
+/// What must not change. The division is the test's own: taken from the program, a kind that the
+/// program misses would be missed here as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Url,

@@ -49,10 +49,9 @@ impl Style {
 
 /// A text with lines below it.
 pub(super) fn with_tail(body: &str, tail: &str) -> String {
-    match (body, tail) {
-        (body, "") => body.to_owned(),
-        ("", tail) => tail.to_owned(),
-        (body, tail) => format!("{body}\n\n{tail}"),
+    match body {
+        "" => tail.to_owned(),
+        body => [body, &below(tail)].concat(),
     }
 }
 

@@ -279,15 +279,13 @@ impl Limit {
     }
 
     const fn max_weight(&self) -> Weight {
-        let (units, bytes) = match *self {
-            Self::Unbounded => (usize::MAX, usize::MAX),
-            Self::X { max }
-            | Self::Mastodon { max, .. }
-            | Self::Telegram { max }
-            | Self::Discord { max }
-            | Self::Escaped { max }
-            | Self::Characters { max } => (max, usize::MAX),
-            Self::Bluesky { graphemes, bytes } => (graphemes, bytes),
+        let units = match self.max() {
+            Some(max) => max,
+            None => usize::MAX,
+        };
+        let bytes = match *self {
+            Self::Bluesky { bytes, .. } => bytes,
+            _ => usize::MAX,
         };
         Weight { units, bytes }
     }
