@@ -116,6 +116,12 @@ impl Program {
         fs::write(self.path(name), text).expect("written");
     }
 
+    /// Adds to the settings.
+    pub fn add(&self, settings: &str) {
+        let all = self.read("Settings.toml") + settings;
+        self.write("Settings.toml", &all);
+    }
+
     /// What a file of the folder says; nothing, if it is not there.
     pub fn read(&self, name: &str) -> String {
         match fs::read_to_string(self.path(name)) {
@@ -310,6 +316,16 @@ impl Program {
         until(&format!("{id} is {state}"), || {
             let task = self.task(id);
             (task["state"] == state).then_some(task)
+        })
+    }
+
+    /// Waits until what the only task of a request has at an outlet is in this state.
+    pub fn wait_for_publication(&self, id: &str, outlet: &str, state: &str) -> Value {
+        until(&format!("{id} is {state} at {outlet}"), || {
+            let task = self.task(id);
+            let mut publications = task["publications"].as_array()?.iter();
+            let publication = publications.find(|it| it["outlet"] == outlet)?;
+            (publication["state"] == state).then(|| publication.clone())
         })
     }
 

@@ -5,7 +5,6 @@
 mod apertium;
 mod bluesky;
 mod bluesky_network;
-mod bluesky_refusals;
 mod chats;
 mod checks;
 mod commands;
@@ -23,6 +22,7 @@ mod outlets;
 mod patient;
 mod providers;
 mod quotas;
+mod refusals;
 mod reload;
 mod series;
 mod settings;

@@ -22,7 +22,7 @@ pub use media::{Handling, Medium};
 pub use scheduled::Scheduled;
 use show::account;
 
-/// The token that is accepted.
+/// The token that is accepted at first.
 pub const TOKEN: &str = "token-of-the-account";
 /// The only account's id.
 pub const ACCOUNT: &str = "109000000000000001";
@@ -83,6 +83,7 @@ pub struct Mastodon {
 }
 
 struct Node {
+    token: String,
     keys: Keys,
     has_v2: bool,
     max_characters: usize,
@@ -159,9 +160,19 @@ impl Mastodon {
         self.node().has_pages = false;
     }
 
+    /// Revokes the token, and accepts this one from now on.
+    pub fn replace_token(&self, token: &str) {
+        self.node().token = token.to_owned();
+    }
+
     /// Suspends the account.
     pub fn suspend(&self) {
         self.node().is_suspended = true;
+    }
+
+    /// Lets the account in again.
+    pub fn restore(&self) {
+        self.node().is_suspended = false;
     }
 
     /// Answers so many more requests, and no more until so many seconds have passed.
@@ -300,6 +311,7 @@ impl Mastodon {
 impl Node {
     fn new(keys: Keys) -> Self {
         Self {
+            token: TOKEN.to_owned(),
             keys,
             has_v2: true,
             max_characters: 500,
@@ -335,7 +347,7 @@ impl Node {
     }
 
     fn route(&mut self, request: &Request) -> Reply {
-        let access = Access::of(request);
+        let access = self.access(request);
         let (method, path) = (request.method.as_str(), request.path.as_str());
         match (method, path) {
             ("GET", "/api/v2/instance") if self.has_v2 => return self.instance().into(),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Node, Posted, TOKEN, failure};
+use super::{Node, Posted, failure};
 use crate::simulators::server::{Answer, Request};
 
 /// Who asks.
@@ -18,17 +18,15 @@ pub(super) enum Access {
     Stranger,
 }
 
-impl Access {
-    pub(super) fn of(request: &Request) -> Self {
+impl Node {
+    pub(super) fn access(&self, request: &Request) -> Access {
         match request.headers.get("authorization") {
-            None => Self::Nobody,
-            Some(token) if *token == format!("Bearer {TOKEN}") => Self::Account,
-            Some(_) => Self::Stranger,
+            None => Access::Nobody,
+            Some(token) if *token == format!("Bearer {}", self.token) => Access::Account,
+            Some(_) => Access::Stranger,
         }
     }
-}
 
-impl Node {
     /// The refusal of a request too many.
     pub(super) fn beyond_budget(&mut self) -> Option<Answer> {
         let (left, seconds) = self.budget.as_mut()?;

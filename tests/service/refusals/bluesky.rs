@@ -2,30 +2,24 @@
 
 use serde_json::{Value, json};
 
+use super::{await_failure, await_lines, await_return, pictured, submit};
 use crate::bluesky::{mirroring, record};
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{Program, until};
 use crate::patient::Patient;
+use crate::simulators::files::{Files, PNG};
 use crate::simulators::pds::{Account, PASSWORD, Pds};
 
-/// A program with an outlet on Bluesky, and one in a file beside it.
-fn program(bot: &Account, password: &str, patient: &Patient) -> Program {
-    let mut program = Program::new(&format!(
-        "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"bluesky\"\nlanguage = \"es\"\n\
-         base_url = \"{}\"\naccount = \"{}\"\npassword_env = \"APP_PASSWORD\"\n\
-         [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
-        patient.settings(),
+/// A program with an outlet on Bluesky, which does not run yet.
+fn program(bot: &Account, password: &str, patient: &Patient, more: &str) -> Program {
+    let outlet = format!(
+        "kind = \"bluesky\"\nbase_url = \"{}\"\naccount = \"{}\"\n\
+         password_env = \"APP_PASSWORD\"\n{more}",
         bot.base_url(),
         bot.handle,
-    ));
+    );
+    let mut program = super::program(patient, &outlet);
     program.set("APP_PASSWORD", password);
-    program.start();
     program
-}
-
-fn submit(program: &Program, texts: &[&str]) {
-    for text in texts {
-        program.submit(&json!({"text": text, "targets": ["es"], "publish": true, "key": text}));
-    }
 }
 
 fn texts(bot: &Account) -> Vec<Value> {
@@ -39,33 +33,13 @@ fn await_posts(bot: &Account, n_posts: usize) {
     });
 }
 
-/// The state of the outlet on Bluesky.
-fn state(program: &Program) -> Value {
-    let status = program.status();
-    let mut outlets = status["outlets"].as_array().expect("outlets").iter();
-    let outlet = outlets.find(|it| it["name"] == "es").expect("an outlet");
-    outlet["state"].clone()
-}
-
-fn await_failure(program: &Program) {
-    until("the outlet fails", || {
-        (state(program) == "failing").then_some(())
-    });
-    assert_eq!(program.n_logged("an outlet takes no posts"), 1);
-}
-
-fn await_lines(program: &Program, n_lines: usize) {
-    until(&format!("the file has {n_lines}"), || {
-        (program.published("es.jsonl").len() == n_lines).then_some(())
-    });
-}
-
 #[test]
 fn an_account_that_is_taken_down_waits_for_a_person_and_the_rest_goes_on() {
     let pds = Pds::start();
     let bot = pds.add_account();
     let patient = Patient::start(0, 0);
-    let program = program(&bot, PASSWORD, &patient);
+    let mut program = program(&bot, PASSWORD, &patient, "");
+    program.start();
     submit(&program, &["One"]);
     await_posts(&bot, 1);
 
@@ -77,12 +51,8 @@ fn an_account_that_is_taken_down_waits_for_a_person_and_the_rest_goes_on() {
     pds.restore(&bot);
     program.run(&["resume", "es"]).well();
     await_posts(&bot, 3);
-    until("the outlet works again", || {
-        (program.n_logged("an outlet takes posts again") == 1).then_some(())
-    });
-    assert_ne!(state(&program), "failing");
+    await_return(&program);
     assert_eq!(texts(&bot), ["[es] One", "[es] Two", "[es] Three"]);
-    assert_eq!(program.n_logged("an outlet takes no posts"), 1);
 }
 
 #[test]
@@ -91,7 +61,8 @@ fn forgotten_tokens_are_replaced_and_a_revoked_password_waits_for_another() {
     let bot = pds.add_account();
     let (first, second) = (bot.add_password("first"), bot.add_password("second"));
     let patient = Patient::start(0, 0);
-    let mut program = program(&bot, &first, &patient);
+    let mut program = program(&bot, &first, &patient, "");
+    program.start();
     submit(&program, &["One"]);
     await_posts(&bot, 1);
 
@@ -142,4 +113,32 @@ fn a_thread_goes_on_below_a_post_that_was_deleted_under_it() {
     let reply = &records[0]["value"]["reply"];
     let reference = json!({"uri": gone["uri"], "cid": gone["cid"]});
     assert_eq!(*reply, json!({"root": reference, "parent": reference}));
+}
+
+#[test]
+fn a_picture_that_is_refused_is_left_out_and_its_post_and_the_others_go_out() {
+    let pds = Pds::start();
+    let bot = pds.add_account();
+    let files = Files::start();
+    let good = files.put("/good.png", "image/png", PNG);
+    let page = files.put("/page.png", "text/html", b"<html>");
+    let (_web, source) = pictured(&[("One", &good), ("Two", &page), ("Three", &good)]);
+    let patient = Patient::start(0, 0);
+    let mut program = program(&bot, PASSWORD, &patient, "");
+    program.add(&source);
+    program.start();
+    await_posts(&bot, 3);
+    await_lines(&program, 3);
+
+    let n_pictures = |text: &str| {
+        let posts = bot.posts();
+        let post = posts
+            .iter()
+            .find(|(_, it)| it["text"] == format!("[es] {text}"));
+        let (_, post) = post.unwrap_or_else(|| panic!("{text} is not among {posts:?}"));
+        post["embed"]["images"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(["One", "Two", "Three"].map(n_pictures), [1, 0, 1]);
+    assert_eq!(program.n_logged("a picture is left out"), 1);
+    assert_eq!(program.n_logged("an outlet takes no posts"), 0);
 }
