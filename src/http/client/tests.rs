@@ -159,9 +159,10 @@ async fn an_answer_that_is_no_http_is_broken_off() {
 async fn a_body_that_trickles_is_cut_at_the_timeout() {
     let url = serve(|stream, _| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
-        while stream.write_all(b".").is_ok() {
-            thread::sleep(Duration::from_millis(20));
-        }
+        let pace = Some(Duration::from_millis(20));
+        stream.set_read_timeout(pace).expect("a pace");
+        // The client's end is read at once, and until then nothing for the time of a byte.
+        while stream.read(&mut [0]).is_err() && stream.write_all(b".").is_ok() {}
     });
 
     let error = post(&client(0), &url, Duration::from_millis(200)).await;
@@ -174,7 +175,10 @@ async fn a_body_that_trickles_is_cut_at_the_timeout() {
 
 #[actix_rt::test]
 async fn a_call_that_never_left_the_pool_was_not_sent() {
-    let url = serve(|_, _| thread::sleep(Duration::from_secs(2)));
+    let url = serve(|stream, _| {
+        // Says nothing for as long as the client listens.
+        let _ = stream.read(&mut [0]);
+    });
     let client = HttpClient::new(&HttpConfig {
         connections: 1,
         ..HttpConfig::default()
