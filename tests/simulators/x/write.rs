@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answers::{forbidden, found, invalid, missing, not_permitted, problem};
 use super::caller::{Caller, may};
+use super::count::composed;
 use super::media::Upload;
 use super::{
     ACCOUNT, DOUBLE, EPOCH, Node, Stored, USERNAME, WINDOW, has_link, millis, seconds, weight,
@@ -33,7 +34,7 @@ impl Node {
         let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
             return invalid("not JSON");
         };
-        let text = body["text"].as_str().unwrap_or_default().to_owned();
+        let text = composed(body["text"].as_str().unwrap_or_default());
         let ids = |list: &Value| -> Vec<String> {
             let list = list.as_array().into_iter().flatten();
             list.filter_map(|id| id.as_str().map(str::to_owned))
