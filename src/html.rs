@@ -13,6 +13,8 @@ const MAX_HTML: usize = 1 << 20;
 const MAX_DEPTH: usize = 200;
 /// What ends a link's address in the middle when a page shows it shortened.
 const ELLIPSES: [&str; 2] = ["…", "..."];
+/// The class of the paragraph that stands for a quote where quotes are not known.
+const QUOTE_INSTEAD: &str = "quote-inline";
 
 /// Whether an address is shown beside the text that links to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,30 @@ pub fn to_text_with(html: &str, links: Links, name: &Name<'_>) -> String {
             .flatten()
     };
     tidy(&rendered.unwrap_or_else(|| without_tags(html)))
+}
+
+/// HTML without the paragraph that servers of the fediverse put before a post for those who cannot
+/// show what it quotes.
+pub fn without_quote(html: &str) -> String {
+    let Some(class) = html.find(QUOTE_INSTEAD) else {
+        return html.to_owned();
+    };
+    // In a text, and not in a tag, it is a word like others.
+    let start = html[..class].rfind('<');
+    let Some(start) = start.filter(|start| !html[*start..class].contains('>')) else {
+        return html.to_owned();
+    };
+    let name: String = html[start + 1..]
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    let end = format!("</{name}>");
+    match html[class..].find(&end) {
+        Some(at) if matches!(name.as_str(), "p" | "span") => {
+            format!("{}{}", &html[..start], &html[class + at + end.len()..])
+        }
+        _ => html.to_owned(),
+    }
 }
 
 /// What a link is called, by its address and its text.

@@ -1,6 +1,7 @@
 //! The HTTP client that sources, providers and outlets share.
 
 mod client;
+pub mod clock;
 mod connect;
 pub mod download;
 pub mod hints;

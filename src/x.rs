@@ -9,16 +9,15 @@ pub mod post;
 pub mod prices;
 mod tokens;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::web::Bytes;
 use anyhow::Context as _;
+use babelfeed_actors::domain::Timestamp;
 
-use crate::http::{
-    Call, HttpClient, HttpConfig, HttpError, Incoming, Method, Response, Uri, hints,
-};
+use crate::http::clock::ServerClock;
+use crate::http::{Call, HttpClient, HttpConfig, HttpError, Incoming, Method, Response, Uri};
 use crate::secret::Secret;
 use oauth1::{Keys, Stamp, encoded};
 use post::Spelling;
@@ -27,7 +26,7 @@ use tokens::Tokens;
 /// The most bytes of an answer.
 const MAX_BODY: usize = 8_000_000;
 /// How far the server's clock must be from ours to be believed the reason of a refusal.
-const MAX_SKEW: i64 = 30;
+const MAX_SKEW: Duration = Duration::from_secs(30);
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +74,7 @@ pub struct Api {
     signer: Signer,
     client: HttpClient,
     timeout: Duration,
-    /// How far X's clock is ahead of ours, in seconds, once a refusal has shown it.
-    lead: Cell<i64>,
+    clock: ServerClock,
 }
 
 enum Signer {
@@ -186,7 +184,7 @@ impl Api {
             signer,
             client,
             timeout: config.timeout,
-            lead: Cell::new(0),
+            clock: ServerClock::default(),
         })
     }
 
@@ -197,13 +195,11 @@ impl Api {
     pub async fn call(&self, question: Question<'_>) -> Result<Response, ApiError> {
         let authorization = self.authorization(&question).await?;
         let response = self.send(&question, &authorization).await?;
+        let skew = self.clock.note(&response);
         if response.status != 401 {
             return Ok(response);
         }
-        match self
-            .after_refusal(&question, &response, &authorization)
-            .await?
-        {
+        match self.after_refusal(&question, skew, &authorization).await? {
             Some(authorization) => Ok(self.send(&question, &authorization).await?),
             None => Ok(response),
         }
@@ -247,6 +243,11 @@ impl Api {
         self.spelling
     }
 
+    /// The time at X, by our clock before its first answer.
+    pub fn time(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The id of the account that calls, where its credential shows it.
     pub fn account(&self) -> Option<&str> {
         match &self.signer {
@@ -265,15 +266,17 @@ impl Api {
 
     fn signed(&self, keys: &Keys, question: &Question<'_>) -> Secret {
         let url = format!("{}{}", self.base_url, question.path);
-        let stamp = Stamp::new(now().saturating_add_signed(self.lead.get()));
+        let now = u64::try_from(self.clock.now().as_millis()).unwrap_or_default();
+        let stamp = Stamp::new(now / 1000);
         keys.authorization(question.method.as_str(), &url, question.query, &stamp)
     }
 
-    /// What to try instead of a credential that was refused; none if there is nothing else.
+    /// What to try instead of a credential that was refused, where X's clock turned out to be that
+    /// far from what was taken for it; none if there is nothing else.
     async fn after_refusal(
         &self,
         question: &Question<'_>,
-        response: &Response,
+        skew: Duration,
         refused: &Secret,
     ) -> Result<Option<Secret>, ApiError> {
         match &self.signer {
@@ -282,16 +285,7 @@ impl Api {
                 let spent = refused.expose().trim_start_matches("Bearer ");
                 Ok(Some(bearer(&tokens.renewed(spent).await?)))
             }
-            Signer::Keys(keys) => {
-                let Some(lead) = lead(response) else {
-                    return Ok(None);
-                };
-                if lead.abs_diff(self.lead.get()) <= MAX_SKEW.unsigned_abs() {
-                    return Ok(None);
-                }
-                self.lead.set(lead);
-                Ok(Some(self.signed(keys, question)))
-            }
+            Signer::Keys(keys) => Ok((skew > MAX_SKEW).then(|| self.signed(keys, question))),
         }
     }
 
@@ -344,11 +338,4 @@ fn bearer(token: &Secret) -> Secret {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
-}
-
-/// How far the server's clock is ahead of ours, in seconds, where it shows it.
-fn lead(response: &Response) -> Option<i64> {
-    let theirs = hints::server_time(Some(response.header("date")?));
-    let theirs = theirs.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    i64::try_from(theirs).ok()?.checked_sub_unsigned(now())
 }

@@ -14,7 +14,7 @@ mod scheduled;
 mod server;
 mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use futures_util::future::LocalBoxFuture;
 use super::exchange::Exchange;
 use super::known::Known;
 use super::part;
+use crate::http::clock::ServerClock;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::http::{Call, HttpClient, HttpConfig, HttpError, Method, Response, Uri};
 use crate::secret::Secret;
@@ -84,8 +85,7 @@ pub struct MastodonOutlet {
     known: Known,
     /// What the server was lately given to be published by itself, by the ids of its list.
     scheduled: Known,
-    /// How far the server's clock is ahead of ours, in milliseconds, as far as it shows that.
-    lead: Cell<i64>,
+    clock: ServerClock,
 }
 
 impl MastodonOutlet {
@@ -117,7 +117,7 @@ impl MastodonOutlet {
             uploads: Uploads::default(),
             known: Known::default(),
             scheduled: Known::default(),
-            lead: Cell::new(0),
+            clock: ServerClock::default(),
             config,
         })
     }
@@ -199,9 +199,7 @@ impl MastodonOutlet {
             answer => answer,
         };
         let response = response.map_err(unreachable)?;
-        if let Some(lead) = reconcile::clock_lead(&response) {
-            self.lead.set(lead);
-        }
+        self.clock.note(&response);
         Ok(response)
     }
 
@@ -310,8 +308,13 @@ impl Outlet for MastodonOutlet {
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
         let freeze = async |dispatch: Dispatch| {
             let hung = attach::hang(self, &dispatch).await?;
+            if !self.clock.is_shown() {
+                self.server().await?;
+            }
             let at = scheduled::time(self, &dispatch);
-            wire::freeze(dispatch, hung, self.config.visibility, at)
+            // Nothing is posted before now, however long media took.
+            let mark = reconcile::mark(&self.clock);
+            wire::freeze(dispatch, hung, self.config.visibility, at, mark)
         };
         part::freeze_each(dispatches, freeze).boxed_local()
     }

@@ -105,6 +105,11 @@ pub(super) fn now() -> u64 {
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A time as the mark of a part.
+pub(super) fn mark(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or_default()
+}
+
 /// The time by our clock.
 pub(super) fn time() -> Timestamp {
     Timestamp::from_millis(i64::try_from(now()).unwrap_or(i64::MAX))

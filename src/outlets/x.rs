@@ -114,7 +114,8 @@ impl XOutlet {
             }
             _ => Vec::new(),
         };
-        wire::freeze(dispatch, key, media, self.config.quotes, self.most())
+        let mark = part::mark(self.api.time());
+        wire::freeze(dispatch, key, media, self.config.quotes, self.most(), mark)
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {

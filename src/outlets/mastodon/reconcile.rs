@@ -1,15 +1,15 @@
 //! Finding a part that may be out among the account's own statuses.
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Frozen, OutletError, Published};
 
 use super::wire::{NewStatus, Status};
 use super::{MastodonOutlet, answer};
-use crate::html::{Links, to_text};
-use crate::http::{Response, hints};
+use crate::html::{Links, to_text, without_quote};
+use crate::http::clock::ServerClock;
 use crate::outlets::part;
 
 /// The most pages of statuses that are read.
@@ -18,10 +18,10 @@ const MAX_PAGES: usize = 25;
 const PAGE: usize = 40;
 /// The most statuses of a list without pages that is taken for whole; snac2 shows 256.
 const MAX_WHOLE: usize = 200;
-/// How much earlier than its freezing a status may seem to be, in milliseconds.
-const SLACK: i64 = 5_000;
+/// How much earlier than its freezing a status may seem to be.
+const SLACK: Duration = Duration::from_secs(5);
 /// The same where the server does not show its clock.
-const SLACK_WITHOUT_CLOCK: i64 = 120_000;
+const SLACK_WITHOUT_CLOCK: Duration = Duration::from_secs(120);
 
 /// Looks for the part among what was posted since it was frozen, the newest first.
 ///
@@ -33,6 +33,7 @@ pub(super) async fn find(
 ) -> Result<Option<Published>, OutletError> {
     let wanted: NewStatus = part::thawed(part)?;
     let account = &outlet.account().await?.id;
+    let since = Timestamp::from_millis(i64::try_from(part.mark).unwrap_or(i64::MAX));
     let mut seen = HashSet::new();
     let mut before = String::new();
     for _ in 0..MAX_PAGES {
@@ -41,7 +42,6 @@ pub(super) async fn find(
         );
         let response = outlet.get(&path).await?;
         let page: Vec<Status> = answer::of_get(&response, &outlet.exchange)?;
-        let since = since(part, clock_lead(&response));
         let Some(oldest) = page.last() else {
             return Ok(None);
         };
@@ -80,21 +80,16 @@ pub(super) async fn find(
     })
 }
 
-/// The earliest time, by the server's clock, at which the part can have been posted.
-fn since(part: &Frozen, lead: Option<i64>) -> Timestamp {
-    let mark = i64::try_from(part.mark).unwrap_or(i64::MAX);
-    let shift = lead.map_or(-SLACK_WITHOUT_CLOCK, |lead| lead.saturating_sub(SLACK));
-    Timestamp::from_millis(mark.saturating_add(shift))
-}
-
-/// How far the server's clock is ahead of ours, in milliseconds, where it shows it.
-pub(super) fn clock_lead(response: &Response) -> Option<i64> {
-    let theirs = hints::server_time(Some(response.header("date")?));
-    let millis = |wait: Duration| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-    Some(match theirs.duration_since(SystemTime::now()) {
-        Ok(ahead) => millis(ahead),
-        Err(behind) => -millis(behind.duration()),
-    })
+/// The earliest time, by the server's clock, at which a part that is frozen now can be posted, in
+/// milliseconds since 1970. Our own clock has no part in it where the server shows its: it may be
+/// set between this and the day when the part is looked for.
+pub(super) fn mark(clock: &ServerClock) -> u64 {
+    let slack = match clock.is_shown() {
+        true => SLACK,
+        false => SLACK_WITHOUT_CLOCK,
+    };
+    let slack = u64::try_from(slack.as_millis()).unwrap_or(u64::MAX);
+    part::mark(clock.now()).saturating_sub(slack)
 }
 
 fn is_same(status: &Status, wanted: &NewStatus) -> bool {
@@ -105,7 +100,7 @@ fn is_same(status: &Status, wanted: &NewStatus) -> bool {
     let is_reply = |id: &String| wanted.in_reply_to_id.as_ref() == Some(id);
     status.in_reply_to_id.as_ref().is_none_or(is_reply)
         && normal(&to_text(&status.spoiler_text, Links::Shown)) == normal(warning)
-        && (is_text(&to_text(&status.content, Links::Shown))
+        && (is_text(&to_text(&without_quote(&status.content), Links::Shown))
             || status.text.as_ref().is_some_and(is_text))
 }
 

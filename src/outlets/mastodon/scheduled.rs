@@ -40,7 +40,7 @@ const PAGE: usize = 40;
 pub(super) fn time(outlet: &MastodonOutlet, dispatch: &Dispatch) -> Option<Timestamp> {
     let schedule = outlet.config.schedule.filter(|_| dispatch.part == 0)?;
     let at = dispatch.publication.created_at.plus(schedule);
-    let soonest = their_now(outlet).plus(SOONEST + MARGIN);
+    let soonest = outlet.clock.now().plus(SOONEST + MARGIN);
     (at > part::time()).then(|| at.max(soonest))
 }
 
@@ -122,7 +122,7 @@ async fn look_outside(
         return Ok(ReadBack::Found(published));
     }
     let at = Timestamp::parse(at).unwrap_or_default();
-    let now = their_now(outlet);
+    let now = outlet.clock.now();
     if at.since(now).max(now.since(at)) < TURN {
         return Err(OutletError::Ambiguous {
             detail: "its time is now, so it may be out at any moment".to_owned(),
@@ -223,11 +223,5 @@ async fn list(outlet: &MastodonOutlet) -> Result<Vec<Scheduled>, OutletError> {
 /// How long it is until a time of the server's.
 fn until(outlet: &MastodonOutlet, at: &str) -> Duration {
     let at = Timestamp::parse(at).unwrap_or_default();
-    at.since(their_now(outlet))
-}
-
-/// The time by the server's clock.
-fn their_now(outlet: &MastodonOutlet) -> Timestamp {
-    let now = part::time().as_millis();
-    Timestamp::from_millis(now.saturating_add(outlet.lead.get()))
+    at.since(outlet.clock.now())
 }

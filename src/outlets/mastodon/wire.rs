@@ -214,6 +214,7 @@ pub(super) fn freeze(
     hung: Hung,
     visibility: Option<Visibility>,
     scheduled_at: Option<Timestamp>,
+    mark: u64,
 ) -> Result<Frozen, OutletError> {
     let publication = &dispatch.publication;
     let status = NewStatus {
@@ -232,7 +233,6 @@ pub(super) fn freeze(
         key: part::key(&dispatch).into(),
         bytes: part::json(&status)?.into(),
         dispatch,
-        // Nothing is posted before now, however long media took.
-        mark: part::now(),
+        mark,
     })
 }

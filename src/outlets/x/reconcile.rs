@@ -12,7 +12,8 @@ use crate::x::post::{Page, Shown};
 
 /// The most pages of posts that are read; a page holds a hundred.
 const MAX_PAGES: usize = 32;
-/// How much earlier than that a post may seem to be, in milliseconds: clocks differ.
+/// How much earlier than that a post may seem to be, in milliseconds: clocks differ, and X's is
+/// not known before its first answer.
 const SLACK: i64 = 300_000;
 
 /// Since when an account's posts are read; each post that is read costs.

@@ -87,6 +87,7 @@ pub(super) fn freeze(
     media: Vec<String>,
     quotes: Quotes,
     limit: Limit,
+    mark: u64,
 ) -> Result<Frozen, OutletError> {
     let post = NewPost {
         text: text(&dispatch, limit, quotes)?,
@@ -101,7 +102,7 @@ pub(super) fn freeze(
         bytes: part::json(&post)?.into(),
         dispatch,
         key,
-        mark: part::now(),
+        mark,
     })
 }
 

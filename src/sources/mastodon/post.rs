@@ -7,10 +7,8 @@ use babelfeed_actors::logic::filter::asks_to_be_left_alone;
 
 use super::MastodonConfig;
 use super::wire::{self, Account, Mention, Status};
-use crate::html::{Links, to_text, to_text_with};
+use crate::html::{Links, to_text, to_text_with, without_quote};
 
-/// The class of the paragraph that stands for a quote where quotes are not known.
-const QUOTE_INSTEAD: &str = "quote-inline";
 /// The most attachments of one post.
 const MAX_MEDIA: usize = 16;
 
@@ -150,29 +148,6 @@ fn mention<'a>(mentions: &'a [Mention], address: &str, shown: &str) -> Option<&'
         .find(|it| it.url.as_deref() == Some(address));
     let user = shown.strip_prefix('@')?;
     by_address.or_else(|| mentions.iter().find(|it| it.username == user))
-}
-
-/// HTML without the paragraph that stands for a quote, because the quote is told apart.
-fn without_quote(html: &str) -> String {
-    let Some(class) = html.find(QUOTE_INSTEAD) else {
-        return html.to_owned();
-    };
-    // In a text, and not in a tag, it is a word like others.
-    let start = html[..class].rfind('<');
-    let Some(start) = start.filter(|start| !html[*start..class].contains('>')) else {
-        return html.to_owned();
-    };
-    let name: String = html[start + 1..]
-        .chars()
-        .take_while(char::is_ascii_alphanumeric)
-        .collect();
-    let end = format!("</{name}>");
-    match html[class..].find(&end) {
-        Some(at) if matches!(name.as_str(), "p" | "span") => {
-            format!("{}{}", &html[..start], &html[class + at + end.len()..])
-        }
-        _ => html.to_owned(),
-    }
 }
 
 /// Whether an author's profile asks that its posts be carried nowhere.

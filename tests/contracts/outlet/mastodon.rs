@@ -5,7 +5,7 @@ mod changes;
 mod scheduled;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
@@ -232,6 +232,25 @@ async fn an_equal_text_from_long_before_is_not_taken_for_it() {
         part.mark -= 60_000;
         let fate = account.outlet.read_back(&part).await.expect("reads back");
         assert!(matches!(fate, ReadBack::Found(_)), "{lead}");
+    }
+}
+
+/// Milliseconds since 1970 by our clock.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.expect("a time").as_millis()).expect("a time")
+}
+
+#[actix_rt::test]
+async fn when_a_part_was_frozen_is_told_by_the_servers_clock_alone() {
+    for lead in [-3_600, 0, 3_600] {
+        let account = Account::new(Keys::Ignored);
+        account.server.set_lead(lead);
+        let (_, part) = account.freeze(1, "hola").await;
+        let theirs = now() + lead * 1_000;
+        let mark = i64::try_from(part.mark).expect("a time");
+        let before = theirs - mark;
+        assert!((0..30_000).contains(&before), "{lead} {before}");
     }
 }
 

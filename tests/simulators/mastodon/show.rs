@@ -18,14 +18,21 @@ impl Node {
         };
         let posted_at = status.at.unwrap_or_else(SystemTime::now);
         let edited_at = posted_at + Duration::from_secs(u64::from(status.n_edits));
-        let content = match status.reblog {
-            Some(_) => String::new(),
-            None => text::html(&status.text),
+        let quoted_at = |id: &String| format!("{HOME}/@{NAME}/{id}");
+        let content = match (&status.reblog, &status.quoted) {
+            (Some(_), _) => String::new(),
+            // For those who cannot show a quote.
+            (None, Some(id)) => {
+                let instead = text::html(&format!("RE: {}", quoted_at(id)));
+                let instead = instead.replacen("<p>", "<p class=\"quote-inline\">", 1);
+                format!("{instead}{}", text::html(&status.text))
+            }
+            (None, None) => text::html(&status.text),
         };
         let quote = status.quoted.as_ref().map(|id| {
             json!({"state": "accepted", "quoted_status": {
                 "id": id,
-                "url": format!("{HOME}/@{NAME}/{id}"),
+                "url": quoted_at(id),
             }})
         });
         json!({

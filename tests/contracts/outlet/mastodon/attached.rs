@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Attached, Poll, Publication};
-use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy};
+use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy, ReadBack};
 
 use super::super::{
     answering, dispatch, frozen, hung, medium, publication, publish_warned, settle,
 };
 use super::{Account, outlet};
+use crate::simulators::faults::Fault;
 use crate::simulators::files::{Files, MP4, PNG};
 use crate::simulators::mastodon::{Handling, Keys, Mastodon, Posted, TOKEN};
 
@@ -305,6 +306,23 @@ async fn our_own_post_is_quoted_and_anothers_is_linked() {
         let status = posted(&account, &hung(1, "mira", attached)).await;
         assert_quoted(&status, is_quoted.then_some(id), &address);
     }
+}
+
+#[actix_rt::test]
+async fn a_post_that_quotes_is_found_again() {
+    let account = Account::new(Keys::Ignored);
+    account.server.set_api_version(7);
+    let id = account.server.post_elsewhere("antes");
+    let attached = Attached {
+        quoted_as: Some(id.as_str().into()),
+        ..Attached::default()
+    };
+    let quoting = hung(1, "mira", attached);
+    let parts = frozen(&account.outlet, vec![dispatch(&quoting, 0)]).await;
+    account.server.fail_next(Fault::ReplyLost);
+    account.publish(&parts[0]).await.expect_err("is lost");
+    let fate = account.outlet.read_back(&parts[0]).await;
+    assert!(matches!(fate, Ok(ReadBack::Found(_))), "{fate:?}");
 }
 
 #[actix_rt::test]
