@@ -7,7 +7,7 @@ use log::warn;
 
 use super::read_back::Look;
 use super::{PublisherActor, Seat};
-use crate::domain::{Moment, OutletName, PublicationId, PublicationState};
+use crate::domain::{Moment, OutletName, PublicationId, PublicationState, Timestamp};
 use crate::logic::backoff::Backoff;
 use crate::ports::{Clock, PublicationRecord, StoreError, TaskStore};
 
@@ -50,7 +50,7 @@ impl Open {
     /// How a publication stands that may be out: to be looked at after the outlet's time of quiet.
     fn of(record: &PublicationRecord, quiet: Duration, clock: &dyn Clock) -> Self {
         let sent_at = record.frozen.as_ref().map_or(record.at, |fate| fate.at);
-        let wait = sent_at.plus(quiet).since(clock.wall());
+        let wait = quiet_left(sent_at, quiet, clock.wall());
         Self {
             looks: 0,
             due: clock.now().plus(wait),
@@ -159,6 +159,12 @@ impl Fates {
             false => (looks, wait),
         }
     }
+}
+
+/// How much is left of the time of quiet after something was sent: never more than all of it, also
+/// where the clock was set back since.
+fn quiet_left(sent_at: Timestamp, quiet: Duration, now: Timestamp) -> Duration {
+    sent_at.plus(quiet).since(now).min(quiet)
 }
 
 /// What a look in vain says of the next one.
@@ -278,4 +284,18 @@ pub(super) async fn open_fates(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_no_look_off() {
+        let (sent_at, quiet) = (Timestamp::from_millis(7_200_000), Duration::from_secs(30));
+        for (now, left) in [(7_200_000, 30), (7_220_000, 10), (7_300_000, 0), (0, 30)] {
+            let found = quiet_left(sent_at, quiet, Timestamp::from_millis(now));
+            assert_eq!(found, Duration::from_secs(left), "{now}");
+        }
+    }
 }
