@@ -163,6 +163,25 @@ fn an_outlet_that_holds_what_is_doubtful_holds_it_with_the_reason() {
 }
 
 #[test]
+fn what_was_held_as_doubtful_is_held_again_wherever_it_comes_from() {
+    world::run(12, async |mut world: World| {
+        let provider = guided(&mut world);
+        world.hold = Hold::Doubtful;
+        world.outlets.push(("es", FakeOutlet::default(), "es"));
+        let handles = world.start();
+
+        let together = publish(&handles, [TEXT, TEXT].map(str::to_owned), "es").await;
+        for id in together {
+            until_publication(&handles, id, PublicationState::Held).await;
+        }
+        let n_calls = provider.n_calls();
+        let later = publish(&handles, [TEXT.to_owned()], "es").await;
+        until_publication(&handles, later[0], PublicationState::Held).await;
+        assert!(provider.n_calls() > n_calls, "it is not known");
+    });
+}
+
+#[test]
 fn another_glossary_asks_anew_and_the_same_one_does_not() {
     let mut life = 0;
     world::run_lives(

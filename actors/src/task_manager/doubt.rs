@@ -141,7 +141,8 @@ impl TaskManagerActor {
         debug!(number = work.number, why = &*doubt.fault.why; "a doubtful translation is accepted");
         let translation = Arc::clone(&doubt.translation);
         // What only a person may let out is known to nobody: the next who waits asks again.
-        if let Some(leadership) = work.leadership.take().filter(|_| is_mild) {
+        let is_known = is_mild && !self.is_kept_anywhere(&work, &doubt.fault);
+        if let Some(leadership) = work.leadership.take().filter(|_| is_known) {
             let told = Insert(vec![(leadership, Ok(Arc::clone(&translation)))]);
             self.peers.insert.do_send(told);
         }
@@ -156,6 +157,14 @@ impl TaskManagerActor {
         };
         let mut outlets = self.config.outlets.iter();
         live.record.publish && outlets.any(|route| route.keeps(&live.record.task, fault))
+    }
+
+    /// Whether an outlet in a text's language keeps such translations for a person, whoever wants
+    /// them: a text that is known goes out there unseen.
+    fn is_kept_anywhere(&self, work: &Work, fault: &Fault) -> bool {
+        let target = &work.bucket.pair.target;
+        let mut outlets = self.config.outlets.iter();
+        outlets.any(|route| route.language == *target && route.keeps_any(fault))
     }
 
     /// Counts a translation that failed a check.

@@ -53,8 +53,12 @@ impl OutletRoute {
 
     /// Whether it would keep a translation with such a fault for a person.
     pub(super) fn keeps(&self, task: &Task, fault: &Fault) -> bool {
-        let keeps = self.hold != Hold::Never || fault.check.gravity() == Gravity::Torn;
-        keeps && self.is_wanted_for(task)
+        self.keeps_any(fault) && self.is_wanted_for(task)
+    }
+
+    /// Whether it keeps translations with such a fault for a person, of whatever it takes.
+    pub(super) fn keeps_any(&self, fault: &Fault) -> bool {
+        self.hold != Hold::Never || fault.check.gravity() == Gravity::Torn
     }
 
     /// Whether the translation of a task is published there.
