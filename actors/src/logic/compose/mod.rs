@@ -116,9 +116,10 @@ impl Style {
             return Ok(vec![whole]);
         }
         let parts = match self.long {
-            Long::Thread => self.thread(text, limit, &first, origin)?,
             Long::Shorten => vec![shorten(text, limit, &first)?],
-            Long::Link => vec![linked(text, limit, &first, origin)?],
+            Long::Link if origin.url.is_some() => vec![linked(text, limit, &first, origin)?],
+            // Without an address nothing would lead to what is cut off.
+            Long::Thread | Long::Link => self.thread(text, limit, &first, origin)?,
         };
         match parts.iter().find(|part| !limit.fits(part)) {
             Some(part) => Err(TooLong::whole(part, limit).into()),

@@ -1,7 +1,7 @@
 //! What is left of a text that is cut.
 
 use super::{ORIGIN, URL, compose, words};
-use crate::logic::compose::{Long, Style};
+use crate::logic::compose::{Long, Origin, Style};
 use crate::logic::fit::Limit;
 
 #[test]
@@ -15,6 +15,17 @@ fn a_long_text_is_shortened_where_that_is_wanted() {
     let linked = compose(&style(Long::Link), &words(20), 50);
     assert_eq!(linked, [format!("Word Word Word Word…\n\n{URL}")]);
     assert_eq!(compose(&style(Long::Link), "Word", 20), ["Word"]);
+}
+
+#[test]
+fn a_text_without_an_address_to_go_on_behind_is_not_cut() {
+    let style = Style {
+        long: Long::Link,
+        ..Style::default()
+    };
+    let limit = Limit::Mastodon { max: 20, url: 23 };
+    let parts = style.compose(&words(8), limit, Origin::default());
+    assert_eq!(parts.as_deref(), Ok(&[words(4), words(4)][..]));
 }
 
 #[test]
