@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atom_syndication::Feed;
-use babelfeed_actors::domain::{Language, OutletName, Timestamp};
+use atom_syndication::{Entry, Feed};
+use babelfeed_actors::domain::{Language, OutletName};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 use futures_util::FutureExt;
@@ -102,13 +102,10 @@ impl Outlet for FeedOutlet {
         part: &'a Frozen,
     ) -> LocalBoxFuture<'a, Result<ReadBack, OutletError>> {
         let shared = self.shared.clone();
-        let (id, at) = (
-            document::entry_id(&part.dispatch.publication),
-            part.dispatch.publication.created_at,
-        );
+        let bytes = Arc::clone(&part.bytes);
         let found = ReadBack::Found(proof(part));
         async move {
-            let work = move || shared.covers(&id, at);
+            let work = move || shared.covers(&bytes);
             let is_out = disk::off_the_arbiter(work, Err).await?;
             Ok(if is_out { found } else { ReadBack::Absent })
         }
@@ -118,9 +115,10 @@ impl Outlet for FeedOutlet {
 
 fn freeze(dispatch: Dispatch) -> Result<Frozen, OutletError> {
     let publication = &dispatch.publication;
-    let bytes = document::freeze(publication).map_err(|error| OutletError::Rejected {
-        detail: format!("the entry cannot be written: {error}"),
-    })?;
+    let bytes =
+        document::freeze(publication, part::time()).map_err(|error| OutletError::Rejected {
+            detail: format!("the entry cannot be written: {error}"),
+        })?;
     Ok(Frozen {
         key: part::key(&dispatch).into(),
         bytes: bytes.into(),
@@ -144,9 +142,7 @@ impl Shared {
         let mut feed = self.read()?;
         let mut is_changed = false;
         for bytes in entries {
-            let entry = document::thaw(bytes, &self.config.language)
-                .map_err(|error| disk::not_written(path, &io::Error::other(error)))?;
-            is_changed |= document::insert(&mut feed, entry);
+            is_changed |= document::insert(&mut feed, self.entry(bytes)?);
         }
         if !is_changed {
             return Ok(());
@@ -157,9 +153,15 @@ impl Shared {
     }
 
     /// Whether the entry is out.
-    fn covers(&self, id: &str, at: Timestamp) -> Result<bool, OutletError> {
+    fn covers(&self, bytes: &[u8]) -> Result<bool, OutletError> {
         let _work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        self.read().map(|feed| document::covers(&feed, id, at))
+        let entry = self.entry(bytes)?;
+        self.read().map(|feed| document::covers(&feed, &entry))
+    }
+
+    fn entry(&self, bytes: &[u8]) -> Result<Entry, OutletError> {
+        document::thaw(bytes, &self.config.language)
+            .map_err(|error| disk::not_written(&self.config.path, &io::Error::other(error)))
     }
 
     /// The feed as it stands; one that cannot be read is moved aside, and a new one begun.

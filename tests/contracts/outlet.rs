@@ -329,3 +329,20 @@ async fn a_feed_that_cannot_be_read_is_kept_aside() {
     assert_eq!(kept, "<feed><entry>torn");
     assert_eq!(feed.n_standing(&one), 1);
 }
+
+#[actix_rt::test]
+async fn what_is_let_out_late_is_new_to_the_readers_of_a_full_feed() {
+    let feed = Feed::new();
+    let late = publication(1, &["tarde"]);
+    let others: Vec<_> = (2..=101)
+        .map(|number| publication(number, &["hola"]))
+        .collect();
+    let dispatches = others.iter().map(|other| dispatch(other, 0)).collect();
+    let parts = frozen(&feed.outlet, dispatches).await;
+    for answer in feed.outlet.publish(&parts).await {
+        answer.expect("publishes");
+    }
+    publish(&feed.outlet, &late).await.expect("publishes");
+    assert_eq!(feed.n_standing(&late), 1);
+    assert_eq!(feed.n_standing(&others[99]), 1);
+}

@@ -30,13 +30,14 @@ pub(super) fn entry_id(publication: &Publication) -> String {
     format!("urn:uuid:{}", publication.id)
 }
 
-/// The exact bytes from which the entry is made.
-pub(super) fn freeze(publication: &Publication) -> serde_json::Result<Vec<u8>> {
+/// The exact bytes from which the entry is made, dated by that time: what was held for long is new
+/// to readers, and would stand behind all that a full feed keeps.
+pub(super) fn freeze(publication: &Publication, at: Timestamp) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&FrozenEntry {
         id: entry_id(publication),
         text: disk::whole_text(publication),
         url: publication.url.as_deref().map(str::to_owned),
-        at: publication.created_at.as_millis(),
+        at: at.as_millis(),
     })
 }
 
@@ -92,7 +93,7 @@ pub(super) fn renewed(feed: Feed, config: &FeedConfig) -> Feed {
 
 /// Puts an entry in, the newest first, and says whether the feed was changed.
 pub(super) fn insert(feed: &mut Feed, entry: Entry) -> bool {
-    if covers_at(feed, &entry.id, shown_at(&entry)) {
+    if covers(feed, &entry) {
         return false;
     }
     feed.updated = feed.updated.max(entry.updated);
@@ -104,8 +105,8 @@ pub(super) fn insert(feed: &mut Feed, entry: Entry) -> bool {
 }
 
 /// Whether the entry stands in the feed, or is too old to stand there any longer.
-pub(super) fn covers(feed: &Feed, id: &str, at: Timestamp) -> bool {
-    covers_at(feed, id, time(at))
+pub(super) fn covers(feed: &Feed, entry: &Entry) -> bool {
+    covers_at(feed, &entry.id, shown_at(entry))
 }
 
 /// The bytes of the document.
@@ -208,12 +209,8 @@ mod tests {
         }
         assert_eq!(feed.entries.len(), KEPT);
         assert_eq!(feed.entries[0].id, "urn:uuid:149");
-        assert!(covers(&feed, "urn:uuid:3", Timestamp::from_millis(3000)));
-        assert!(!covers(
-            &feed,
-            "urn:uuid:150",
-            Timestamp::from_millis(150_000)
-        ));
+        assert!(covers(&feed, &entry(3, "hola")));
+        assert!(!covers(&feed, &entry(150, "hola")));
     }
 
     #[test]
