@@ -198,9 +198,7 @@ impl Live {
         // What is not written now costs a call after the next start, nothing more.
         let _ = timeout(GRACE, self.handles.save_known.send(SaveAll)).await;
         let left = publishing.saturating_sub(began.elapsed());
-        if timeout(left.max(LOOK), self.sent(store)).await.is_err() {
-            warn!("publications are still on their way, the next start looks what came of them");
-        }
+        wait_for_sent(store, &self.outlets, left).await;
         // A limiter that does not answer leaves nothing to go on from.
         let quotas = self.handles.quotas.send(Quotas).await.unwrap_or_default();
         if let Some(teller) = &self.teller {
@@ -213,10 +211,12 @@ impl Live {
         info!("stopped");
         quotas
     }
+}
 
-    /// Waits until no publication is on its way.
-    async fn sent(&self, store: &SqliteStore) {
-        for outlet in &self.outlets {
+/// Waits until no publication is on its way, for that long; looks at least once.
+pub(super) async fn wait_for_sent(store: &SqliteStore, outlets: &[OutletName], longest: Duration) {
+    let sent = async {
+        for outlet in outlets {
             loop {
                 let sending = PublicationState::Sending;
                 let found = store.publications_in(outlet.clone(), sending, None, 1);
@@ -226,6 +226,9 @@ impl Live {
                 sleep(LOOK_EVERY).await;
             }
         }
+    };
+    if timeout(longest.max(LOOK), sent).await.is_err() {
+        warn!("publications are still on their way, the next start looks what came of them");
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use babelfeed_actors::domain::PausedBy;
+use babelfeed_actors::domain::{OutletName, PausedBy};
 use babelfeed_actors::messages::{
-    Backlog, Depth, OutletView, Outlets, PauseSource, PollNow, SaveAll, Stop,
+    Backlog, Depth, OutletView, Outlets, PauseOutlet, PauseSource, PollNow, SaveAll, Stop,
 };
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::system::Handles;
@@ -18,7 +18,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::build::{Prepared, prepare};
-use super::live::join;
+use super::live::{join, wait_for_sent};
 use super::lock::DataLock;
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
@@ -111,13 +111,20 @@ pub(super) async fn work(
     let drain = settings.service.drain_timeout;
     let gathered = match ended {
         Ok(()) => {
-            // What is still under way ends or goes back, so that the report tells the truth.
+            // What is still under way ends or goes back, so that the report tells the truth; and
+            // nothing more goes out that nobody would hear of.
+            let _ = timeout(GRACE, handles.pause_outlet.send(PauseOutlet(None))).await;
+            let began_to_stop = Instant::now();
             let stop = handles.stop.send(Stop(drain));
             if !matches!(timeout(drain + GRACE, stop).await, Ok(Ok(()))) {
                 warn!("not stopped in time, the rest is recovered at the next start");
             }
             // What is not written now costs a call at the next time, nothing more.
             let _ = timeout(GRACE, handles.save_known.send(SaveAll)).await;
+            let outlets: Vec<OutletName> =
+                settings.outlets.iter().map(|it| it.name.clone()).collect();
+            let left = drain.saturating_sub(began_to_stop.elapsed());
+            wait_for_sent(store, &outlets, left).await;
             Report::gather(&handles, store, settings, &counts, before.failed, began).await
         }
         Err(error) => Err(error),

@@ -1,11 +1,16 @@
 //! How a service ends, and what it knows when it begins again.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{PATIENCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
+use crate::simulators::server::{Answer, Server};
+use crate::simulators::wait::Watched;
 
 fn program(patient: &Patient, drain: &str) -> Program {
     let mut program = Program::new(&format!(
@@ -109,6 +114,55 @@ fn a_call_that_outlasts_the_drain_is_no_publication_on_its_way() {
         "{}",
         program.log()
     );
+}
+
+/// How a delivery stands.
+#[derive(PartialEq, Eq, Debug, Default)]
+enum Delivery {
+    #[default]
+    Expected,
+    Here,
+    Answered,
+}
+
+#[test]
+fn a_publication_on_its_way_is_finished_before_once_ends() {
+    let patient = Patient::start(0, 0);
+    let delivery: Arc<Watched<Delivery>> = Arc::default();
+    let served = Arc::clone(&delivery);
+    let receiver = Server::start(move |_| {
+        served.change(|delivery| *delivery = Delivery::Here);
+        served.wait(PATIENCE, |delivery| *delivery == Delivery::Answered);
+        Answer::new(200, "text/plain", "").into()
+    });
+    let mut program = Program::new(&format!(
+        "[service]\ndrain_timeout = \"60s\"\n{UNCHECKED}{}\
+         [[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.txt\"\nlanguage = \"en\"\n\
+         [[outlet]]\nname = \"es\"\nkind = \"webhook\"\nurl_env = \"WEBHOOK\"\nlanguage = \"es\"\n",
+        patient.settings()
+    ));
+    program.set("WEBHOOK", &receiver.base_url());
+    program.write("notes.txt", "A note\n");
+    let mut once = program.command(&["once", "--json"]);
+    once.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut once = once.spawn().expect("the program");
+    assert!(delivery.wait(PATIENCE, |delivery| *delivery == Delivery::Here));
+
+    let order = format!("kill -TERM {}", once.id());
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &order])
+        .status();
+    assert!(sent.expect("a shell").success());
+    let mut log = BufReader::new(once.stderr.take().expect("a log")).lines();
+    let is_heard = log.any(|line| line.expect("a line").contains("stopping"));
+    assert!(is_heard, "the signal is heard");
+    delivery.change(|delivery| *delivery = Delivery::Answered);
+    log.for_each(drop);
+
+    let ended = once.wait_with_output().expect("an end");
+    let report: Value = serde_json::from_slice(&ended.stdout).expect("a report");
+    assert_eq!(report["outlets"][0]["published"], 1, "{report}");
+    assert_eq!(report["outlets"][0]["unknown"], 0, "{report}");
 }
 
 #[test]
