@@ -203,57 +203,6 @@ fn a_translation_is_made_at_once_and_known_afterwards() {
 }
 
 #[test]
-fn fit_counts_as_the_network_does_and_needs_no_service() {
-    let program = Program::new("");
-    let text = "Read https://example.org/a/very/long/address/indeed by @ann@example.org";
-    let fit = program
-        .run(&["fit", "--network", "mastodon", "--json", text])
-        .json();
-    assert_eq!(fit["length"], 5 + 23 + 4 + 4, "{fit}");
-    assert_eq!(fit["max"], 500);
-    assert_eq!(fit["fits"], true);
-    assert_eq!(fit["spans"].as_array().expect("spans").len(), 2, "{fit}");
-    program.write(
-        "texts.jsonl",
-        &format!("{}\n\"short\"\n", json!("word ".repeat(300))),
-    );
-    let fits = program
-        .run(&[
-            "fit",
-            "--network",
-            "mastodon",
-            "--max",
-            "200",
-            "--json",
-            "--file",
-            "texts.jsonl",
-        ])
-        .json_lines();
-    assert!(
-        fits[0]["parts"].as_array().expect("parts").len() > 7,
-        "{}",
-        fits[0]
-    );
-    assert_eq!(fits[1]["parts"], json!(["short"]));
-    program.write("lines.txt", "See #abcdefghijk\nshort\n");
-    let lines = ["--max", "9", "--json", "--file", "lines.txt"];
-    let ran = program.run(&[&["fit", "--network", "telegram"], &lines[..]].concat());
-    assert_eq!(ran.code, 1);
-    let fits = json_lines(&ran.out);
-    assert_eq!(fits[0]["parts"], json!([]), "{}", fits[0]);
-    assert!(fits[0]["error"].is_string(), "{}", fits[0]);
-    assert_eq!(fits[1]["parts"], json!(["short"]));
-    let text = program
-        .run(&["fit", "--network", "mastodon", "Hello"])
-        .well();
-    assert!(text.contains("5 of 500"), "{text}");
-    assert_eq!(
-        program.run(&["fit", "--network", "nowhere", "Hello"]).code,
-        64
-    );
-}
-
-#[test]
 fn a_task_is_shown_cancelled_and_tried_again() {
     let patient = Patient::start(0, 0);
     let program = Program::started(&format!(

@@ -52,11 +52,6 @@ impl Said {
         let out = self.well();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
-
-    /// That as JSON, line by line.
-    pub fn json_lines(self) -> Vec<Value> {
-        json_lines(&self.well())
-    }
 }
 
 /// Lines of JSON.

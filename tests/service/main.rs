@@ -10,6 +10,7 @@ mod checks;
 mod commands;
 mod falls;
 mod feeds;
+mod fit;
 mod forecast;
 mod harness;
 mod held;

@@ -62,38 +62,6 @@ fn a_file_outlet_has_a_line_for_each_publication_as_the_contract_words_it() {
 }
 
 #[test]
-fn fit_tells_of_an_outlet_what_it_publishes() {
-    let patient = Patient::start(0, 0);
-    let account = Mastodon::start(Keys::Kept);
-    let mut program = Program::new(&format!(
-        "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"mastodon\"\nlanguage = \"es\"\n\
-         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nnumbers = true\n\
-         mark = \"translated automatically\"\n",
-        patient.settings(),
-        account.base_url()
-    ));
-    program.set("ACCOUNT", TOKEN);
-    program.start();
-    let texts = [
-        "Ask @ann@example.org.".to_owned(),
-        format!("{}@bob https://example.org/a。", "Some words. ".repeat(41)),
-        "A text of many words, by @ann@example.org. ".repeat(40),
-    ];
-    for text in texts {
-        let n_before = account.statuses().len();
-        let body = json!({"text": text, "targets": ["es"], "publish": true});
-        let task = program.final_task(&program.submit(&body));
-        let translated = task["result"]["text"].as_str().expect("a text");
-        let fit = program.run(&["fit", "--outlet", "es", "--json", translated]);
-        let statuses = account.statuses().into_iter().skip(n_before);
-        let out: Vec<String> = statuses.map(|status| status.text).collect();
-        assert_eq!(fit.json()["parts"], json!(out), "{text}");
-    }
-    assert!(account.statuses().len() > 5);
-    assert_eq!(program.run(&["fit", "--outlet", "no", "Hola"]).code, 64);
-}
-
-#[test]
 fn hashtags_go_out_in_the_language_of_the_outlet_where_that_is_wanted() {
     let simulator = ProviderSimulator::start();
     simulator.always(Some(provider::Fault::Says(

@@ -93,11 +93,15 @@ impl Discord {
         self.node().messages.clone()
     }
 
+    /// What readers have before them of each message.
+    pub fn shown(&self) -> Vec<String> {
+        let node = self.node();
+        node.messages.iter().map(|it| shown(&it.content)).collect()
+    }
+
     /// How many messages show readers this text.
     pub fn n_standing(&self, text: &str) -> usize {
-        let node = self.node();
-        let messages = node.messages.iter();
-        messages.filter(|it| shown(&it.content) == text).count()
+        self.shown().iter().filter(|it| *it == text).count()
     }
 
     /// Calls that count against the address they came from.
