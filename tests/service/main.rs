@@ -31,6 +31,7 @@ mod snac;
 mod stopping;
 mod storm;
 mod sync;
+mod tour;
 mod websub;
 mod x;
 
