@@ -139,7 +139,7 @@ impl FeedKind {
     const ALL: [Self; 2] = [Self::Custom, Self::List];
 
     /// Where such feeds are declared in an account's repository.
-    const fn collection(self) -> &'static str {
+    pub(crate) const fn collection(self) -> &'static str {
         match self {
             Self::Custom => "app.bsky.feed.generator",
             Self::List => "app.bsky.graph.list",

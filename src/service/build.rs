@@ -41,6 +41,7 @@ use crate::settings::{
     FeedPlace, OutletKind, OutletSettings, ProviderKind, ProviderSettings, Settings, SourceKind,
     SourceSettings, Visibility, XAccess, XCredential,
 };
+use crate::sources::anchored::Anchored;
 use crate::sources::bluesky::{BlueskyConfig as BlueskySourceConfig, BlueskySource};
 use crate::sources::feed::{FeedConfig, FeedSource, Location};
 use crate::sources::file::{FileConfig, FileSource};
@@ -172,7 +173,7 @@ fn source_with(
     callbacks: Option<&Callbacks>,
     apps: &Apps,
 ) -> anyhow::Result<Rc<dyn Source>> {
-    Ok(match &settings.kind {
+    let source: Rc<dyn Source> = match &settings.kind {
         SourceKind::File(path) => Rc::new(FileSource::new(FileConfig {
             name: settings.name.clone(),
             path: path.clone(),
@@ -260,7 +261,10 @@ fn source_with(
                 timeout: SOURCE_TIMEOUT,
             }))
         }
-    })
+    };
+    let subject = settings.kind.subject();
+    let subject = [settings.kind.name(), &subject];
+    Ok(Rc::new(Anchored::new(source, &subject)))
 }
 
 fn source_setup(

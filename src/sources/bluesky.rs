@@ -110,6 +110,7 @@ impl BlueskySource {
         cursor: Option<&Cursor>,
     ) -> Result<Polled, SourceError> {
         let before = Seen::of(cursor);
+        let begins_anew = cursor.is_some() && before.is_none();
         let since = before.as_ref().map_or(i64::MIN, Seen::since);
         let mut seen = before.unwrap_or_default();
         // Asked before the posts are, so that no event falls between.
@@ -145,6 +146,7 @@ impl BlueskySource {
         Ok(Polled {
             posts: posts.into_iter().map(|(_, post)| post).collect(),
             gone,
+            begins_anew,
             cursor: Some(seen.to_cursor()),
             ..Polled::default()
         })

@@ -108,7 +108,9 @@ impl FeedSource {
     }
 
     async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
-        let seen = cursor.and_then(Seen::from_cursor).unwrap_or_default();
+        let seen = cursor.and_then(Seen::from_cursor);
+        let begins_anew = cursor.is_some() && seen.is_none();
+        let seen = seen.unwrap_or_default();
         let fetched = match &self.config.location {
             Location::Url(url) => fetch::over_http(&self.client, url, &self.config, seen).await?,
             Location::Path(path) => fetch::from_file(path, &self.config, seen).await?,
@@ -131,6 +133,7 @@ impl FeedSource {
                 self.parse(document).await?
             }
         };
+        polled.begins_anew = begins_anew;
         polled.rest = polled
             .rest
             .filter(|rest| self.config.respect_hints && !rest.is_zero())

@@ -86,10 +86,14 @@ impl MastodonSource {
             account: &account,
         };
         let Some(place) = cursor.and_then(|it| Place::from_cursor(it, &account.id)) else {
-            return match self.config.backfill {
-                None => self.walk(&reader, Place::start(&account.id), room).await,
-                Some(newest) => self.first_sight(&reader, newest).await,
+            let polled = match self.config.backfill {
+                None => self.walk(&reader, Place::start(&account.id), room).await?,
+                Some(newest) => self.first_sight(&reader, newest).await?,
             };
+            return Ok(Polled {
+                begins_anew: cursor.is_some(),
+                ..polled
+            });
         };
         if let Some(stream) = &self.stream {
             stream.settle(place.n_events);
@@ -231,8 +235,13 @@ impl MastodonSource {
             place.n_events = place.n_events.max(event.number);
             match event.what {
                 Event::Deleted(id) if !gone.contains(&id) => gone.push(id),
-                Event::Edited(status) if !place.knows(&status) => {
-                    posts.extend(reader.post(&status));
+                Event::Edited(status) if !place.knows(&status) && !place.is_below(&status) => {
+                    // Older than the page: taken long ago, or not at all.
+                    let post = reader.post(&status);
+                    posts.extend(post.map(|post| Post {
+                        was_shown: true,
+                        ..post
+                    }));
                 }
                 Event::Deleted(_) | Event::Edited(_) => {}
             }

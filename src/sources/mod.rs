@@ -1,5 +1,6 @@
 //! What shows posts: files that grow, feeds, and accounts.
 
+pub mod anchored;
 pub mod bluesky;
 pub mod feed;
 pub mod file;

@@ -176,10 +176,13 @@ impl XSource {
     }
 
     async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
-        let Some(cursor) = cursor else {
-            return Reader::new(&self.inner, Seen::default()).all().await;
+        let Some(seen) = cursor.and_then(Seen::from_cursor) else {
+            let all = Reader::new(&self.inner, Seen::default()).all().await?;
+            return Ok(Polled {
+                begins_anew: cursor.is_some(),
+                ..all
+            });
         };
-        let seen = place(cursor)?;
         let Some(stream) = &self.inner.stream else {
             return Reader::new(&self.inner, seen).since(Vec::new()).await;
         };
@@ -194,7 +197,9 @@ impl XSource {
     }
 
     async fn pass_over(&self, cursor: &Cursor) -> Result<Polled, SourceError> {
-        let seen = place(cursor)?;
+        let Some(seen) = Seen::from_cursor(cursor) else {
+            return self.read(Some(cursor)).await;
+        };
         let told = match &self.inner.stream {
             Some(stream) => {
                 stream.settle(seen.told);
@@ -204,13 +209,6 @@ impl XSource {
         };
         Reader::new(&self.inner, seen).skip(&told).await
     }
-}
-
-/// The place up to which accounts were read.
-fn place(cursor: &Cursor) -> Result<Seen, SourceError> {
-    Seen::from_cursor(cursor).ok_or_else(|| SourceError::Malformed {
-        detail: "the place up to which the accounts were read cannot be read".to_owned(),
-    })
 }
 
 impl Source for XSource {

@@ -6,13 +6,13 @@ use babelfeed_actors::domain::{PausedBy, Post, Relation, SourceName};
 use babelfeed_actors::messages::{
     Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, Watching,
 };
-use babelfeed_actors::ports::{SourceError, StoreError, TaskStore};
+use babelfeed_actors::ports::{Abilities, SourceError, StoreError, TaskStore};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{assert_out_once, pass, poll, settle};
+use crate::helpers::{assert_out_once, pass, poll, publications, settle};
 use crate::journal;
 
 fn watched(world: &mut World, backfill: Option<usize>) -> (FakeSource, FakeOutlet) {
@@ -427,6 +427,80 @@ fn what_the_filter_refuses_counts_as_seen() {
         source.show_post(answer);
         poll(&handles).await;
         settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
+    });
+}
+
+#[test]
+fn a_source_that_was_pointed_elsewhere_is_taken_as_at_first_sight() {
+    for backfill in [Some(0), Some(2), None] {
+        world::run(70, async |mut world: World| {
+            let (source, outlet) = watched(&mut world, Some(0));
+            world.backfill = backfill;
+            show(&source, 0..1);
+            let handles = world.start();
+            poll(&handles).await;
+            source.point_elsewhere();
+            for n in 1..701 {
+                let text = format!("Post number {n}.");
+                source.show_post(Post::new("news".into(), format!("other {n}"), text));
+            }
+            poll(&handles).await;
+            show(&source, 701..702);
+            poll(&handles).await;
+            settle(&handles).await;
+            let newest = backfill.unwrap_or(700);
+            let first = newest.min(1);
+            let expected = posts(0..first).chain(posts(701 - newest..702));
+            assert_out_once(&outlet, expected);
+        });
+    }
+}
+
+#[test]
+fn an_edit_of_what_was_never_taken_is_not_published() {
+    world::run(71, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        outlet.set_abilities(Abilities {
+            edits: true,
+            ..Abilities::default()
+        });
+        let edited = |id: &str, text: &str| Post {
+            was_shown: true,
+            ..Post::new("news".into(), id, text)
+        };
+        source.show_post(Post::new("news".into(), "new", "A tpyo."));
+        source.show_post(edited("old", "Something of long ago."));
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        source.show_post(edited("new", "A typo."));
+        source.show_post(edited("old", "Something of very long ago."));
+        source.show_post(Post::new("news".into(), "old", "Something of yore."));
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A typo."]);
+        assert_eq!(world.providers[0].1.n_texts(), 2);
+    });
+}
+
+#[test]
+fn what_we_published_is_not_taken_when_it_is_forgotten_either() {
+    world::run(72, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        show(&source, 0..1);
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        let own = publications(&handles).await[0].publication.id;
+        let entry = Post::new("news".into(), format!("urn:uuid:{own}"), "Post in Spanish.");
+        for _ in 0..2 {
+            source.show_post(entry.clone());
+            poll(&handles).await;
+            settle(&handles).await;
+            let pruned = world.store.prune(world.clock.wall(), 9).await;
+            assert!(pruned.is_ok());
+        }
         assert_out_once(&outlet, posts(0..1));
     });
 }

@@ -43,6 +43,9 @@ pub struct Post {
     pub created_at: Option<Timestamp>,
     /// The publication that it says it is; it is passed over where that is one of ours.
     pub publication: Option<PublicationId>,
+    /// Whether its source showed it before, be it under another id: it is taken as an edit of what
+    /// was taken under its id, or not at all.
+    pub was_shown: bool,
 }
 
 impl Post {
@@ -67,6 +70,7 @@ impl Post {
             audience: Audience::default(),
             created_at: None,
             publication: None,
+            was_shown: false,
         }
     }
 

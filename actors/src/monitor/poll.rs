@@ -124,7 +124,7 @@ impl Poll {
             PollError::Full(RETRY)
         })?;
         let mut cursor = settling.cursor().cloned().or(cursor);
-        let is_first_sight = cursor.is_none();
+        let mut is_first_sight = cursor.is_none();
         let mut kept_back = VecDeque::new();
         loop {
             let source = &self.watched.source;
@@ -134,6 +134,10 @@ impl Poll {
                 }
                 (cursor, _) => source.poll(cursor.as_ref(), PAGE).await?,
             };
+            if page.begins_anew && !is_first_sight {
+                is_first_sight = true;
+                warn!(source:% = self.watched.name; "a source shows something else than before, and is taken as at first sight");
+            }
             for warning in &page.warnings {
                 warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
             }
@@ -196,11 +200,13 @@ impl Poll {
             let is_wanted = post.shows_something() && !self.watched.targets.is_empty();
             is_wanted && filter.refusal(post).is_none()
         };
-        let posts = self.without_our_own(posts).await?;
+        let (posts, our_own) = self.by_whether_ours(posts).await?;
         let (useful, useless): (Vec<Post>, Vec<Post>) = posts.into_iter().partition(has_use);
+        // What is ours stays ours when its publication is forgotten.
         let mut seen: Vec<(SourceName, Arc<str>)> = seen
             .into_iter()
             .chain(useless)
+            .chain(our_own)
             .map(|post| (post.source, post.id.into()))
             .collect();
         let mut submissions: Vec<Submission> = useful
@@ -235,10 +241,11 @@ impl Poll {
         }
     }
 
-    /// The posts that are not publications of ours: a feed outlet names them by their ids, others
-    /// in what the source reads of them.
-    async fn without_our_own(&self, posts: Vec<Post>) -> Result<Vec<Post>, PollError> {
+    /// The posts that are not publications of ours, and those that are: a feed outlet names them by
+    /// their ids, others in what the source reads of them.
+    async fn by_whether_ours(&self, posts: Vec<Post>) -> Result<(Vec<Post>, Vec<Post>), PollError> {
         let mut others = Vec::with_capacity(posts.len());
+        let mut our_own = Vec::new();
         for post in posts {
             let by_id = || post.id.strip_prefix("urn:uuid:")?.parse().ok();
             let is_ours = match post.publication.or_else(by_id) {
@@ -250,7 +257,7 @@ impl Poll {
                 _ => Ok(false),
             };
             match is_ours {
-                Ok(true) => (),
+                Ok(true) => our_own.push(post),
                 Ok(false) => others.push(post),
                 Err(error) => {
                     warn!(source:% = self.watched.name, cause:% = error; "a publication was not looked up");
@@ -258,7 +265,7 @@ impl Poll {
                 }
             }
         }
-        Ok(others)
+        Ok((others, our_own))
     }
 
     async fn submit(&self, submit: Submit) -> Result<u64, PollError> {
@@ -291,7 +298,10 @@ impl Poll {
             },
             text: text.into(),
             source: post.language,
-            targets: self.watched.targets.clone(),
+            targets: match post.was_shown {
+                true => Vec::new(),
+                false => self.watched.targets.clone(),
+            },
             revised: self.watched.revised.clone(),
             class: Class::Normal,
             publish: true,

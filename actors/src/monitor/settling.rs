@@ -68,7 +68,10 @@ impl Settling {
         let Some(earlier) = same.next() else {
             return false;
         };
+        let was_shown = earlier.was_shown;
         earlier.clone_from(post);
+        // What is new stays so, although it comes again as an edit.
+        earlier.was_shown = was_shown;
         true
     }
 

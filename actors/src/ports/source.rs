@@ -25,6 +25,9 @@ pub struct Polled {
     pub rest: Option<Duration>,
     /// What a person should know although the poll went on, like items without any text.
     pub warnings: Vec<String>,
+    /// Whether this is not what came after the cursor, because the source reads something else than
+    /// when the cursor was made, or cannot read it: what is shown is what is there at first sight.
+    pub begins_anew: bool,
     /// What it left unread although it was to be shown, because only a look was wanted.
     pub unread: Unread,
 }
@@ -39,6 +42,9 @@ pub struct Unread {
 }
 
 /// Something that shows posts.
+///
+/// A source that is handed a cursor that is not good for what it reads begins as without one, and
+/// says so ([`Polled::begins_anew`]).
 ///
 /// Polling with the same cursor again shows the same posts again, as long as the world did not
 /// change: a cursor moves only when the posts were taken.

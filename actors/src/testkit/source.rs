@@ -40,6 +40,7 @@ struct Stage {
     rest: Option<Duration>,
     warnings: Vec<String>,
     n_polls: usize,
+    begins_anew: bool,
 }
 
 impl FakeSource {
@@ -68,6 +69,13 @@ impl FakeSource {
     /// Shows one more post.
     pub fn show_post(&self, post: Post) {
         self.stage().posts.push(post);
+    }
+
+    /// Shows something else from now on, whatever was shown before.
+    pub fn point_elsewhere(&self) {
+        let mut stage = self.stage();
+        stage.posts.clear();
+        stage.begins_anew = true;
     }
 
     /// Says at the next poll that a post was deleted.
@@ -122,6 +130,8 @@ impl FakeSource {
             None => {}
         }
         let mut stage = self.stage();
+        let begins_anew = std::mem::take(&mut stage.begins_anew) && cursor.is_some();
+        let cursor = cursor.filter(|_| !begins_anew);
         let start = cursor.map_or(0, position).min(stage.posts.len());
         let end = start.saturating_add(room).min(stage.posts.len());
         Ok(Polled {
@@ -130,6 +140,7 @@ impl FakeSource {
             gone: std::mem::take(&mut stage.gone),
             has_more: end < stage.posts.len(),
             rest: stage.rest,
+            begins_anew,
             warnings: std::mem::take(&mut stage.warnings),
             ..Polled::default()
         })

@@ -93,6 +93,34 @@ impl SourceKind {
         }
     }
 
+    /// What it reads, in words that stay the same as long as it does.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Feed(FeedPlace::Path(path)) | Self::File(path) => path.display().to_string(),
+            Self::Feed(FeedPlace::Url(url) | FeedPlace::Hub(url)) => without_scheme(url),
+            // How far it was read is kept for each account.
+            Self::X(_) => String::new(),
+            Self::Mastodon {
+                base_url, account, ..
+            } => {
+                let account = account.trim_start_matches('@').to_lowercase();
+                format!("{account} {}", without_scheme(base_url).to_lowercase())
+            }
+            // Posts have the same ids whichever server shows them.
+            Self::Bluesky {
+                subject: Subject::Account(account),
+                ..
+            } => account.to_string(),
+            Self::Bluesky {
+                subject: Subject::Feed(feed),
+                ..
+            } => {
+                let (kind, key) = (feed.kind.collection(), feed.key.as_str());
+                format!("{} {kind} {key}", feed.account)
+            }
+        }
+    }
+
     pub(in crate::settings) fn only_look(&mut self) {
         if let Self::X(x) = self {
             x.extent = Extent::Look;
@@ -107,6 +135,12 @@ impl SourceKind {
             Self::Bluesky { jetstream, .. } => *jetstream = None,
         }
     }
+}
+
+/// An address that stays the same where a server turns to `https`.
+fn without_scheme(url: &str) -> String {
+    let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
+    bare.trim_end_matches('/').to_owned()
 }
 
 /// Where posts on Bluesky are read by anybody.

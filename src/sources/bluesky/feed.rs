@@ -37,7 +37,9 @@ impl BlueskySource {
         feed: &FeedAddress,
         cursor: Option<&Cursor>,
     ) -> Result<Polled, SourceError> {
-        let mut seen = Seen::of(cursor).unwrap_or_default();
+        let before = Seen::of(cursor);
+        let begins_anew = cursor.is_some() && before.is_none();
+        let mut seen = before.unwrap_or_default();
         let found = self.unseen(feed, &seen).await?;
         let since = seen.since();
         let lowest_known = found.posts.iter().rposition(|it| seen.knows(&it.1.id));
@@ -57,6 +59,7 @@ impl BlueskySource {
             posts: posts.into_iter().map(|(_, post)| post).collect(),
             cursor: Some(seen.to_cursor()),
             warnings: found.warnings,
+            begins_anew,
             ..Polled::default()
         })
     }

@@ -7,6 +7,7 @@ use babelfeed_actors::domain::{Language, Post, SourceName, Timestamp};
 use babelfeed_actors::ports::{Polled, SourceError};
 use feed_rs::model::Feed;
 use feed_rs::parser::{Builder, ParseFeedError};
+use log::warn;
 
 use super::fetch::Document;
 use super::item::{self, Whole};
@@ -48,9 +49,15 @@ pub(super) fn parse(
         warnings.truncate(MAX_WARNINGS);
         warnings.push(format!("and {n_more} more"));
     }
+    let mut posts = oldest_first(posts);
+    let mut seen = document.seen;
+    let n_renamed = seen.note(&mut posts);
+    if n_renamed > 0 {
+        warn!(source:% = name, items = n_renamed; "a feed gave its items other ids, those that were there count as seen");
+    }
     Ok(Polled {
-        posts: oldest_first(posts),
-        cursor: Some(document.seen.to_cursor()),
+        posts,
+        cursor: Some(seen.to_cursor()),
         rest: ttl.max(document.rest),
         warnings,
         ..Polled::default()

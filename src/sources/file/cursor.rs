@@ -1,22 +1,30 @@
 //! How far a file was read, so that the same file is known again.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Seek as _};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use babelfeed_actors::ports::Cursor;
 use sha2::{Digest, Sha256};
 
+use super::count::hash;
+
 /// The most bytes of a file's beginning that tell it from another.
 const HEAD: u64 = 1024;
 /// The most bytes before the place that was reached, which tell it from another.
 const TAIL: u64 = 256;
+/// The most bytes before that place of which whole lines are remembered.
+const REMEMBERED: u64 = 4096;
+/// The most lines that are remembered.
+const MAX_LINES: usize = 16;
 /// The first byte of a cursor of this shape.
-const VERSION: u8 = 2;
-const LENGTH: usize = 1 + 8 * 4 + 1 + 8;
-/// The same of the shape before, which did not tell when the file was written to.
-const OLD_VERSION: u8 = 1;
-const OLD_LENGTH: usize = LENGTH - 8;
+const VERSION: u8 = 3;
+/// The same of the shape before, which remembered no lines.
+const VERSION_2: u8 = 2;
+pub(super) const LENGTH: usize = 1 + 8 * 4 + 1 + 8;
+/// The same of the shape before that, which did not tell when the file was written to.
+const VERSION_1: u8 = 1;
+const LENGTH_1: usize = LENGTH - 8;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +40,16 @@ pub(super) struct Place {
 }
 
 /// A place with a fingerprint of what stands before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The place.
     pub(super) place: Place,
     fingerprint: [u8; 8],
     /// When the file was written to last, in nanoseconds since 1970; none where that was not kept.
     pub(super) written_at: Option<i64>,
+    /// Hashes of the last lines before the place; none where those were not kept, and lines were
+    /// known by where they stood.
+    lines: Option<Vec<u64>>,
 }
 
 impl Place {
@@ -63,6 +74,14 @@ impl Place {
         }
     }
 
+    /// The beginning of the same file, which was saved anew.
+    pub(super) fn again(&self, metadata: &Metadata) -> Self {
+        Self {
+            generation: self.generation,
+            ..Self::first(metadata)
+        }
+    }
+
     /// The same place in another file, which begins alike.
     pub(super) fn in_file(self, metadata: &Metadata) -> Self {
         Self {
@@ -78,6 +97,7 @@ impl Place {
             place: self,
             fingerprint,
             written_at: Some(written_at(&file.metadata()?)),
+            lines: Some(last_lines(file, self.offset)?),
         })
     }
 }
@@ -91,9 +111,39 @@ impl Mark {
         Ok(fingerprint(file, self.place.offset)? == self.fingerprint)
     }
 
+    /// Whether most of the last lines that were read stand somewhere in this file, as in one that
+    /// was saved anew with changes.
+    pub(super) fn is_most_in(&self, mut file: &File) -> io::Result<bool> {
+        let lines = self.lines.as_deref().unwrap_or_default();
+        if lines.is_empty() {
+            return Ok(false);
+        }
+        let mut missing = lines.to_vec();
+        let mut line = Vec::new();
+        file.rewind()?;
+        let mut reader = BufReader::with_capacity(64 * 1024, file);
+        while missing.len() * 2 >= lines.len() {
+            line.clear();
+            if reader.read_until(b'\n', &mut line)? == 0 {
+                return Ok(false);
+            }
+            let hash = hash(&line);
+            if let Some(found) = missing.iter().position(|it| *it == hash) {
+                missing.swap_remove(found);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether lines before the place are not known by what they say.
+    pub(super) const fn is_of_places(&self) -> bool {
+        self.lines.is_none()
+    }
+
     /// The mark as the store keeps it.
-    pub(super) fn to_cursor(self) -> Cursor {
-        let mut bytes = Vec::with_capacity(LENGTH);
+    pub(super) fn to_cursor(&self) -> Cursor {
+        let lines = self.lines.as_deref().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(LENGTH + lines.len() * 8);
         bytes.push(VERSION);
         bytes.extend(self.place.inode.to_be_bytes());
         bytes.extend(self.place.offset.to_be_bytes());
@@ -101,6 +151,7 @@ impl Mark {
         bytes.extend(self.fingerprint);
         bytes.push(u8::from(self.place.is_skipping));
         bytes.extend(self.written_at.unwrap_or(i64::MAX).to_be_bytes());
+        bytes.extend(lines.iter().flat_map(|line| line.to_be_bytes()));
         Cursor(bytes)
     }
 
@@ -108,8 +159,9 @@ impl Mark {
     pub(super) fn from_cursor(cursor: &Cursor) -> Option<Self> {
         let bytes = cursor.0.as_slice();
         let is_known = match *bytes.first()? {
-            VERSION => bytes.len() == LENGTH,
-            OLD_VERSION => bytes.len() == OLD_LENGTH,
+            VERSION => bytes.len() >= LENGTH && (bytes.len() - LENGTH).is_multiple_of(8),
+            VERSION_2 => bytes.len() == LENGTH,
+            VERSION_1 => bytes.len() == LENGTH_1,
             _ => false,
         };
         is_known.then_some(())?;
@@ -125,7 +177,9 @@ impl Mark {
                 is_skipping: bytes[33] == 1,
             },
             fingerprint: word(25)?.to_be_bytes(),
-            written_at: word(OLD_LENGTH).map(u64::cast_signed),
+            written_at: word(LENGTH_1).map(u64::cast_signed),
+            lines: (bytes[0] == VERSION)
+                .then(|| (LENGTH..bytes.len()).step_by(8).filter_map(word).collect()),
         })
     }
 }
@@ -142,6 +196,22 @@ fn fingerprint(file: &File, offset: u64) -> io::Result<[u8; 8]> {
     let tail = offset.min(TAIL);
     hash.update(read_at(file, offset - tail, tail)?);
     Ok(first_eight(hash))
+}
+
+/// Hashes of the last whole lines before an offset.
+fn last_lines(file: &File, offset: u64) -> io::Result<Vec<u64>> {
+    let length = offset.min(REMEMBERED);
+    let bytes = read_at(file, offset - length, length)?;
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    if length < offset {
+        // What it begins with is cut off.
+        lines.remove(0);
+    }
+    let said = lines
+        .iter()
+        .rev()
+        .filter(|line| !line.trim_ascii().is_empty());
+    Ok(said.take(MAX_LINES).map(|line| hash(line)).collect())
 }
 
 fn read_at(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
@@ -161,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_kept_whole_and_one_of_the_shape_before_is_still_known() {
+    fn a_mark_is_kept_whole_and_those_of_the_shapes_before_are_still_known() {
         let mark = Mark {
             place: Place {
                 inode: 7,
@@ -171,17 +241,26 @@ mod tests {
             },
             fingerprint: *b"12345678",
             written_at: Some(13),
+            lines: Some(vec![17, 19]),
         };
         let kept = mark.to_cursor();
-        assert_eq!(Mark::from_cursor(&kept), Some(mark));
+        assert_eq!(Mark::from_cursor(&kept).as_ref(), Some(&mark));
         let mut old = kept.0.clone();
-        old[0] = OLD_VERSION;
+        old[0] = VERSION_2;
         assert_eq!(Mark::from_cursor(&Cursor(old.clone())), None);
-        old.truncate(OLD_LENGTH);
-        let expected = Mark {
-            written_at: None,
+        old.truncate(LENGTH);
+        let second = Mark {
+            lines: None,
             ..mark
         };
-        assert_eq!(Mark::from_cursor(&Cursor(old)), Some(expected));
+        let read = Mark::from_cursor(&Cursor(old.clone()));
+        assert_eq!(read.as_ref(), Some(&second));
+        old[0] = VERSION_1;
+        old.truncate(LENGTH_1);
+        let first = Mark {
+            written_at: None,
+            ..second
+        };
+        assert_eq!(Mark::from_cursor(&Cursor(old)), Some(first));
     }
 }

@@ -17,7 +17,7 @@ pub(super) enum Shape {
 /// What became of a line.
 #[derive(Debug, Default)]
 pub(super) struct Read {
-    /// The post, if the line holds one.
+    /// The post, if the line holds one; its id is empty if the line tells none.
     pub(super) post: Option<Post>,
     /// What is wrong with the line.
     pub(super) warning: Option<String>,
@@ -49,8 +49,8 @@ impl Shape {
         }
     }
 
-    /// Reads a line without its newline; `own_id` is its identity if it tells none.
-    pub(super) fn read(self, config: &FileConfig, bytes: &[u8], own_id: String) -> Read {
+    /// Reads a line without its newline.
+    pub(super) fn read(self, config: &FileConfig, bytes: &[u8]) -> Read {
         let Ok(line) = std::str::from_utf8(bytes) else {
             return Read::warning("is not UTF-8");
         };
@@ -59,10 +59,10 @@ impl Shape {
             return Read::default();
         }
         if self == Self::Json || line.starts_with('{') {
-            return read_json(config, line, own_id);
+            return read_json(config, line);
         }
         Read {
-            post: Some(post(config, own_id, line.to_owned())),
+            post: Some(post(config, String::new(), line.to_owned())),
             warning: None,
         }
     }
@@ -77,7 +77,7 @@ impl Read {
     }
 }
 
-fn read_json(config: &FileConfig, line: &str, own_id: String) -> Read {
+fn read_json(config: &FileConfig, line: &str) -> Read {
     let json: JsonLine = match serde_json::from_str(line) {
         Ok(json) => json,
         Err(error) => {
@@ -90,8 +90,8 @@ fn read_json(config: &FileConfig, line: &str, own_id: String) -> Read {
         return Read::warning("has no text");
     }
     let mut warning = None;
-    let id = json.id.map(Id::into_text).filter(|id| !id.is_empty());
-    let mut post = post(config, id.unwrap_or(own_id), json.text);
+    let id = json.id.map(Id::into_text).unwrap_or_default();
+    let mut post = post(config, id, json.text);
     post.url = json.url.filter(|url| !url.is_empty());
     if let Some(tag) = json.language {
         match tag.parse::<Language>() {

@@ -35,11 +35,11 @@ struct Sibling {
 ///
 /// # Errors
 /// When there is nothing, or it cannot be opened.
-pub(super) fn open(path: &Path, mark: Option<Mark>) -> io::Result<Opened> {
+pub(super) fn open(path: &Path, mark: Option<&Mark>) -> io::Result<Opened> {
     let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let opened = mark.map(|mark| rotated(path, &mark, None)).transpose()?;
+            let opened = mark.map(|mark| rotated(path, mark, None)).transpose()?;
             return opened.filter(|it| !it.parts.is_empty()).ok_or(error);
         }
         Err(error) => return Err(error),
@@ -49,10 +49,17 @@ pub(super) fn open(path: &Path, mark: Option<Mark>) -> io::Result<Opened> {
         return Ok(Opened::only(file, Place::first(&metadata)));
     };
     if metadata.ino() != mark.place.inode {
-        return rotated(path, &mark, Some(file));
+        return rotated(path, mark, Some(file));
     }
     if mark.fits(&file)? {
         return Ok(Opened::only(file, mark.place));
+    }
+    if metadata.len() == 0 {
+        // Whether it was cut or is being saved anew is told by what comes into it.
+        return Ok(Opened::nothing());
+    }
+    if mark.is_most_in(&file)? {
+        return Ok(Opened::only(file, mark.place.again(&metadata)));
     }
     let mut opened = Opened::only(file, mark.place.successor(&metadata));
     let warning = "the file was cut or rewritten, it is read from its start";
@@ -69,15 +76,25 @@ fn rotated(path: &Path, mark: &Mark, now: Option<File>) -> io::Result<Opened> {
         warnings: Vec::new(),
     };
     let mut since = mark.written_at;
+    if let Some(file) = &now
+        && mark.place.offset > 0
+        && find_copy(mark, &siblings).is_none()
+    {
+        // An editor may leave the old one beside it, under a name of its own.
+        let metadata = file.metadata()?;
+        if mark.fits(file)? {
+            return Ok(Opened::only(
+                file.try_clone()?,
+                mark.place.in_file(&metadata),
+            ));
+        }
+        if mark.is_most_in(file)? {
+            return Ok(Opened::only(file.try_clone()?, mark.place.again(&metadata)));
+        }
+    }
     if let Some((file, metadata)) = find_moved(mark, &siblings) {
         since = Some(written_at(&metadata));
         opened.parts.push(Part::new(file, mark.place));
-    } else if let Some(file) = &now
-        && mark.place.offset > 0
-        && mark.fits(file)?
-    {
-        let place = mark.place.in_file(&file.metadata()?);
-        return Ok(Opened::only(file.try_clone()?, place));
     } else if let Some((file, metadata)) = find_copy(mark, &siblings) {
         since = Some(written_at(&metadata));
         opened
@@ -121,6 +138,13 @@ fn rotated(path: &Path, mark: &Mark, now: Option<File>) -> io::Result<Opened> {
 }
 
 impl Opened {
+    const fn nothing() -> Self {
+        Self {
+            parts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn only(file: File, place: Place) -> Self {
         Self {
             parts: vec![Part::new(file, place)],

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
 use std::path::Path;
 
+use babelfeed_actors::domain::Post;
 use babelfeed_actors::ports::{Cursor, Polled, SourceError};
 
 use super::FileConfig;
+use super::count::{Counts, Memory};
 use super::cursor::{Mark, Place};
 use super::line::Shape;
 use super::rotation::{Opened, Part, open};
@@ -21,6 +23,7 @@ const MAX_WARNINGS: usize = 20;
 /// One poll: the lines behind `cursor`, at most `room` of them.
 pub(super) fn poll(
     config: &FileConfig,
+    memory: &Memory,
     cursor: Option<&Cursor>,
     room: usize,
 ) -> Result<Polled, SourceError> {
@@ -31,10 +34,19 @@ pub(super) fn poll(
         });
     }
     let mark = cursor.and_then(Mark::from_cursor);
-    let opened = open(&config.path, mark).map_err(|error| refusal(&config.path, &error))?;
+    let opened =
+        open(&config.path, mark.as_ref()).map_err(|error| refusal(&config.path, &error))?;
     let mut polled = Polled::default();
     polled.warnings.clone_from(&opened.warnings);
-    read(config, opened, room, &mut polled)
+    polled.begins_anew = cursor.is_some() && mark.is_none();
+    if mark.is_some_and(|mark| mark.is_of_places())
+        && let Some(part) = opened.parts.first()
+        && part.place.offset <= MAX_BYTES
+    {
+        let shown = Lines::new(part).and_then(|mut lines| lines.shown(config));
+        polled.posts = shown.map_err(|error| refusal(&config.path, &error))?;
+    }
+    read((config, memory), opened, room, &mut polled)
         .map_err(|error| refusal(&config.path, &error))
         .map(|()| polled)
 }
@@ -48,11 +60,20 @@ fn refusal(path: &Path, error: &io::Error) -> SourceError {
     }
 }
 
-fn read(config: &FileConfig, opened: Opened, room: usize, polled: &mut Polled) -> io::Result<()> {
+fn read(
+    (config, memory): (&FileConfig, &Memory),
+    opened: Opened,
+    room: usize,
+    polled: &mut Polled,
+) -> io::Result<()> {
     let mut n_unsaid = 0;
     for part in &opened.parts {
         let mut lines = Lines::new(part)?;
+        lines.counts = Counts::recall(memory, &part.place);
         n_unsaid += lines.read(config, room, polled)?;
+        if let Some(counts) = lines.counts.take() {
+            counts.keep(memory, &lines.place);
+        }
         polled.cursor = Some(lines.place.mark(&part.file)?.to_cursor());
         if polled.has_more || !part.is_left {
             break;
@@ -70,6 +91,8 @@ struct Lines<'a> {
     place: Place,
     is_left: bool,
     start: u64,
+    /// The lines before the place, once somebody asked for the identity of one.
+    counts: Option<Counts>,
 }
 
 /// What the next line is.
@@ -90,6 +113,7 @@ impl<'a> Lines<'a> {
             place: part.place,
             is_left: part.is_left,
             start: part.place.offset,
+            counts: None,
         })
     }
 
@@ -107,8 +131,14 @@ impl<'a> Lines<'a> {
                     warning: Some(format!("is longer than {MAX_LINE} bytes")),
                 },
                 Next::Line(line) => {
-                    let own_id = format!("{:016x}-{at}", self.place.generation);
-                    shape.read(config, &line, own_id)
+                    let mut read = shape.read(config, &line);
+                    let nameless = read.post.as_mut().filter(|post| post.id.is_empty());
+                    if let Some(post) = nameless {
+                        post.id = self.own_id(&line, at)?;
+                    } else if let Some(counts) = &mut self.counts {
+                        counts.note(&line);
+                    }
+                    read
                 }
             };
             polled.posts.extend(read.post);
@@ -124,6 +154,62 @@ impl<'a> Lines<'a> {
         }
         polled.has_more = !self.reader.fill_buf()?.is_empty();
         Ok(n_unsaid)
+    }
+
+    /// The identity of the line that begins at a place, which was read last.
+    fn own_id(&mut self, line: &[u8], at: u64) -> io::Result<String> {
+        let mut counts = match self.counts.take() {
+            Some(counts) => counts,
+            None => self.count_before(at, |_, _| ())?,
+        };
+        let id = counts.note(line);
+        self.counts = Some(counts);
+        Ok(id)
+    }
+
+    /// The lines before the place that tell no id, as they are known from now on.
+    fn shown(&mut self, config: &FileConfig) -> io::Result<Vec<Post>> {
+        let (shape, mut posts) = (Shape::of(config), Vec::new());
+        self.count_before(self.place.offset, |line, id| {
+            let post = shape.read(config, line).post;
+            let nameless = post.filter(|post| post.id.is_empty());
+            posts.extend(nameless.map(|post| Post {
+                id,
+                was_shown: true,
+                ..post
+            }));
+        })?;
+        Ok(posts)
+    }
+
+    /// Counts the lines before a place, from the beginning of the file, and tells each with its
+    /// identity.
+    fn count_before(
+        &mut self,
+        end: u64,
+        mut tell: impl FnMut(&[u8], String),
+    ) -> io::Result<Counts> {
+        let mut counts = Counts::begin(&self.place);
+        if end == 0 {
+            return Ok(counts);
+        }
+        let here = self.place;
+        self.reader.seek(SeekFrom::Start(0))?;
+        self.place = Place {
+            offset: 0,
+            is_skipping: false,
+            ..here
+        };
+        while self.place.offset < end {
+            match self.next()? {
+                Next::Line(line) => tell(&line, counts.note(&line)),
+                Next::End => break,
+                Next::TooLong | Next::Skipped => (),
+            }
+        }
+        self.place = here;
+        self.reader.seek(SeekFrom::Start(here.offset))?;
+        Ok(counts)
     }
 
     fn next(&mut self) -> io::Result<Next> {
@@ -159,6 +245,7 @@ mod tests {
 
     use babelfeed_actors::domain::Language;
 
+    use super::super::cursor::LENGTH;
     use super::*;
 
     fn config(path: &Path) -> FileConfig {
@@ -176,6 +263,14 @@ mod tests {
             .open(path)
             .expect("opens");
         file.write_all(text.as_bytes()).expect("writes");
+    }
+
+    fn poll(
+        config: &FileConfig,
+        cursor: Option<&Cursor>,
+        room: usize,
+    ) -> Result<Polled, SourceError> {
+        super::poll(config, &Memory::default(), cursor, room)
     }
 
     /// Polls until nothing more comes, with so much room each time.
@@ -341,6 +436,95 @@ mod tests {
         append(&aside, "one\ntwo\nthree\n");
         fs::rename(&aside, &path).expect("replaces");
         assert_eq!(follow(&config, &mut cursor, 9), ["three"]);
+    }
+
+    #[test]
+    fn a_file_saved_anew_with_changes_shows_the_changes_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        let aside = folder.path().join("news.txt~");
+        let (config, memory) = (config(&path), Memory::default());
+        let lines = |typo: &str| {
+            let lines = (0..500).map(|number| match number {
+                3 => format!("line {number}{typo}\n"),
+                _ => format!("line {number}\nagain\n"),
+            });
+            lines.collect::<String>()
+        };
+        let mut cursor = None;
+        let mut ids = std::collections::HashSet::new();
+        let mut follow = |memory: &Memory| {
+            let mut texts = Vec::new();
+            loop {
+                let polled = super::poll(&config, memory, cursor.as_ref(), 70).expect("polls");
+                let new = polled.posts.into_iter();
+                let new = new.filter(|post| ids.insert(post.id.clone()));
+                texts.extend(new.map(|post| post.text));
+                cursor = polled.cursor.or(cursor.take());
+                if !polled.has_more {
+                    return texts;
+                }
+            }
+        };
+        append(&path, &lines(" with a tpyo"));
+        assert_eq!(follow(&memory).len(), 999);
+        // In its place, and beside it; as it goes on, and after a start.
+        fs::write(&path, lines(" with a typo")).expect("writes");
+        assert_eq!(follow(&memory), ["line 3 with a typo"]);
+        append(&aside, &format!("{}again\nnew\n", lines("")));
+        fs::rename(&aside, &path).expect("replaces");
+        assert_eq!(follow(&Memory::default()), ["line 3", "again", "new"]);
+        append(&path, "again\nnew\n");
+        assert_eq!(follow(&memory), ["again", "new"]);
+        append(&path, "again\n");
+        assert_eq!(follow(&memory), ["again"]);
+    }
+
+    #[test]
+    fn a_file_that_is_empty_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        append(&path, "one\ntwo\nthree\n");
+        let first = poll(&config(&path), None, 9).expect("polls");
+        File::create(&path).expect("truncates");
+        let empty = poll(&config(&path), first.cursor.as_ref(), 9).expect("polls");
+        assert_eq!((empty.cursor, empty.warnings), (None, Vec::new()));
+        append(&path, "one\n2\nthree\n");
+        let last = poll(&config(&path), first.cursor.as_ref(), 9).expect("polls");
+        assert_eq!(last.posts[0].id, first.posts[0].id);
+        assert_ne!(last.posts[1].id, first.posts[1].id);
+        assert_eq!(last.posts[2].id, first.posts[2].id);
+    }
+
+    #[test]
+    fn lines_that_were_known_by_their_places_are_told_once_by_what_they_say() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        append(&path, "one\none\n{\"text\":\"three\",\"id\":7}\n");
+        let expected = poll(&config(&path), None, 9).expect("polls");
+        let mut old = expected.cursor.clone().expect("a cursor");
+        old.0[0] = 2;
+        old.0.truncate(LENGTH);
+        append(&path, "four\n");
+        let polled = poll(&config(&path), Some(&old), 9).expect("polls");
+        let ids = |posts: &[Post]| posts.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&polled.posts[..2]), ids(&expected.posts[..2]));
+        let was_shown: Vec<bool> = polled.posts.iter().map(|post| post.was_shown).collect();
+        assert_eq!(was_shown, [true, true, false]);
+        let again = poll(&config(&path), polled.cursor.as_ref(), 9).expect("polls");
+        assert!(again.posts.is_empty());
+    }
+
+    #[test]
+    fn a_cursor_that_cannot_be_read_begins_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("news.txt");
+        append(&path, "one\n");
+        let cursor = Cursor(b"{}".to_vec());
+        let polled = poll(&config(&path), Some(&cursor), 9).expect("polls");
+        assert_eq!((polled.posts.len(), polled.begins_anew), (1, true));
+        let again = poll(&config(&path), polled.cursor.as_ref(), 9).expect("polls");
+        assert_eq!((again.posts.len(), again.begins_anew), (0, false));
     }
 
     #[test]

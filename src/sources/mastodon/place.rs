@@ -82,6 +82,11 @@ impl Place {
         self.find(status).is_some()
     }
 
+    /// Whether it stands below a status, which a page is yet to show.
+    pub(super) fn is_below(&self, status: &Status) -> bool {
+        (self.last.len(), &self.last) < (status.id.len(), &status.id)
+    }
+
     /// Whether a known status was edited since it was read.
     pub(super) fn is_edited(&self, status: &Status) -> bool {
         let known = self.find(status);
@@ -220,6 +225,13 @@ mod tests {
         let cursor = place.to_cursor();
         assert_eq!(Place::from_cursor(&cursor, "7"), Some(place));
         assert_eq!(Place::from_cursor(&cursor, "8"), None);
+    }
+
+    #[test]
+    fn what_a_page_is_yet_to_show_stands_above_what_was_read() {
+        let place = place(&["8", "9"]);
+        assert!(place.is_below(&status("10")) && place.is_below(&status("90")));
+        assert!(!place.is_below(&status("9")) && !place.is_below(&status("7")));
     }
 
     #[test]

@@ -439,6 +439,7 @@ async fn changes_of_posts_that_no_page_shows_come_by_the_stream() {
     }
     assert_eq!(texts(&polled.posts), ["number zero"]);
     assert_eq!(polled.posts[0].id, old);
+    assert!(polled.posts[0].was_shown, "it is no new post");
     assert_eq!(polled.gone, [older]);
     let again = account.poll(&mut cursor).await;
     assert_eq!(again.gone, polled.gone, "what was not taken is shown again");
