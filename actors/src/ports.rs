@@ -3,6 +3,7 @@
 mod batch;
 mod chance;
 mod ledger;
+mod outdated;
 mod outlet;
 mod provider;
 mod source;
@@ -15,6 +16,7 @@ pub use batch::{
 };
 pub use chance::{Chance, Clock};
 pub use ledger::{LearnedLimits, QuotaChange, QuotaEntry, QuotaLedger};
+pub use outdated::{Outdated, outdated};
 pub use outlet::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack,
 };

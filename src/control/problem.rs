@@ -169,7 +169,9 @@ impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Unknown => Self::not_found(error.to_string()),
-            ChangeError::Conflict(_) => Self::conflict(error.to_string()),
+            ChangeError::Conflict(_) | ChangeError::Outdated(_) => {
+                Self::conflict(error.to_string())
+            }
             ChangeError::Store(error) => error.into(),
         }
     }
@@ -179,7 +181,9 @@ impl From<PublicationError> for Problem {
     fn from(error: PublicationError) -> Self {
         match error {
             PublicationError::Unknown => Self::not_found(error.to_string()),
-            PublicationError::Conflict(_) => Self::conflict(error.to_string()),
+            PublicationError::Conflict(_) | PublicationError::Outdated(_) => {
+                Self::conflict(error.to_string())
+            }
             PublicationError::UnderWay | PublicationError::Outlet(_) => {
                 Self::unavailable(error.to_string(), ASK_AGAIN)
             }

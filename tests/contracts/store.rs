@@ -177,6 +177,8 @@ contract! {
         the_earliest_deadline_comes_first_then_the_oldest,
         lists_go_on_where_they_were_left,
         pruning_keeps_identities_and_what_is_open,
+        an_edit_of_what_was_forgotten_is_nothing_new,
+        an_edit_reaches_the_languages_that_its_post_was_taken_in,
     }
     publications {
         publications_are_planned_once_by_the_commit_that_completes,

@@ -6,7 +6,7 @@ use actix::Message;
 
 use super::monitor::UnknownName;
 use crate::domain::{OutletName, PublicationId, PublicationState};
-use crate::ports::{OutletError, PublicationRecord, StoreError};
+use crate::ports::{Outdated, OutletError, PublicationRecord, StoreError};
 
 /// Hands over publications that were planned by a commit; the task manager says it.
 ///
@@ -110,6 +110,9 @@ pub enum PublicationError {
     /// The outlet did not give it back.
     #[error("the outlet did not give it back: {0}")]
     Outlet(#[from] OutletError),
+    /// It would publish what its post is no longer.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
     /// The text that a person gave does not fit.
     #[error("{0}")]
     Unfit(String),

@@ -10,7 +10,7 @@ use crate::domain::{
     TaskId, Translation,
 };
 use crate::logic::routing::Figures;
-use crate::ports::{Admitted, Cursor, PublicationRecord, StoreError, TaskRecord};
+use crate::ports::{Admitted, Cursor, Outdated, PublicationRecord, StoreError, TaskRecord};
 
 /// Hands texts in; the monitor and control say it. Answered, in order, when all is durable.
 #[derive(Debug, Default, Message)]
@@ -188,6 +188,9 @@ pub enum ChangeError {
     /// It does not stand where it would have to.
     #[error("the task is {0}")]
     Conflict(State),
+    /// It would publish what its post is no longer.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

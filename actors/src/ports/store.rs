@@ -36,11 +36,13 @@ pub struct NewRequest {
     /// The request, with the id it gets if it is new.
     pub request: Arc<Request>,
     /// The languages wanted, each once, at most 255; task `n` is `request.id.task(n)`, from 1.
+    /// None: only an edit is wanted, and a post that was never taken counts as seen.
     pub targets: Vec<Language>,
     /// Whether its translations are published.
     pub publish: bool,
     /// The languages wanted, in the same manner, if its post was taken in before with another
-    /// fingerprint; none: then nothing is made of it.
+    /// fingerprint: of them those in which a task of it still stands. None: then nothing is made
+    /// of it.
     pub revised: Vec<Language>,
     /// A hash of all that makes two requests with one key, or two sights of one post, the same;
     /// zeros where nobody asks.
@@ -68,7 +70,8 @@ pub enum Outcome {
     /// Its post was taken before with another text; it is a request of its own, and its tasks
     /// are Queued.
     Edited,
-    /// The same request was taken before.
+    /// The same request was taken before, or its post was, and all that was made of that is
+    /// forgotten.
     Same,
     /// Another request was taken before with its key; nothing was changed.
     Conflict,
@@ -319,6 +322,13 @@ pub trait TaskStore: BatchStore {
         source: SourceName,
         post: Arc<str>,
     ) -> LocalBoxFuture<'_, Result<Option<RequestId>, StoreError>>;
+
+    /// Whether a post that was taken in was deleted at its source, and not shown otherwise since.
+    fn is_gone(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>>;
 
     /// Requests whose posts were deleted at their sources, until that is seen to, behind `after`,
     /// in the order of ids.

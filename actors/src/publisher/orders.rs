@@ -16,7 +16,8 @@ use super::threads::{Changed, without_lost_parent};
 use super::unschedule::taken_back;
 use super::{PublisherActor, Seat};
 use crate::domain::{
-    Correction, OutletName, Part, Publication, PublicationId, PublicationState, Timestamp,
+    Correction, OutletName, Part, Publication, PublicationId, PublicationState, SourceName,
+    Timestamp,
 };
 use crate::logic::compose::Style;
 use crate::logic::fit::{Limit, room};
@@ -24,7 +25,7 @@ use crate::logic::known::Edition;
 use crate::messages::{
     Approve, Insert, Leadership, PublicationError, Publish, Reject, RetryPublication, Review,
 };
-use crate::ports::{Errand, Kept, PublicationRecord, StoreError, TaskRecord, TaskStore};
+use crate::ports::{Errand, Kept, PublicationRecord, StoreError, TaskRecord, TaskStore, outdated};
 
 /// Why a publication is refused that a person does not want.
 const REJECTED: &str = "rejected by a person";
@@ -286,6 +287,11 @@ impl Handler<RetryPublication> for PublisherActor {
         Box::pin(async move {
             let states = [PublicationState::Refused, PublicationState::Unknown];
             let record = order.find(&states).await?;
+            let it = &record.publication;
+            let post = (SourceName::from(&*it.source), Arc::clone(&it.post));
+            let task = (it.id.task(), &it.language);
+            let outdated = outdated(&*order.store, post, task, Some(&it.outlet));
+            outdated.await?.map_or(Ok(()), Err)?;
             let record = without_lost_parent(&*order.store, record).await?;
             order
                 .put(record, PublicationState::Planned, "sent again by a person")

@@ -11,6 +11,9 @@ use crate::ports::{Abilities, Ended, Errand, PublicationRecord, StoreError, Task
 /// Why what answers a refused post is lost.
 const REFUSED: &str = "the post that it answers was refused";
 
+/// Why an edit of what was never taken at its outlet is not published; answers pass it over.
+pub(super) const NOT_TAKEN: &str = "its post was edited, and not published here before";
+
 /// Where one request stands at an outlet; nowhere if it is not wanted there, or was forgotten.
 #[derive(Debug)]
 pub(super) enum Standing {
@@ -58,6 +61,8 @@ pub(super) enum Verdict {
     Replace(Box<PublicationRecord>),
     /// What it answers will not come out.
     Lost(&'static str),
+    /// It is an edit, and nothing of its post was ever to be out here.
+    NotTaken,
 }
 
 impl Before {
@@ -118,6 +123,9 @@ pub(super) async fn judge(
     let (outlet, language) = (&publication.outlet, &publication.language);
     if let Some(revises) = publication.revises {
         let revisions = revisions(store, revises, &[(outlet, language)]).await?;
+        if revisions.standings.is_empty() {
+            return Ok(Verdict::NotTaken);
+        }
         for standing in revisions.standings {
             match standing {
                 Standing::Waiting(record) | Standing::Scheduled(record) => {
@@ -220,6 +228,8 @@ pub(super) struct Revisions {
     pub(super) standings: Vec<Standing>,
     /// How often the store was read for it.
     pub(super) n_reads: usize,
+    /// Whether nothing of it stands in the store any more.
+    pub(super) is_forgotten: bool,
 }
 
 /// Where a request and all that it revises stand at outlets, with the languages they receive.
@@ -233,6 +243,7 @@ pub(super) async fn revisions(
     while let Some(request) = next {
         let tasks = store.request(request).await?;
         found.n_reads += 1;
+        found.is_forgotten = request == newest && tasks.is_empty();
         next = tasks.first().and_then(|first| first.task.request.revises);
         for task in tasks {
             let same = outlets.iter();
@@ -256,6 +267,7 @@ pub(super) async fn revisions(
             found.n_reads += 1;
             let there = records.into_iter();
             let there = there.filter(|record| same.contains(&&record.publication.outlet));
+            let there = there.filter(|record| record.why.as_deref() != Some(NOT_TAKEN));
             found.standings.extend(there.map(standing_of));
         }
     }

@@ -11,7 +11,7 @@ use log::warn;
 
 use super::PublisherActor;
 use super::read_back::write_one;
-use super::standing::{Before, Ties, Verdict, awaited, judge, parent};
+use super::standing::{Before, NOT_TAKEN, Ties, Verdict, awaited, judge, parent};
 use crate::domain::{OutletName, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -293,6 +293,11 @@ impl Handler<Looked> for PublisherActor {
                 let state = self.state.get(&outlet);
                 let record = state.and_then(|state| state.waiting.get(&id)).cloned();
                 record.is_some_and(|record| self.put_into(record, PublicationState::Held, why))
+            }
+            Ok(Verdict::NotTaken) => {
+                let state = self.state.get(&outlet);
+                let record = state.and_then(|state| state.waiting.get(&id)).cloned();
+                record.is_some_and(|it| self.put_into(it, PublicationState::Deleted, NOT_TAKEN))
             }
             Ok(Verdict::Drop(earlier)) => {
                 // Its end wakes this one.

@@ -163,6 +163,9 @@ async fn find(
         }
         let revisions = revisions(store, request, &outlets).await?;
         n_reads += revisions.n_reads;
+        if revisions.is_forgotten && !minding.is_empty() {
+            warn!(request:% = request; "a deleted post was forgotten before: what is out of it stays");
+        }
         posts.push((request, revisions.standings));
     }
     let has_more = posts.len() < n_page || n_page == READS;

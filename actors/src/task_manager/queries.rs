@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Context, Handler, ResponseFuture};
 use log::error;
@@ -10,13 +11,13 @@ use tokio::sync::oneshot;
 use super::book::After;
 use super::work::{Subject, Work, stand_of};
 use super::{Intake, Place, TaskManagerActor};
-use crate::domain::{Failure, FailureKind, State, TaskId};
+use crate::domain::{Failure, FailureKind, Origin, State, TaskId};
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::messages::{
     Backlog, Cancel, ChangeError, Closed, Depth, FindRequest, FindTask, FindTasks, List, Listed,
     ProviderView, Providers, Retry, TaskView,
 };
-use crate::ports::{StoreError, TaskRecord, TaskStore};
+use crate::ports::{StoreError, TaskRecord, TaskStore, outdated};
 
 /// The lifecycles of tasks in memory, which are ahead of the store's.
 type Ahead = HashMap<TaskId, Lifecycle>;
@@ -80,6 +81,13 @@ impl TaskManagerActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         Box::pin(async move {
             let stored = store.task(id).await?;
+            if let (OrderKind::Retry, Some(stored)) = (kind, &stored)
+                && let Origin::Post { source, post } = &stored.task.request.origin
+            {
+                let post = (source.clone(), Arc::clone(post));
+                let outdated = outdated(&*store, post, (id, &stored.task.target), None);
+                outdated.await?.map_or(Ok(()), Err)?;
+            }
             let (reply, done) = oneshot::channel();
             own.do_send(Order {
                 id,

@@ -316,6 +316,14 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.request_of_post(&source, &post))
     }
 
+    fn is_gone(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
+        self.read(move |reads| reads.is_gone(&source, &post))
+    }
+
     fn withdrawn(
         &self,
         after: Option<RequestId>,

@@ -277,6 +277,13 @@ impl Reads<'_> {
         Ok(found.flatten().map(RequestId::from_bytes))
     }
 
+    /// Whether a post that was taken in was deleted at its source.
+    pub(super) fn is_gone(&mut self, source: &SourceName, post: &str) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM identity WHERE hash = ?1 AND gone = 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.exists([post_hash(source, post)])?)
+    }
+
     /// Requests whose posts were deleted.
     pub(super) fn withdrawn(
         &mut self,

@@ -84,6 +84,9 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE job ADD COLUMN reserved REAL;
     ALTER TABLE job ADD COLUMN reserved_at INTEGER;
 ",
+    "
+    ALTER TABLE identity ADD COLUMN gone INTEGER;
+",
 ];
 
 /// What a start finds in the database.

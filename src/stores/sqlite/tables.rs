@@ -42,7 +42,7 @@ impl<'c> Tables<'c> {
             names: Names::new(connection),
             tally,
             insert_identity: connection
-                .prepare("INSERT OR IGNORE INTO identity VALUES (?1, ?2, ?3)")?,
+                .prepare("INSERT OR IGNORE INTO identity VALUES (?1, ?2, ?3, NULL)")?,
             insert_request: connection.prepare("INSERT INTO request VALUES (?1, ?2)")?,
             insert_task: connection
                 .prepare("INSERT INTO task VALUES (?1, 1, ?2, ?3, 0, 0, ?4, NULL)")?,
@@ -91,15 +91,14 @@ impl<'c> Tables<'c> {
         let admitted = admission.requests.iter();
         let admitted = admitted.map(|new| self.admit_one(new)).collect();
         for (source, post) in &admission.seen {
-            let nothing: (Option<&[u8]>, Option<&[u8]>) = (None, None);
-            let hash = post_hash(source, post);
-            self.insert_identity
-                .execute(params![hash, nothing.0, nothing.1])?;
+            self.note_seen(post_hash(source, post))?;
         }
         for (source, post) in &admission.gone {
             let sql = "INSERT OR IGNORE INTO withdrawn
                 SELECT request FROM identity WHERE hash = ?1 AND request IS NOT NULL";
             let hash = post_hash(source, post);
+            self.connection.prepare_cached(sql)?.execute([hash])?;
+            let sql = "UPDATE identity SET gone = 1 WHERE hash = ?1 AND request IS NOT NULL";
             self.connection.prepare_cached(sql)?.execute([hash])?;
         }
         if let Some((source, cursor)) = &admission.cursor {
@@ -239,6 +238,14 @@ impl<'c> Tables<'c> {
         Ok(())
     }
 
+    /// Notes an identity of which nothing is made; answers how many were not known.
+    fn note_seen(&mut self, hash: [u8; 16]) -> Result<usize, Fault> {
+        let nothing: Option<&[u8]> = None;
+        Ok(self
+            .insert_identity
+            .execute(params![hash, nothing, nothing])?)
+    }
+
     fn admit_one(&mut self, new: &NewRequest) -> Result<Admitted, Fault> {
         let request = &new.request;
         let hash = match &request.origin {
@@ -246,8 +253,15 @@ impl<'c> Tables<'c> {
             Origin::Client { key } => key.as_deref().map(key_hash),
         };
         if let Some(hash) = hash {
-            let written = params![hash, request.id.as_bytes(), new.fingerprint];
-            if self.insert_identity.execute(written)? == 0 {
+            let is_post = matches!(request.origin, Origin::Post { .. });
+            let only_edits = is_post && new.targets.is_empty();
+            let n_new = if only_edits {
+                self.note_seen(hash)?
+            } else {
+                let written = params![hash, request.id.as_bytes(), new.fingerprint];
+                self.insert_identity.execute(written)?
+            };
+            if n_new == 0 || only_edits {
                 return self.known_request(hash, new);
             }
         }
@@ -264,7 +278,14 @@ impl<'c> Tables<'c> {
         if let (Some(earlier), Some(print)) = (earlier, fingerprint)
             && is_edit(new, print)
         {
-            return self.insert_revision(hash, new, RequestId::from_bytes(earlier));
+            let earlier = RequestId::from_bytes(earlier);
+            let revised = self.still_known(earlier, &new.revised)?;
+            if !revised.is_empty() {
+                return self.insert_revision(hash, new, &revised, earlier);
+            }
+            let sql = "UPDATE identity SET fingerprint = ?2 WHERE hash = ?1";
+            let changed = params![hash, new.fingerprint];
+            self.connection.prepare_cached(sql)?.execute(changed)?;
         }
         let id = earlier.map_or(new.request.id, RequestId::from_bytes);
         let is_post = matches!(new.request.origin, Origin::Post { .. });
@@ -302,14 +323,59 @@ impl<'c> Tables<'c> {
         Ok(tasks)
     }
 
+    /// Those of the languages in which a request, or one that it revises, has a task that is not
+    /// forgotten.
+    fn still_known(
+        &mut self,
+        newest: RequestId,
+        languages: &[Language],
+    ) -> Result<Vec<Language>, Fault> {
+        let mut known: Vec<Language> = Vec::new();
+        let mut next = Some(newest);
+        while let Some(id) = next {
+            let sql = "SELECT bucket FROM task WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let (low, high) = (id.task(1), id.task(u8::MAX));
+            let found =
+                statement.query_map(params![low.as_bytes(), high.as_bytes()], |row| row.get(0))?;
+            let mut last = None;
+            for bucket in found {
+                let bucket = self.names.bucket(bucket?)?;
+                known.push(bucket.pair.target.clone());
+                last = Some(bucket);
+            }
+            let is_whole = languages.iter().all(|language| known.contains(language));
+            next = match last.filter(|_| !is_whole) {
+                Some(bucket) => self.revised_by(id, &bucket)?,
+                None => None,
+            };
+        }
+        let known = languages.iter().filter(|it| known.contains(it));
+        Ok(known.cloned().collect())
+    }
+
+    /// The request that one with tasks in this bucket revises.
+    fn revised_by(&mut self, id: RequestId, bucket: &Bucket) -> Result<Option<RequestId>, Fault> {
+        let sql = "SELECT body FROM request WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query([request_key(id)])?;
+        let Some(row) = found.next()? else {
+            return Ok(None);
+        };
+        let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let (request, _) = rows::request_of(body, id, bucket, &mut self.names)?;
+        Ok(request.revises)
+    }
+
     /// Takes in what a post has become, which is what its identity means from now on.
     fn insert_revision(
         &mut self,
         hash: [u8; 16],
         new: &NewRequest,
+        revised: &[Language],
         earlier: RequestId,
     ) -> Result<Admitted, Fault> {
-        let sql = "UPDATE identity SET request = ?2, fingerprint = ?3 WHERE hash = ?1";
+        let sql = "UPDATE identity SET request = ?2, fingerprint = ?3, gone = NULL WHERE hash = ?1";
         let changed = params![hash, new.request.id.as_bytes(), new.fingerprint];
         self.connection.prepare_cached(sql)?.execute(changed)?;
         let mut request = Request::clone(&new.request);
@@ -317,7 +383,7 @@ impl<'c> Tables<'c> {
         Ok(Admitted {
             outcome: Outcome::Edited,
             revises: Some(earlier),
-            ..self.insert_tasks(&request, &new.revised, new.publish)?
+            ..self.insert_tasks(&request, revised, new.publish)?
         })
     }
 

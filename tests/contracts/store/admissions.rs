@@ -197,10 +197,21 @@ pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>()
     assert_eq!(store.withdrawn(Some(next), 9).await, Ok(Vec::new()));
     assert_eq!(store.withdrawn(None, 1).await, Ok(vec![id]));
     assert_eq!(kind.store().withdrawn(None, 0).await, Ok(Vec::new()));
+    let is_gone = async |post: &str| kind.store().is_gone("news".into(), post.into()).await;
+    assert_eq!(is_gone("taken").await, Ok(true));
+    assert_eq!(is_gone("seen").await, Ok(false));
+    assert_eq!(is_gone("unheard of").await, Ok(false));
     let forgotten = kind.store().forget_withdrawn(vec![id, next]);
     assert_eq!(forgotten.await, Ok(()));
     kind.crash();
     assert_eq!(kind.store().withdrawn(None, 9).await, Ok(Vec::new()));
+    let mut edited = post(&mut mint, "later", &["es"]);
+    edited.fingerprint = [2; 16];
+    edited.revised = vec![language("es")];
+    admit(kind.store(), vec![edited]).await;
+    let is_gone = async |post: &str| kind.store().is_gone("news".into(), post.into()).await;
+    assert_eq!(is_gone("taken").await, Ok(true));
+    assert_eq!(is_gone("later").await, Ok(false), "it is shown again");
 }
 
 pub(super) async fn the_cursor_moves_with_its_posts<K: Kind>() {

@@ -44,9 +44,11 @@ fn a_database_of_an_earlier_version_is_brought_to_this_one_with_what_it_holds() 
     run(queued_task_of(&store, 3));
     drop(store);
     let connection = rusqlite::Connection::open(&config.path).expect("a connection");
-    // As it was before lanes remembered what they learned, and jobs what they reserved.
+    // As it was before lanes remembered what they learned, jobs what they reserved, and posts that
+    // they were deleted.
     let undone = "DROP TABLE learned; ALTER TABLE job DROP COLUMN reserved;
-        ALTER TABLE job DROP COLUMN reserved_at; PRAGMA user_version = 6;";
+        ALTER TABLE job DROP COLUMN reserved_at; ALTER TABLE identity DROP COLUMN gone;
+        PRAGMA user_version = 6;";
     connection
         .execute_batch(undone)
         .expect("an earlier version");

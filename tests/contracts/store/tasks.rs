@@ -232,3 +232,64 @@ pub(super) async fn several_tasks_are_found_by_one_question<K: Kind>() {
     let ids: Vec<TaskId> = found.iter().map(|it| it.task.id).collect();
     assert_eq!(ids, wanted);
 }
+
+pub(super) async fn an_edit_of_what_was_forgotten_is_nothing_new<K: Kind>() {
+    let mut kind = K::new();
+    let mut mint = IdMint::default();
+    let mut shown = |print: u8| {
+        let mut new = post(&mut mint, "1", &["es"]);
+        new.fingerprint = [print; 16];
+        new.revised = vec![language("es")];
+        new
+    };
+    let (first, second) = (shown(1), shown(2));
+    let edits = [shown(3), shown(3), shown(1)];
+    let id = second.request.id;
+    admit(kind.store(), vec![first.clone(), second]).await;
+    for task in [first.request.id.task(1), id.task(1)] {
+        step(kind.store(), task, &[Step::Pass, Step::Complete]).await;
+    }
+    assert_eq!(kind.prune(at(60_000), 9).await, Ok(2));
+    for edit in edits {
+        let admitted = admit(kind.store(), vec![edit]).await;
+        assert_eq!((admitted[0].outcome, admitted[0].id), (Outcome::Same, id));
+        assert_eq!((admitted[0].revises, admitted[0].tasks.len()), (None, 0));
+        kind.crash();
+    }
+    let left = kind.store().tasks(None, None, 9).await.expect("a read");
+    assert_eq!(left, []);
+}
+
+pub(super) async fn an_edit_reaches_the_languages_that_its_post_was_taken_in<K: Kind>() {
+    let kind = K::new();
+    let mut mint = IdMint::default();
+    let mut shown = |print: u8, revised: &[&str]| {
+        let mut new = post(&mut mint, "1", &["es", "fr"]);
+        new.fingerprint = [print; 16];
+        new.revised = revised.iter().map(|tag| language(tag)).collect();
+        new
+    };
+    let shown = vec![
+        shown(1, &[]),
+        shown(2, &["ca"]),
+        shown(3, &["fr", "ca"]),
+        shown(4, &["es", "ca"]),
+    ];
+    let ids: Vec<_> = shown.iter().map(|new| new.request.id).collect();
+
+    let admitted = admit(kind.store(), shown).await;
+
+    let outcomes: Vec<Outcome> = admitted.iter().map(|one| one.outcome).collect();
+    let expected = [
+        Outcome::New,
+        Outcome::Same,
+        Outcome::Edited,
+        Outcome::Edited,
+    ];
+    assert_eq!(outcomes, expected);
+    let french = [(ids[2].task(1), language("fr"), State::Queued)];
+    assert_eq!(admitted[2].tasks, french);
+    // It revises what was only made in French, which revises what was made in Spanish too.
+    let spanish = [(ids[3].task(1), language("es"), State::Queued)];
+    assert_eq!(admitted[3].tasks, spanish);
+}

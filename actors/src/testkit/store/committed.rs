@@ -1,6 +1,6 @@
 //! What of the store in memory is durable, and how each write changes it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::{
@@ -22,6 +22,7 @@ pub(super) struct Committed {
     pub(super) publications: BTreeMap<PublicationId, PublicationRecord>,
     pub(super) cursors: HashMap<SourceName, Cursor>,
     pub(super) identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
+    pub(super) gone: HashSet<Identity>,
     pub(super) withdrawn: BTreeSet<RequestId>,
     pub(super) corrections: Vec<Correction>,
     pub(super) known: BTreeMap<KnownKey, Known>,
@@ -47,9 +48,12 @@ impl Committed {
             self.identities.entry(identity).or_insert(None);
         }
         for (source, post) in admission.gone {
-            let taken = self.identities.get(&Identity::Post(source, post));
-            let request = taken.copied().flatten().map(|(id, _)| id);
-            self.withdrawn.extend(request);
+            let identity = Identity::Post(source, post);
+            let taken = self.identities.get(&identity);
+            if let Some((request, _)) = taken.copied().flatten() {
+                self.withdrawn.insert(request);
+                self.gone.insert(identity);
+            }
         }
         self.cursors.extend(admission.cursor);
         admitted
@@ -64,12 +68,23 @@ impl Committed {
         if let Some(identity) = identity {
             let taken = Some((request.id, new.fingerprint));
             match self.identities.get(&identity).copied() {
+                None if new.targets.is_empty() && matches!(identity, Identity::Post(..)) => {
+                    self.identities.insert(identity.clone(), None);
+                    return self.known_request(new, &identity, None);
+                }
                 None => {
                     self.identities.insert(identity, taken);
                 }
                 Some(Some((earlier, print))) if is_edit(&identity, new, print) => {
+                    let revised = self.still_known(earlier, &new.revised);
+                    if revised.is_empty() {
+                        let known = Some((earlier, new.fingerprint));
+                        self.identities.insert(identity.clone(), known);
+                        return self.known_request(new, &identity, known);
+                    }
+                    self.gone.remove(&identity);
                     self.identities.insert(identity, taken);
-                    return self.insert_revision(new, earlier);
+                    return self.insert_revision(new, &revised, earlier);
                 }
                 Some(earlier) => return self.known_request(new, &identity, earlier),
             }
@@ -77,13 +92,31 @@ impl Committed {
         self.insert_tasks(&new.request, &new.targets, new.publish)
     }
 
-    fn insert_revision(&mut self, new: &NewRequest, earlier: RequestId) -> Admitted {
+    /// Those of the languages in which a request, or one that it revises, has a task.
+    fn still_known(&self, newest: RequestId, languages: &[Language]) -> Vec<Language> {
+        let mut known = Vec::new();
+        let mut next = Some(newest);
+        while let Some(id) = next {
+            known.extend(self.tasks_of(id).map(|record| record.task.target.clone()));
+            let first = self.tasks_of(id).next();
+            next = first.and_then(|record| record.task.request.revises);
+        }
+        let known = languages.iter().filter(|it| known.contains(it));
+        known.cloned().collect()
+    }
+
+    fn insert_revision(
+        &mut self,
+        new: &NewRequest,
+        revised: &[Language],
+        earlier: RequestId,
+    ) -> Admitted {
         let mut request = Request::clone(&new.request);
         request.revises = Some(earlier);
         Admitted {
             outcome: Outcome::Edited,
             revises: Some(earlier),
-            ..self.insert_tasks(&Arc::new(request), &new.revised, new.publish)
+            ..self.insert_tasks(&Arc::new(request), revised, new.publish)
         }
     }
 

@@ -176,6 +176,14 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn is_gone(
+        &self,
+        source: SourceName,
+        post: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
+        self.read(|committed| committed.gone.contains(&Identity::Post(source, post)))
+    }
+
     fn withdrawn(
         &self,
         after: Option<RequestId>,
