@@ -32,6 +32,11 @@ fn two_hundred_records_stand_once_in_order_and_byte_for_byte_through_twenty_kill
     network.check_records(&posts);
     let way = &network.way;
     assert!(way.n_resets() > 0);
+    let (n_reads, n_uploads) = way.n_other_resets();
+    assert!(
+        n_reads > 0 && n_uploads > 0,
+        "{n_reads} reads, {n_uploads} uploads"
+    );
     let n_logins = way.n_asked("/xrpc/com.atproto.server.createSession");
     assert_eq!(n_logins, 1, "a session outlives its process and its server");
     assert!(!program.log().contains(PASSWORD));
@@ -145,6 +150,8 @@ impl OnPds {
             one_in: ONE_LOST,
             // The second call for the same record is lost as well, so that it must be read back.
             answers: 2,
+            uploads: "/xrpc/com.atproto.repo.uploadBlob",
+            one_other_in: ONE_LOST,
         };
         Self {
             way: Resetting::start(pds.port(), losses),

@@ -15,10 +15,15 @@ fn two_hundred_posts_stand_once_and_in_their_threads_through_twenty_kills_and_re
         return;
     };
     let way = way(&network.snac, ONE_LOST);
-    let (mut program, _patient) = service(&network.snac, &way, &network.bot);
+    let (mut program, _patient) = service(&way, &network.bot);
     let posts = series::come_through(&mut network, &mut program);
     series::check(&posts, &network.standing());
     assert!(way.n_resets() > 0);
+    let (n_reads, n_uploads) = way.n_other_resets();
+    assert!(
+        n_reads > 0 && n_uploads > 0,
+        "{n_reads} reads, {n_uploads} uploads"
+    );
     println!(
         "{} posts, {} resets on the way",
         posts.len(),
@@ -33,7 +38,7 @@ fn what_its_author_edits_is_edited_where_it_was_published() {
     };
     let (ana, bot) = (snac.add_user("ana"), snac.add_user("bot"));
     let way = way(&snac, usize::MAX);
-    let (mut program, _patient) = service(&snac, &way, &bot);
+    let (mut program, _patient) = service(&way, &bot);
     let status = snac.post(&ana, &json!({"status": "One"}));
     program.start();
     let standing = || snac.statuses(&bot);
@@ -52,18 +57,17 @@ fn what_its_author_edits_is_edited_where_it_was_published() {
     });
 }
 
-/// The program that reads ana and publishes as bot, with the provider that it asks.
-fn service(snac: &Snac, way: &Resetting, bot: &User) -> (Program, Patient) {
+/// The program that reads ana and publishes as bot by that way, with the provider that it asks.
+fn service(way: &Resetting, bot: &User) -> (Program, Patient) {
     let patient = Patient::start(0, 20);
+    let way = way.base_url();
     let settings = format!(
         "[publishing]\nmedia_from_private = true\n{UNCHECKED}{}\
-         [[source]]\nname = \"ana\"\nkind = \"mastodon\"\nbase_url = \"{}\"\naccount = \"ana\"\n\
+         [[source]]\nname = \"ana\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\naccount = \"ana\"\n\
          language = \"en\"\nevery = \"1s\"\nbackfill = \"all\"\n\
-         [[outlet]]\nname = \"bot\"\nkind = \"mastodon\"\nbase_url = \"{}\"\nlanguage = \"es\"\n\
+         [[outlet]]\nname = \"bot\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\nlanguage = \"es\"\n\
          token_env = \"ACCOUNT\"\n",
         patient.settings(),
-        snac.base_url(),
-        way.base_url()
     );
     let mut program = Program::new(&settings);
     program.set("ACCOUNT", &bot.token);
@@ -76,6 +80,8 @@ fn way(snac: &Snac, one_in: usize) -> Resetting {
         path: "/api/v1/statuses",
         one_in,
         answers: 1,
+        uploads: "/api/v2/media",
+        one_other_in: one_in.saturating_mul(2),
     };
     Resetting::start(snac.port(), losses)
 }

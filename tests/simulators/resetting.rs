@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::client::ask;
 use super::server::{Answer, Reply, Request, Server};
 
-/// Stands before a server, and resets some connections on which something is posted.
+/// Stands before a server, and resets some of the connections.
 pub struct Resetting {
     server: Server,
     counts: Arc<Mutex<Counts>>,
@@ -22,6 +22,10 @@ pub struct Losses {
     pub one_in: usize,
     /// How many answers in a row are lost.
     pub answers: usize,
+    /// Where files are handed in.
+    pub uploads: &'static str,
+    /// Of so many reads and uploads, one is not passed on, and the answer to one is lost.
+    pub one_other_in: usize,
 }
 
 #[derive(Default)]
@@ -29,6 +33,15 @@ struct Counts {
     n_asked: HashMap<String, usize>,
     n_resets: usize,
     n_done: usize,
+    n_reads: Others,
+    n_uploads: Others,
+}
+
+/// Reads or uploads.
+#[derive(Default)]
+struct Others {
+    n_asked: usize,
+    n_resets: usize,
 }
 
 enum Loss {
@@ -71,6 +84,12 @@ impl Resetting {
         lock(&self.counts).n_resets
     }
 
+    /// How many of the reads, and of the uploads, were reset.
+    pub fn n_other_resets(&self) -> (usize, usize) {
+        let counts = lock(&self.counts);
+        (counts.n_reads.n_resets, counts.n_uploads.n_resets)
+    }
+
     /// How many posts the server has taken, whatever became of its answers; what was posted
     /// again counts again.
     pub fn n_done(&self) -> usize {
@@ -104,10 +123,29 @@ impl Counts {
     fn note(&mut self, request: &Request, losses: Losses) -> Loss {
         let n_asked = self.n_asked.entry(request.path.clone()).or_default();
         *n_asked += 1;
+        if request.method == "GET" {
+            return self.n_reads.note(losses.one_other_in);
+        }
+        if request.path == losses.uploads {
+            return self.n_uploads.note(losses.one_other_in);
+        }
         if !losses.concern(request) {
             return Loss::Nothing;
         }
         let loss = losses.at(*n_asked - 1);
+        self.n_resets += usize::from(!matches!(loss, Loss::Nothing));
+        loss
+    }
+}
+
+impl Others {
+    fn note(&mut self, one_in: usize) -> Loss {
+        self.n_asked += 1;
+        let loss = match self.n_asked % one_in {
+            0 => Loss::Call,
+            turn if turn == one_in / 2 => Loss::Answer,
+            _ => Loss::Nothing,
+        };
         self.n_resets += usize::from(!matches!(loss, Loss::Nothing));
         loss
     }

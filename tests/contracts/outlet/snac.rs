@@ -77,6 +77,8 @@ async fn whatever_snac_or_the_way_to_it_loses_a_text_stands_once() {
         path: "/api/v1/statuses",
         one_in: 4,
         answers: 1,
+        uploads: "/api/v2/media",
+        one_other_in: usize::MAX,
     };
     let proxy = Resetting::start(account.snac.port(), losses);
     let outlet = outlet(&proxy.base_url(), &account.user.token);
