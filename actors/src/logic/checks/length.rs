@@ -37,15 +37,21 @@ pub(super) fn plausible(source: &str) -> (f64, f64) {
 
 /// How much a text says, by its script: an ideograph is worth three letters, a syllable about two.
 fn length(text: &str) -> usize {
-    let lengths = pieces(text).map(|piece| piece.chars().map(worth).sum::<usize>());
+    let lengths = pieces(text).map(|piece| {
+        let ascii = piece.bytes().filter(u8::is_ascii_alphanumeric).count();
+        match piece.is_ascii() {
+            true => 2 * ascii,
+            false => {
+                let others = piece.chars().filter(|letter| !letter.is_ascii());
+                2 * ascii + others.map(worth).sum::<usize>()
+            }
+        }
+    });
     lengths.sum()
 }
 
 /// How much a character says.
 fn worth(letter: char) -> usize {
-    if letter.is_ascii() {
-        return if letter.is_ascii_alphanumeric() { 2 } else { 0 };
-    }
     if !letter.is_alphanumeric() {
         return 0;
     }

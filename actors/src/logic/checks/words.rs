@@ -32,15 +32,14 @@ impl<'a> Words<'a> {
     /// The words of a text.
     pub(super) fn of(text: &'a str) -> Self {
         let mut words = Vec::with_capacity(text.len() / 6 + 1);
-        for piece in pieces(text) {
-            let mut start = 0;
-            for (at, letter) in piece.char_indices() {
-                if !is_of_word(letter) {
-                    words.extend(Word::of(&piece[start..at]));
-                    start = at + letter.len_utf8();
-                }
+        for mut piece in pieces(text) {
+            while !piece.is_empty() {
+                let (word, rest) = piece.split_at(word_end(piece));
+                words.extend(Word::of(word));
+                let mut rest = rest.chars();
+                rest.next();
+                piece = rest.as_str();
             }
-            words.extend(Word::of(&piece[start..]));
         }
         Self {
             words,
@@ -72,6 +71,9 @@ impl<'a> Words<'a> {
 impl<'a> Word<'a> {
     /// What stands between two characters that are of no word; none if it is no word.
     fn of(text: &'a str) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
         let text = text.trim_matches(is_apostrophe);
         if text.is_empty() {
             return None;
@@ -83,15 +85,35 @@ impl<'a> Word<'a> {
             n_letters: 0,
             is_elided: false,
         };
-        for letter in text.chars() {
-            word.hash = hashed(word.hash, letter);
-            word.is_elided |= is_apostrophe(letter);
-            if let Some(script) = Script::of(letter) {
-                word.scripts.add(script);
-                word.n_letters += 1;
-            }
+        if text.is_ascii() {
+            word.read_ascii();
+        } else {
+            word.read();
         }
         Some(word)
+    }
+
+    fn read(&mut self) {
+        for letter in self.text.chars() {
+            self.hash = hashed(self.hash, letter);
+            self.is_elided |= is_apostrophe(letter);
+            if let Some(script) = Script::of(letter) {
+                self.scripts.add(script);
+                self.n_letters += 1;
+            }
+        }
+    }
+
+    /// The same for most words, in a quarter of the time.
+    fn read_ascii(&mut self) {
+        for byte in self.text.bytes() {
+            self.hash = mixed(self.hash, byte.to_ascii_lowercase().into());
+            self.is_elided |= byte == b'\'';
+            self.n_letters += usize::from(byte.is_ascii_alphabetic());
+        }
+        if self.n_letters > 0 {
+            self.scripts.add(Script::Latin);
+        }
     }
 }
 
@@ -105,19 +127,21 @@ pub(super) fn hash_of(word: &str) -> u64 {
     word.chars().fold(0, hashed)
 }
 
-/// The hash of a word that goes on with this letter.
+/// The hash of a word that goes on with this letter, in whichever case.
 fn hashed(hash: u64, letter: char) -> u64 {
-    // Any odd number with its bits well spread does.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let with =
-        |hash: u64, letter: char| (hash.rotate_left(29) ^ u64::from(letter)).wrapping_mul(SPREAD);
     if letter.is_ascii() {
-        return with(hash, letter.to_ascii_lowercase());
+        return mixed(hash, letter.to_ascii_lowercase());
     }
     letter.to_lowercase().fold(hash, |hash, letter| {
         // The sigma at the end of a word is the same letter.
-        with(hash, if letter == 'ς' { 'σ' } else { letter })
+        mixed(hash, if letter == 'ς' { 'σ' } else { letter })
     })
+}
+
+fn mixed(hash: u64, letter: char) -> u64 {
+    // Any odd number with its bits well spread does.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    (hash.rotate_left(29) ^ u64::from(letter)).wrapping_mul(SPREAD)
 }
 
 /// What stands between the placeholders of a text.
@@ -136,6 +160,20 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
         };
         Some(&text[..opening])
     })
+}
+
+/// Where the word ends that a text begins with.
+fn word_end(text: &str) -> usize {
+    let is_of_ascii_word = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'\'';
+    let mut end = 0;
+    loop {
+        let rest = text.as_bytes()[end..].iter();
+        end += rest.take_while(is_of_ascii_word).count();
+        match text[end..].chars().next() {
+            Some(letter) if !letter.is_ascii() && is_of_word(letter) => end += letter.len_utf8(),
+            _ => return end,
+        }
+    }
 }
 
 /// Whether a character can stand inside of a word: letters, digits, marks upon them, apostrophes.
