@@ -104,8 +104,10 @@ impl Protected {
         }
         broken.note_misplaced(self.moved_separator(translated));
         broken.missing = (0..returned.len()).filter(|&at| !returned[at]).collect();
-        let n_stray = placeholder::stray_brackets(translated);
-        broken.n_stray = n_stray.saturating_sub(placeholder::stray_brackets(&self.skeleton));
+        broken.n_stray = match placeholder::stray_brackets(translated) {
+            0 => 0,
+            n_stray => n_stray.saturating_sub(placeholder::stray_brackets(&self.skeleton)),
+        };
         broken.into_result()
     }
 
