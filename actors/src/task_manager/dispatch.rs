@@ -134,6 +134,9 @@ impl TaskManagerActor {
         if slots == 0 || is_asking {
             return;
         }
+        if urgency == Urgency::Bulk && self.is_all_asked_for(route) {
+            return;
+        }
         let Some(((line, head), most)) = self.wanted_turn(route, urgency) else {
             return;
         };
@@ -162,6 +165,18 @@ impl TaskManagerActor {
         state.set_ask(urgency, Ask::Sent);
         state.unfit = state.unfit.map(|unfit| Unfit::AskedFor(unfit.weight()));
         self.acquire(route, acquire);
+    }
+
+    /// Whether nothing waits for the only provider but urgent work, for which it is being asked:
+    /// another permit would be given back. Of several, what each of them grants bulk work is asked
+    /// all the same, because it tells whether it may take over from another.
+    fn is_all_asked_for(&self, route: usize) -> bool {
+        let is_asked = self.ask_of(route, Urgency::Urgent) != Ask::Done;
+        self.config.routes.len() == 1
+            && is_asked
+            && self
+                .next_turn(route, |class| !class.is_urgent(), |_, _| true)
+                .is_none()
     }
 
     /// How much waits that may go with the work at a place.
