@@ -4,12 +4,12 @@ mod lane;
 mod ledger;
 mod view;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Supervised};
+use foldhash::HashMap;
 use log::{info, warn};
 use tokio::sync::oneshot;
 
@@ -75,7 +75,7 @@ impl RateLimiterActor {
             own,
             clock,
             patience: config.patience,
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             ledger: Ledger::new(ledger),
             serial: 0,
         };

@@ -1,7 +1,8 @@
 //! Which answer belongs to which text of a pack.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::logic::estimate::Ending;
 

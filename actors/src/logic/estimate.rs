@@ -4,9 +4,10 @@
 //! long its prompt is, follows from what calls were charged; how long an answer becomes follows
 //! from a high quantile of output for weight, for each pair of languages apart.
 
-use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Add;
+
+use foldhash::HashMap;
 
 use crate::domain::{Pair, Tokens};
 

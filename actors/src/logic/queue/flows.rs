@@ -1,6 +1,8 @@
 //! The flows of one class: who has had the least comes next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::HashMap;
 
 use super::table::Table;
 use crate::domain::{Flow, Position};

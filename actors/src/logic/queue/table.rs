@@ -1,7 +1,9 @@
 //! Things by number: numbers stay while the thing does, and are used again after it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
+
+use foldhash::HashMap;
 
 /// So many free places are kept when nothing is left.
 const KEPT: usize = 256;
@@ -84,7 +86,7 @@ impl<K> Default for Numbers<K> {
     fn default() -> Self {
         Self {
             keys: Table::default(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             resting: VecDeque::new(),
         }
     }

@@ -1,7 +1,9 @@
 //! The calls under way, by provider: which are far too late, and who hangs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use foldhash::HashMap;
 
 use super::Latency;
 use crate::domain::Moment;
@@ -72,7 +74,7 @@ pub enum Look {
 impl<T> Default for Calls<T> {
     fn default() -> Self {
         Self {
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             looks: BTreeSet::new(),
             routes: Vec::new(),
         }

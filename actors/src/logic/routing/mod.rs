@@ -4,12 +4,13 @@ mod calls;
 mod latency;
 mod pairs;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 pub use calls::{Calls, Look, far_too_late};
 pub use latency::Latency;
 pub use pairs::{Pairs, PairsError};
+
+use foldhash::HashMap;
 
 use crate::domain::{Pair, Usage};
 use crate::logic::price::usd;
@@ -150,7 +151,7 @@ impl Routing {
                 price,
                 latency: Latency::default(),
                 answered: 1.0,
-                costs: HashMap::new(),
+                costs: HashMap::default(),
                 had: 0.0,
                 calls: 0,
                 texts: 0,
