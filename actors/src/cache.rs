@@ -52,6 +52,8 @@ pub struct Config {
 /// Owns what is known and what is in flight.
 pub struct CacheActor {
     own: Addr<Self>,
+    /// Where leaders who leave say so; each of them shares it.
+    resign: Arc<Recipient<Resign>>,
     clock: Arc<dyn Clock>,
     memory: Rc<dyn TranslationMemory>,
     record: Recipient<Record>,
@@ -99,6 +101,7 @@ impl CacheActor {
         shelf: Arc<Shelf>,
     ) -> Self {
         Self {
+            resign: Arc::new(own.clone().recipient()),
             own,
             clock,
             memory,
@@ -149,7 +152,7 @@ impl CacheActor {
     }
 
     fn leadership(&self, key: KnownKey) -> Leadership {
-        Leadership::new(key, self.own.clone().recipient())
+        Leadership::new(key, Arc::clone(&self.resign))
     }
 
     /// Makes the next who waits the leader, or ends the flight.

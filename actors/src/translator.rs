@@ -42,10 +42,15 @@ pub struct Callee {
 
 /// Owns the clients of one arbiter.
 pub struct TranslatorActor {
+    callees: HashMap<ProviderName, Rc<Callee>>,
+    tools: Rc<Tools>,
+}
+
+/// What every call needs.
+struct Tools {
     clock: Arc<dyn Clock>,
     cache: Recipient<Insert>,
     metrics: Recipient<Record>,
-    callees: HashMap<ProviderName, Rc<Callee>>,
     checks: Checks,
 }
 
@@ -63,11 +68,13 @@ impl TranslatorActor {
             .map(|callee| (callee.name.clone(), Rc::new(callee)))
             .collect();
         Self {
-            clock,
-            cache,
-            metrics,
             callees,
-            checks,
+            tools: Rc::new(Tools {
+                clock,
+                cache,
+                metrics,
+                checks,
+            }),
         }
     }
 }
@@ -95,11 +102,8 @@ impl Handler<Translate> for TranslatorActor {
             return Box::pin(std::future::ready(nothing(job.items, error)));
         };
         let call = Call {
-            clock: Arc::clone(&self.clock),
-            cache: self.cache.clone(),
-            metrics: self.metrics.clone(),
             callee: Rc::clone(callee),
-            checks: self.checks,
+            tools: Rc::clone(&self.tools),
         };
         Box::pin(call.run(job))
     }
@@ -107,11 +111,8 @@ impl Handler<Translate> for TranslatorActor {
 
 /// One call and what it needs.
 struct Call {
-    clock: Arc<dyn Clock>,
-    cache: Recipient<Insert>,
-    metrics: Recipient<Record>,
     callee: Rc<Callee>,
-    checks: Checks,
+    tools: Rc<Tools>,
 }
 
 impl Call {
@@ -131,11 +132,11 @@ impl Call {
             max_tokens,
             guide,
         };
-        let begun = self.clock.now();
+        let begun = self.tools.clock.now();
         let outcome = self.call(&pack, timeout).await;
-        self.metrics.do_send(Record {
+        self.tools.metrics.do_send(Record {
             operation: self.callee.operation.clone(),
-            took: self.clock.now().since(begun),
+            took: self.tools.clock.now().since(begun),
             is_error: outcome.is_err(),
         });
         match outcome {
@@ -192,8 +193,8 @@ impl Call {
         );
         let exam = Exam {
             checks: match &pack.guide {
-                Some(guide) if guide.budget.is_some() => self.checks.without_length(),
-                _ => self.checks,
+                Some(guide) if guide.budget.is_some() => self.tools.checks.without_length(),
+                _ => self.tools.checks,
             },
             pair: &pack.pair,
             wishes: &wishes,
@@ -233,7 +234,7 @@ impl Call {
             });
         }
         if !known.is_empty() {
-            self.cache.do_send(Insert(known));
+            self.tools.cache.do_send(Insert(known));
         }
         CallEnd {
             items: ends,

@@ -46,12 +46,12 @@ pub enum FlightEnd {
 #[derive(Debug)]
 pub struct Leadership {
     key: KnownKey,
-    resign: Option<Recipient<Resign>>,
+    resign: Option<Arc<Recipient<Resign>>>,
 }
 
 impl Leadership {
     /// The duty for this key, which `resign` hears of when it is dropped.
-    pub fn new(key: KnownKey, resign: Recipient<Resign>) -> Self {
+    pub fn new(key: KnownKey, resign: Arc<Recipient<Resign>>) -> Self {
         Self {
             key,
             resign: Some(resign),

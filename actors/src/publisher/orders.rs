@@ -233,7 +233,7 @@ impl Handler<Approve> for PublisherActor {
                 warn!(publication:% = record.publication.id, cause:% = error; "nothing was learned of a correction");
             }
             if let Some((key, translation)) = learned {
-                let leadership = Leadership::new(key, peers.resign);
+                let leadership = Leadership::new(key, Arc::new(peers.resign));
                 peers
                     .insert
                     .do_send(Insert(vec![(leadership, Ok(translation))]));
