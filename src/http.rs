@@ -5,6 +5,7 @@ pub mod clock;
 mod connect;
 pub mod download;
 pub mod hints;
+pub mod json;
 pub mod reopening;
 pub mod socket;
 pub mod xrpc;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::server::Face;
+use crate::http::json::read as read_json;
 
 /// The size of a body that holds a name or a text.
 pub(super) const SMALL: usize = 1 << 20;
@@ -88,7 +89,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             "the body is empty, expected a JSON object",
         ));
     }
-    serde_json::from_slice(body).map_err(|error| Problem::malformed(error.to_string()))
+    read_json(body).map_err(|error| Problem::malformed(error.to_string()))
 }
 
 /// Reads a whole body.

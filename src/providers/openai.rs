@@ -22,7 +22,7 @@ use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
 use super::{BaseUrlError, Deadline, endpoint, hints, post, prompt, unanswered};
-use crate::http::{HttpClient, HttpConfig, Response, Uri};
+use crate::http::{HttpClient, HttpConfig, Response, Uri, json};
 use crate::secret::Secret;
 
 /// The most texts that one call takes; none of the kind's own.
@@ -171,7 +171,7 @@ impl OpenAiProvider {
 
     /// What a chat completion says; none for what is none.
     fn read_body(&self, body: &[u8]) -> Option<Result<Answer, ProviderError>> {
-        let completion: Completion = serde_json::from_slice(body).ok()?;
+        let completion: Completion = json::read(body).ok()?;
         if completion.x_groq.is_some() {
             self.rates.assume(limits::DAY);
         }

@@ -296,8 +296,12 @@ fn translated(value: &Value) -> Option<Translated> {
 
 /// What comes after the thoughts that some models write before they answer.
 fn without_thoughts(text: &str) -> &str {
-    text.rsplit_once("</think>")
-        .map_or(text, |(_, answer)| answer)
+    match text.contains("</think>") {
+        true => text
+            .rsplit_once("</think>")
+            .map_or(text, |(_, answer)| answer),
+        false => text,
+    }
 }
 
 #[cfg(test)]
