@@ -4,6 +4,7 @@
 //! 1.0a, whose keys do not expire, or an OAuth 2 token, which is renewed when it is over.
 
 pub mod answer;
+pub mod bill;
 pub mod oauth1;
 pub mod post;
 pub mod prices;

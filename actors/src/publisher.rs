@@ -41,8 +41,8 @@ use crate::logic::compose::Style;
 use crate::logic::fit::Limit;
 use crate::logic::known::Edition;
 use crate::messages::{
-    Acquire, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record, Resign,
-    ResumeOutlet, UnknownName,
+    Acquire, Amend, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record,
+    Resign, ResumeOutlet, UnknownName,
 };
 use crate::ports::{
     Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, QuotaLedger, StoreError,
@@ -99,6 +99,8 @@ pub struct Seat {
 pub struct Peers {
     /// Who grants permits.
     pub acquire: Recipient<Acquire>,
+    /// Who counts what an outlet charges beside that.
+    pub amend: Recipient<Amend>,
     /// Who knows translations, and hears of what a person corrected.
     pub insert: Recipient<Insert>,
     /// The same, if that gets lost.
@@ -264,6 +266,21 @@ impl PublisherActor {
 
     fn seat(&self, outlet: &OutletName) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.name == *outlet)
+    }
+
+    /// Counts in an outlet's lane what it charged beside what was published, as for reading back.
+    fn count_charges(&self, outlet: &OutletName) {
+        let Some(seat) = self.seat(outlet) else {
+            return;
+        };
+        let usd = seat.outlet.charged();
+        if usd > 0.0 {
+            self.peers.amend.do_send(Amend {
+                lane: seat.lane.clone(),
+                at: self.clock.wall(),
+                usd,
+            });
+        }
     }
 
     /// Asks an outlet for its limit.
@@ -498,6 +515,7 @@ impl Handler<Measured> for PublisherActor {
         let Some(seat) = self.seat(&measured.outlet).cloned() else {
             return;
         };
+        self.count_charges(&seat.name);
         let Some(state) = self.state.get_mut(&measured.outlet) else {
             return;
         };

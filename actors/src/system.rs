@@ -237,6 +237,7 @@ pub fn start(setup: Setup) -> Handles {
     let publisher = supervisor.start("publisher", |own| {
         let peers = publisher::Peers {
             acquire: limiter.clone().recipient(),
+            amend: limiter.clone().recipient(),
             insert: cache.clone().recipient(),
             resign: cache.clone().recipient(),
             record: record.clone(),

@@ -11,6 +11,7 @@ mod wire;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use super::part;
 use crate::http::Method;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::x::answer::{Refusal, refusal};
+use crate::x::bill::Bill;
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Content, Question};
 use media::Uploads;
@@ -77,6 +79,8 @@ pub struct XOutlet {
     known: Known,
     uploads: Uploads,
     failures: Failures,
+    /// What was read.
+    bill: Bill,
     /// The keys of parts that X called a duplicate of a post that is not there.
     doubles: RefCell<HashSet<Arc<str>>>,
 }
@@ -90,6 +94,7 @@ impl XOutlet {
         Ok(Self {
             api: Api::new(config.api.clone())?,
             downloader: Downloader::new(&config.download),
+            bill: Bill::new(config.prices, Rc::default()),
             config,
             account: RefCell::new(None),
             known: Known::default(),
@@ -206,6 +211,7 @@ impl XOutlet {
     async fn ask_account(&self) -> Result<Account, OutletError> {
         let question = Question::get("/2/users/me", &[]);
         let found: Data<Account> = answer::ask(&self.api, question).await?;
+        self.bill.add_own_user();
         let account = found.data;
         match &self.config.account {
             Some(wanted) if !is_account(wanted, &account.username) => Err(OutletError::Auth {
@@ -263,6 +269,10 @@ impl Outlet for XOutlet {
 
     fn cost_of_deletion(&self) -> f64 {
         self.config.prices.delete
+    }
+
+    fn charged(&self) -> f64 {
+        self.bill.take()
     }
 
     fn quiet(&self) -> Duration {

@@ -106,6 +106,18 @@ pub(super) const OUTLET: [&str; 14] = [
     "quotes",
 ];
 
+/// What costs at a source on X.
+const SOURCE_PRICES: [&str; 3] = ["post_read", "owned_read", "user_read"];
+
+/// What costs at an outlet on X.
+const OUTLET_PRICES: [&str; 5] = [
+    "post",
+    "post_with_url",
+    "media_metadata",
+    "owned_read",
+    "delete",
+];
+
 /// The four keys of OAuth 1.0a.
 const KEYS: [&str; 4] = [
     "consumer_key_env",
@@ -137,7 +149,7 @@ pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
         );
     }
     Some(XSourceSettings {
-        access: read_access(section, credential)?,
+        access: read_access(section, credential, &SOURCE_PRICES)?,
         accounts: accounts?,
         threads,
         streams,
@@ -181,7 +193,7 @@ pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
     ];
     let quiet = section.read("quiet", Duration::from_secs(180), duration(Duration::ZERO));
     Some(XOutletSettings {
-        access: read_access(section, credential)?,
+        access: read_access(section, credential, &OUTLET_PRICES)?,
         account,
         max: max as usize,
         quiet,
@@ -189,11 +201,15 @@ pub(super) fn read_outlet(section: &Section<'_>) -> Option<XOutletSettings> {
     })
 }
 
-fn read_access(section: &Section<'_>, credential: Option<XCredential>) -> Option<XAccess> {
+fn read_access(
+    section: &Section<'_>,
+    credential: Option<XCredential>,
+    prices: &[&str],
+) -> Option<XAccess> {
     let base_url = section.read("base_url", "https://api.x.com".to_owned(), address);
     let spellings = [("tweet", Spelling::Tweet), ("post", Spelling::Post)];
     let spelling = section.read("fields", Spelling::Tweet, choice(&spellings));
-    let prices = read_prices(section);
+    let prices = read_prices(section, prices);
     Some(XAccess {
         base_url: base_url.trim_end_matches('/').to_owned(),
         credential: credential?,
@@ -242,20 +258,9 @@ fn read_keys(section: &Section<'_>) -> Option<XCredential> {
     }))
 }
 
-fn read_prices(section: &Section<'_>) -> Prices {
+fn read_prices(section: &Section<'_>, keys: &[&str]) -> Prices {
     let known = Prices::default();
-    let prices = section.section(
-        "prices",
-        &[
-            "post",
-            "post_with_url",
-            "media_metadata",
-            "post_read",
-            "owned_read",
-            "user_read",
-            "delete",
-        ],
-    );
+    let prices = section.section("prices", keys);
     let price = |key, usual| prices.read(key, usual, amount);
     Prices {
         post: price("post", known.post),

@@ -8,7 +8,6 @@
 //! Where X's filtered stream is read, posts come by it, and nothing is asked while it is open.
 
 mod ask;
-mod bill;
 mod cursor;
 mod query;
 mod read;
@@ -25,9 +24,9 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 
+use crate::x::bill::{Bill, Paid};
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Identity};
-use bill::{Bill, Paid};
 use cursor::Seen;
 use query::{MAX_RULE, names, queries};
 use read::Reader;

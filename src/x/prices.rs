@@ -13,7 +13,7 @@ pub struct Prices {
     pub media_metadata: f64,
     /// A post of somebody else that is read.
     pub post_read: f64,
-    /// A post of one's own that is read.
+    /// A post of one's own that is read, and one's own account.
     pub owned_read: f64,
     /// An account that is looked up.
     pub user_read: f64,

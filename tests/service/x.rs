@@ -81,6 +81,25 @@ fn a_thread_stands_on_x_once_whatever_becomes_of_the_replies() {
 }
 
 #[test]
+fn the_status_tells_what_posting_and_reading_back_cost() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    let program = program(&server, &patient, KEYS);
+    server.fail_next(Fault::ReplyLost);
+    let id = program.submit(&body("One"));
+    wait_for(&program, &id, "Published");
+    let billed = server.billed(None);
+    assert!(billed > 0.015, "{billed}");
+    until("the lane counts what was billed", || {
+        let status = program.status();
+        let lanes = status["lanes"].as_array()?.clone();
+        let on_x = lanes.into_iter().find(|it| it["name"] == "outlet:es")?;
+        let counted = on_x["usd_today"].as_f64()?;
+        ((counted - billed).abs() < 1e-9).then_some(())
+    });
+}
+
+#[test]
 fn a_token_that_is_over_is_renewed_also_after_a_crash() {
     let patient = Patient::start(0, 0);
     let server = X::start();

@@ -8,10 +8,11 @@ use babelfeed_actors::ports::{BatchStore as _, ProviderError};
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::batch::{CreateFault, FakeBatchProvider};
+use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, finish, submission, until};
 
-use crate::helpers::{hand_in, hand_in_all, pass};
+use crate::helpers::{hand_in, hand_in_all, pass, publish, texts};
 
 /// Dollars for a million tokens, in and out.
 const PRICE: (f64, f64) = (500.0, 1_500.0);
@@ -229,5 +230,33 @@ fn a_job_that_is_not_taken_costs_nothing() {
             (counted - billed).abs() < 1e-6,
             "{counted} counted, {billed} billed"
         );
+    });
+}
+
+#[test]
+fn what_reading_back_costs_counts_in_the_lane_and_nothing_is_posted_beyond_its_budget() {
+    world::run(1_506, async |mut world: World| {
+        let outlet = FakeOutlet::default();
+        outlet.charge_for_reading(0.75);
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.outlet_limits = LaneLimits {
+            usd_per_day: Some(1.0),
+            ..LaneLimits::default()
+        };
+        let handles = world.start();
+        outlet.fail_next(OutletFault::StoredAndLost);
+        publish(&handles, texts(1), "es").await;
+        pass(Duration::from_secs(600)).await;
+        assert_eq!(outlet.n_read_backs(), 1);
+        assert!((usd_today(&handles).await - 0.75).abs() < 1e-9);
+        outlet.fail_next(OutletFault::StoredAndLost);
+        publish(&handles, texts(2).skip(1), "es").await;
+        pass(Duration::from_secs(600)).await;
+        assert!((usd_today(&handles).await - 1.5).abs() < 1e-9);
+        publish(&handles, texts(3).skip(2), "es").await;
+        pass(Duration::from_secs(600)).await;
+        assert_eq!(outlet.out().len(), 2);
+        pass(Duration::from_secs(86_400)).await;
+        assert_eq!(outlet.out().len(), 3);
     });
 }

@@ -191,7 +191,8 @@ pub struct Reserve {
     pub usd: f64,
 }
 
-/// Corrects what of a lane's money counts since then; the batcher says it.
+/// Corrects what of a lane's money counts since then; the batcher says it, and the publisher of
+/// what outlets charge for reading.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Amend {

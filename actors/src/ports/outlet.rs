@@ -84,6 +84,12 @@ pub trait Outlet {
         0.0
     }
 
+    /// What it charged since this was asked last, in US dollars, beside what [`Outlet::cost`] and
+    /// [`Outlet::cost_of_deletion`] tell: for what was read there.
+    fn charged(&self) -> f64 {
+        0.0
+    }
+
     /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
     fn quiet(&self) -> Duration;
 

@@ -129,6 +129,7 @@ impl Handler<LookedAt> for PublisherActor {
             id,
             reading,
         } = looked_at;
+        self.count_charges(&outlet);
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };

@@ -339,6 +339,7 @@ impl Handler<Returned> for PublisherActor {
     type Result = ();
 
     fn handle(&mut self, Returned { outlet, records }: Returned, _: &mut Context<Self>) {
+        self.count_charges(&outlet);
         for record in records {
             self.note_publication(&outlet, record);
         }
@@ -351,6 +352,7 @@ impl Handler<Sent> for PublisherActor {
 
     fn handle(&mut self, sent: Sent, _: &mut Context<Self>) {
         failpoints::hit("publisher.sent");
+        self.count_charges(&sent.outlet);
         self.note_outlet(&sent.outlet, sent.error);
         for record in sent.records {
             self.note_publication(&sent.outlet, record);

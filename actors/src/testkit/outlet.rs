@@ -80,6 +80,9 @@ struct Stage {
     scheduled: Vec<(Frozen, Instant)>,
     n_calls: usize,
     n_read_backs: usize,
+    /// What it charges each time something is read back.
+    price_of_reading: f64,
+    charged: f64,
 }
 
 impl Default for FakeOutlet {
@@ -106,6 +109,8 @@ impl Default for FakeOutlet {
                 scheduled: Vec::new(),
                 n_calls: 0,
                 n_read_backs: 0,
+                price_of_reading: 0.0,
+                charged: 0.0,
             })),
         }
     }
@@ -242,6 +247,11 @@ impl FakeOutlet {
         self.stage().n_calls
     }
 
+    /// Makes it charge so many US dollars each time something is read back.
+    pub fn charge_for_reading(&self, usd: f64) {
+        self.stage().price_of_reading = usd;
+    }
+
     /// How often `read_back` was called.
     pub fn n_read_backs(&self) -> usize {
         self.stage().n_read_backs
@@ -360,6 +370,10 @@ impl Outlet for FakeOutlet {
         self.stage().quiet
     }
 
+    fn charged(&self) -> f64 {
+        std::mem::take(&mut self.stage().charged)
+    }
+
     fn known_limit(&self) -> Option<Limit> {
         let stage = self.stage();
         stage.knows_limit.then_some(stage.limit)
@@ -422,6 +436,7 @@ impl Outlet for FakeOutlet {
         async move {
             let mut stage = self.stage();
             stage.n_read_backs += 1;
+            stage.charged += stage.price_of_reading;
             if let Some(error) = stage.read_back_faults.pop_front() {
                 return Err(error);
             }

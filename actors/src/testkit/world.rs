@@ -106,6 +106,8 @@ pub struct World {
     pub pairs: Vec<Option<Vec<Pairs>>>,
     /// Where is published, by name, with the language.
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
+    /// What every outlet's lane is limited to.
+    pub outlet_limits: LaneLimits,
     /// How well every provider translates.
     pub quality: Quality,
     /// What every provider takes in US dollars for a million tokens, in and out.
@@ -191,6 +193,7 @@ impl World {
             shares: Vec::new(),
             pairs: Vec::new(),
             outlets: Vec::new(),
+            outlet_limits: LaneLimits::default(),
             quality: Quality::Model,
             price: (0.0, 0.0),
             // The fake provider does not really translate.
@@ -231,7 +234,7 @@ impl World {
             outlets: self
                 .outlets
                 .iter()
-                .map(|seat| outlet(seat, (self.hold, &self.rules)))
+                .map(|seat| outlet(seat, (self.hold, &self.rules, self.outlet_limits)))
                 .collect(),
             arbiters: Vec::new(),
             config,
@@ -302,7 +305,7 @@ impl World {
 
 fn outlet(
     (name, outlet, language): &(&'static str, FakeOutlet, &'static str),
-    (hold, rules): (Hold, &OutletRules),
+    (hold, rules, limits): (Hold, &OutletRules, LaneLimits),
 ) -> OutletSetup {
     OutletSetup {
         name: OutletName::from(*name),
@@ -313,7 +316,7 @@ fn outlet(
         hold,
         rules: rules.clone(),
         account: 0,
-        limits: LaneLimits::default(),
+        limits,
     }
 }
 

@@ -18,7 +18,6 @@ use serde_json::Value;
 use tokio::select;
 use tokio::sync::Notify;
 
-use super::bill::Bill;
 use super::read::now;
 use super::wire;
 use crate::http::Incoming;
@@ -26,6 +25,7 @@ use crate::http::reopening::STEADY;
 use crate::sources::events::{self, Events};
 use crate::sources::lines::Lines;
 use crate::sources::reading::{Reading, read_on};
+use crate::x::bill::Bill;
 use crate::x::post::{Includes, Shown};
 use crate::x::{Api, Question};
 

@@ -99,7 +99,7 @@ async fn an_account_is_read_twice_before_a_post_counts_as_absent() {
 }
 
 #[actix_rt::test]
-async fn reading_back_costs_only_what_was_posted_since() {
+async fn reading_back_costs_only_what_was_posted_since_and_tells_what() {
     let account = Account::with_keys();
     for number in 0..30 {
         let old = format!("viejo {number}");
@@ -107,7 +107,22 @@ async fn reading_back_costs_only_what_was_posted_since() {
         account.publish(&part).await.expect("publishes");
     }
     let (_, mut part) = account.freeze(99, "hola").await;
+    let frozen_at = part.mark;
     part.mark += 3_600_000;
     account.outlet.read_back(&part).await.expect("reads back");
     assert_eq!(account.server.billed(Some("read")), 0.0);
+    // The account itself was asked for.
+    assert_eq!(
+        account.outlet.charged(),
+        account.server.billed(Some("owned"))
+    );
+    assert_eq!(account.outlet.charged(), 0.0);
+    part.mark = frozen_at;
+    account.outlet.read_back(&part).await.expect("reads back");
+    let billed = account.server.billed(Some("read"));
+    assert!((billed - 0.03).abs() < 1e-9, "{billed}");
+    assert!((account.outlet.charged() - billed).abs() < 1e-9);
+    // The same posts cost nothing more on that day.
+    account.outlet.read_back(&part).await.expect("reads back");
+    assert_eq!(account.outlet.charged(), 0.0);
 }

@@ -1,23 +1,23 @@
-//! What X charges for reading: a post once a day, whatever became of the poll that read it.
+//! What X charges for reading: a post once a day, whatever became of what read it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use crate::x::post::Shown;
-use crate::x::prices::Prices;
+use super::post::Shown;
+use super::prices::Prices;
 
 const DAY: u64 = 86_400_000;
 
 /// The posts that an app was charged for today, by the calendar of UTC.
 #[derive(Default)]
-pub(super) struct Paid {
+pub struct Paid {
     day: Cell<u64>,
     posts: RefCell<HashSet<u64>>,
 }
 
-/// What one source was charged.
-pub(super) struct Bill {
+/// What one source or outlet was charged.
+pub struct Bill {
     prices: Prices,
     paid: Rc<Paid>,
     usd: Cell<f64>,
@@ -35,8 +35,8 @@ impl Paid {
 }
 
 impl Bill {
-    /// A bill of a source of the app that paid for these.
-    pub(super) const fn new(prices: Prices, paid: Rc<Paid>) -> Self {
+    /// A bill of one of the app that paid for these.
+    pub const fn new(prices: Prices, paid: Rc<Paid>) -> Self {
         Self {
             prices,
             paid,
@@ -45,7 +45,7 @@ impl Bill {
     }
 
     /// What a post of that author costs where the account that reads is `own`.
-    pub(super) fn price(&self, author: Option<&str>, own: Option<&str>) -> f64 {
+    pub fn price(&self, author: Option<&str>, own: Option<&str>) -> f64 {
         if own.is_some() && author == own {
             self.prices.owned_read
         } else {
@@ -54,19 +54,31 @@ impl Bill {
     }
 
     /// Adds a post that was read at that time, in milliseconds since 1970.
-    pub(super) fn add_post(&self, post: &Shown, own: Option<&str>, now: u64) {
+    pub fn add_post(&self, post: &Shown, own: Option<&str>, now: u64) {
         if self.paid.note(post.number(), now) {
             self.add(self.price(post.author_id.as_deref(), own));
         }
     }
 
+    /// The same of a post of the account that reads.
+    pub fn add_own_post(&self, post: &Shown, now: u64) {
+        if self.paid.note(post.number(), now) {
+            self.add(self.prices.owned_read);
+        }
+    }
+
+    /// Adds the account that reads, which was looked up.
+    pub fn add_own_user(&self) {
+        self.add(self.prices.owned_read);
+    }
+
     /// Adds an account that was looked up.
-    pub(super) fn add_user(&self) {
+    pub fn add_user(&self) {
         self.add(self.prices.user_read);
     }
 
     /// Notes what an earlier process read at that time.
-    pub(super) fn remember(&self, posts: impl IntoIterator<Item = u64>, at: u64, now: u64) {
+    pub fn remember(&self, posts: impl IntoIterator<Item = u64>, at: u64, now: u64) {
         if at / DAY == now / DAY {
             for post in posts {
                 self.paid.note(post, now);
@@ -75,7 +87,7 @@ impl Bill {
     }
 
     /// What was charged since this was asked last, in US dollars.
-    pub(super) fn take(&self) -> f64 {
+    pub fn take(&self) -> f64 {
         self.usd.take()
     }
 
