@@ -1,6 +1,6 @@
 //! What cannot be attached at an outlet, in words beside the text.
 
-use babelfeed_actors::domain::{Attached, Media, Poll, Publication};
+use babelfeed_actors::domain::{Attached, Media, Poll, Publication, PublicationId};
 use babelfeed_actors::logic::fit::Limit;
 use log::warn;
 
@@ -83,17 +83,31 @@ pub(super) fn with_pieces(
     limit: Limit,
     publication: &Publication,
 ) -> String {
-    let mut whole = text.to_owned();
+    let (whole, left_out) = joined(text, pieces.to_vec(), limit);
+    for piece in &left_out {
+        say_left_out(publication.id, piece);
+    }
+    whole
+}
+
+/// The same, with what does not fit.
+pub(super) fn joined(text: &str, pieces: Vec<String>, limit: Limit) -> (String, Vec<String>) {
+    let (mut whole, mut left_out) = (text.to_owned(), Vec::new());
     for piece in pieces {
         let gap = if whole.is_empty() { "" } else { "\n\n" };
         let longer = format!("{whole}{gap}{piece}");
         if limit.fits(&longer) {
             whole = longer;
         } else {
-            warn!(publication:% = publication.id, piece = piece.as_str(); "what cannot be attached does not fit behind the text either, and is left out");
+            left_out.push(piece);
         }
     }
-    whole
+    (whole, left_out)
+}
+
+/// Says that something is nowhere in a publication.
+pub(super) fn say_left_out(publication: PublicationId, piece: &str) {
+    warn!(publication:% = publication, piece; "what cannot be attached does not fit behind the text either, and is left out");
 }
 
 /// The fewest characters of a warning that still says something.

@@ -7,6 +7,7 @@
 mod answer;
 mod media;
 mod reconcile;
+mod upload;
 mod wire;
 
 use std::cell::RefCell;
@@ -25,7 +26,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::failures::Failures;
 use super::known::Known;
-use super::part;
+use super::{part, words};
 use crate::http::Method;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::x::answer::{Refusal, refusal};
@@ -35,10 +36,13 @@ use crate::x::{Api, ApiConfig, Content, Question};
 use media::Uploads;
 use reconcile::Since;
 pub use wire::Quotes;
-use wire::{Account, Data, Posted};
+use wire::{Account, Data, Posted, Text};
 
 /// The most parts whose uploads, and whose duplicates, are remembered.
 const MAX_PARTS: usize = 100;
+/// How often X may fail over the media of a post before that is laid to them; meanwhile the outlet
+/// rests, for half an hour in all.
+const MAX_SETBACKS: u32 = 12;
 
 /// What an outlet on X is told.
 #[derive(Clone, Debug)]
@@ -78,7 +82,10 @@ pub struct XOutlet {
     /// What was published lately.
     known: Known,
     uploads: Uploads,
+    /// How often media could not be had.
     failures: Failures,
+    /// How often X did not take them.
+    setbacks: Failures,
     /// What was read.
     bill: Bill,
     /// The keys of parts that X called a duplicate of a post that is not there.
@@ -99,7 +106,8 @@ impl XOutlet {
             account: RefCell::new(None),
             known: Known::default(),
             uploads: Uploads::default(),
-            failures: Failures::default(),
+            failures: Failures::up_to(Failures::OF_DOWNLOADS),
+            setbacks: Failures::up_to(MAX_SETBACKS),
             doubles: RefCell::new(HashSet::new()),
         })
     }
@@ -111,16 +119,28 @@ impl XOutlet {
     }
 
     async fn freeze_one(&self, dispatch: Dispatch) -> Result<Frozen, OutletError> {
-        let key = part::key(&dispatch).into();
+        // What is refused anyway is worth no upload, of which words are paid for.
+        wire::check(&dispatch, self.most())?;
+        let publication = dispatch.publication.id;
         let media = match part::attached(&dispatch) {
-            Some(attached) if !attached.media.is_empty() => {
-                self.uploaded(dispatch.publication.id, &key, attached)
-                    .await?
-            }
-            _ => Vec::new(),
+            Some(attached) => self.uploaded(publication, attached).await?,
+            None => Vec::new(),
         };
+        let text = self.text(&dispatch)?;
+        for piece in &text.left_out {
+            words::say_left_out(publication, piece);
+        }
         let mark = part::mark(self.api.time());
-        wire::freeze(dispatch, key, media, self.config.quotes, self.most(), mark)
+        wire::freeze(dispatch, text.whole, media, self.config.quotes, mark)
+    }
+
+    /// The text of a part as it is posted, as far as it is known what becomes of its media.
+    fn text(&self, dispatch: &Dispatch) -> Result<Text, OutletError> {
+        let fates = self.uploads.of(dispatch.publication.id);
+        let attached = part::attached(dispatch);
+        let links = attached.map(|attached| fates.links(attached));
+        let links = links.unwrap_or_default();
+        wire::text(dispatch, self.most(), self.config.quotes, links)
     }
 
     async fn send(&self, part: &Frozen) -> Result<Published, OutletError> {
@@ -128,7 +148,7 @@ impl XOutlet {
         let answer = self.api.call(Question::post("/2/tweets", body)).await;
         let response = answer.map_err(answer::not_posted)?;
         // Whatever happens to them now, they are not attached twice.
-        self.uploads.forget(&part.key);
+        self.uploads.spend(part.dispatch.publication.id);
         if response.is_success() {
             let posted: Data<Posted> =
                 answer::read(&response.body).map_err(|detail| OutletError::Ambiguous { detail })?;
@@ -261,9 +281,11 @@ impl Outlet for XOutlet {
 
     fn cost(&self, dispatch: &Dispatch) -> f64 {
         let prices = &self.config.prices;
-        let text = wire::text(dispatch, self.most(), self.config.quotes);
-        let post = text.map_or(0.0, |text| prices.of_post(&text));
-        let n_described = part::attached(dispatch).map_or(0, media::n_described);
+        let text = self.text(dispatch);
+        let post = text.map_or(0.0, |text| prices.of_post(&text.whole));
+        let fates = self.uploads.of(dispatch.publication.id);
+        let attached = part::attached(dispatch);
+        let n_described = attached.map_or(0, |attached| fates.n_described(attached));
         post + prices.media_metadata * n_described as f64
     }
 

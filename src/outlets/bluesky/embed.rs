@@ -36,7 +36,7 @@ impl Attachments {
         Self {
             downloader: Downloader::new(&config.download),
             pages: Pages::new(&config.http, config.download.reach),
-            failures: Failures::default(),
+            failures: Failures::up_to(Failures::OF_DOWNLOADS),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What goes over the wire to X, and what comes back.
 
-use std::sync::Arc;
-
 use babelfeed_actors::domain::{Attached, Poll};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
@@ -80,17 +78,23 @@ pub(super) struct Account {
     pub(super) username: String,
 }
 
+/// The text of a part, with what stands behind it.
+pub(super) struct Text {
+    pub(super) whole: String,
+    /// What has no room there.
+    pub(super) left_out: Vec<String>,
+}
+
 /// The exact body of a part.
 pub(super) fn freeze(
     dispatch: Dispatch,
-    key: Arc<str>,
+    text: String,
     media: Vec<String>,
     quotes: Quotes,
-    limit: Limit,
     mark: u64,
 ) -> Result<Frozen, OutletError> {
     let post = NewPost {
-        text: text(&dispatch, limit, quotes)?,
+        text,
         quote_tweet_id: quoted(&dispatch, quotes).map(str::to_owned),
         reply: part::parent(&dispatch)?.map(|id| ReplyTo {
             in_reply_to_tweet_id: id.to_owned(),
@@ -100,30 +104,47 @@ pub(super) fn freeze(
     };
     Ok(Frozen {
         bytes: part::json(&post)?.into(),
+        key: part::key(&dispatch).into(),
         dispatch,
-        key,
         mark,
     })
 }
 
+/// Whether a part can be frozen, whatever becomes of its media.
+///
+/// # Errors
+/// When it cannot.
+pub(super) fn check(dispatch: &Dispatch, limit: Limit) -> Result<(), OutletError> {
+    below_warning(dispatch, limit)?;
+    part::parent(dispatch)?;
+    Ok(())
+}
+
 /// The text of a part as it is posted: behind the first one's stand the choices of a poll that is
-/// none of X's, and the address of what is quoted where that is wanted, as far as there is room.
+/// none of X's, the address of what is quoted where that is wanted, and the addresses of media that
+/// do not go up, as far as there is room.
 pub(super) fn text(
     dispatch: &Dispatch,
     limit: Limit,
     quotes: Quotes,
-) -> Result<String, OutletError> {
+    media: Vec<String>,
+) -> Result<Text, OutletError> {
     let text = below_warning(dispatch, limit)?;
     let publication = &dispatch.publication;
     let Some(attached) = part::attached(dispatch) else {
-        return Ok(text);
+        return Ok(Text {
+            whole: text,
+            left_out: Vec::new(),
+        });
     };
     let untaken = attached.poll.as_ref().filter(|poll| !takes(poll, attached));
     let mut pieces: Vec<String> = untaken.map(words::poll).into_iter().collect();
     if quotes != Quotes::Never && quoted(dispatch, quotes).is_none() {
         pieces.extend(words::quoted(attached, publication).map(str::to_owned));
     }
-    Ok(words::with_pieces(&text, &pieces, limit, publication))
+    pieces.extend(media);
+    let (whole, left_out) = words::joined(&text, pieces, limit);
+    Ok(Text { whole, left_out })
 }
 
 /// The id of the post that a part shows as quoted.

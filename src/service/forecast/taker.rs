@@ -42,6 +42,10 @@ const LIGHT_SCRIPTS: [&str; 26] = [
 ];
 /// What the number of a part takes, where parts have one.
 const NUMBER: usize = 8;
+/// A text with an address, as X finds one.
+const LINK: &str = "https://example.com";
+/// Less than anything costs.
+const CENT: f64 = 0.000_01;
 /// A text that is asked for in fewer words may be made to fit where it is so many quarters of
 /// what fits.
 const TIGHTENED: (usize, usize) = (5, 4);
@@ -207,10 +211,10 @@ impl Taker<'_> {
         let is_above = post.warning.as_deref().map_or(0, n_links) > 0;
         let is_below =
             n_links(&style.in_one(&post.text, self.limit, origin(post, true))) > n_inside;
-        let quoted = self.quoted(post, most);
+        let hanging = self.hanging_links(post, most);
         let first = Span {
-            min: usize::from(is_above || is_below || quoted.min > 0),
-            max: usize::from(is_above || is_below || quoted.max > 0),
+            min: usize::from(is_above || is_below || hanging.min > 0),
+            max: usize::from(is_above || is_below || hanging.max > 0),
         };
         let fits = self.room(post).max().is_none_or(|max| most <= max);
         let all = Span {
@@ -251,21 +255,40 @@ impl Taker<'_> {
         }
     }
 
-    /// How many addresses of what is quoted stand behind the first part.
-    fn quoted(&self, post: &Post, most: usize) -> Span<usize> {
-        let alone = Post {
+    /// How many addresses of what hangs on a post stand behind the first part: at most one counts.
+    fn hanging_links(&self, post: &Post, most: usize) -> Span<usize> {
+        // A part that has an address already costs no more with another.
+        let is_paid = |post: &Post| {
+            let cost = |text: &str| self.cost(&self.publication(post, &[text.to_owned()]), 0);
+            cost(LINK) - cost("-") < CENT
+        };
+        let below = Post {
+            warning: None,
+            ..post.clone()
+        };
+        let without_quoted = Post {
+            quoted: None,
+            ..below.clone()
+        };
+        let surely = match self.shows_quotes() {
+            true => is_paid(&without_quoted),
+            false => is_paid(&below),
+        };
+        // They are left out where there is no room, which the words of a poll may take.
+        let media = post.media.iter().map(|it| it.url.as_str());
+        let pieces: Vec<&str> = post.quoted.as_deref().into_iter().chain(media).collect();
+        let pieces = format!("\n\n{}", pieces.join("\n\n"));
+        let whole = most + self.limit.measure(&pieces);
+        let warned = Post {
+            media: Vec::new(),
             quoted: None,
             ..post.clone()
         };
-        let cost = |post: &Post| self.cost(&self.publication(post, &["-".to_owned()]), 0);
-        let is_paid = cost(post) > cost(&alone);
-        // It is left out where there is no room, and where the quoted post itself is shown.
-        let address = post.quoted.as_deref().unwrap_or_default();
-        let whole = most + self.limit.measure(&format!("\n\n{address}"));
-        let has_room = self.room(post).max().is_none_or(|max| whole <= max);
+        let max = self.room(&warned).max();
+        let has_room = post.poll.is_none() && max.is_none_or(|max| whole <= max);
         Span {
-            min: usize::from(is_paid && has_room && !self.shows_quotes()),
-            max: usize::from(is_paid),
+            min: usize::from(surely && has_room),
+            max: usize::from(is_paid(&below)),
         }
     }
 
@@ -276,21 +299,22 @@ impl Taker<'_> {
 
     /// What parts cost here, with and without an address, and what hangs on the first of them.
     fn prices(&self, post: &Post) -> Prices {
-        // These count among the addresses, so prices are told without them.
-        let hanging = Post {
+        // Addresses above and behind it count among the others, so prices are told without the
+        // first, and of a part that has one already for what else hangs on it.
+        let below = Post {
             warning: None,
-            quoted: None,
             ..post.clone()
         };
-        let price = |part: usize, text: &str| {
+        let price = |text: &str| {
             let texts = ["-".to_owned(), text.to_owned()];
-            self.cost(&self.publication(&hanging, &texts), part)
+            self.cost(&self.publication(&below, &texts), 1)
         };
-        let plain = price(1, "-");
+        let linked = price(LINK);
+        let first = self.publication(&below, &[LINK.to_owned()]);
         Prices {
-            plain,
-            linked: price(1, "https://example.com"),
-            hanging: price(0, "-") - plain,
+            plain: price("-"),
+            linked,
+            hanging: self.cost(&first, 0) - linked,
         }
     }
 

@@ -35,12 +35,15 @@ impl Outlet for Priced {
         let attached = attached.filter(|_| dispatch.part == 0);
         let behind = attached.and_then(|it| it.quoted.as_deref());
         let text = &*publication.parts[dispatch.part].text;
-        let all = [above.unwrap_or_default(), text, behind.unwrap_or_default()];
+        let media = attached.map_or(&[][..], |it| &it.media);
+        let (shown, rest) = media.split_at(media.len().min(4));
+        let mut all = vec![above.unwrap_or_default(), text, behind.unwrap_or_default()];
+        all.extend(rest.iter().map(|it| &*it.url));
         let post = match n_links(&all.join("\n")) {
             0 => PLAIN,
             _ => LINKED,
         };
-        post + DESCRIBED * attached.map_or(0, |it| it.media.len()) as f64
+        post + DESCRIBED * shown.len() as f64
     }
 
     fn quiet(&self) -> Duration {
@@ -131,15 +134,18 @@ fn everything_that_makes_a_link_of_a_post_is_foreseen() {
         ..quoting
     };
     assert_eq!(usd("", &quoting), LINKED);
-    let described = Post {
-        media: vec![Media {
-            url: format!("{URL}.png"),
-            mime: None,
-            alt: Some("A harbour".to_owned()),
-        }],
-        ..plain
+    let picture = Media {
+        url: format!("{URL}.png"),
+        mime: None,
+        alt: Some("A harbour".to_owned()),
     };
-    assert!((usd("", &described) - PLAIN - DESCRIBED).abs() < 1e-9);
+    for (n_pictures, expected) in [(1, PLAIN + DESCRIBED), (5, LINKED + 4.0 * DESCRIBED)] {
+        let described = Post {
+            media: vec![picture.clone(); n_pictures],
+            ..plain.clone()
+        };
+        assert!((usd("", &described) - expected).abs() < 1e-9);
+    }
 }
 
 #[test]

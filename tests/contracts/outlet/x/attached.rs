@@ -13,6 +13,7 @@ use super::super::{dispatch, frozen, medium, publication, publish_warned, settle
 use super::{Account, config, keys};
 use crate::simulators::faults::Fault;
 use crate::simulators::server::{Answer, Server};
+use crate::simulators::x::Stored;
 
 /// Serves files as other servers do.
 fn files() -> Server {
@@ -120,45 +121,89 @@ async fn films_go_in_segments_and_are_waited_for() {
     assert_eq!(animation.category, "tweet_gif");
 }
 
-/// What becomes of a part that cannot be frozen with those files.
-async fn remedy(
-    account: &Account,
-    server: &Server,
-    files: &[(&str, Option<&str>)],
-) -> OutletRemedy {
-    let mut one = (*publication(1, &["foto"])).clone();
-    one.attached = attached(server, files);
-    let dispatches = vec![dispatch(&Arc::new(one), 0)];
-    let frozen = account.outlet.freeze(dispatches).await;
-    frozen.expect_err("cannot be frozen").remedy()
+/// Posts a text with those files, and returns the post.
+async fn posted(account: &Account, attached: Option<Arc<Attached>>) -> Stored {
+    let (_, part) = account
+        .freeze_as(1, "foto", |it| it.attached = attached)
+        .await;
+    account.publish(&part).await.expect("publishes");
+    account.server.posts().pop().expect("a post")
 }
 
 #[actix_rt::test]
-async fn media_that_x_does_not_take_refuse_the_part() {
+async fn media_that_x_does_not_take_become_addresses() {
+    for name in ["large.png", "gone.png"] {
+        let account = Account::with_keys();
+        let files = files();
+        let both = attached(&files, &[(name, None), ("a.png", None)]);
+        let post = posted(&account, both).await;
+        let text = format!("foto\n\n{}/{name}", files.base_url());
+        assert_eq!((post.text, post.media.len()), (text, 1), "{name}");
+    }
+}
+
+#[actix_rt::test]
+async fn what_has_no_place_beside_the_others_becomes_an_address_and_costs_what_was_told() {
     let account = Account::with_keys();
     let files = files();
-    for name in ["large.png", "gone.png"] {
-        let remedy = remedy(&account, &files, &[(name, None)]).await;
-        assert_eq!(remedy, OutletRemedy::GiveUp, "{name}");
+    let four = [("a.png", Some("Un barco")); 4];
+    let mut all = (*attached(&files, &four).expect("pictures")).clone();
+    all.is_sensitive = false;
+    for name in ["5.png", "6.mp4"] {
+        let address = format!("https://example.org/{name}");
+        all.media.push(medium(&address, Some("Otro")));
     }
+    let (publication, part) = account
+        .freeze_as(1, "fotos", |it| it.attached = Some(Arc::new(all)))
+        .await;
+    let told = account.outlet.cost(&dispatch(&publication, 0));
+    account.publish(&part).await.expect("publishes");
+    let post = account.server.posts().pop().expect("a post");
+    let text = "fotos\n\nhttps://example.org/5.png\n\nhttps://example.org/6.mp4";
+    assert_eq!((&*post.text, post.media.len()), (text, 4));
+    assert!((told - 0.22).abs() < 1e-9, "{told}");
+    assert!((told - account.server.billed(None)).abs() < 1e-9);
+}
+
+#[actix_rt::test]
+async fn of_a_film_and_pictures_one_goes_up_and_is_paid_for() {
+    let account = Account::with_keys();
+    let files = files();
+    let names = [("a.mp4", Some("Se mueve")), ("a.png", Some("Un barco"))];
+    let (publication, part) = account
+        .freeze_as(1, "", |it| it.attached = attached(&files, &names))
+        .await;
+    account.publish(&part).await.expect("publishes");
+    let post = account.server.posts().pop().expect("a post");
+    let film = account.server.upload(&post.media[0]);
+    assert_eq!((&*film.category, post.media.len()), ("tweet_video", 1));
+    assert_eq!(post.text, format!("{}/a.png", files.base_url()));
+    let told = account.outlet.cost(&dispatch(&publication, 0));
+    assert!((told - account.server.billed(None)).abs() < 1e-9, "{told}");
 }
 
 #[actix_rt::test]
 async fn media_that_cannot_be_had_now_are_waited_for_but_not_for_ever() {
     let account = Account::with_keys();
     let files = files();
-    let two = [("a.png", Some("Un barco")), ("down.png", None)];
+    let two = attached(&files, &[("a.png", Some("Un barco")), ("down.png", None)]);
+    let mut one = (*publication(1, &["foto"])).clone();
+    one.attached.clone_from(&two);
+    let waiting = vec![dispatch(&Arc::new(one), 0)];
     for _ in 0..3 {
-        let remedy = remedy(&account, &files, &two).await;
+        let frozen = account.outlet.freeze(waiting.clone()).await;
+        let remedy = frozen.expect_err("is waited for").remedy();
         assert_eq!(remedy, OutletRemedy::Retry(None));
     }
-    assert_eq!(remedy(&account, &files, &two).await, OutletRemedy::GiveUp);
+    let post = posted(&account, two).await;
+    let text = format!("foto\n\n{}/down.png", files.base_url());
+    assert_eq!((post.text, post.media.len()), (text, 1));
     // What was there is up since the first attempt.
     assert_eq!(account.server.billed(Some("metadata")), 0.005);
 }
 
 #[actix_rt::test]
-async fn media_of_this_machine_refuse_the_part_unless_that_is_allowed() {
+async fn media_of_this_machine_do_not_go_up_unless_that_is_allowed() {
     let mut account = Account::with_keys();
     let files = files();
     let config = XConfig {
@@ -166,8 +211,24 @@ async fn media_of_this_machine_refuse_the_part_unless_that_is_allowed() {
         ..config(&account.server, Identity::Keys(keys()))
     };
     account.outlet = XOutlet::new(config).expect("a base address");
-    let remedy = remedy(&account, &files, &[("a.png", None)]).await;
-    assert_eq!(remedy, OutletRemedy::GiveUp);
+    let post = posted(&account, attached(&files, &[("a.png", None)])).await;
+    assert!(post.media.is_empty(), "{post:?}");
+}
+
+#[actix_rt::test]
+async fn what_is_refused_anyway_uploads_nothing() {
+    let account = Account::with_keys();
+    let files = files();
+    let mut one = (*publication(1, &["x".repeat(280).as_str()])).clone();
+    let picture = attached(&files, &[("a.png", Some("Un barco"))]);
+    one.attached = Some(Arc::new(Attached {
+        warning: Some("Ojo".into()),
+        ..(*picture.expect("a picture")).clone()
+    }));
+    let dispatches = vec![dispatch(&Arc::new(one), 0)];
+    let error = account.outlet.freeze(dispatches).await.expect_err("full");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+    assert_eq!(account.server.billed(None), 0.0);
 }
 
 #[actix_rt::test]
