@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{DayReset, Language, OutletName, REQUESTS};
-use babelfeed_actors::logic::compose::{Link, Long, Style};
+use babelfeed_actors::logic::compose::{Link, Long, Quoted, Style};
 use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::{Mentions, is_mention};
 use babelfeed_actors::setup::{
@@ -16,6 +16,7 @@ use config::{Value, ValueKind};
 
 use super::{bluesky_account, read_limits, read_name, required_path};
 use crate::atproto::{Account, Handle};
+use crate::outlets::x::Quotes;
 use crate::secret::Secret;
 use crate::settings::chats;
 use crate::settings::reader::{
@@ -296,7 +297,13 @@ fn read_outlet(
     ];
     let hold = section.read("hold", Hold::Never, choice(&holds));
     let limits = read_limits(section, DayReset::Rolling);
-    let rules = read_rules(section, sources, kind);
+    let mut style = read_style(section, sources, kind);
+    if let Some(OutletKind::X(x)) = &adapter
+        && x.quotes == Quotes::Never
+    {
+        style.quoted = Quoted::LeftOut;
+    }
+    let rules = read_rules(section, kind, style);
     let kind = adapter?;
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
@@ -325,7 +332,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
     })
 }
 
-fn read_rules(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> OutletRules {
+fn read_rules(section: &Section<'_>, kind: KindOfOutlet, style: Style) -> OutletRules {
     let edits = [
         ("edit", OnEdit::Edit),
         ("leave", OnEdit::Leave),
@@ -346,7 +353,7 @@ fn read_rules(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
         same: section.read("same", usual.same, choice(&sames)),
         per_hour: Some(section.read("per_hour", per_hour, whole(0))).filter(|most| *most > 0),
         lapse: read_lapse(section),
-        style: Arc::new(read_style(section, sources, kind)),
+        style: Arc::new(style),
     }
 }
 
@@ -382,6 +389,7 @@ fn read_style(section: &Section<'_>, sources: &[String], kind: KindOfOutlet) -> 
         mark: line("mark"),
         mentions: read_mentions(section, kind),
         hashtags: section.read("hashtags", Hashtags::default(), choice(&tags)),
+        quoted: Quoted::default(),
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Style {
     pub mentions: Mentions,
     /// What becomes of the hashtags in texts.
     pub hashtags: Hashtags,
+    /// What becomes of the addresses of what posts quote.
+    pub quoted: Quoted,
 }
 
 /// What becomes of a text that is too long for one part.
@@ -63,6 +65,16 @@ pub enum Link {
     Always,
     /// In the first part, for these sources alone.
     Sources(Vec<Arc<str>>),
+}
+
+/// What becomes of the address of what a post quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quoted {
+    /// It stands behind the text, where the outlet has no other place for it.
+    #[default]
+    Kept,
+    /// It is left out, and takes no room.
+    LeftOut,
 }
 
 /// Where a text comes from.

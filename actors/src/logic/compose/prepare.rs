@@ -3,20 +3,25 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Style;
+use super::{Quoted, Style};
 use crate::domain::Attached;
 use crate::logic::fit::{Limit, taken};
 use crate::logic::links::with_links_apart;
 use crate::logic::policy::{Mentions, with_mentions, without_mentions};
 
 impl Style {
-    /// What hangs on a text, whose words alert no more people than the text does.
+    /// What hangs on a text, as far as it is wanted; its words alert no more people than the text
+    /// does.
     pub fn hung(&self, attached: &Arc<Attached>, limit: Limit) -> Arc<Attached> {
         let wanted = |words: &str| with_mentions(words, &self.mentions, limit).into_owned();
-        match self.mentions {
+        let mut hung = match self.mentions {
             Mentions::Alive => Arc::clone(attached),
             Mentions::Plain | Mentions::Mapped(_) => Arc::new(attached.with_words(wanted)),
+        };
+        if self.quoted == Quoted::LeftOut && hung.quoted.is_some() {
+            Arc::make_mut(&mut hung).quoted = None;
         }
+        hung
     }
 
     /// What hangs on a text, the mentions in its words as they were.

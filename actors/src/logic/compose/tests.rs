@@ -9,6 +9,8 @@ mod thread;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Attached;
+use crate::logic::fit::room;
 use crate::logic::hashtags::{apart, hashtags};
 use crate::logic::policy::with_mentions;
 use crate::logic::spans::{Found, Scan};
@@ -99,6 +101,7 @@ proptest! {
             max_parts: None,
             mentions: Mentions::Plain,
             hashtags: Hashtags::Both,
+            quoted: Quoted::default(),
         };
         let tags = hashtags(&format!("#Boat #Rust {text}"));
         let (_, tags) = apart("\u{1e}barco\u{1e}óxido", "", &tags);
@@ -136,4 +139,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_address_of_what_is_quoted_takes_no_room_where_it_is_left_out() {
+    let quoting = Arc::new(Attached {
+        quoted: Some("https://example.org/quoted".into()),
+        ..Attached::default()
+    });
+    let left = |quoted| {
+        let style = Style {
+            quoted,
+            ..Style::default()
+        };
+        let hung = style.hung(&quoting, Limit::X);
+        room(Limit::X, Some(&hung)).max()
+    };
+    assert_eq!(left(Quoted::Kept), Some(280 - 25));
+    assert_eq!(left(Quoted::LeftOut), Some(280));
 }

@@ -235,8 +235,8 @@ impl Limit {
     /// What becomes words behind a text there, of what hangs on it.
     fn appended(self, attached: &Attached) -> Vec<String> {
         let is_chat = match self {
-            Self::Unbounded | Self::X { .. } | Self::Bluesky { .. } => return Vec::new(),
-            Self::Mastodon { .. } => false,
+            Self::Unbounded | Self::Bluesky { .. } => return Vec::new(),
+            Self::X { .. } | Self::Mastodon { .. } => false,
             Self::Telegram { .. }
             | Self::Discord { .. }
             | Self::Escaped { .. }

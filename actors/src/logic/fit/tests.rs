@@ -197,6 +197,7 @@ fn what_becomes_words_behind_the_text_has_room_there() {
         ..Attached::default()
     };
     let left = |limit| room(limit, Some(&attached)).max();
+    assert_eq!(left(Limit::X), Some(280 - 25));
     assert_eq!(left(Limit::MASTODON), Some(500 - 25));
     assert_eq!(left(Limit::TELEGRAM), Some(4_096 - 64));
     assert_eq!(left(Limit::BLUESKY), Some(300));
