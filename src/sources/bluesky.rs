@@ -24,15 +24,19 @@ use serde::de::DeserializeOwned;
 use crate::atproto::{Account, Did, FeedAddress, POSTS, datetime};
 use crate::http::xrpc::{Xrpc, asked_wait, detail, refusal};
 use crate::http::{HttpConfig, HttpError, Response, Uri};
-use cursor::Seen;
+use cursor::{OVERLAP, Seen};
 use item::Blobs;
 use stream::Stream;
 use wire::{Entry, Feed, Records, Resolved};
 
 /// Posts on a page.
 const PAGE: &str = "100";
-/// The most pages that one poll reads, also at first sight.
-const MAX_PAGES: usize = 20;
+/// The most pages that one poll of an account reads, and one of a feed.
+const MAX_PAGES: usize = 200;
+const MAX_PAGES_OF_FEED: usize = 20;
+/// So many records are read at first sight at least, since old posts that were brought along may
+/// stand above new ones.
+const SURELY: usize = 2_000;
 
 /// What a Bluesky source is told.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub struct BlueskyConfig {
     pub jetstream: Option<Uri>,
     /// The language of posts that do not tell theirs.
     pub language: Option<Language>,
+    /// How many posts are wanted at first sight; none: all there are.
+    pub backfill: Option<usize>,
     /// How it connects.
     pub http: HttpConfig,
     /// How long one call may take.
@@ -80,13 +86,45 @@ enum Reading {
     Records,
 }
 
+/// How far down an account is read.
+struct Depth {
+    /// Down to that time.
+    since: i64,
+    /// At first sight: down to so many posts, and to what later polls look at again.
+    wanted: Option<usize>,
+}
+
 /// What was found, the newest first.
 #[derive(Default)]
 struct Found {
     /// Posts, and when they were published as the server orders them.
     posts: Vec<(i64, Post)>,
-    /// Whether everything was read since the time that was asked for.
-    is_whole: bool,
+    end: End,
+}
+
+/// Where reading ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    /// There is more that was to be read.
+    #[default]
+    TooFar,
+    /// At as much as was wanted.
+    Wanted,
+    /// Everything was read since the time that was asked for.
+    Whole,
+}
+
+impl Depth {
+    /// Where the reading of pages ends, the last of which has reached that time or not.
+    fn end(&self, found: &Found, has_reached: bool) -> Option<End> {
+        if has_reached {
+            return Some(End::Whole);
+        }
+        self.wanted.filter(|wanted| found.posts.len() >= *wanted)?;
+        let newest = found.posts.iter().map(|it| it.0).max()?;
+        let lowest = found.posts.last()?.0;
+        (lowest < newest - OVERLAP).then_some(End::Wanted)
+    }
 }
 
 impl BlueskySource {
@@ -111,20 +149,24 @@ impl BlueskySource {
     ) -> Result<Polled, SourceError> {
         let before = Seen::of(cursor);
         let begins_anew = cursor.is_some() && before.is_none();
-        let since = before.as_ref().map_or(i64::MIN, Seen::since);
+        let depth = Depth {
+            since: before.as_ref().map_or(i64::MIN, Seen::since),
+            wanted: self.config.backfill.filter(|_| before.is_none()),
+        };
+        let since = depth.since;
         let mut seen = before.unwrap_or_default();
         // Asked before the posts are, so that no event falls between.
         let mut gone = Vec::new();
         if let Some(stream) = &self.stream {
             (gone, seen.stream) = stream.gone_since(seen.stream);
         }
-        let found = self.found(account, since, &seen).await?;
+        let found = self.found(account, &depth, &seen).await?;
         let present: BTreeSet<&str> = found.posts.iter().map(|it| it.1.id.as_str()).collect();
         if let Some(stream) = &self.stream {
             stream.note_seen(&present);
         }
         // Its own server alone knows that a post is gone, and not only out of view.
-        if self.reading.get() == Reading::Records && found.is_whole {
+        if self.reading.get() == Reading::Records && found.end == End::Whole {
             let missing = missing(&seen, &present);
             gone.extend(
                 missing
@@ -133,6 +175,13 @@ impl BlueskySource {
                     .collect::<Vec<_>>(),
             );
         }
+        let warnings = match found.end {
+            End::TooFar => vec![format!(
+                "more than {} posts are new, those before them are passed over",
+                found.posts.len()
+            )],
+            End::Wanted | End::Whole => Vec::new(),
+        };
         let mut posts = found.posts;
         posts.retain(|(at, post)| {
             // A view may show for a while what was deleted.
@@ -148,22 +197,23 @@ impl BlueskySource {
             gone,
             begins_anew,
             cursor: Some(seen.to_cursor()),
+            warnings,
             ..Polled::default()
         })
     }
 
-    /// Everything since that time, from the view, or from the records down to what was seen.
+    /// Everything down to there, from the view, or from the records down to what was seen.
     async fn found(
         &self,
         account: &Account,
-        since: i64,
+        depth: &Depth,
         seen: &Seen,
     ) -> Result<Found, SourceError> {
         let did = self.did(account).await?;
         if self.reading.get() == Reading::Records {
-            return self.records(account, &did, since, seen).await;
+            return self.records(account, &did, depth, seen).await;
         }
-        let refused = match self.shown(&did, since).await {
+        let refused = match self.shown(&did, depth).await {
             Ok(found) => {
                 self.reading.set(Reading::View);
                 return Ok(found);
@@ -173,14 +223,14 @@ impl BlueskySource {
             Err(error) => return Err(error),
         };
         // A server that keeps accounts need not have a view of the network.
-        let found = self.records(account, &did, since, seen).await;
+        let found = self.records(account, &did, depth, seen).await;
         let found = found.map_err(|_| refused)?;
         self.reading.set(Reading::Records);
         Ok(found)
     }
 
-    /// Everything that the view shows since that time.
-    async fn shown(&self, did: &Did, since: i64) -> Result<Found, SourceError> {
+    /// Everything that the view shows down to there.
+    async fn shown(&self, did: &Did, depth: &Depth) -> Result<Found, SourceError> {
         let mut found = Found::default();
         let mut next = String::new();
         for _ in 0..MAX_PAGES {
@@ -196,16 +246,14 @@ impl BlueskySource {
                 let Some((at, post)) = self.entry(entry) else {
                     continue;
                 };
-                has_reached |= at < since;
+                has_reached |= at < depth.since;
                 found.posts.push((at, post));
             }
-            match page.cursor {
-                Some(cursor) if !has_reached => next = cursor,
-                _ => {
-                    found.is_whole = true;
-                    break;
-                }
+            if let Some(end) = depth.end(&found, has_reached || page.cursor.is_none()) {
+                found.end = end;
+                break;
             }
+            next = page.cursor.unwrap_or_default();
         }
         Ok(found)
     }
@@ -240,13 +288,17 @@ impl BlueskySource {
         &self,
         account: &Account,
         did: &Did,
-        since: i64,
+        depth: &Depth,
         seen: &Seen,
     ) -> Result<Found, SourceError> {
         let server = self.config.base_url.to_string();
         let blobs = Blobs {
             server: server.trim_end_matches('/'),
             did: did.as_str(),
+        };
+        let depth = Depth {
+            wanted: depth.wanted.map(|wanted| wanted.max(SURELY)),
+            ..*depth
         };
         let now = now();
         let lowest = seen.records().next();
@@ -277,16 +329,14 @@ impl BlueskySource {
                 let told = post.created_at.or_else(|| item::time_of_key(&record.uri));
                 let at = told.map_or(now, |at| at.as_millis().min(now));
                 let is_low = lowest.is_none_or(|lowest| record.uri.as_str() <= lowest);
-                has_reached |= is_low && at < since;
+                has_reached |= is_low && at < depth.since;
                 found.posts.push((at, post));
             }
-            match page.cursor {
-                Some(cursor) if !has_reached => next = cursor,
-                _ => {
-                    found.is_whole = true;
-                    break;
-                }
+            if let Some(end) = depth.end(&found, has_reached || page.cursor.is_none()) {
+                found.end = end;
+                break;
             }
+            next = page.cursor.unwrap_or_default();
         }
         Ok(found)
     }

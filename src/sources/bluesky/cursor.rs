@@ -9,7 +9,7 @@ use crate::atproto::PostPlace;
 
 /// How far back each poll looks again, in milliseconds: posts may bear a time before the one at
 /// which they come, and then stand below what was seen already.
-const OVERLAP: i64 = 24 * 3_600_000;
+pub(super) const OVERLAP: i64 = 24 * 3_600_000;
 
 /// What was read of an account, or of a feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use babelfeed_actors::ports::{Cursor, Polled, SourceError};
 
 use super::cursor::Seen;
 use super::wire::{Entry, Feed};
-use super::{BlueskySource, MAX_PAGES, PAGE};
+use super::{BlueskySource, MAX_PAGES_OF_FEED, PAGE};
 use crate::atproto::{FeedAddress, FeedKind};
 
 /// How far back each poll reads at least, in milliseconds, where a feed reaches as far: posts may
@@ -75,7 +75,7 @@ impl BlueskySource {
         let mut found = Found::default();
         let mut next = String::new();
         let mut n_empty = 0;
-        for _ in 0..MAX_PAGES {
+        for _ in 0..MAX_PAGES_OF_FEED {
             let parameters = [
                 (parameter, uri.as_str()),
                 ("limit", PAGE),
@@ -96,7 +96,8 @@ impl BlueskySource {
                 return Ok(found);
             }
         }
-        if !seen.posts.is_empty() {
+        // At first sight a feed has no end that anybody would want, unless all of it is wanted.
+        if !seen.posts.is_empty() || self.config.backfill.is_none() {
             let n_posts = found.posts.len();
             found.warnings.push(format!(
                 "more than {n_posts} posts are new, those below them are passed over"

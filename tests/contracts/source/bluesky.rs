@@ -33,6 +33,7 @@ fn config_of(base_url: &str, subject: Subject) -> BlueskyConfig {
         base_url: base_url.parse().expect("an address"),
         jetstream: None,
         language: Some("en".parse().expect("a tag")),
+        backfill: None,
         http: HttpConfig::default(),
         timeout: Duration::from_secs(20),
     }
@@ -137,6 +138,36 @@ async fn a_post_that_is_dated_back_is_seen_below_what_was_seen_before() {
         texts(&poll(&source, &mut cursor).await.posts),
         ["late", "to come"]
     );
+    assert_eq!(poll(&source, &mut cursor).await.posts, []);
+}
+
+#[actix_rt::test]
+async fn all_of_an_account_is_read_where_all_is_wanted() {
+    let server = Bluesky::start();
+    for number in 0..2_150 {
+        let at = now() - 30 * DAY + number * 1000;
+        server.write(&record(&format!("post {number}"), at));
+    }
+    for address in [server.view_url(), server.home_url()] {
+        let source = BlueskySource::new(config(&address, HANDLE));
+        let polled = poll(&source, &mut None).await;
+        assert_eq!((polled.posts.len(), polled.warnings), (2_150, vec![]));
+    }
+}
+
+#[actix_rt::test]
+async fn no_more_is_read_at_first_sight_than_is_wanted_and_what_is_looked_at_again() {
+    let server = Bluesky::start();
+    for number in 0..150 {
+        server.write(&record(&format!("old {number}"), now() - 9 * DAY + number));
+        server.write(&record(&format!("new {number}"), now() - DAY / 2 + number));
+    }
+    let source = BlueskySource::new(BlueskyConfig {
+        backfill: Some(3),
+        ..config(&server.view_url(), HANDLE)
+    });
+    let mut cursor = None;
+    assert_eq!(poll(&source, &mut cursor).await.posts.len(), 200);
     assert_eq!(poll(&source, &mut cursor).await.posts, []);
 }
 
