@@ -83,7 +83,8 @@ pub(super) fn prepare(
     let callbacks = callbacks(settings);
     let sources = settings.sources.iter();
     let apps = Apps::default();
-    let sources = sources.map(|it| source_setup(it, callbacks.as_ref(), &apps));
+    let http = http_config(settings);
+    let sources = sources.map(|it| source_setup(it, http.clone(), callbacks.as_ref(), &apps));
     let providers = settings.providers.iter().zip(&counts);
     let providers = providers.map(|(it, counts)| provider_setup(it, settings, n_arbiters, counts));
     let outlets = settings.outlets.iter().map(|it| outlet_setup(it, settings));
@@ -163,13 +164,17 @@ fn http_config(settings: &Settings) -> HttpConfig {
 }
 
 /// The adapter of a source.
-pub(super) fn source(settings: &SourceSettings) -> anyhow::Result<Rc<dyn Source>> {
-    source_with(settings, None, &Apps::default())
+pub(super) fn source(
+    source: &SourceSettings,
+    settings: &Settings,
+) -> anyhow::Result<Rc<dyn Source>> {
+    source_with(source, http_config(settings), None, &Apps::default())
 }
 
 /// The adapter of a source, which hubs may wake, and which may share an app with others.
 fn source_with(
     settings: &SourceSettings,
+    http: HttpConfig,
     callbacks: Option<&Callbacks>,
     apps: &Apps,
 ) -> anyhow::Result<Rc<dyn Source>> {
@@ -191,6 +196,7 @@ fn source_with(
                 language: settings.language.clone(),
                 respect_hints: settings.respect_hints,
                 callbacks: callbacks.cloned(),
+                http,
                 ..FeedConfig::new(settings.name.clone(), location)
             }))
         }
@@ -214,7 +220,7 @@ fn source_with(
                             }
                         },
                         spelling: x.access.spelling,
-                        http: HttpConfig::default(),
+                        http,
                         timeout: SOURCE_TIMEOUT,
                     },
                     accounts: x.accounts.clone(),
@@ -241,7 +247,7 @@ fn source_with(
             language: settings.language.clone(),
             backfill: settings.backfill,
             streams: *streams,
-            http: HttpConfig::default(),
+            http,
             timeout: SOURCE_TIMEOUT,
         })),
         SourceKind::Bluesky {
@@ -257,7 +263,8 @@ fn source_with(
                 base_url: uri(base_url, name)?,
                 jetstream: jetstream.transpose()?,
                 language: settings.language.clone(),
-                http: HttpConfig::default(),
+                backfill: settings.backfill,
+                http,
                 timeout: SOURCE_TIMEOUT,
             }))
         }
@@ -269,13 +276,14 @@ fn source_with(
 
 fn source_setup(
     settings: &SourceSettings,
+    http: HttpConfig,
     callbacks: Option<&Callbacks>,
     apps: &Apps,
 ) -> anyhow::Result<SourceSetup> {
     Ok(SourceSetup {
         name: settings.name.clone(),
         kind: settings.kind.name(),
-        source: source_with(settings, callbacks, apps)?,
+        source: source_with(settings, http, callbacks, apps)?,
         every: settings.every,
         respects_hints: settings.respect_hints,
         backfill: settings.backfill,

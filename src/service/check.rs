@@ -159,7 +159,7 @@ async fn look(settings: &Settings, text: &str) -> anyhow::Result<Findings> {
 }
 
 async fn try_source(source: &SourceSettings, settings: &Settings) -> anyhow::Result<SourceFinding> {
-    let adapter = build::source(source)?;
+    let adapter = build::source(source, settings)?;
     let polled = timeout(PATIENCE, adapter.poll(None, POSTS)).await;
     let (polled, error) = match polled {
         Ok(Ok(polled)) => (polled, None),
