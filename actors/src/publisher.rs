@@ -649,6 +649,7 @@ impl Handler<Outlets> for PublisherActor {
                 name: seat.name.clone(),
                 kind: seat.kind,
                 language: seat.language.clone(),
+                limit: self.limits.borrow().get(&seat.name).copied(),
                 state: word,
                 waiting: state.waiting.len() as u64,
                 behind_held: n_behind_held(&state.blocked) as u64,

@@ -9,9 +9,11 @@ use babelfeed_actors::logic::spans::protect;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::client::Client;
 use super::input::{Input, Line};
 use super::options::{Exit, ExitError, GlobalOptions};
-use super::{complain, say, say_json};
+use super::{complain, say, say_json, socket_path};
+use crate::control::wire::Status;
 use crate::settings::{OutletKind, OutletSettings, Settings};
 
 /// What `fit` is told.
@@ -87,7 +89,11 @@ pub(super) fn fit(
     let input = Input::new(options.text.as_deref(), options.file.as_deref())?;
     let outlet = options.outlet.as_deref();
     let outlet = outlet.map(|name| outlet_of(name, global)).transpose()?;
-    let rules = options.rules(outlet.as_ref())?;
+    let limit = match &outlet {
+        Some(outlet) => Some(limit_at(outlet, options.max, global)?),
+        None => None,
+    };
+    let rules = options.rules(outlet.as_ref().zip(limit))?;
     let mut exit = Exit::Done;
     for line in input.lines()? {
         let line = line?;
@@ -115,17 +121,19 @@ fn outlet_of(name: &str, global: &GlobalOptions) -> anyhow::Result<OutletSetting
 }
 
 impl FitOptions {
-    fn rules<'a>(&'a self, outlet: Option<&'a OutletSettings>) -> anyhow::Result<Rules<'a>> {
+    fn rules<'a>(
+        &'a self,
+        outlet: Option<(&'a OutletSettings, Limit)>,
+    ) -> anyhow::Result<Rules<'a>> {
         let at_most = |limit: Limit| self.max.map_or(limit, |max| limit.with_max(max as usize));
-        if let Some(outlet) = outlet {
+        if let Some((outlet, limit)) = outlet {
             let origin = Origin {
                 source: babelfeed_actors::domain::REQUESTS,
                 author: self.author.as_deref(),
                 url: self.url.as_deref(),
                 is_translated: true,
             };
-            let limit = at_most(known_limit(&outlet.kind));
-            return Ok(Rules::Outlet(limit, &outlet.rules.style, origin));
+            return Ok(Rules::Outlet(at_most(limit), &outlet.rules.style, origin));
         }
         let network = self.network;
         let network = network.ok_or_else(|| ExitError::usage("expected `--network`"))?;
@@ -143,6 +151,32 @@ impl Network {
             Self::Discord => Limit::DISCORD,
         }
     }
+}
+
+/// The most that a part may measure where an outlet publishes. What a Mastodon server allows is
+/// asked of the running service, which asked the server; where none runs, that is said.
+fn limit_at(
+    outlet: &OutletSettings,
+    max: Option<u32>,
+    global: &GlobalOptions,
+) -> anyhow::Result<Limit> {
+    let known = known_limit(&outlet.kind);
+    if max.is_some() || !matches!(outlet.kind, OutletKind::Mastodon { .. }) {
+        return Ok(known);
+    }
+    let name = outlet.name.as_str();
+    let status = Client::new(socket_path(global)?).get::<Status>("/v1/status");
+    let outlets = status.map(|status| status.outlets).unwrap_or_default();
+    let told = outlets.into_iter().find(|it| it.name == name);
+    let told = told.and_then(|it| it.limit);
+    let Some(told) = told.and_then(|it| Some((it.max, it.link?))) else {
+        complain(format_args!(
+            "`{name}`: a server that allows no more than usual is assumed, since no running service tells what it allows; `--max` says otherwise"
+        ));
+        return Ok(known);
+    };
+    let (max, url) = told;
+    Ok(Limit::Mastodon { max, url })
 }
 
 /// The most that a part may measure where an outlet publishes, as far as that is known without

@@ -223,8 +223,12 @@ fn outlet_line(outlet: &Outlet) -> String {
         0 => String::new(),
         n => format!(", {n} scheduled there"),
     };
+    let limit = match &outlet.limit {
+        Some(limit) => format!(", {limit}"),
+        None => String::new(),
+    };
     format!(
-        "outlet {name} ({kind}, {language}): {}, {} published, {} waiting, {} unknown, {} refused{scheduled}{}",
+        "outlet {name} ({kind}, {language}{limit}): {}, {} published, {} waiting, {} unknown, {} refused{scheduled}{}",
         outlet.state,
         outlet.published,
         outlet.waiting,

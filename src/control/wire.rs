@@ -359,6 +359,21 @@ pub struct Window {
     pub remembered: bool,
 }
 
+/// The most that one part may measure at an outlet.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Limit {
+    /// The most.
+    pub max: usize,
+    /// Of what: `weighted` (as X counts), `graphemes`, `UTF-16 units` or `code points`.
+    pub unit: String,
+    /// The most bytes, where these are counted as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<usize>,
+    /// What each link counts as, where its length does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<usize>,
+}
+
 /// An outlet as it does.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outlet {
@@ -368,6 +383,9 @@ pub struct Outlet {
     pub kind: String,
     /// Its language.
     pub language: String,
+    /// The most that one part may measure; none where anything fits, or it is not known yet.
+    #[serde(flatten)]
+    pub limit: Option<Limit>,
     /// What it is doing.
     pub state: String,
     /// Publications waiting for their turn.

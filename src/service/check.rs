@@ -16,6 +16,7 @@ use super::forecast::{Charge, Fits, Forecast, Taker, Texts};
 use super::rehearsal::rehearse;
 use super::{Start, build, load};
 use crate::cli::options::{CheckOptions, Exit};
+use crate::control::wire;
 use crate::http::install_tls;
 use crate::settings::{OutletSettings, ProviderSettings, Settings, SourceSettings};
 use crate::telemetry::log::install;
@@ -34,7 +35,7 @@ const SENTENCE: &str = "Good news travels slowly, but it travels.";
 struct Findings {
     sources: Vec<SourceFinding>,
     providers: Vec<Finding>,
-    outlets: Vec<Finding>,
+    outlets: Vec<OutletFinding>,
     /// What would be published where.
     forecast: Vec<Forecast>,
     /// What providers would charge for translating it.
@@ -76,6 +77,16 @@ struct Finding {
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+/// What was found out of an outlet.
+#[derive(Debug, Serialize)]
+struct OutletFinding {
+    #[serde(flatten)]
+    tried: Finding,
+    /// The most that a part may measure there.
+    #[serde(flatten)]
+    limit: Option<wire::Limit>,
 }
 
 /// Reads the settings, tries every credential, and says what each source would publish, and what
@@ -255,7 +266,7 @@ fn translated(pack: &Pack, answer: &Answer) -> Option<String> {
 async fn try_outlet(
     outlet: &OutletSettings,
     settings: &Settings,
-) -> anyhow::Result<(Finding, Option<(Rc<dyn Outlet>, Limit)>)> {
+) -> anyhow::Result<(OutletFinding, Option<(Rc<dyn Outlet>, Limit)>)> {
     let adapter = build::outlet(outlet, settings)?;
     let probed = async {
         let note = adapter.probe().await?;
@@ -271,11 +282,16 @@ async fn try_outlet(
         Ok((note, limit)) => (note, None, Some(limit)),
         Err(error) => (None, Some(error.to_string()), None),
     };
-    let finding = Finding {
+    let charged = adapter.charged();
+    let tried = Finding {
         name: outlet.name.to_string(),
-        cost_usd: None,
+        cost_usd: (charged > 0.0).then_some(charged),
         note,
         error,
+    };
+    let finding = OutletFinding {
+        tried,
+        limit: limit.and_then(wire::Limit::of),
     };
     Ok((finding, limit.map(|limit| (adapter, limit))))
 }
@@ -284,7 +300,7 @@ impl Findings {
     fn is_clean(&self) -> bool {
         self.sources.iter().all(|it| it.error.is_none())
             && self.providers.iter().all(|it| it.error.is_none())
-            && self.outlets.iter().all(|it| it.error.is_none())
+            && self.outlets.iter().all(|it| it.tried.error.is_none())
             && self.forecast_error.is_none()
     }
 }
@@ -295,13 +311,17 @@ impl fmt::Display for Findings {
         for it in &self.sources {
             writeln!(f, "{it}")?;
         }
-        let providers = self.providers.iter().map(|it| ("provider", it));
-        let outlets = self.outlets.iter().map(|it| ("outlet", it));
-        for (what, it) in providers.chain(outlets) {
-            match (&it.error, &it.note) {
-                (Some(error), _) => writeln!(f, "{what} {}: failed: {error}", it.name)?,
-                (None, Some(note)) => writeln!(f, "{what} {}: works, {note}", it.name)?,
-                (None, None) => writeln!(f, "{what} {}: works", it.name)?,
+        for it in &self.providers {
+            writeln!(f, "provider {it}")?;
+        }
+        for it in &self.outlets {
+            write!(f, "outlet {}", it.tried)?;
+            if let Some(limit) = &it.limit {
+                write!(f, "; {limit}")?;
+            }
+            match it.tried.cost_usd {
+                Some(cost) => writeln!(f, "; this look cost ${cost:.3}")?,
+                None => writeln!(f)?,
             }
         }
         for it in &self.forecast {
@@ -314,6 +334,16 @@ impl fmt::Display for Findings {
             writeln!(f, "forecast: failed: {error}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.error, &self.note) {
+            (Some(error), _) => write!(f, "{}: failed: {error}", self.name),
+            (None, Some(note)) => write!(f, "{}: works, {note}", self.name),
+            (None, None) => write!(f, "{}: works", self.name),
+        }
     }
 }
 

@@ -204,6 +204,7 @@ mod tests {
             name: "es".into(),
             kind: "file",
             language: "es".parse().expect("a tag"),
+            limit: None,
             state: "ready",
             waiting: 1,
             behind_held: 1,

@@ -211,8 +211,8 @@ fn what_is_tried_before_is_told_and_nothing_is_published() {
     let program = places.program(&patient);
     let out = program.run(&["check"]).well();
     for line in [
-        "outlet telegram: works, @noticias_bot posts to `Noticias`",
-        "outlet discord: works, posts as `noticias`",
+        "outlet telegram: works, @noticias_bot posts to `Noticias`; at most 4096 UTF-16 units a part",
+        "outlet discord: works, posts as `noticias`; at most 2000 code points a part",
         "outlet slack: works, or not: Slack's webhooks cannot be tried without publishing",
         "outlet webhook: works, its receiver answers HEAD with HTTP status 405",
     ] {

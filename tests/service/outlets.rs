@@ -62,6 +62,34 @@ fn a_file_outlet_has_a_line_for_each_publication_as_the_contract_words_it() {
 }
 
 #[test]
+fn what_a_server_allows_is_told_by_status_check_and_fit() {
+    let patient = Patient::start(0, 0);
+    let account = Mastodon::start(Keys::Kept);
+    account.set_max_characters(11_000);
+    let mut program = with_account(&account, &patient);
+    let outlet = until("the limit is known", || {
+        let outlet = program.status()["outlets"][0].clone();
+        outlet["max"].is_u64().then_some(outlet)
+    });
+    let told = json!([outlet["max"], outlet["unit"], outlet["link"]]);
+    assert_eq!(told, json!([11_000, "graphemes", 23]));
+    let line = "at most 11000 graphemes a part, a link is 23";
+    let status = program.run(&["status"]).well();
+    assert!(status.contains(line), "{status}");
+    let check = program.run(&["check"]).well();
+    assert!(check.contains(line), "{check}");
+    let found = program.run(&["check", "--json"]).json();
+    assert_eq!(found["outlets"][0]["max"], 11_000);
+    let fit = ["fit", "--outlet", "es", "--json", "Hola"];
+    assert_eq!(program.run(&fit).json()["max"], 11_000);
+    program.stop();
+    // Nobody is there to be asked, which is said.
+    let fitted = program.run(&fit);
+    assert!(fitted.err.contains("is assumed"), "{}", fitted.err);
+    assert_eq!(fitted.json()["max"], 500);
+}
+
+#[test]
 fn hashtags_go_out_in_the_language_of_the_outlet_where_that_is_wanted() {
     let simulator = ProviderSimulator::start();
     simulator.always(Some(provider::Fault::Says(

@@ -36,6 +36,8 @@ pub struct OutletView {
     pub kind: &'static str,
     /// Its language.
     pub language: crate::domain::Language,
+    /// The most that a part may measure there, once that is known.
+    pub limit: Option<crate::logic::fit::Limit>,
     /// What it is doing: `ready`, `waiting`, `paused` or `failing`.
     pub state: &'static str,
     /// Publications waiting in memory for their turn.

@@ -1,9 +1,10 @@
 //! Makes what goes over the socket from nouns and views.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use babelfeed_actors::domain::{PublicationState, State, Timestamp};
+use babelfeed_actors::logic::fit;
 use babelfeed_actors::messages::{
     BindingView, CacheView, Event, LaneView, OutletView, ProviderView, SourceView, TaskView,
     WindowView,
@@ -11,8 +12,8 @@ use babelfeed_actors::messages::{
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 
 use super::{
-    Binding, Cache, Entry, Happened, Lane, Outlet, Part, Provider, Publication, Request, Source,
-    Task, TaskError, TaskResult, Window,
+    Binding, Cache, Entry, Happened, Lane, Limit, Outlet, Part, Provider, Publication, Request,
+    Source, Task, TaskError, TaskResult, Window,
 };
 
 /// A time as people write it; what lies past the calendar is its end.
@@ -234,12 +235,38 @@ impl From<&WindowView> for Window {
     }
 }
 
+impl Limit {
+    /// What is told of a limit; nothing where anything fits.
+    pub fn of(limit: fit::Limit) -> Option<Self> {
+        Some(Self {
+            max: limit.max()?,
+            unit: limit.unit()?.into(),
+            max_bytes: limit.max_bytes(),
+            link: limit.link(),
+        })
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} {} a part", self.max, self.unit)?;
+        if let Some(bytes) = self.max_bytes {
+            write!(f, " and {bytes} bytes")?;
+        }
+        match self.link {
+            Some(link) => write!(f, ", a link is {link}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl From<&OutletView> for Outlet {
     fn from(view: &OutletView) -> Self {
         Self {
             name: text(&view.name),
             kind: view.kind.into(),
             language: text(&view.language),
+            limit: view.limit.and_then(Limit::of),
             state: view.state.into(),
             waiting: view.waiting,
             behind_held: view.behind_held,

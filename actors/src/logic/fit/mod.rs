@@ -157,6 +157,34 @@ impl Limit {
         }
     }
 
+    /// In what it is counted; none where anything fits.
+    pub const fn unit(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unbounded => return None,
+            Self::X { .. } => "weighted",
+            Self::Mastodon { .. } | Self::Bluesky { .. } => "graphemes",
+            Self::Telegram { .. } => "UTF-16 units",
+            Self::Discord { .. } | Self::Escaped { .. } | Self::Characters { .. } => "code points",
+        })
+    }
+
+    /// The most bytes, where these are counted as well.
+    pub const fn max_bytes(&self) -> Option<usize> {
+        match *self {
+            Self::Bluesky { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// What each link counts as, where its length does not matter.
+    pub const fn link(&self) -> Option<usize> {
+        match *self {
+            Self::X { .. } => Some(x_text::URL_WEIGHT),
+            Self::Mastodon { url, .. } => Some(url),
+            _ => None,
+        }
+    }
+
     /// The same counting with another maximum.
     pub const fn with_max(self, max: usize) -> Self {
         match self {
