@@ -231,7 +231,7 @@ impl XOutlet {
     async fn ask_account(&self) -> Result<Account, OutletError> {
         let question = Question::get("/2/users/me", &[]);
         let found: Data<Account> = answer::ask(&self.api, question).await?;
-        self.bill.add_own_user();
+        self.bill.add_own_user(part::now());
         let account = found.data;
         match &self.config.account {
             Some(wanted) if !is_account(wanted, &account.username) => Err(OutletError::Auth {

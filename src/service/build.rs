@@ -228,6 +228,7 @@ fn source_with(
                     language: settings.language.clone(),
                     backfill: settings.backfill,
                     prices: x.access.prices,
+                    usd_per_day: x.usd_per_day,
                     streams: x.streams,
                     extent: x.extent,
                 },

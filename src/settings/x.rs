@@ -67,6 +67,8 @@ pub struct XSourceSettings {
     pub accounts: Vec<String>,
     /// Whether answers are read, those in the accounts' own threads among them.
     pub threads: bool,
+    /// The most that reading may cost a day, in US dollars.
+    pub usd_per_day: Option<f64>,
     /// Whether the filtered stream of the app is read.
     pub streams: bool,
     /// How much is read at first sight; no setting, but what a process is for.
@@ -74,7 +76,7 @@ pub struct XSourceSettings {
 }
 
 /// The keys of a source on X.
-pub(super) const SOURCE: [&str; 11] = [
+pub(super) const SOURCE: [&str; 12] = [
     "base_url",
     "consumer_key_env",
     "consumer_secret_env",
@@ -84,6 +86,7 @@ pub(super) const SOURCE: [&str; 11] = [
     "fields",
     "prices",
     "accounts",
+    "usd_per_day",
     "threads",
     "stream",
 ];
@@ -152,6 +155,9 @@ pub(super) fn read_source(section: &Section<'_>) -> Option<XSourceSettings> {
         access: read_access(section, credential, &SOURCE_PRICES)?,
         accounts: accounts?,
         threads,
+        usd_per_day: section
+            .optional("usd_per_day", amount)
+            .filter(|usd| *usd > 0.0),
         streams,
         extent: Extent::Whole,
     })

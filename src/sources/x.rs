@@ -24,7 +24,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 
-use crate::x::bill::{Bill, Paid};
+use crate::x::bill::{Bill, Paid, left_of_day};
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Identity};
 use cursor::Seen;
@@ -54,6 +54,8 @@ pub struct XConfig {
     pub backfill: Option<usize>,
     /// What X charges.
     pub prices: Prices,
+    /// The most that reading may cost a day, in US dollars.
+    pub usd_per_day: Option<f64>,
     /// Whether the filtered stream is read; only an app may.
     pub streams: bool,
     /// How much is read at first sight.
@@ -176,23 +178,30 @@ impl XSource {
 
     async fn read(&self, cursor: Option<&Cursor>) -> Result<Polled, SourceError> {
         let Some(seen) = cursor.and_then(Seen::from_cursor) else {
-            let all = Reader::new(&self.inner, Seen::default()).all().await?;
+            let all = self.reader(Seen::default())?.all().await?;
             return Ok(Polled {
                 begins_anew: cursor.is_some(),
                 ..all
             });
         };
         let Some(stream) = &self.inner.stream else {
-            return Reader::new(&self.inner, seen).since(Vec::new()).await;
+            return self.reader(seen)?.since(Vec::new()).await;
         };
         stream.settle(seen.told);
         let told = stream.waiting();
+        let is_whole = stream.is_whole(&told);
         let reader = Reader::new(&self.inner, seen);
-        if stream.is_whole(&told) && reader.knows_all() {
-            reader.told(told)
-        } else {
-            reader.since(told).await
+        if !is_whole || !reader.knows_all() {
+            return self.within_budget(reader)?.since(told).await;
         }
+        if told.is_empty() {
+            return self.within_budget(reader)?.told(told);
+        }
+        // What was told is paid for; there is to be no more of it today.
+        if reader.affordable() == 0 {
+            stream.rest();
+        }
+        reader.told(told)
     }
 
     async fn pass_over(&self, cursor: &Cursor) -> Result<Polled, SourceError> {
@@ -206,7 +215,25 @@ impl XSource {
             }
             None => Vec::new(),
         };
-        Reader::new(&self.inner, seen).skip(&told).await
+        self.reader(seen)?.skip(&told).await
+    }
+
+    /// A poll that goes on there, if it may cost anything today.
+    fn reader(&self, seen: Seen) -> Result<Reader<'_>, SourceError> {
+        self.within_budget(Reader::new(&self.inner, seen))
+    }
+
+    fn within_budget<'a>(&self, reader: Reader<'a>) -> Result<Reader<'a>, SourceError> {
+        if reader.affordable() > 0 {
+            return Ok(reader);
+        }
+        // What the stream shows is paid for as well.
+        self.rest();
+        Err(SourceError::Spent {
+            wait: left_of_day(reader.now),
+            detail: "what reading may cost a day is spent; the next poll waits until it ends (UTC)"
+                .to_owned(),
+        })
     }
 }
 

@@ -3,11 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::post::Shown;
 use super::prices::Prices;
 
 const DAY: u64 = 86_400_000;
+/// Less than anything costs.
+const LEAST: f64 = 1e-9;
+
+/// How long the day of that time still lasts.
+pub const fn left_of_day(now: u64) -> Duration {
+    Duration::from_millis(DAY - now % DAY)
+}
 
 /// The posts that an app was charged for today, by the calendar of UTC.
 #[derive(Default)]
@@ -21,6 +31,14 @@ pub struct Bill {
     prices: Prices,
     paid: Rc<Paid>,
     usd: Cell<f64>,
+    today: Cell<Spent>,
+}
+
+/// What was charged on one day, by the calendar of UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    day: u64,
+    usd: f64,
 }
 
 impl Paid {
@@ -41,6 +59,7 @@ impl Bill {
             prices,
             paid,
             usd: Cell::new(0.0),
+            today: Cell::new(Spent { day: 0, usd: 0.0 }),
         }
     }
 
@@ -56,25 +75,25 @@ impl Bill {
     /// Adds a post that was read at that time, in milliseconds since 1970.
     pub fn add_post(&self, post: &Shown, own: Option<&str>, now: u64) {
         if self.paid.note(post.number(), now) {
-            self.add(self.price(post.author_id.as_deref(), own));
+            self.add(self.price(post.author_id.as_deref(), own), now);
         }
     }
 
     /// The same of a post of the account that reads.
     pub fn add_own_post(&self, post: &Shown, now: u64) {
         if self.paid.note(post.number(), now) {
-            self.add(self.prices.owned_read);
+            self.add(self.prices.owned_read, now);
         }
     }
 
-    /// Adds the account that reads, which was looked up.
-    pub fn add_own_user(&self) {
-        self.add(self.prices.owned_read);
+    /// Adds the account that reads, which was looked up at that time.
+    pub fn add_own_user(&self, now: u64) {
+        self.add(self.prices.owned_read, now);
     }
 
-    /// Adds an account that was looked up.
-    pub fn add_user(&self) {
-        self.add(self.prices.user_read);
+    /// Adds an account that was looked up at that time.
+    pub fn add_user(&self, now: u64) {
+        self.add(self.prices.user_read, now);
     }
 
     /// Notes what an earlier process read at that time.
@@ -86,13 +105,46 @@ impl Bill {
         }
     }
 
+    /// Notes what an earlier process was charged.
+    pub fn remember_spent(&self, spent: Spent, now: u64) {
+        let today = self.spent(now);
+        if spent.day == today.day && spent.usd > today.usd {
+            self.today.set(spent);
+        }
+    }
+
+    /// What was charged on the day of that time.
+    pub fn spent(&self, now: u64) -> Spent {
+        let today = self.today.get();
+        match today.day == now / DAY {
+            true => today,
+            false => Spent {
+                day: now / DAY,
+                usd: 0.0,
+            },
+        }
+    }
+
+    /// How many posts are within such a budget of the day; none where nothing more is.
+    pub fn affordable(&self, usd_per_day: f64, now: u64) -> Option<usize> {
+        let left = usd_per_day - self.spent(now).usd;
+        let price = self.prices.post_read.max(self.prices.owned_read);
+        // A float becomes the nearest whole number there is.
+        (left > LEAST).then(|| ((left + LEAST) / price) as usize)
+    }
+
     /// What was charged since this was asked last, in US dollars.
     pub fn take(&self) -> f64 {
         self.usd.take()
     }
 
-    fn add(&self, usd: f64) {
+    fn add(&self, usd: f64, now: u64) {
         self.usd.set(self.usd.get() + usd);
+        let spent = self.spent(now);
+        self.today.set(Spent {
+            usd: spent.usd + usd,
+            ..spent
+        });
     }
 }
 
@@ -125,5 +177,18 @@ mod tests {
         assert_eq!(bill.take(), 0.0);
         bill.add_post(&post(8), None, 2 * DAY + 1);
         assert_eq!(bill.take(), 0.005);
+    }
+
+    #[test]
+    fn what_is_within_a_budget_is_told_for_the_day_also_by_the_next_process() {
+        let bill = || Bill::new(Prices::default(), Rc::default());
+        let (first, next) = (bill(), bill());
+        first.add_user(DAY + 1);
+        assert_eq!(first.affordable(0.025, DAY + 2), Some(3));
+        assert_eq!(first.affordable(0.01, DAY + 2), None);
+        next.remember_spent(first.spent(DAY + 2), DAY + 3);
+        assert_eq!(next.affordable(0.01, DAY + 4), None);
+        assert_eq!(next.affordable(0.01, 2 * DAY), Some(2));
+        assert_eq!(left_of_day(2 * DAY - 5), Duration::from_millis(5));
     }
 }

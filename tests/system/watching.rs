@@ -331,6 +331,27 @@ fn a_server_that_asks_for_no_wait_is_not_asked_more_often_than_was_set() {
 }
 
 #[test]
+fn a_source_that_has_spent_its_money_is_asked_again_when_it_has_more_and_says_why_until_then() {
+    world::run(60, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        show(&source, 0..3);
+        source.fail_next(SourceFault::Error(SourceError::Spent {
+            wait: Duration::from_secs(7 * 3600),
+            detail: "nothing is left of the day's money".into(),
+        }));
+        let handles = world.start();
+        pass(Duration::from_secs(7 * 3600 - 10)).await;
+        assert_eq!(source.n_polls(), 1);
+        let error = view(&handles).await.error;
+        assert_eq!(error.as_deref(), Some("nothing is left of the day's money"));
+        pass(Duration::from_secs(3600)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..3));
+        assert_eq!(view(&handles).await.error, None);
+    });
+}
+
+#[test]
 fn what_came_while_a_person_paused_a_source_is_skipped_unless_asked_for() {
     use PausedBy::{Person, Service};
     let cases = [

@@ -106,6 +106,14 @@ pub enum SourceError {
         /// What it answered.
         detail: String,
     },
+    /// What may be spent on reading is spent; more may be after so long.
+    #[error("{detail}")]
+    Spent {
+        /// For how long.
+        wait: Duration,
+        /// Of what.
+        detail: String,
+    },
     /// What came is not what the source should show.
     #[error("{detail}")]
     Malformed {
@@ -143,6 +151,7 @@ impl SourceError {
         match self {
             Self::Unreachable { .. } => SourceRemedy::Retry(None),
             Self::Busy { wait, .. } => SourceRemedy::Retry(*wait),
+            Self::Spent { wait, .. } => SourceRemedy::Retry(Some(*wait)),
             Self::Malformed { .. } | Self::Refused { .. } => SourceRemedy::Person,
             Self::Gone { .. } => SourceRemedy::Stop,
         }

@@ -3,7 +3,7 @@
 use babelfeed_actors::ports::SourceError;
 use serde::Deserialize;
 
-use super::read::Reader;
+use super::read::{PAGE, Reader};
 use super::{User, wire};
 use crate::http::HttpError;
 use crate::x::answer::{Refusal, refusal};
@@ -38,7 +38,7 @@ impl Reader<'_> {
         let user = found
             .data
             .ok_or_else(|| Trouble::Account("there is no such account".to_owned()))?;
-        self.inner.bill.add_user();
+        self.inner.bill.add_user(self.now);
         let mut users = self.inner.users.borrow_mut();
         users.insert(name.to_owned(), user.clone());
         Ok(user)
@@ -60,10 +60,13 @@ impl Reader<'_> {
         };
         let mut pages: Vec<Page> = Vec::new();
         let mut n_posts = 0;
-        while pages.len() < MAX_PAGES {
+        while pages.len() < MAX_PAGES && self.affordable() > 0 {
             let token = pages.last().and_then(|page| page.meta.next_token.clone());
+            let n_page = most.min(self.affordable()).clamp(PAGE.0, PAGE.1);
+            let n_page = n_page.to_string();
             let mut query = query.to_vec();
             query.extend([
+                ("max_results", n_page.as_str()),
                 (spelling.parameter(), spelling.all_fields()),
                 ("expansions", spelling.expansions()),
                 ("media.fields", wire::MEDIA_FIELDS),
@@ -82,8 +85,16 @@ impl Reader<'_> {
                 return Ok(pages);
             }
         }
+        if pages.is_empty() {
+            let detail = "is not read, since what that may cost a day is spent";
+            return Err(Trouble::Account(detail.to_owned()));
+        }
+        let why = match self.affordable() {
+            0 => ", since what reading may cost a day is spent",
+            _ => "",
+        };
         self.warnings.push(format!(
-            "more than {n_posts} posts are new, those before them are passed over"
+            "more than {n_posts} posts are new, those before them are passed over{why}"
         ));
         Ok(pages)
     }

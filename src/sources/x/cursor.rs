@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use babelfeed_actors::ports::Cursor;
 use serde::{Deserialize, Serialize};
 
+use crate::x::bill::Spent;
+
 /// Milliseconds since 1970 at which X's ids begin.
 const EPOCH: u64 = 1_288_834_974_657;
 /// How long after it was posted X may first find a post, in milliseconds.
@@ -13,7 +15,7 @@ pub(super) const LATE: u64 = 300_000;
 const DAY: u64 = 86_400_000;
 
 /// Every account by its name in lower case.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) accounts: BTreeMap<String, Account>,
     /// The number of the last event of the stream that was shown.
@@ -22,6 +24,9 @@ pub(super) struct Seen {
     /// When the accounts that are not behind were read, in milliseconds since 1970.
     #[serde(default)]
     read_at: u64,
+    /// What reading cost on that day.
+    #[serde(default)]
+    pub(super) spent: Spent,
 }
 
 /// How far one account was read.

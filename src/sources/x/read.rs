@@ -14,7 +14,7 @@ use super::{Extent, Inner, User, depth, wire};
 use crate::x::post::{Page, Shown};
 
 /// The fewest and the most posts of a page.
-const PAGE: (usize, usize) = (5, 100);
+pub(super) const PAGE: (usize, usize) = (5, 100);
 /// How far back a search reaches for sure, in milliseconds: one day less than X says.
 const REACH: u64 = 6 * 86_400_000;
 
@@ -34,6 +34,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(inner: &'a Inner, seen: Seen) -> Self {
         let now = now();
         inner.bill.remember(seen.recent(), seen.read_at(), now);
+        inner.bill.remember_spent(seen.spent, now);
         Self {
             inner,
             now,
@@ -41,6 +42,18 @@ impl<'a> Reader<'a> {
             seen,
             posts: BTreeMap::new(),
             unread: Unread::default(),
+        }
+    }
+
+    /// How many posts may be read now, as far as money is concerned.
+    pub(super) fn affordable(&self) -> usize {
+        match self.inner.config.usd_per_day {
+            Some(usd) => self
+                .inner
+                .bill
+                .affordable(usd, self.now)
+                .map_or(0, |it| it.max(1)),
+            None => usize::MAX,
         }
     }
 
@@ -157,6 +170,7 @@ impl<'a> Reader<'a> {
         }
         *self.inner.told.borrow_mut() = self.warnings.into_iter().collect();
         self.seen.settle(self.now);
+        self.seen.spent = self.inner.bill.spent(self.now);
         Ok(Polled {
             posts: self.posts.into_values().collect(),
             cursor: Some(self.seen.to_cursor()),
@@ -178,8 +192,7 @@ impl<'a> Reader<'a> {
             Extent::Look => wanted.min(PAGE.1),
         };
         let path = format!("/2/users/{}/tweets", user.id);
-        let n_page = most.clamp(PAGE.0, PAGE.1).to_string();
-        let mut query = vec![("max_results", n_page.as_str())];
+        let mut query = Vec::new();
         let left_out = left_out(&self.inner.config);
         query.extend(left_out.as_deref().map(|it| ("exclude", it)));
         let pages = match self.pages(&path, &query, most).await {
@@ -242,11 +255,7 @@ impl<'a> Reader<'a> {
     async fn posts_since(&mut self, account: &Account, most: usize) -> Result<Vec<Page>, Trouble> {
         let path = format!("/2/users/{}/tweets", account.id);
         let since = account.since.to_string();
-        let n_page = most.clamp(PAGE.0, PAGE.1).to_string();
-        let mut query = vec![
-            ("max_results", n_page.as_str()),
-            ("since_id", since.as_str()),
-        ];
+        let mut query = vec![("since_id", since.as_str())];
         let left_out = left_out(&self.inner.config);
         query.extend(left_out.as_deref().map(|it| ("exclude", it)));
         self.pages(&path, &query, most).await
@@ -269,11 +278,7 @@ impl<'a> Reader<'a> {
         let since = since.to_string();
         let mut found = Vec::new();
         for query in queries(&self.inner.config, &names, MAX_QUERY) {
-            let query = [
-                ("query", query.as_str()),
-                ("max_results", "100"),
-                ("since_id", since.as_str()),
-            ];
+            let query = [("query", query.as_str()), ("since_id", since.as_str())];
             let path = "/2/tweets/search/recent";
             match self.pages(path, &query, usize::MAX).await {
                 Ok(pages) => found.extend(pages),

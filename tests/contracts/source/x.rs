@@ -72,6 +72,7 @@ fn source_of(apps: &Apps, server: &X, names: &[&str], shape: impl FnOnce(&mut XC
         language: None,
         backfill: None,
         prices: Prices::default(),
+        usd_per_day: None,
         streams: false,
         extent: Extent::Whole,
     };

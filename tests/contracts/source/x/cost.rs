@@ -1,7 +1,9 @@
 //! What reading on X costs: no more than is wanted, counted as it is billed.
 
-use babelfeed::sources::x::{Extent, LeftOut};
-use babelfeed_actors::ports::Source;
+use std::time::Duration;
+
+use babelfeed::sources::x::{Extent, LeftOut, XConfig};
+use babelfeed_actors::ports::{Source, SourceError};
 
 use super::{Accounts, assert_charged, source, texts};
 use crate::simulators::faults::Fault;
@@ -135,4 +137,36 @@ async fn what_is_skipped_after_a_pause_is_hardly_paid_for() {
         accounts.server.show("ana", "two");
         assert_eq!(texts(&accounts.poll(&mut cursor).await.posts), ["two"]);
     }
+}
+
+#[actix_rt::test]
+async fn no_more_is_read_on_a_day_than_it_may_cost() {
+    let limited = |config: &mut XConfig| config.usd_per_day = Some(0.05);
+    let accounts = Accounts::shaped(&["ana"], limited);
+    accounts.server.show("ana", "one");
+    let mut cursor = None;
+    accounts.poll(&mut cursor).await;
+    for number in 0..40 {
+        accounts.server.show("ana", &format!("number {number}"));
+    }
+    // The account cost 0.01 and its first post 0.005; what is left is enough for seven.
+    let polled = accounts.poll(&mut cursor).await;
+    assert_eq!(polled.posts.len(), 7);
+    assert_eq!(polled.posts[6].text, "number 39");
+    assert_eq!(polled.warnings.len(), 1, "{:?}", polled.warnings);
+    assert!((accounts.server.billed(None) - 0.05).abs() < 1e-9);
+
+    // Neither this process nor the next one asks for anything more today.
+    accounts.server.show("ana", "later");
+    let n_calls = accounts.server.requests().len();
+    let restarted = source(&accounts.server, &["ana"], limited);
+    for source in [&accounts.source, &restarted] {
+        let error = source.poll(cursor.as_ref(), 500).await;
+        let error = error.expect_err("nothing is left");
+        let SourceError::Spent { wait, .. } = &error else {
+            panic!("{error}");
+        };
+        assert!(*wait <= Duration::from_secs(86_400), "{wait:?}");
+    }
+    assert_eq!(accounts.server.requests().len(), n_calls);
 }
