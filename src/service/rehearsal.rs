@@ -12,7 +12,7 @@ use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{
     Abilities, Clock, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
 };
-use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::setup::{Hold, LaneLimits};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::sleep;
@@ -65,6 +65,10 @@ pub(super) async fn rehearse(settings: &Settings, start: Start) -> anyhow::Resul
             inner: Rc::clone(&outlet.outlet),
             sent: Rc::clone(&sent),
         });
+        // What waits for a person would go out as it is, once that person agrees.
+        if outlet.hold == Hold::Always {
+            outlet.hold = Hold::Doubtful;
+        }
         // Its money and its hours are for what really goes out.
         outlet.limits = LaneLimits::default();
         outlet.rules.per_hour = None;

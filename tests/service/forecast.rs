@@ -187,6 +187,16 @@ fn assert_stands(server: &X, forecast: &Value) {
 }
 
 #[test]
+fn what_waits_for_a_person_is_told_as_it_would_go_out() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    let style = "hold = \"always\"";
+    let program = program(&server, &patient, &short_posts(), style);
+    let rehearsed = forecast(&program, &["check", "--translate", "--json"]);
+    assert_eq!(n_parts(&rehearsed), short_posts().len());
+}
+
+#[test]
 fn a_provider_that_fails_is_told_and_nothing_is_rehearsed() {
     let patient = Patient::start(0, 0);
     let server = X::start();
