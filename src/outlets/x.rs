@@ -31,6 +31,7 @@ use crate::http::Method;
 use crate::http::download::{DownloadConfig, Downloader};
 use crate::x::answer::{Refusal, refusal};
 use crate::x::bill::Bill;
+use crate::x::post::Shown;
 use crate::x::prices::Prices;
 use crate::x::{Api, ApiConfig, Content, Question};
 use media::Uploads;
@@ -231,7 +232,7 @@ impl XOutlet {
     async fn ask_account(&self) -> Result<Account, OutletError> {
         let question = Question::get("/2/users/me", &[]);
         let found: Data<Account> = answer::ask(&self.api, question).await?;
-        self.bill.add_own_user(part::now());
+        self.bill.add_own_user(part::mark(self.api.time()));
         let account = found.data;
         match &self.config.account {
             Some(wanted) if !is_account(wanted, &account.username) => Err(OutletError::Auth {
@@ -242,6 +243,11 @@ impl XOutlet {
             }),
             _ => Ok(account),
         }
+    }
+
+    /// Notes a post of the account's own that was read, which is charged for.
+    fn note_read(&self, post: &Shown) {
+        self.bill.add_own_post(post, part::mark(self.api.time()));
     }
 
     fn published(&self, id: String, key: &Arc<str>) -> Published {

@@ -7,7 +7,6 @@ use babelfeed_actors::ports::{Frozen, OutletError, Published};
 use super::XOutlet;
 use super::answer::ask;
 use super::wire::NewPost;
-use crate::outlets::part::now as wall;
 use crate::x::Question;
 use crate::x::post::{Page, Shown};
 
@@ -53,7 +52,7 @@ pub(super) async fn find(
         query.extend(token.as_deref().map(|token| ("pagination_token", token)));
         let page: Page = ask(&outlet.api, Question::get(&path, &query)).await?;
         for post in &page.data {
-            outlet.bill.add_own_post(post, wall());
+            outlet.note_read(post);
         }
         let mut posts = page.data.into_iter();
         if let Some(post) = posts.find(|it| is_same(it, &wanted) && !outlet.is_taken(&it.id, part))
