@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{OutletName, Post, PublicationState, State, TaskId, Translation};
-use babelfeed_actors::messages::{Depth, List, PauseOutlet, PollNow, ResumeOutlet, Submission};
+use babelfeed_actors::messages::{
+    Backlog, Depth, List, PauseOutlet, PollNow, ResumeOutlet, Submission,
+};
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
@@ -69,6 +71,12 @@ pub(crate) async fn ending(handles: &Handles, id: TaskId) -> String {
         Some(Ended::Failed(failure)) => failure.kind.name().to_owned(),
         _ => record.lifecycle.state().name().to_owned(),
     }
+}
+
+/// How much there is to do.
+pub(crate) async fn depth(handles: &Handles) -> Backlog {
+    let depth = handles.depth.send(Depth).await;
+    depth.expect("heard").expect("read")
 }
 
 /// Lets virtual time pass until nothing is left to be translated or published, looking every

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, State, TaskId};
 use babelfeed_actors::failpoints;
-use babelfeed_actors::messages::{Cancel, Depth, Stop, Submission};
+use babelfeed_actors::messages::{Cancel, Stop, Submission};
 use babelfeed_actors::ports::{BatchStore as _, ProviderError};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::batch::{CreateFault, Ending, FakeBatchProvider};
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, until};
 
-use crate::helpers::{assert_legal, ending, hand_in_all, pass, texts, translation};
+use crate::helpers::{assert_legal, depth, ending, hand_in_all, pass, texts, translation};
 
 const TEXTS: usize = 25;
 
@@ -63,12 +63,7 @@ fn texts_that_can_wait_go_in_one_job() {
         let mut ids = hand_in_low(&handles, TEXTS).await;
         ids.extend(hand_in_all(&handles, vec![low("See https://example.org/a now")]).await);
         pass(Duration::from_secs(70)).await;
-        let depth = handles
-            .depth
-            .send(Depth)
-            .await
-            .expect("heard")
-            .expect("read");
+        let depth = depth(&handles).await;
         assert_eq!((depth.queued, depth.processing), (0, 26));
 
         assert_eq!(finish(&handles, &ids).await, ids.len());

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, State, TaskId};
 use babelfeed_actors::failpoints::arm;
-use babelfeed_actors::messages::{Cancel, Depth, Lanes, NowError, Submission, TranslateNow};
+use babelfeed_actors::messages::{Cancel, Lanes, NowError, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag};
 
-use crate::helpers::{assert_legal, ending, hand_in, hand_in_all, pass, texts, translation};
+use crate::helpers::{assert_legal, depth, ending, hand_in, hand_in_all, pass, texts, translation};
 use crate::journal;
 
 fn alone(world: &mut World, latency: Duration, limits: LaneLimits) -> FakeProvider {
@@ -121,12 +121,7 @@ fn after_a_bounce_at_most_one_call_begins_before_the_wait_is_over() {
         assert!(provider.n_calls() <= n_calls + 1, "{}", provider.n_calls());
         let state = find(&handles, ids[0]).await.record.lifecycle.state();
         assert_eq!(state, State::RateLimited);
-        let depth = handles
-            .depth
-            .send(Depth)
-            .await
-            .expect("heard")
-            .expect("read");
+        let depth = depth(&handles).await;
         assert!(depth.rate_limited > 40, "{depth:?}");
         let lanes = handles.lanes.send(Lanes).await.expect("heard");
         assert_eq!(lanes[0].why, Some("refused by its limit"));

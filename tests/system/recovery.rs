@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{PublicationState, State, TaskId};
-use babelfeed_actors::messages::{Depth, Stop};
+use babelfeed_actors::messages::Stop;
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
@@ -11,7 +11,7 @@ use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, find, finish};
 
 use crate::helpers::{
-    assert_legal, assert_out_once, ending, pass, publish, settle, texts, until_publication,
+    assert_legal, assert_out_once, depth, ending, pass, publish, settle, texts, until_publication,
 };
 
 const LIVES: usize = 24;
@@ -148,12 +148,7 @@ fn a_stop_returns_the_attempts_of_what_is_in_a_call() {
             pass(Duration::from_secs(5)).await;
             let stopping = handles.stop.send(Stop(Duration::from_secs(2)));
             stopping.await.expect("heard");
-            let depth = handles
-                .depth
-                .send(Depth)
-                .await
-                .expect("heard")
-                .expect("read");
+            let depth = depth(&handles).await;
             assert_eq!((depth.queued, depth.processing), (50, 0));
             for &id in &ids {
                 assert_eq!(find(&handles, id).await.record.lifecycle.attempts(), 0);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::State;
-use babelfeed_actors::messages::{Cancel, Closed, Depth, SubmitError};
+use babelfeed_actors::messages::{Cancel, Closed, SubmitError};
 use babelfeed_actors::ports::{ProviderError, StoreError};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
-use crate::helpers::{assert_legal, assert_out_once, pass, publish, settle, texts};
+use crate::helpers::{assert_legal, assert_out_once, depth, pass, publish, settle, texts};
 use crate::journal;
 
 fn no_space() -> StoreError {
@@ -72,16 +72,7 @@ fn an_hour_without_space_loses_nothing_and_begins_nothing() {
         assert_eq!(provider.n_calls(), n_calls, "something new began");
         let refused = submit(&handles, vec![submission("One more.", "es")]).await;
         assert_eq!(refused, Err(SubmitError::Store(no_space())));
-        let closed = || async {
-            handles
-                .depth
-                .send(Depth)
-                .await
-                .expect("heard")
-                .expect("counted")
-                .closed
-        };
-        assert_eq!(closed().await, Some(Closed::NoRoom));
+        assert_eq!(depth(&handles).await.closed, Some(Closed::NoRoom));
         assert_eq!(
             journal::count("the store does not write; nothing new begins"),
             1
@@ -95,7 +86,7 @@ fn an_hour_without_space_loses_nothing_and_begins_nothing() {
         assert_legal(&find(&handles, ids[0]).await.record);
         // Whether there is room is looked for in intervals.
         pass(Duration::from_secs(120)).await;
-        assert_eq!(closed().await, None, "intake is open again");
+        assert_eq!(depth(&handles).await.closed, None, "intake is open again");
         assert_eq!(journal::count("the store writes again"), 1);
     });
 }

@@ -12,7 +12,7 @@ use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{assert_out_once, pass, poll, publications, settle};
+use crate::helpers::{assert_out_once, depth, pass, poll, publications, settle};
 use crate::journal;
 
 fn watched(world: &mut World, backfill: Option<usize>) -> (FakeSource, FakeOutlet) {
@@ -205,8 +205,7 @@ fn an_order_to_poll_is_answered_when_the_posts_are_taken() {
         let handles = world.start();
         pass(Duration::from_secs(1)).await;
         poll(&handles).await;
-        let depth = handles.depth.send(babelfeed_actors::messages::Depth).await;
-        let depth = depth.expect("heard").expect("read");
+        let depth = depth(&handles).await;
         assert_eq!(depth.queued + depth.processing + depth.completed, 3);
         assert_eq!(source.n_polls(), 1, "the poll under way was waited for");
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::TaskId;
 use babelfeed_actors::failpoints::{arm, is_armed};
-use babelfeed_actors::messages::{Depth, Operation, Record, ReportNow, Submission, Submit};
+use babelfeed_actors::messages::{Operation, Record, ReportNow, Submission, Submit};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -14,7 +14,7 @@ use babelfeed_actors::testkit::world::{self, World, find, finish, submission};
 use futures_util::future::join_all;
 
 use super::{QUEUED, ask, busy_world, falls, translate_now};
-use crate::helpers::{assert_legal, assert_out_once, pass, publish, settle, texts};
+use crate::helpers::{assert_legal, assert_out_once, depth, pass, publish, settle, texts};
 
 #[test]
 fn mail_behind_the_message_that_made_an_actor_fall_is_answered() {
@@ -156,12 +156,7 @@ fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
         let finishing = finish(&handles, &ids);
         let finished = tokio::time::timeout(Duration::from_secs(60), finishing).await;
         assert_eq!(finished, Ok(2));
-        let depth = handles
-            .depth
-            .send(Depth)
-            .await
-            .expect("heard")
-            .expect("read");
+        let depth = depth(&handles).await;
         assert_eq!((depth.queued, depth.processing), (0, 0));
     });
 }
