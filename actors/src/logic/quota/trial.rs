@@ -5,6 +5,11 @@
 //! little below that, comes near it fast, stays about it, and goes beyond it faster and faster
 //! until the next refusal. The slower a lane is, the longer that takes, so that the share of
 //! calls that are refused is the same small one everywhere.
+//!
+//! Some providers refuse one call in a hundred whatever the pace, because others load them. Each
+//! such refusal looks like a limit a little below the pace, and a lane would slow down to
+//! nothing. So where refusals stay as rare as that, half the pace is the least: had a limit been
+//! found there, more would be refused.
 
 use std::time::Duration;
 
@@ -26,6 +31,10 @@ const STRETCH: f64 = 30.0;
 const KNOWN: f64 = 15.0;
 /// The least ceiling, in calls a minute.
 const LEAST: f64 = 6.0;
+/// How many calls pass between two refusals at least where the pace may not be to blame.
+const SELDOM: f64 = 30.0;
+/// How much the last refusal counts for how many that are.
+const LATEST: f64 = 0.125;
 
 /// What is known of a limit on calls that nobody tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +43,10 @@ pub(super) struct Trial {
     ceiling: f64,
     refused_at: Now,
     n_passed: f64,
+    /// How many passed between two refusals, on average of the last ones.
+    between: f64,
+    /// The highest ceiling since they are as rare as they are now.
+    highest: f64,
     /// How long the pace has held work back since, in stretches.
     held_back: f64,
     looked_at: Moment,
@@ -50,10 +63,13 @@ impl Trial {
 
     /// A ceiling that was found then; nothing has passed since.
     pub(super) fn known(ceiling: f64, found: Now) -> Self {
+        let ceiling = ceiling.max(LEAST);
         Self {
-            ceiling: ceiling.max(LEAST),
+            ceiling,
             refused_at: found,
             n_passed: 0.0,
+            between: 0.0,
+            highest: ceiling,
             held_back: 0.0,
             looked_at: found.moment,
         }
@@ -81,7 +97,16 @@ impl Trial {
         let least = self.limit() / 2.0 * seconds / MINUTE;
         let passed = self.n_passed.max(least);
         let ceiling = (self.ceiling * KNOWN + passed * MINUTE) / (KNOWN + seconds);
-        *self = Self::known(ceiling, now);
+        let between = self.between + (self.n_passed - self.between) * LATEST;
+        let highest = match between < SELDOM {
+            true => ceiling,
+            false => self.highest.max(ceiling),
+        };
+        *self = Self {
+            between,
+            highest,
+            ..Self::known(ceiling.max(highest / 2.0), now)
+        };
     }
 
     /// The pace held work back, or nobody looked, until now.
@@ -163,6 +188,27 @@ mod tests {
             trial.refused(now(second));
         }
         assert!(trial.ceiling < 200.0, "{}", trial.ceiling);
+    }
+
+    #[test]
+    fn refusals_that_come_whatever_the_pace_do_not_slow_a_lane_down_to_nothing() {
+        let mut trial = Trial::first(600.0, at(0.0), now(0.0));
+        let mut seconds = 0.0;
+        for _ in 0..300 {
+            for _ in 0..66 {
+                trial.passed();
+                seconds += MINUTE / trial.limit();
+                trial.held_back(at(seconds));
+            }
+            trial.refused(now(seconds));
+        }
+        assert!(trial.ceiling > 250.0, "{}", trial.ceiling);
+        for _ in 0..20 {
+            trial.passed();
+            seconds += 10.0;
+            trial.refused(now(seconds));
+        }
+        assert!(trial.ceiling < 60.0, "{}", trial.ceiling);
     }
 
     #[test]

@@ -18,6 +18,8 @@ struct Silent {
     spread: f64,
     /// How long an answer takes, on average.
     latency: f64,
+    /// The share of calls that are refused whatever the pace.
+    by_chance: f64,
     /// When the process dies, and starts again at once.
     dies_at: Option<u64>,
 }
@@ -97,7 +99,9 @@ impl Silent {
                 let most = size * 1.5;
                 let costs = [1.0, most];
                 let mut open = buckets.iter_mut().zip(costs);
-                let is_let_in = open.all(|(bucket, cost)| *bucket.level(millis) >= cost);
+                let is_unlucky = self.by_chance > 0.0 && rng.f64() < self.by_chance;
+                let is_let_in =
+                    !is_unlucky && open.all(|(bucket, cost)| *bucket.level(millis) >= cost);
                 let real = (size * lognormal(&mut rng, 0.2)).min(most);
                 if is_let_in {
                     for (bucket, cost) in buckets.iter_mut().zip(costs) {
@@ -158,6 +162,7 @@ const LARGE: Silent = Silent {
     tokens: 570.0,
     spread: 0.3,
     latency: 300.0,
+    by_chance: 0.0,
     dies_at: None,
 };
 
@@ -204,4 +209,14 @@ fn what_nobody_tells_is_used_and_seldom_refused_from_the_first_minute_after_a_cr
         assert!((0.9..1.05).contains(&share), "{share} of {silent:?}");
         assert!(refused <= 0.008, "{refused} of {silent:?}");
     }
+}
+
+#[test]
+fn a_provider_that_refuses_some_calls_whatever_the_pace_is_still_used_after_hours() {
+    let overloaded = Silent {
+        by_chance: 0.01,
+        ..SMALL
+    };
+    let (share, _) = measure(overloaded, 10, 7_200_000, 10_800_000);
+    assert!(share >= 0.1, "{share}");
 }
