@@ -14,6 +14,9 @@ use super::{Accepted, Bulk, BulkOutcome, TextOfTask, hand_in_and_keep, line_call
 /// How long it may take without one more text being final.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long all of it may take; what is open then was not done.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// How often it is asked whether all is final.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -83,10 +86,11 @@ pub(super) fn keep(tasks: &mut TextOfTask, first: u64, answer: &[u8]) {
     }
 }
 
-/// Waits until nothing is open any more, or nothing moves; returns when that was, since 1970.
+/// Waits until nothing is open any more, nothing moves, or it takes too long; returns when that was, since 1970.
 async fn finish(connection: &mut UnixConnection) -> anyhow::Result<Duration> {
     let mut n_open = u64::MAX;
-    let mut moved = Instant::now();
+    let began = Instant::now();
+    let mut moved = began;
     loop {
         let status: Status = get(connection, "/v1/status").await?;
         let n = status.queue.values().sum();
@@ -94,7 +98,7 @@ async fn finish(connection: &mut UnixConnection) -> anyhow::Result<Duration> {
             n_open = n;
             moved = Instant::now();
         }
-        if n == 0 || moved.elapsed() > STALL_LIMIT {
+        if n == 0 || moved.elapsed() > STALL_LIMIT || began.elapsed() > PATIENCE {
             return Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
         }
         tokio::time::sleep(POLL).await;

@@ -49,7 +49,7 @@ impl Plan {
     }
 
     /// Returns what happens to the call of this number.
-    pub(super) fn draw(&self, number: u64) -> Draw {
+    pub(crate) fn draw(&self, number: u64) -> Draw {
         // Spread over all bits, because neighbouring seeds begin alike.
         let seed = self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut rng = Rng::with_seed(seed);
@@ -68,9 +68,9 @@ impl Plan {
 }
 
 /// What chance decided for one call.
-pub(super) struct Draw {
+pub(crate) struct Draw {
     /// What goes wrong.
-    pub(super) fault: Option<Fault>,
+    pub(crate) fault: Option<Fault>,
     /// How long its answer takes.
     pub(super) latency: Duration,
     /// By how much its tokens are multiplied.
