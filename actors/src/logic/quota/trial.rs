@@ -9,7 +9,7 @@
 //! Some providers refuse one call in a hundred whatever the pace, because others load them. Each
 //! such refusal looks like a limit a little below the pace, and a lane would slow down to
 //! nothing. So where refusals stay as rare as that, half the pace is the least: had a limit been
-//! found there, more would be refused.
+//! found there, more would be refused than before.
 
 use std::time::Duration;
 
@@ -33,8 +33,12 @@ const KNOWN: f64 = 15.0;
 const LEAST: f64 = 6.0;
 /// How many calls pass between two refusals at least where the pace may not be to blame.
 const SELDOM: f64 = 30.0;
-/// How much the last refusal counts for how many that are.
-const LATEST: f64 = 0.125;
+/// So much rarer they were at the highest pace where a limit has fallen to a lower one.
+const RARER: f64 = 4.0;
+/// Over how many refusals that is averaged.
+const AVERAGED: f64 = 8.0;
+/// How much of how rare they were stays with each refusal.
+const KEPT: f64 = 0.99;
 
 /// What is known of a limit on calls that nobody tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,9 +46,12 @@ pub(super) struct Trial {
     /// Calls a minute.
     ceiling: f64,
     refused_at: Now,
+    n_refused: f64,
     n_passed: f64,
     /// How many passed between two refusals, on average of the last ones.
     between: f64,
+    /// How many those were at most; forgotten slowly.
+    rarest: f64,
     /// The highest ceiling since they are as rare as they are now.
     highest: f64,
     /// How long the pace has held work back since, in stretches.
@@ -67,8 +74,10 @@ impl Trial {
         Self {
             ceiling,
             refused_at: found,
+            n_refused: 0.0,
             n_passed: 0.0,
             between: 0.0,
+            rarest: 0.0,
             highest: ceiling,
             held_back: 0.0,
             looked_at: found.moment,
@@ -97,13 +106,17 @@ impl Trial {
         let least = self.limit() / 2.0 * seconds / MINUTE;
         let passed = self.n_passed.max(least);
         let ceiling = (self.ceiling * KNOWN + passed * MINUTE) / (KNOWN + seconds);
-        let between = self.between + (self.n_passed - self.between) * LATEST;
-        let highest = match between < SELDOM {
+        let n_refused = self.n_refused + 1.0;
+        let between = self.between + (self.n_passed - self.between) / n_refused.min(AVERAGED);
+        let rarest = between.max(self.rarest * KEPT);
+        let highest = match between < SELDOM.max(rarest / RARER) {
             true => ceiling,
             false => self.highest.max(ceiling),
         };
         *self = Self {
+            n_refused,
             between,
+            rarest,
             highest,
             ..Self::known(ceiling.max(highest / 2.0), now)
         };

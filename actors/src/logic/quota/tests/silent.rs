@@ -20,6 +20,8 @@ struct Silent {
     latency: f64,
     /// The share of calls that are refused whatever the pace.
     by_chance: f64,
+    /// When the provider allows less of both, and what share of it.
+    falls: Option<(u64, f64)>,
     /// When the process dies, and starts again at once.
     dies_at: Option<u64>,
 }
@@ -59,7 +61,7 @@ struct UnderWay {
 impl Silent {
     /// Lets a lane that wants all it can get run from `from` to `until`; answers what the
     /// provider counted from then on.
-    fn count(self, seed: u64, from: u64, until: u64) -> Counted {
+    fn count(mut self, seed: u64, from: u64, until: u64) -> Counted {
         let mut rng = Rng::with_seed(seed);
         let new = || Quota::new(Vec::new(), Vec::new(), Some(10)).recalling();
         let (mut quota, mut disk, mut boot) = (new(), Disk::default(), 0);
@@ -78,6 +80,11 @@ impl Silent {
                 (quota, boot) = (new(), millis);
                 disk.load(&mut quota, since_boot(boot, millis));
                 ends.clear();
+            }
+            if let Some((_, share)) = self.falls.take_if(|(at, _)| *at <= millis) {
+                for bucket in &mut buckets {
+                    bucket.most *= share;
+                }
             }
             let now = since_boot(boot, millis);
             disk.sync(&mut quota, now);
@@ -163,6 +170,7 @@ const LARGE: Silent = Silent {
     spread: 0.3,
     latency: 300.0,
     by_chance: 0.0,
+    falls: None,
     dies_at: None,
 };
 
@@ -219,4 +227,20 @@ fn a_provider_that_refuses_some_calls_whatever_the_pace_is_still_used_after_hour
     };
     let (share, _) = measure(overloaded, 10, 7_200_000, 10_800_000);
     assert!(share >= 0.1, "{share}");
+}
+
+#[test]
+fn a_limit_that_falls_is_found_again_and_seldom_exceeded() {
+    for silent in [LARGE, SMALL] {
+        for share in [0.6, 0.48, 0.44, 0.4, 0.1] {
+            let falls = Silent {
+                falls: Some((600_000, share)),
+                ..silent
+            };
+            let (used, refused) = measure(falls, 2, 1_200_000, 3_600_000);
+            let used = used / share;
+            assert!((0.95..1.02).contains(&used), "{used} of {falls:?}");
+            assert!(refused <= 0.008, "{refused} of {falls:?}");
+        }
+    }
 }
