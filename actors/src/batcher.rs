@@ -21,9 +21,8 @@ use crate::messages::{
     AbandonJob, Acquire, Amend, CloseJob, Insert, JobEnd, Lookup, Operation, Record, Reserve,
     RunJob,
 };
-use crate::ports::{
-    BatchProvider, Chance, Clock, ProviderError, StoreError, StoreRemedy, TaskStore, Token,
-};
+use crate::ports::{BatchProvider, Chance, Clock, ProviderError, StoreError, TaskStore, Token};
+use crate::supervision::{Words, until_answered};
 
 use run::Run;
 
@@ -197,7 +196,7 @@ impl Handler<CloseJob> for BatcherActor {
         let callee = callee.map(Rc::clone);
         let spare = Rc::clone(&self.spare);
         Box::pin(async move {
-            let jobs = until_written(|| means.store.jobs()).await;
+            let jobs = until_written(async || means.store.jobs().await).await;
             let kept = jobs.into_iter().find(|kept| kept.token == job.token);
             let remote = kept.and_then(|kept| kept.remote);
             if let (Some(callee), Some(remote)) = (&callee, &remote)
@@ -205,7 +204,7 @@ impl Handler<CloseJob> for BatcherActor {
             {
                 warn!(provider:% = job.provider, job:% = remote, cause:% = error; "a job's files are left behind");
             }
-            until_written(|| means.store.close_job(job.token)).await;
+            until_written(async || means.store.close_job(job.token).await).await;
             // Only now, because a job that is looked at again after a crash would give it back again.
             let spare = spare.borrow_mut().remove(&job.token);
             if let Some(spare) = spare {
@@ -217,17 +216,14 @@ impl Handler<CloseJob> for BatcherActor {
 }
 
 /// Asks the store again and again, until it does it.
-async fn until_written<T, F>(mut ask: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    loop {
-        match ask().await {
-            Ok(done) => return done,
-            Err(error) => {
-                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
+async fn until_written<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let words = Words {
+        fails: "the store does not write jobs",
+        again: "the store writes jobs again",
+    };
+    let asking = async || {
+        failpoints::hit("batcher.write");
+        ask().await
+    };
+    until_answered(words, asking).await
 }

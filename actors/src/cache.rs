@@ -13,7 +13,7 @@ use actix::{
     Supervised, WrapFuture,
 };
 use foldhash::{HashMap, HashMapExt, HashSet};
-use log::warn;
+use log::{info, warn};
 use tokio::sync::oneshot;
 
 use crate::domain::{Timestamp, Translation};
@@ -78,6 +78,8 @@ struct Unsaved {
     made_anew: HashSet<KnownKey>,
     is_saving: bool,
     is_save_due: bool,
+    /// The last of them were not made durable.
+    is_failing: bool,
 }
 
 /// Time to make durable what has gathered.
@@ -357,10 +359,17 @@ impl Handler<Saved> for CacheActor {
 
     /// What could not be saved is forgotten: it costs a call after a restart, nothing more.
     fn handle(&mut self, Saved(saved): Saved, context: &mut Self::Context) {
+        let is_failing = saved.is_err();
+        let was_failing = std::mem::replace(&mut self.unsaved.borrow_mut().is_failing, is_failing);
+        if was_failing && !is_failing {
+            info!("translations are kept for the next start again");
+        }
         let wait = match saved {
             Ok(()) => Duration::ZERO,
             Err(error) => {
-                warn!(cause:% = error; "translations were not kept for the next start");
+                if !was_failing {
+                    warn!(cause:% = error; "translations were not kept for the next start");
+                }
                 match error.remedy() {
                     StoreRemedy::Retry(wait) | StoreRemedy::Person(wait) => wait,
                 }

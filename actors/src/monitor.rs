@@ -29,6 +29,8 @@ use settling::Settling;
 
 /// The waits after polls that failed in a row, above the source's own interval.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600));
+/// How much that is unreadable is told of one source, until all of it is readable again.
+const WARNINGS: usize = 100;
 /// The longest that a server's hint is believed.
 const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
@@ -88,10 +90,28 @@ struct Schedule {
     last_poll: Option<Timestamp>,
     lag: Option<Duration>,
     error: Option<String>,
+    /// What was told of what is unreadable.
+    told: HashSet<String>,
     seen: u64,
     new: u64,
     cost_usd: f64,
     waiters: Vec<oneshot::Sender<()>>,
+}
+
+impl Schedule {
+    /// Says once in the log what of a source is unreadable, and when all of it is readable again.
+    fn tell(&mut self, source: &SourceName, warnings: Vec<String>) {
+        if warnings.is_empty() && !self.told.is_empty() {
+            self.told.clear();
+            info!(source:% = source; "all of a source is readable again");
+        }
+        for warning in warnings {
+            if self.told.len() < WARNINGS && !self.told.contains(&warning) {
+                warn!(source:% = source, cause = warning.as_str(); "part of a source is unreadable");
+                self.told.insert(warning);
+            }
+        }
+    }
 }
 
 /// What waits for a source's time, until it is dropped.
@@ -367,6 +387,7 @@ impl Handler<Ended> for MonitorActor {
             new,
             cost_usd,
             latest,
+            warnings,
             settling,
         } = ended;
         let wall = self.clock.wall();
@@ -380,6 +401,10 @@ impl Handler<Ended> for MonitorActor {
         };
         schedule.seen += seen;
         schedule.new += new;
+        // A poll that showed nothing says nothing of what is readable.
+        if !warnings.is_empty() || (seen > 0 && result.is_ok()) {
+            schedule.tell(&source, warnings);
+        }
         schedule.cost_usd += cost_usd;
         let settled = settling.due().map(|due| due.since(self.clock.now()));
         schedule.settling = settling;
@@ -426,14 +451,14 @@ impl MonitorActor {
         schedule.failures += 1;
         let text = failure.to_string();
         if schedule.error.as_deref() != Some(&text) {
-            warn!(source:% = watched.name, cause = text.as_str(); "poll failed");
+            warn!(source:% = watched.name, cause = failure.cause().as_str(); "poll failed");
         }
         schedule.error = Some(text);
         let failures = schedule.failures;
         let remedy = match failure {
             PollError::Source(error) => error.remedy(),
             // Its server is not to blame, but is asked again all the same.
-            PollError::Full(wait) => {
+            PollError::Full { wait, .. } => {
                 let backoff = BACKOFF.after(failures).min(watched.every);
                 return Some(self.spread(backoff.max(*wait)));
             }

@@ -46,10 +46,10 @@ use crate::messages::{
 };
 use crate::ports::{
     Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, QuotaLedger, StoreError,
-    StoreRemedy, TaskStore,
+    TaskStore,
 };
 use crate::setup::{Lapse, OnEdit, OutletLimits};
-use crate::supervision::unless_panicked;
+use crate::supervision::{Words, until_answered};
 
 use book::Book;
 use fates::{Fates, Open, is_open, open_fates};
@@ -323,21 +323,16 @@ impl PublisherActor {
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
         let outlet = outlet.clone();
         actix_rt::spawn(async move {
-            let records = loop {
-                let loading = async {
-                    failpoints::hit("publisher.load");
-                    let (outlet, state) = (outlet.clone(), PublicationState::Planned);
-                    store.publications_in(outlet, state, after, IN_MEMORY).await
-                };
-                match unless_panicked(loading).await {
-                    Ok(records) => break records,
-                    Err(error) => {
-                        warn!(outlet:% = outlet, cause:% = error; "publications were not loaded");
-                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                        tokio::time::sleep(wait).await;
-                    }
-                }
+            let words = Words {
+                fails: "publications were not loaded",
+                again: "publications are loaded again",
             };
+            let loading = async || {
+                failpoints::hit("publisher.load");
+                let (outlet, state) = (outlet.clone(), PublicationState::Planned);
+                store.publications_in(outlet, state, after, IN_MEMORY).await
+            };
+            let records = until_answered(words, loading).await;
             let has_more = records.len() == IN_MEMORY;
             own.do_send(Loaded {
                 epoch,
@@ -463,21 +458,20 @@ impl Actor for PublisherActor {
                 failpoints::hit("publisher.recall");
                 recall(&*store, &edition).await
             };
-            while let Err(error) = unless_panicked(recalling()).await {
-                warn!(cause:% = error; "what people corrected was not loaded");
-                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                tokio::time::sleep(wait).await;
-            }
-            loop {
-                match all_open(&*store, &seats, &*clock).await {
-                    Ok(open) => return open,
-                    Err(error) => {
-                        warn!(cause:% = error; "open publications were not loaded");
-                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                        tokio::time::sleep(wait).await;
-                    }
-                }
-            }
+            let words = Words {
+                fails: "what people corrected was not loaded",
+                again: "what people corrected is loaded again",
+            };
+            until_answered(words, recalling).await;
+            let words = Words {
+                fails: "open publications were not loaded",
+                again: "open publications are loaded again",
+            };
+            let loading = async || {
+                failpoints::hit("publisher.open");
+                all_open(&*store, &seats, &*clock).await
+            };
+            until_answered(words, loading).await
         };
         context.wait(load.into_actor(self).map(|open, actor, _| {
             for (outlet, stored) in open {

@@ -5,6 +5,8 @@
 //! `started` rebuild the state. Six falls of one actor in a minute are more than a restart can
 //! mend, and are handed to whoever ends the process.
 
+mod asking;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,6 @@ use std::time::Duration;
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::dev::{AsyncContextParts, ContextFut};
 use actix::{Actor, Addr, AsyncContext, Context, Supervised};
-use futures_util::FutureExt as _;
 use log::{error, warn};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -25,7 +26,9 @@ use tokio::time::{Sleep, sleep};
 
 use crate::domain::Moment;
 use crate::logic::backoff::Backoff;
-use crate::ports::{Chance, Clock, StoreError};
+use crate::ports::{Chance, Clock};
+
+pub(crate) use asking::{Words, unless_panicked, until_answered};
 
 /// So many falls of one actor inside [`INTENSITY_SPAN`] are handed to the escalation.
 pub const INTENSITY: usize = 6;
@@ -168,19 +171,6 @@ pub fn seat<A: Actor<Context = Context<A>>>() -> (Seat<A>, Addr<A>) {
     // actix keeps no bound on mailboxes; flow is held back by counting what is in flight.
     let (sender, receiver) = channel(16);
     (Seat(receiver), Addr::new(sender))
-}
-
-/// What the store answers; a panic in it is a failure like others, since whoever waits for an
-/// answer outside the actor would wait for good.
-pub(crate) async fn unless_panicked<T>(
-    asking: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let answer = AssertUnwindSafe(asking).catch_unwind().await;
-    answer.unwrap_or_else(|_| {
-        Err(StoreError::Failed {
-            detail: "the store panicked".to_owned(),
-        })
-    })
 }
 
 struct Supervision<A: Supervised + Actor<Context = Context<A>>> {

@@ -27,7 +27,7 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
 };
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
@@ -247,6 +247,8 @@ struct State {
     /// Work that only some providers may still do.
     strays: HashMap<Routes, Queue<Work>>,
     windows: Windows,
+    /// The buckets of which the store did not bring more when it was asked last.
+    not_loaded: HashSet<Bucket>,
     /// Where each task in memory stands.
     places: BTreeMap<TaskId, Place>,
     /// Work that waits for a flight, by number.

@@ -84,6 +84,25 @@ fn texts_that_can_wait_go_in_one_job() {
 }
 
 #[test]
+fn a_job_is_made_once_although_the_store_panics_when_it_is_written_down() {
+    world::run(530, async |mut world| {
+        let (batch, provider) = with_jobs(&mut world);
+        let places = ["task_manager.plan_job", "batcher.write"];
+        for place in places {
+            failpoints::arm(place, 2);
+        }
+        let handles = world.start();
+        let ids = hand_in_low(&handles, TEXTS).await;
+        assert_eq!(finish(&handles, &ids).await, TEXTS);
+        assert_closed(&world).await;
+        assert_eq!((batch.sizes(), provider.n_calls()), (vec![TEXTS], 0));
+        for place in places {
+            assert!(!failpoints::is_armed(place), "{place}");
+        }
+    });
+}
+
+#[test]
 fn what_is_in_a_hurry_goes_in_no_job() {
     world::run(502, async |mut world| {
         let (batch, provider) = with_jobs(&mut world);

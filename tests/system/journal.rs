@@ -1,6 +1,7 @@
 //! What is said in the log on the thread of a test.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -22,6 +23,17 @@ pub(crate) fn listen() {
 /// How often a message was said on this thread.
 pub(crate) fn count(message: &str) -> usize {
     SAID.with_borrow(|said| said.iter().filter(|line| *line == message).count())
+}
+
+/// The messages that were said more often than that on this thread, each with how often.
+pub(crate) fn said_more_often_than(limit: usize) -> Vec<(String, usize)> {
+    let mut counts = BTreeMap::new();
+    SAID.with_borrow(|said| {
+        for line in said {
+            *counts.entry(line.clone()).or_insert(0) += 1;
+        }
+    });
+    counts.into_iter().filter(|(_, n)| *n > limit).collect()
 }
 
 struct Journal;

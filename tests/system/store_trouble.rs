@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::State;
+use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::messages::{Cancel, Closed, SubmitError};
 use babelfeed_actors::ports::{ProviderError, StoreError};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
+use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
-use crate::helpers::{assert_legal, assert_out_once, depth, pass, publish, settle, texts};
+use crate::helpers::{assert_legal, assert_out_once, depth, pass, poll, publish, settle, texts};
 use crate::journal;
 
 fn no_space() -> StoreError {
@@ -65,6 +67,7 @@ fn an_hour_without_space_loses_nothing_and_begins_nothing() {
         let ids = publish(&handles, texts(1_000), "es").await;
         pass(Duration::from_millis(500)).await;
 
+        arm("task_manager.look_for_room", 1);
         world.store.refuse_writes(Some(no_space()));
         pass(Duration::from_secs(10)).await;
         let n_calls = provider.n_calls();
@@ -87,7 +90,65 @@ fn an_hour_without_space_loses_nothing_and_begins_nothing() {
         // Whether there is room is looked for in intervals.
         pass(Duration::from_secs(120)).await;
         assert_eq!(depth(&handles).await.closed, None, "intake is open again");
+        assert!(!is_armed("task_manager.look_for_room"));
         assert_eq!(journal::count("the store writes again"), 1);
+    });
+}
+
+#[test]
+fn an_hour_without_space_is_told_when_it_begins_and_when_it_ends() {
+    world::run(66, async |mut world: World| {
+        journal::listen();
+        let outlets = ["es", "fr", "de"].map(|name| (name, FakeOutlet::default()));
+        world.outlets = outlets
+            .iter()
+            .map(|(name, outlet)| (*name, outlet.clone(), *name))
+            .collect();
+        world.rules.per_hour = Some(1_000);
+        let source = FakeSource::new("news");
+        world.sources = vec![("news", source.clone())];
+        let handles = world.start();
+        for n in 0..20 {
+            source.show(format!("Post number {n}."));
+        }
+        pass(Duration::from_secs(1)).await;
+
+        world.store.refuse_writes(Some(no_space()));
+        for n in 20..40 {
+            source.show(format!("Post number {n}."));
+            pass(Duration::from_secs(180)).await;
+        }
+        assert_eq!(journal::count("poll failed"), 1);
+        world.store.refuse_writes(None);
+        settle(&handles).await;
+        pass(Duration::from_secs(600)).await;
+
+        for (name, outlet) in outlets {
+            let posts = (0..40).map(|n| format!("[{name}] Post number {n}."));
+            assert_out_once(&outlet, posts);
+        }
+        let flood = journal::said_more_often_than(3);
+        assert!(flood.is_empty(), "{flood:?}");
+    });
+}
+
+#[test]
+fn what_is_unreadable_of_a_source_is_told_once() {
+    world::run(67, async |mut world: World| {
+        journal::listen();
+        let source = FakeSource::new("news");
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", FakeOutlet::default(), "es")];
+        let handles = world.start();
+        for n in 0..10 {
+            source.warn("an entry has no text");
+            source.show(format!("Post number {n}."));
+            poll(&handles).await;
+        }
+        assert_eq!(journal::count("part of a source is unreadable"), 1);
+        source.show("Post number 10.");
+        poll(&handles).await;
+        assert_eq!(journal::count("all of a source is readable again"), 1);
     });
 }
 

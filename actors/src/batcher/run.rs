@@ -215,9 +215,10 @@ impl Run {
     async fn noted(&self, remote: Arc<str>) -> Arc<str> {
         failpoints::hit("batcher.created");
         let token = self.order.job.token;
-        let note = || {
+        let note = async || {
             let store = &self.means.store;
-            store.note_job(token, Arc::clone(&remote), self.reserved.get())
+            let reserved = self.reserved.get();
+            store.note_job(token, Arc::clone(&remote), reserved).await
         };
         until_written(note).await;
         remote

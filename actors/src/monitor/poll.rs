@@ -36,6 +36,8 @@ pub(super) struct Ended {
     pub(super) cost_usd: f64,
     /// When the latest post was published.
     pub(super) latest: Option<Timestamp>,
+    /// What was unreadable.
+    pub(super) warnings: Vec<String>,
     /// Posts that are not old enough to be taken.
     pub(super) settling: Settling,
 }
@@ -48,7 +50,22 @@ pub(super) enum PollError {
     Source(SourceError),
     /// What was found was not taken; it is found again.
     #[error("the queue does not take posts now")]
-    Full(Duration),
+    Full {
+        /// When to try again.
+        wait: Duration,
+        /// What was not done.
+        why: String,
+    },
+}
+
+impl PollError {
+    /// What the log says of it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Source(_) => self.to_string(),
+            Self::Full { why, .. } => format!("{self}: {why}"),
+        }
+    }
 }
 
 /// One poll.
@@ -79,6 +96,7 @@ struct Found {
     seen: u64,
     new: u64,
     latest: Option<Timestamp>,
+    warnings: Vec<String>,
 }
 
 impl Poll {
@@ -106,6 +124,7 @@ impl Poll {
             new: found.new,
             cost_usd,
             latest: found.latest,
+            warnings: found.warnings,
             settling,
         }
     }
@@ -119,9 +138,9 @@ impl Poll {
     ) -> Result<Option<Duration>, PollError> {
         failpoints::hit("monitor.call");
         let cursor = self.store.cursor(self.watched.name.clone()).await;
-        let cursor = cursor.map_err(|error| {
-            warn!(source:% = self.watched.name, cause:% = error; "a cursor was not read");
-            PollError::Full(RETRY)
+        let cursor = cursor.map_err(|error| PollError::Full {
+            wait: RETRY,
+            why: format!("the cursor was not read: {error}"),
         })?;
         let mut cursor = settling.cursor().cloned().or(cursor);
         let mut is_first_sight = cursor.is_none();
@@ -138,9 +157,7 @@ impl Poll {
                 is_first_sight = true;
                 warn!(source:% = self.watched.name; "a source shows something else than before, and is taken as at first sight");
             }
-            for warning in &page.warnings {
-                warn!(source:% = self.watched.name, cause = warning.as_str(); "part of a source is unreadable");
-            }
+            found.warnings.extend(page.warnings.iter().cloned());
             found.seen += page.posts.len() as u64;
             let dates = page.posts.iter().filter_map(|post| post.created_at);
             found.latest = found.latest.max(dates.max());
@@ -260,8 +277,10 @@ impl Poll {
                 Ok(true) => our_own.push(post),
                 Ok(false) => others.push(post),
                 Err(error) => {
-                    warn!(source:% = self.watched.name, cause:% = error; "a publication was not looked up");
-                    return Err(PollError::Full(RETRY));
+                    return Err(PollError::Full {
+                        wait: RETRY,
+                        why: format!("a publication was not looked up: {error}"),
+                    });
                 }
             }
         }
@@ -276,11 +295,14 @@ impl Poll {
                     .filter(|admitted| admitted.outcome == Outcome::New);
                 Ok(new.count() as u64)
             }
-            Ok(Err(error)) => {
-                warn!(source:% = self.watched.name, cause:% = error; "posts were not taken");
-                Err(PollError::Full(error.retry_after()))
-            }
-            Err(_) => Err(PollError::Full(RETRY)),
+            Ok(Err(error)) => Err(PollError::Full {
+                wait: error.retry_after(),
+                why: error.to_string(),
+            }),
+            Err(_) => Err(PollError::Full {
+                wait: RETRY,
+                why: "whoever takes them fell".to_owned(),
+            }),
         }
     }
 

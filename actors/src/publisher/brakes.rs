@@ -5,17 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Context, Handler};
-use log::warn;
 
 use super::{OutletState, PublisherActor, Seat};
 use crate::domain::{Lane, OutletName, Timestamp, Unit};
 use crate::failpoints;
 use crate::logic::brake::Brake;
 use crate::ports::{QuotaChange, QuotaEntry, QuotaLedger};
-use crate::supervision::unless_panicked;
+use crate::supervision::{Words, until_answered};
 
-/// How long to wait after the ledger failed.
-const RETRY: Duration = Duration::from_secs(1);
 /// What began longer ago makes no difference.
 const COUNTED: i64 = 2 * 3_600_000;
 /// Entries of all lanes are kept so long.
@@ -54,19 +51,15 @@ impl PublisherActor {
         let since = Timestamp::from_millis(self.clock.wall().as_millis() - COUNTED);
         let (ledger, own) = (Rc::clone(&self.ledger), self.own.clone());
         actix_rt::spawn(async move {
-            let entries = loop {
-                let reading = async {
-                    failpoints::hit("publisher.count");
-                    ledger.entries(since).await
-                };
-                match unless_panicked(reading).await {
-                    Ok(entries) => break entries,
-                    Err(error) => {
-                        warn!(cause:% = error; "what was published in the last hour was not read");
-                        tokio::time::sleep(RETRY).await;
-                    }
-                }
+            let words = Words {
+                fails: "what was published in the last hour was not read",
+                again: "what was published in the last hour is read again",
             };
+            let reading = async || {
+                failpoints::hit("publisher.count");
+                ledger.entries(since).await
+            };
+            let entries = until_answered(words, reading).await;
             let brake = |name: &OutletName| {
                 let lane = lane_of(name);
                 let own = entries.iter().filter(|entry| entry.lane == lane);
@@ -140,10 +133,11 @@ impl Begun {
             failpoints::hit("publisher.begin");
             self.ledger.enter(change.clone()).await
         };
-        while let Err(error) = unless_panicked(writing()).await {
-            warn!(outlet:% = self.outlet, cause:% = error; "what begins was not counted");
-            tokio::time::sleep(RETRY).await;
-        }
+        let words = Words {
+            fails: "what begins at an outlet was not counted",
+            again: "what begins at an outlet is counted again",
+        };
+        until_answered(words, writing).await;
     }
 
     /// What says that so many of them did not go out.

@@ -1,12 +1,8 @@
 //! Has the store write publications down, however often it takes.
 
-use log::{info, warn};
-
 use crate::failpoints;
-use crate::ports::{
-    Kept, PublicationChange, PublicationRecord, StoreError, StoreRemedy, TaskStore, Token,
-};
-use crate::supervision::unless_panicked;
+use crate::ports::{Kept, PublicationChange, PublicationRecord, StoreError, TaskStore, Token};
+use crate::supervision::{Words, until_answered};
 
 /// Writes publications down as they stand, however often it takes; their tokens stay.
 pub(super) async fn write(store: &dyn TaskStore, records: &mut [PublicationRecord]) -> Vec<Kept> {
@@ -48,27 +44,13 @@ fn changes(records: &mut [PublicationRecord], token: Token) -> Vec<PublicationCh
 
 /// Writes until the store takes it.
 async fn until_written<T>(write: impl AsyncFn() -> Result<T, StoreError>) -> T {
-    let mut is_stuck = false;
-    loop {
-        let writing = async {
-            failpoints::hit("publisher.write");
-            write().await
-        };
-        match unless_panicked(writing).await {
-            Ok(answer) => {
-                if is_stuck {
-                    info!("the store writes publications again");
-                }
-                return answer;
-            }
-            Err(error) => {
-                if !is_stuck {
-                    warn!(cause:% = error; "the store does not write publications");
-                }
-                is_stuck = true;
-                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
+    let words = Words {
+        fails: "the store does not write publications",
+        again: "the store writes publications again",
+    };
+    let writing = async || {
+        failpoints::hit("publisher.write");
+        write().await
+    };
+    until_answered(words, writing).await
 }

@@ -1,12 +1,10 @@
 //! Writes changes down: one batch at a time, in order, and again until the store takes it.
 
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
-use futures_util::FutureExt;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
@@ -21,6 +19,7 @@ use crate::messages::{Event, Events, Publish};
 use crate::ports::{
     Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
 };
+use crate::supervision::unless_panicked;
 
 /// Time to write what has gathered.
 #[derive(actix::Message)]
@@ -151,7 +150,11 @@ impl TaskManagerActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         actix_rt::spawn(async move {
             loop {
-                match store.task(id).await {
+                let finding = async {
+                    failpoints::hit("task_manager.find");
+                    store.task(id).await
+                };
+                match unless_panicked(finding).await {
                     Ok(Some(record)) => return own.do_send(Stranded(record)),
                     Ok(None) => return,
                     Err(error) => {
@@ -216,8 +219,7 @@ async fn write(
             failpoints::hit("task_manager.call");
             store.record(Arc::clone(changes)).await
         };
-        let recorded = AssertUnwindSafe(recording).catch_unwind().await;
-        match recorded.unwrap_or_else(|_| Err(panicked())) {
+        match unless_panicked(recording).await {
             Ok(kept) => {
                 if is_stuck {
                     info!(changes = changes.len(); "the store writes again");
@@ -235,12 +237,6 @@ async fn write(
                 tokio::time::sleep(wait).await;
             }
         }
-    }
-}
-
-fn panicked() -> StoreError {
-    StoreError::Failed {
-        detail: "the store panicked".to_owned(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::messages::{
 use crate::ports::{
     Admission, Admitted, NewRequest, Outcome, StoreError, StoreRemedy, TaskRecord, TaskStore,
 };
+use crate::supervision::unless_panicked;
 
 /// The most callers who may wait at once.
 const CALLERS: usize = 10_000;
@@ -233,7 +234,11 @@ fn fingerprint_of_request(submission: &Submission) -> [u8; 16] {
 
 /// Looks again and again whether the store takes anything in, until it does.
 async fn look_for_room(store: Rc<dyn TaskStore>, has_no_room: Rc<Cell<bool>>) {
-    while let Err(error) = store.admit(Admission::default()).await {
+    let looking = async || {
+        failpoints::hit("task_manager.look_for_room");
+        store.admit(Admission::default()).await
+    };
+    while let Err(error) = unless_panicked(looking()).await {
         let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
         tokio::time::sleep(wait).await;
     }

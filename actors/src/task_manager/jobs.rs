@@ -21,9 +21,8 @@ use crate::logic::estimate::Weight;
 use crate::logic::lifecycle::Step;
 use crate::logic::price::{IN_A_JOB, usd};
 use crate::messages::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob};
-use crate::ports::{
-    BatchJob, Kept, KnownKey, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
-};
+use crate::ports::{BatchJob, Kept, KnownKey, TaskChange, TaskRecord, TaskStore, Token};
+use crate::supervision::{Words, until_answered};
 
 /// How long no job is planned for a provider that took one not.
 const CLOSED: Duration = Duration::from_secs(3_600);
@@ -582,19 +581,19 @@ async fn write(
     claims: &[TaskChange],
     is_wanted: Weak<()>,
 ) -> Option<Vec<Kept>> {
-    loop {
-        let planned: Result<Vec<Kept>, StoreError> =
-            store.plan_job(job.clone(), claims.to_vec()).await;
-        match planned {
-            Ok(kept) => return Some(kept),
-            Err(error) => {
-                warn!(cause:% = error; "a job was not written down");
-                let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                tokio::time::sleep(wait).await;
-            }
+    let words = Words {
+        fails: "a job was not written down",
+        again: "jobs are written down again",
+    };
+    let planning = async || {
+        if is_wanted.strong_count() == 0 {
+            return Ok(None);
         }
-        is_wanted.upgrade()?;
-    }
+        failpoints::hit("task_manager.plan_job");
+        let kept = store.plan_job(job.clone(), claims.to_vec()).await?;
+        Ok(Some(kept))
+    };
+    until_answered(words, planning).await
 }
 
 impl Handler<JobPlanned> for TaskManagerActor {

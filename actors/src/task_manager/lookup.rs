@@ -1,7 +1,7 @@
 //! Finds places for work: known already, waiting for a flight, or in the queue.
 
 use actix::{Context, Handler};
-use log::warn;
+use log::{info, warn};
 
 use super::work::{Subject, Work, stand_of};
 use super::{Place, TaskManagerActor, expired};
@@ -9,12 +9,12 @@ use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usa
 use crate::failpoints;
 use crate::logic::checks;
 use crate::messages::{FlightEnd, Found, Lookup};
-use crate::ports::{KnownKey, TaskRecord, Token};
+use crate::ports::{KnownKey, StoreError, StoreRemedy, TaskRecord, Token};
+use crate::supervision::unless_panicked;
 
 use super::window::{Load, Room};
 use crate::domain::{Pair, Position};
 use crate::logic::queue::{Queue, Spot};
-use crate::ports::StoreRemedy;
 
 /// The cache has answered.
 #[derive(actix::Message)]
@@ -40,8 +40,7 @@ pub(super) struct FlightEnded {
 pub(super) struct Loaded {
     epoch: u64,
     load: Load,
-    records: Vec<TaskRecord>,
-    is_whole: bool,
+    records: Result<Vec<TaskRecord>, StoreError>,
 }
 
 impl TaskManagerActor {
@@ -66,22 +65,20 @@ impl TaskManagerActor {
         for load in self.state.windows.loads() {
             let (store, own, epoch) = (self.store.clone(), self.own.clone(), self.epoch);
             actix_rt::spawn(async move {
-                let loading = store.ready(load.bucket.clone(), load.after, load.limit);
-                let loaded = match loading.await {
-                    Ok(records) => (records, true),
-                    Err(error) => {
-                        warn!(cause:% = error; "queued tasks were not loaded");
-                        let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
-                        tokio::time::sleep(wait).await;
-                        (Vec::new(), false)
-                    }
+                let loading = async {
+                    failpoints::hit("task_manager.load");
+                    let bucket = load.bucket.clone();
+                    store.ready(bucket, load.after, load.limit).await
                 };
-                let (records, is_whole) = loaded;
+                let records = unless_panicked(loading).await;
+                if let Err(error) = &records {
+                    let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
+                    tokio::time::sleep(wait).await;
+                }
                 own.do_send(Loaded {
                     epoch,
                     load,
                     records,
-                    is_whole,
                 });
             });
         }
@@ -391,19 +388,29 @@ impl Handler<Loaded> for TaskManagerActor {
         if loaded.epoch != self.epoch {
             return;
         }
-        if !loaded.is_whole {
-            self.state.windows.not_loaded(&loaded.load);
-            self.refill();
-            return;
+        let failing = &mut self.state.not_loaded;
+        let records = match loaded.records {
+            Ok(records) => records,
+            Err(error) => {
+                if failing.is_empty() {
+                    warn!(cause:% = error; "queued tasks were not loaded");
+                }
+                failing.insert(loaded.load.bucket.clone());
+                self.state.windows.not_loaded(&loaded.load);
+                self.refill();
+                return;
+            }
+        };
+        if failing.remove(&loaded.load.bucket) && failing.is_empty() {
+            info!("queued tasks are loaded again");
         }
-        let places: Vec<Position> = loaded
-            .records
+        let places: Vec<Position> = records
             .iter()
             .map(|record| Position::new(record.task.request.deadline, record.task.id))
             .collect();
         let taken = self.state.windows.loaded(&loaded.load, &places);
         let mut works = Vec::with_capacity(taken.n_tasks);
-        let tasks = loaded.records.into_iter().zip(places).take(taken.n_tasks);
+        let tasks = records.into_iter().zip(places).take(taken.n_tasks);
         for (record, place) in tasks {
             if taken.ended.contains(&place) {
                 continue;

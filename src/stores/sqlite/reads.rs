@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use babelfeed_actors::domain::{
@@ -42,8 +42,31 @@ const PUBLICATION: &str = "SELECT id, state, outlet, token, body FROM publicatio
 
 type Job = Box<dyn FnOnce(&mut Reads<'_>) + Send>;
 
+/// So long the same fault is not told again.
+const TOLD: Duration = Duration::from_secs(3_600);
+
 /// The readers' queue.
-pub(super) struct Readers(SyncSender<Job>);
+pub(super) struct Readers {
+    jobs: SyncSender<Job>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// The fault that was told last, and when.
+#[derive(Default)]
+struct Told(Option<(String, Instant)>);
+
+impl Told {
+    /// Says in the log that a read failed, unless that was just told: whoever wants it asks
+    /// again and again.
+    fn tell(&mut self, fault: &Fault) {
+        let cause = fault.to_string();
+        let is_known = |(told, at): &(String, Instant)| *told == cause && at.elapsed() < TOLD;
+        if !self.0.as_ref().is_some_and(is_known) {
+            error!(cause = cause.as_str(); "read failed");
+            self.0 = Some((cause, Instant::now()));
+        }
+    }
+}
 
 impl Readers {
     /// Starts so many readers; each holds `reading` until its connection is closed.
@@ -72,7 +95,11 @@ impl Readers {
                 .context("cannot start a thread that reads the store")?;
             threads.push(thread);
         }
-        Ok((Self(sender), threads))
+        let readers = Self {
+            jobs: sender,
+            told: Arc::default(),
+        };
+        Ok((readers, threads))
     }
 
     /// Has a reader read, and answers where the result will arrive.
@@ -81,18 +108,21 @@ impl Readers {
         read: impl FnOnce(&mut Reads<'_>) -> Result<A, Fault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<A, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let told = Arc::clone(&self.told);
         let job: Job = Box::new(move |reads| {
             if reply.is_closed() {
                 return;
             }
             let outcome = read(reads).map_err(|fault| {
-                error!(cause:% = fault; "read failed");
+                told.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .tell(&fault);
                 StoreError::from(&fault)
             });
             // Whoever dropped the future does not want to know.
             let _ = reply.send(outcome);
         });
-        match self.0.try_send(job) {
+        match self.jobs.try_send(job) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Full {
                 wait: Duration::from_millis(100),

@@ -146,6 +146,7 @@ fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
         world.store.withhold();
         pass(Duration::from_millis(250)).await;
         assert_eq!(world.store.n_withheld(), 1);
+        arm("task_manager.find", 1);
         arm("task_manager.handler", 1);
         assert_eq!(
             submit_one(&handles, submission("It falls.", "es")).await,
@@ -156,7 +157,34 @@ fn a_task_that_went_back_into_the_queue_just_before_a_fall_is_not_stranded() {
         let finishing = finish(&handles, &ids);
         let finished = tokio::time::timeout(Duration::from_secs(60), finishing).await;
         assert_eq!(finished, Ok(2));
+        assert!(!is_armed("task_manager.find"));
         let depth = depth(&handles).await;
         assert_eq!((depth.queued, depth.processing), (0, 0));
+    });
+}
+
+#[test]
+fn queued_tasks_are_called_for_although_the_store_panics_when_they_are_loaded() {
+    let (mut lives, mut ids) = (0, Vec::new());
+    let prepare = |world: &mut World| {
+        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(1));
+        // So most of them are still queued when the first life ends.
+        world.config.max_batch_size = 1;
+        world.config.concurrency = Some(1);
+    };
+    world::run_lives(30, prepare, async |world: &World| {
+        lives += 1;
+        if lives == 1 {
+            let handles = world.start();
+            ids = publish(&handles, texts(10), "es").await;
+            return None;
+        }
+        arm("task_manager.load", 1);
+        let handles = world.start();
+        let finished = tokio::time::timeout(Duration::from_secs(60), finish(&handles, &ids)).await;
+        assert_eq!(finished, Ok(10));
+        assert!(!is_armed("task_manager.load"));
+        assert_eq!(falls(&handles, "task_manager"), (0, 0));
+        Some(())
     });
 }
