@@ -28,7 +28,7 @@ use crate::domain::Moment;
 use crate::logic::backoff::Backoff;
 use crate::ports::{Chance, Clock};
 
-pub(crate) use asking::{Words, unless_panicked, until_answered};
+pub(crate) use asking::{Words, telling_if_slow, unless_panicked, until_answered};
 
 /// So many falls of one actor inside [`INTENSITY_SPAN`] are handed to the escalation.
 pub const INTENSITY: usize = 6;

@@ -11,7 +11,9 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
-use crate::helpers::{assert_legal, assert_out_once, depth, pass, poll, publish, settle, texts};
+use crate::helpers::{
+    assert_legal, assert_out_once, depth, hand_in, pass, poll, publish, settle, texts,
+};
 use crate::journal;
 
 fn no_space() -> StoreError {
@@ -129,6 +131,42 @@ fn an_hour_without_space_is_told_when_it_begins_and_when_it_ends() {
         }
         let flood = journal::said_more_often_than(3);
         assert!(flood.is_empty(), "{flood:?}");
+    });
+}
+
+#[test]
+fn a_disk_that_hangs_closes_intake_and_is_told_once() {
+    world::run(68, async |mut world: World| {
+        journal::listen();
+        let provider = FakeProvider::with_latency(Duration::from_secs(1));
+        world.providers[0].1 = provider.clone();
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(30), "es").await;
+        pass(Duration::from_millis(500)).await;
+        world.store.withhold();
+        let one = vec![submission("One text.", "es")];
+        let submitting = submit(&handles, one);
+        let hanging = async {
+            pass(Duration::from_secs(20)).await;
+            assert_eq!(depth(&handles).await.closed, None, "it may only be slow");
+            pass(Duration::from_secs(20)).await;
+            assert_eq!(depth(&handles).await.closed, Some(Closed::NoRoom));
+            pass(Duration::from_secs(600)).await;
+            world.store.release();
+        };
+        let (admitted, ()) = futures_util::join!(submitting, hanging);
+        let admitted = admitted.expect("there is room");
+        assert_eq!(finish(&handles, &ids).await, 30);
+        assert_eq!(finish(&handles, &[admitted[0].tasks[0].0]).await, 1);
+        pass(Duration::from_secs(120)).await;
+        assert_eq!(depth(&handles).await.closed, None, "intake is open again");
+        for message in [
+            "the store hangs; nothing new begins",
+            "the store hangs; nothing new is taken",
+            "the store writes again",
+        ] {
+            assert_eq!(journal::count(message), 1, "{message}");
+        }
     });
 }
 

@@ -265,7 +265,7 @@ pub struct Backlog {
 pub enum Closed {
     /// A person said so, or the process ends.
     Draining,
-    /// The store has no room, or does not write.
+    /// The store has no room, does not write, or hangs.
     NoRoom,
 }
 
@@ -274,7 +274,9 @@ impl Closed {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Draining => "draining: nothing new is taken",
-            Self::NoRoom => "no room: the store cannot write, expected space on its disk",
+            Self::NoRoom => {
+                "no room: the store does not write, expected a disk that answers and has space"
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Asks the store so that nothing it does ends whoever asks, and tells once that it fails.
+//! Asks the store so that nothing it does ends whoever asks, and tells once that it fails or hangs.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use log::{info, warn};
@@ -15,6 +17,24 @@ pub(crate) struct Words {
     pub(crate) fails: &'static str,
     /// When it is done after that.
     pub(crate) again: &'static str,
+}
+
+/// How long the store may take to write something until it is told that it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is answered, however long it takes; meanwhile it is told once that it takes very long.
+pub(crate) async fn telling_if_slow<T>(
+    asking: impl Future<Output = T>,
+    tell: impl FnOnce(Duration),
+) -> T {
+    let mut asking = pin!(asking);
+    match tokio::time::timeout(PATIENCE, &mut asking).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            tell(PATIENCE);
+            asking.await
+        }
+    }
 }
 
 /// What the store answers; a panic in it is a failure like others, since whoever waits for an

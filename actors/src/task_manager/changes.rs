@@ -1,5 +1,6 @@
 //! Writes changes down: one batch at a time, in order, and again until the store takes it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::messages::{Event, Events, Publish};
 use crate::ports::{
     Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
 };
-use crate::supervision::unless_panicked;
+use crate::supervision::{telling_if_slow, unless_panicked};
 
 /// Time to write what has gathered.
 #[derive(actix::Message)]
@@ -213,26 +214,32 @@ async fn write(
     changes: &Arc<[TaskChange]>,
     stuck: impl Fn(bool),
 ) -> Vec<Kept> {
-    let mut is_stuck = false;
+    let is_stuck = Cell::new(false);
     loop {
         let recording = async {
             failpoints::hit("task_manager.call");
             store.record(Arc::clone(changes)).await
         };
-        match unless_panicked(recording).await {
+        let hangs = |wait: Duration| {
+            if !is_stuck.replace(true) {
+                let seconds = wait.as_secs();
+                warn!(seconds = seconds; "the store hangs; nothing new begins");
+                stuck(true);
+            }
+        };
+        match telling_if_slow(unless_panicked(recording), hangs).await {
             Ok(kept) => {
-                if is_stuck {
+                if is_stuck.get() {
                     info!(changes = changes.len(); "the store writes again");
                     stuck(false);
                 }
                 return kept;
             }
             Err(error) => {
-                if !is_stuck {
+                if !is_stuck.replace(true) {
                     warn!(cause:% = error; "the store does not write; nothing new begins");
                     stuck(true);
                 }
-                is_stuck = true;
                 let (StoreRemedy::Retry(wait) | StoreRemedy::Person(wait)) = error.remedy();
                 tokio::time::sleep(wait).await;
             }

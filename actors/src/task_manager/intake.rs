@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Context, Handler, ResponseFuture};
+use log::warn;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
@@ -21,7 +23,7 @@ use crate::messages::{
 use crate::ports::{
     Admission, Admitted, NewRequest, Outcome, StoreError, StoreRemedy, TaskRecord, TaskStore,
 };
-use crate::supervision::unless_panicked;
+use crate::supervision::{telling_if_slow, unless_panicked};
 
 /// The most callers who may wait at once.
 const CALLERS: usize = 10_000;
@@ -88,12 +90,23 @@ impl Handler<Submit> for TaskManagerActor {
             cursor: submit.cursor,
         };
         Box::pin(async move {
-            let admitted = store.admit(admission).await;
+            let close = || {
+                let is_first = !has_no_room.replace(true);
+                if is_first {
+                    actix_rt::spawn(look_for_room(Rc::clone(&store), Rc::clone(&has_no_room)));
+                }
+                is_first
+            };
+            let hangs = |wait: Duration| {
+                let seconds = wait.as_secs();
+                if close() {
+                    warn!(seconds = seconds; "the store hangs; nothing new is taken");
+                }
+            };
+            let admitted = telling_if_slow(store.admit(admission), hangs).await;
             drop(under_way);
-            if let Err(StoreError::NoSpace { .. }) = &admitted
-                && !has_no_room.replace(true)
-            {
-                actix_rt::spawn(look_for_room(Rc::clone(&store), Rc::clone(&has_no_room)));
+            if let Err(StoreError::NoSpace { .. }) = &admitted {
+                close();
             }
             let admitted = admitted?;
             if let Some(withdraw) = withdraw {
