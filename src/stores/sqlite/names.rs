@@ -1,5 +1,6 @@
 //! The small numbers that stand for names and buckets in every row.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use babelfeed_actors::domain::{Class, Flow, Language, Pair};
@@ -9,12 +10,16 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::fault::Fault;
 
+/// So many of a kind are remembered; beyond that all of it is looked up anew.
+const REMEMBERED: usize = 10_000;
+
 /// The number that stands for no name.
 const NOBODY: i64 = 0;
 
 /// Names and buckets that one connection has met, by number and by what they are.
 ///
-/// There are as many as the settings name, so that all of them are remembered.
+/// The settings name few, but clients may name languages as they like: their tables keep each that
+/// was ever named, which is some fifty bytes, and so many of each kind are remembered.
 pub(super) struct Names<'c> {
     connection: &'c Connection,
     numbers: HashMap<Arc<str>, i64>,
@@ -51,7 +56,7 @@ impl<'c> Names<'c> {
             .prepare_cached("INSERT INTO name (text) VALUES (?1)")?
             .execute([text])?;
         let number = self.connection.last_insert_rowid();
-        self.numbers.insert(text.into(), number);
+        remember(&mut self.numbers, text.into(), number);
         Ok(number)
     }
 
@@ -74,7 +79,7 @@ impl<'c> Names<'c> {
             target
         ])?;
         let number = self.connection.last_insert_rowid();
-        self.bucket_numbers.insert(bucket.clone(), number);
+        remember(&mut self.bucket_numbers, bucket.clone(), number);
         Ok(number)
     }
 
@@ -89,7 +94,7 @@ impl<'c> Names<'c> {
             .query_row([text], |row| row.get(0))
             .optional()?;
         if let Some(number) = found {
-            self.numbers.insert(text.into(), number);
+            remember(&mut self.numbers, text.into(), number);
         }
         Ok(found)
     }
@@ -118,7 +123,7 @@ impl<'c> Names<'c> {
             )
             .optional()?;
         if let Some(number) = found {
-            self.bucket_numbers.insert(bucket.clone(), number);
+            remember(&mut self.bucket_numbers, bucket.clone(), number);
         }
         Ok(found)
     }
@@ -132,7 +137,7 @@ impl<'c> Names<'c> {
             .connection
             .prepare_cached("SELECT text FROM name WHERE id = ?1")?
             .query_row([number], |row| row.get(0))?;
-        self.texts.insert(number, Arc::clone(&text));
+        remember(&mut self.texts, number, Arc::clone(&text));
         Ok(text)
     }
 
@@ -145,7 +150,7 @@ impl<'c> Names<'c> {
             .text(number)?
             .parse()
             .map_err(|_| Fault::Damaged("a language"))?;
-        self.languages.insert(number, language.clone());
+        remember(&mut self.languages, number, language.clone());
         Ok(language)
     }
 
@@ -172,9 +177,16 @@ impl<'c> Names<'c> {
                 target: self.language(target)?,
             },
         };
-        self.buckets.insert(number, bucket.clone());
+        remember(&mut self.buckets, number, bucket.clone());
         Ok(bucket)
     }
+}
+
+fn remember<K: Eq + Hash, V>(known: &mut HashMap<K, V>, key: K, value: V) {
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(key, value);
 }
 
 const fn class_code(class: Class) -> u8 {
@@ -191,4 +203,18 @@ fn class_of(code: u8) -> Result<Class, Fault> {
         .into_iter()
         .find(|&class| class_code(class) == code)
         .ok_or(Fault::Damaged("a class"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_clients_invent_without_end_are_not_all_remembered() {
+        let mut known = HashMap::new();
+        for number in 0..3 * REMEMBERED {
+            remember(&mut known, number, ());
+            assert!(known.len() <= REMEMBERED && known.contains_key(&number));
+        }
+    }
 }
