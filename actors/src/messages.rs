@@ -15,7 +15,7 @@ pub use cache::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign, SaveAll,
 };
 pub use events::{Event, Events};
-pub use metrics::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
+pub use metrics::{Follow, INSIDE, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
 pub use monitor::{
     Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, UnknownName, Watching,
 };

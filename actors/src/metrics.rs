@@ -10,7 +10,9 @@ use log::info;
 
 use crate::domain::Moment;
 use crate::failpoints;
-use crate::messages::{Follow, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
+use crate::messages::{
+    Follow, INSIDE, Operation, Quantiles, Record, Report, ReportNow, ServiceReport,
+};
 use crate::ports::Clock;
 
 /// The longest time that is told apart from longer ones.
@@ -76,6 +78,24 @@ impl Figures {
             _ => self.recent.push_back((second, 1)),
         }
         self.forget(second);
+    }
+
+    /// Counts what others counted as well; rates stay as they are.
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.errors += other.errors;
+        // The bounds are the same, so nothing is outside of them.
+        let _ = self.took.add(&other.took);
+    }
+
+    fn quantiles(&self) -> Quantiles {
+        let quantile = |quantile| self.took.value_at_quantile(quantile) as f64 / 1_000.0;
+        Quantiles {
+            p50_ms: quantile(0.5),
+            p90_ms: quantile(0.9),
+            p99_ms: quantile(0.99),
+            max_ms: quantile(1.0),
+        }
     }
 
     fn forget(&mut self, second: u64) {
@@ -150,7 +170,16 @@ impl Handler<ReportNow> for MetricsActor {
             .into_iter()
             .map(|(name, figures)| sum(name, figures, now))
             .collect();
-        actix::MessageResult(Report { services })
+        let mut outside = Figures::new();
+        for (operation, figures) in &self.operations {
+            if !INSIDE.contains(&&*operation.service) {
+                outside.add(figures);
+            }
+        }
+        actix::MessageResult(Report {
+            services,
+            outside: outside.quantiles(),
+        })
     }
 }
 
@@ -161,24 +190,15 @@ fn sum(name: Arc<str>, figures: Vec<&mut Figures>, now: Moment) -> ServiceReport
     let mut recent = 0;
     for figures in figures {
         figures.forget(second);
-        all.calls += figures.calls;
-        all.errors += figures.errors;
+        all.add(figures);
         recent += figures.recent.iter().map(|(_, calls)| calls).sum::<u64>();
-        // The bounds are the same, so nothing is outside of them.
-        let _ = all.took.add(&figures.took);
     }
     let span = (second + 1).clamp(1, RATE_SECONDS);
-    let quantile = |quantile| all.took.value_at_quantile(quantile) as f64 / 1_000.0;
     ServiceReport {
         name,
         calls: all.calls,
         errors: all.errors,
         rate: recent as f64 / span as f64,
-        took: Quantiles {
-            p50_ms: quantile(0.5),
-            p90_ms: quantile(0.9),
-            p99_ms: quantile(0.99),
-            max_ms: quantile(1.0),
-        },
+        took: all.quantiles(),
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::thread;
 use std::time::Duration;
 
+use babelfeed_actors::messages::INSIDE;
 use serde_json::json;
 
 use super::client::Client;
@@ -71,7 +72,7 @@ fn lines(figures: &Figures) -> Vec<String> {
 
 /// All services together.
 pub(super) fn overall_line(metrics: &Metrics) -> String {
-    let overall = Overall::of(&metrics.services);
+    let overall = Overall::of(metrics);
     format!(
         "overall: {} calls, {:.2} % good, {:.2} % errors, {:.1} calls/s, p50 {:.1} ms, p99 {:.1} ms",
         overall.calls,
@@ -109,10 +110,7 @@ fn service_line(service: &Service) -> String {
     )
 }
 
-/// What counts as no call: the store's commits, lookups in the cache, and whole tasks.
-const INSIDE: [&str; 3] = ["cache", "store", "system"];
-
-/// All services outside together; quantiles are their means, weighted by calls.
+/// All services outside together.
 #[derive(Debug, PartialEq)]
 struct Overall {
     calls: u64,
@@ -123,24 +121,20 @@ struct Overall {
 }
 
 impl Overall {
-    fn of(services: &[Service]) -> Self {
+    fn of(metrics: &Metrics) -> Self {
+        let services = metrics.services.iter();
         let services: Vec<&Service> = services
-            .iter()
             .filter(|service| !INSIDE.contains(&service.name.as_str()))
             .collect();
         let calls: u64 = services.iter().map(|service| service.calls).sum();
         let errors: u64 = services.iter().map(|service| service.errors).sum();
         let share = |part: f64| if calls == 0 { 0.0 } else { part / calls as f64 };
-        let mean = |of: fn(&Service) -> f64| {
-            let weighted = services.iter().map(|s| of(s) * s.calls as f64);
-            share(weighted.sum())
-        };
         Self {
             calls,
             error_percent: 100.0 * share(errors as f64),
             rate: services.iter().map(|service| service.rate).sum(),
-            p50_ms: mean(|service| service.p50_ms),
-            p99_ms: mean(|service| service.p99_ms),
+            p50_ms: metrics.outside.p50_ms,
+            p99_ms: metrics.outside.p99_ms,
         }
     }
 }
@@ -148,6 +142,7 @@ impl Overall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::wire::{TaskCounts, Took};
 
     fn service(calls: u64, errors: u64, p50_ms: f64) -> Service {
         Service {
@@ -162,16 +157,29 @@ mod tests {
         }
     }
 
+    fn metrics(services: Vec<Service>) -> Metrics {
+        Metrics {
+            services,
+            outside: Took::default(),
+            tasks: TaskCounts::default(),
+            rss_bytes: 0,
+            cpu_percent: 0.0,
+            rss: Spread::default(),
+            cpu: Spread::default(),
+        }
+    }
+
     #[test]
     fn services_count_by_their_calls() {
-        let overall = Overall::of(&[service(30, 3, 10.0), service(10, 1, 50.0)]);
+        let services = vec![service(30, 3, 10.0), service(10, 1, 50.0)];
+        let overall = Overall::of(&metrics(services));
         assert_eq!((overall.calls, overall.rate), (40, 3.0));
-        assert_eq!((overall.error_percent, overall.p50_ms), (10.0, 20.0));
+        assert_eq!(overall.error_percent, 10.0);
     }
 
     #[test]
     fn nothing_done_is_nothing_wrong() {
-        let overall = Overall::of(&[]);
+        let overall = Overall::of(&metrics(Vec::new()));
         assert_eq!((overall.error_percent, overall.p99_ms), (0.0, 0.0));
     }
 }

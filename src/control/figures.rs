@@ -29,6 +29,10 @@ async fn report(face: &Face) -> Result<Report, Problem> {
 pub fn metrics(report: &Report, backlog: &Backlog, figures: Figures) -> wire::Metrics {
     wire::Metrics {
         services: report.services.iter().map(service).collect(),
+        outside: wire::Took {
+            p50_ms: report.outside.p50_ms,
+            p99_ms: report.outside.p99_ms,
+        },
         tasks: wire::TaskCounts {
             submitted: submitted(backlog),
             completed: backlog.completed,

@@ -466,6 +466,9 @@ pub struct Cache {
 pub struct Metrics {
     /// One for each service.
     pub services: Vec<Service>,
+    /// How long calls took, of all services outside together.
+    #[serde(default)]
+    pub outside: Took,
     /// How many tasks there were.
     pub tasks: TaskCounts,
     /// Resident memory now.
@@ -476,6 +479,15 @@ pub struct Metrics {
     pub rss: Spread,
     /// Processor time over time.
     pub cpu: Spread,
+}
+
+/// How long calls took.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Took {
+    /// Half of them took at most so long.
+    pub p50_ms: f64,
+    /// All but one in a hundred.
+    pub p99_ms: f64,
 }
 
 /// The figures of one service.

@@ -190,6 +190,7 @@ mod tests {
         };
         let report = Report {
             services: vec![service],
+            outside: Quantiles::default(),
         };
         metrics(&report, &Backlog::default(), Process::new().sample())
     }

@@ -3,6 +3,7 @@
 mod budget;
 mod checks;
 mod edits;
+mod figures;
 mod flow;
 mod glossary;
 mod helpers;

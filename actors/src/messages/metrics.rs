@@ -58,7 +58,13 @@ pub struct ReportNow;
 pub struct Report {
     /// One line for each service, by name.
     pub services: Vec<ServiceReport>,
+    /// How long calls took, of all services but those of [`INSIDE`] together.
+    pub outside: Quantiles,
 }
+
+/// The services whose calls leave no process but the store's disk: known translations, commits,
+/// whole tasks.
+pub const INSIDE: [&str; 3] = ["cache", "store", "system"];
 
 /// The figures of one service.
 #[derive(Clone, Debug, PartialEq)]

@@ -338,4 +338,5 @@ hears!(ReportNow, |_memory, _now| Report {
             max_ms: 40.0,
         },
     }],
+    outside: Quantiles::default(),
 });
