@@ -12,7 +12,7 @@ use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, finish, submission, until};
 
-use crate::helpers::{hand_in, hand_in_all, pass, publish, texts};
+use crate::helpers::{ending, hand_in, hand_in_all, pass, publish, texts};
 
 /// Dollars for a million tokens, in and out.
 const PRICE: (f64, f64) = (500.0, 1_500.0);
@@ -62,6 +62,21 @@ fn many_calls_at_once_keep_within_a_budget_of_which_nothing_is_known_yet() {
         // What is left goes on the days after, each within its budget.
         let n_days = provider_days(&provider, &handles, &ids).await;
         assert!(n_days >= 2, "{n_days}");
+    });
+}
+
+#[test]
+fn a_text_that_costs_more_than_a_whole_budget_is_refused_and_holds_nobody_up() {
+    world::run(1_520, async |mut world: World| {
+        let provider = with_budget(&mut world, Duration::from_millis(100));
+        let handles = world.start();
+        let long = "some more words of a text ".repeat(3_000);
+        let ids = hand_in(&handles, [long, "A short one.".to_owned()], "es").await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(ending(&handles, ids[0]).await, "too_large");
+        assert_eq!(ending(&handles, ids[1]).await, "Completed");
+        assert_eq!(provider.n_texts(), 1);
+        assert!(provider.billed(PRICE) <= USD_PER_DAY);
     });
 }
 

@@ -10,7 +10,8 @@ use super::hedge::OnCall;
 use super::lookup::take_where;
 use super::work::{Subject, Work};
 use super::{Ask, TaskManagerActor};
-use crate::domain::{Class, Moment, Pair, Translation};
+use crate::domain::{Class, Failure, FailureKind, Moment, Pair, Translation};
+use crate::logic::price::usd;
 use crate::logic::queue::Spot;
 use crate::logic::quota::Urgency;
 use crate::logic::routing::{Look, Routes, far_too_late};
@@ -197,6 +198,32 @@ impl TaskManagerActor {
     /// Whether there is a provider for this work beside those.
     pub(super) fn has_another_than(&self, work: &Work, those: Routes) -> bool {
         !self.able(work).without(those).is_empty()
+    }
+
+    /// Keeps work from providers whose whole budget is less than it may cost there: nothing would
+    /// ever be left for it, or it would be the one call that exceeds the budget.
+    pub(super) fn keep_within_budgets(&self, work: &mut Work) {
+        for (route, provider) in self.config.routes.iter().enumerate() {
+            let Some(budget) = provider.budget else {
+                continue;
+            };
+            if work.refused_by.contains(route) || !self.serves(route, &work.bucket.pair) {
+                continue;
+            }
+            let tokens = self.rate(route, &work.bucket.pair).tokens(work.weight());
+            let cost = usd(tokens, provider.price);
+            if cost > budget {
+                let detail = format!(
+                    "{}: it may cost {cost:.4} dollars, expected at most the whole budget of {budget}",
+                    provider.name
+                );
+                work.refused_by = work.refused_by.with(route);
+                work.refusal = Some(Failure {
+                    kind: FailureKind::TooLarge,
+                    detail: detail.into(),
+                });
+            }
+        }
     }
 
     /// Which queue work belongs in: none is the common one, else that of these providers; no

@@ -224,6 +224,7 @@ impl TaskManagerActor {
         if work.is_abandoned() || self.refuses_hopeless(&work) {
             return;
         }
+        self.keep_within_budgets(&mut work);
         if let Some(route) = self.job_route(&work) {
             self.gather_for_job(work, route);
             return;
