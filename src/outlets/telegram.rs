@@ -27,7 +27,7 @@ use super::part;
 use crate::http::{HttpConfig, Method, Uri};
 use crate::secret::Secret;
 use answer::Failure;
-use wire::{Body, Chat};
+use wire::{Body, Chat, Known};
 
 /// How long after a group has moved its messages go to the new number.
 const SOON: Duration = Duration::from_millis(100);
@@ -104,7 +104,8 @@ impl TelegramOutlet {
 
     async fn change(&self, part: &Frozen, published: &Published) -> Result<Published, OutletError> {
         let post: Fallback<wire::Call> = part::thawed(part)?;
-        let (look, numbers) = wire::ids(&published.id);
+        let known = wire::known(&published.id);
+        let look = known.look;
         let is_media = look == wire::Appearance::Media;
         let mut body = wire::looking(&post, look).body;
         if let Some(first) = body.media.first_mut() {
@@ -112,8 +113,8 @@ impl TelegramOutlet {
             body.caption_entities = std::mem::take(&mut first.caption_entities);
         }
         let changed = Body {
-            message_id: numbers.first().copied(),
-            ..self.in_chat()
+            message_id: known.numbers.first().copied(),
+            ..self.in_chat_of(&known)?
         };
         let (method, changed) = match (is_media, body.text) {
             (false, Some(text)) => {
@@ -151,10 +152,12 @@ impl TelegramOutlet {
     }
 
     async fn take_back(&self, published: &Published) -> Result<(), OutletError> {
-        for number in wire::ids(&published.id).1 {
+        let known = wire::known(&published.id);
+        let in_chat = self.in_chat_of(&known)?;
+        for number in known.numbers {
             let body = Body {
                 message_id: Some(number),
-                ..self.in_chat()
+                ..in_chat.clone()
             };
             match self.alter::<IgnoredAny>("deleteMessage", &body).await {
                 Ok(_) => (),
@@ -214,6 +217,26 @@ impl TelegramOutlet {
             chat_id: Some(self.chat.borrow().clone()),
             ..Body::default()
         }
+    }
+
+    /// The parameters of whatever is about messages that were sent before. They are in the chat of
+    /// that time, and their numbers mean others elsewhere.
+    fn in_chat_of(&self, known: &Known) -> Result<Body, OutletError> {
+        let here = self.chat.borrow().clone();
+        let is_here = match (known.chat, &here) {
+            (Some(chat), Chat::Number(here)) => chat == *here,
+            (Some(_), Chat::Name(_)) => true,
+            (None, here) => *here == Chat::of(&self.config.chat),
+        };
+        if !is_here {
+            return Err(OutletError::Rejected {
+                detail: "its messages stand in another chat".to_owned(),
+            });
+        }
+        Ok(Body {
+            chat_id: Some(known.chat.map_or(here, Chat::Number)),
+            ..Body::default()
+        })
     }
 
     fn url(&self, method: &str) -> Result<Uri, OutletError> {

@@ -81,8 +81,9 @@ pub(super) fn published(sent: Sent, look: Appearance) -> Option<Published> {
         .iter()
         .map(|message| message.message_id.to_string())
         .collect();
+    let chat = messages.first()?.chat.id;
     Some(Published {
-        id: format!("{}{}", look.prefix(), numbers.join(",")).into(),
+        id: format!("{}{chat}/{}", look.prefix(), numbers.join(",")).into(),
         url: address(messages.first()?).map(Into::into),
     })
 }

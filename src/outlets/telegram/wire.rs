@@ -241,7 +241,7 @@ pub(super) fn message(
     let base = Body {
         chat_id: Some(chat.clone()),
         message_thread_id: config.topic,
-        reply_parameters: part::parent(dispatch)?.and_then(reply),
+        reply_parameters: part::parent(dispatch)?.and_then(|id| reply(id, chat)),
         ..Body::default()
     };
     let preview = (!config.preview).then(|| Preview {
@@ -431,24 +431,52 @@ fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// What answers the message with that id, which is the first where several are one publication.
-fn reply(id: &str) -> Option<Reply> {
-    let message_id = *ids(id).1.first()?;
+/// What answers the message with that id in that chat; of several that are one publication the
+/// first.
+fn reply(id: &str, chat: &Chat) -> Option<Reply> {
+    let Known {
+        chat: its, numbers, ..
+    } = known(id);
+    let message_id = *numbers.first()?;
+    if let (Some(its), Chat::Number(here)) = (its, chat)
+        && its != *here
+    {
+        return None;
+    }
     Some(Reply {
         message_id,
         allow_sending_without_reply: true,
     })
 }
 
-/// How what has a published id looks, and the numbers of its messages.
-pub(super) fn ids(id: &str) -> (Appearance, Vec<i64>) {
+/// What a published id tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// How it looks.
+    pub(super) look: Appearance,
+    /// The chat in which it stands; none where that was not kept.
+    pub(super) chat: Option<i64>,
+    /// The numbers of its messages there.
+    pub(super) numbers: Vec<i64>,
+}
+
+/// What a published id tells.
+pub(super) fn known(id: &str) -> Known {
     let looks = [Appearance::Media, Appearance::Pictured];
     let known = looks
         .into_iter()
         .find_map(|look| Some((look, id.strip_prefix(look.prefix())?)));
-    let (look, numbers) = known.unwrap_or((Appearance::Text, id));
+    let (look, place) = known.unwrap_or((Appearance::Text, id));
+    let (chat, numbers) = match place.split_once('/') {
+        Some((chat, numbers)) => (chat.parse().ok(), numbers),
+        None => (None, place),
+    };
     let numbers = numbers.split(',').filter_map(|it| it.parse().ok());
-    (look, numbers.collect())
+    Known {
+        look,
+        chat,
+        numbers: numbers.collect(),
+    }
 }
 
 #[cfg(test)]
@@ -474,11 +502,25 @@ mod tests {
 
     #[test]
     fn ids_tell_how_a_message_looks() {
-        assert_eq!(ids("42"), (Appearance::Text, vec![42]));
-        assert_eq!(ids("pictured:42"), (Appearance::Pictured, vec![42]));
-        assert_eq!(ids("media:42,43"), (Appearance::Media, vec![42, 43]));
-        assert_eq!(reply("pictured:42").map(|it| it.message_id), Some(42));
-        assert_eq!(reply("media:42,43").map(|it| it.message_id), Some(42));
-        assert_eq!(reply("what"), None);
+        let tells = |id: &str| {
+            let known = known(id);
+            (known.look, known.chat, known.numbers)
+        };
+        assert_eq!(tells("42"), (Appearance::Text, None, vec![42]));
+        assert_eq!(tells("pictured:42"), (Appearance::Pictured, None, vec![42]));
+        let media = (Appearance::Media, Some(-7), vec![42, 43]);
+        assert_eq!(tells("media:-7/42,43"), media);
+    }
+
+    #[test]
+    fn what_stands_in_another_chat_is_not_answered() {
+        let chats = [Chat::Number(-7), Chat::Name("@news".to_owned())];
+        for chat in &chats {
+            let to = |id: &str| reply(id, chat).map(|it| it.message_id);
+            assert_eq!(to("pictured:42"), Some(42));
+            assert_eq!(to("media:-7/42,43"), Some(42));
+            assert_eq!(to("what"), None);
+        }
+        assert_eq!(reply("-8/42", &chats[0]), None);
     }
 }

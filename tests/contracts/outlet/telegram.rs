@@ -431,3 +431,42 @@ async fn trying_a_bot_publishes_nothing() {
     assert_eq!(note, "@noticias_bot posts to `Noticias`");
     assert_eq!(bot.server.methods(), ["getMe", "getChat"]);
 }
+
+#[actix_rt::test]
+async fn a_message_of_another_chat_is_neither_changed_nor_deleted_nor_answered() {
+    let bot = Bot::new();
+    let published = publish(&bot.outlet, &publication(1, &["hola"])).await;
+    let published = published.expect("publishes");
+    let edit = frozen(&bot.outlet, vec![dispatch(&publication(2, &["adios"]), 0)]).await;
+    let here = outlet(&bot.server, TOKEN, &NUMBER.to_string());
+    here.edit(&edit[0], &published).await.expect("is changed");
+    assert_eq!(bot.server.n_standing("adios"), 1);
+    for moved in [-100_999, NUMBER - 1] {
+        let there = outlet(&bot.server, TOKEN, &moved.to_string());
+        bot.server.move_to(moved);
+        let edited = there.edit(&edit[0], &published).await;
+        let deleted = there.delete(&published).await;
+        for error in [edited.map(drop), deleted] {
+            assert_eq!(error.expect_err("fails").remedy(), OutletRemedy::GiveUp);
+        }
+        let mut answer = Publication::clone(&publication(3, &["otra"]));
+        answer.thread = Some(answering(&published.id));
+        let answer = publish(&there, &Arc::new(answer)).await;
+        answer.expect("publishes");
+        assert!(bot.server.messages().iter().all(|it| it.reply_to.is_none()));
+    }
+    assert_eq!(bot.server.n_standing("adios"), 1);
+}
+
+#[actix_rt::test]
+async fn after_a_group_has_moved_its_earlier_messages_are_left_alone() {
+    let bot = Bot::with(TOKEN, &NUMBER.to_string());
+    let published = publish(&bot.outlet, &publication(1, &["hola"])).await;
+    let published = published.expect("publishes");
+    bot.server.move_to(-100_999);
+    let error = bot.outlet.delete(&published).await.expect_err("moves");
+    assert!(matches!(error, OutletError::Busy { .. }), "{error}");
+    let error = bot.outlet.delete(&published).await.expect_err("has moved");
+    assert_eq!(error.remedy(), OutletRemedy::GiveUp);
+    assert_eq!(bot.server.n_standing("hola"), 1);
+}
