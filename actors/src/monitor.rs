@@ -167,6 +167,13 @@ impl MonitorActor {
         self
     }
 
+    /// Whether any outlet takes what a source shows: what nobody takes is left where it is, for
+    /// when somebody does.
+    fn is_wanted(&self, source: &SourceName) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|watched| watched.name == *source && !watched.targets.is_empty())
+    }
+
     fn is_polling(&self, source: &SourceName) -> bool {
         self.polling
             .lock()
@@ -332,7 +339,11 @@ impl Actor for MonitorActor {
             .collect();
         for name in names {
             self.state.entry(name.clone()).or_default();
-            self.set_timer(&name, Duration::ZERO);
+            if self.is_wanted(&name) {
+                self.set_timer(&name, Duration::ZERO);
+            } else if self.epoch == 1 {
+                warn!(source:% = name; "a source is not polled, because no outlet takes it");
+            }
         }
     }
 }
@@ -518,7 +529,9 @@ impl Handler<ResumeSource> for MonitorActor {
                     PausedBy::Person => resume.missed,
                     PausedBy::Service => Missed::Taken,
                 };
-                self.set_timer(&source, Duration::ZERO);
+                if self.is_wanted(&source) {
+                    self.set_timer(&source, Duration::ZERO);
+                }
             }
         }
         Ok(())
@@ -536,7 +549,8 @@ impl Handler<PollNow> for MonitorActor {
         let mut waits = Vec::with_capacity(sources.len());
         for source in sources {
             let (sender, polled) = oneshot::channel();
-            if let Some(schedule) = self.state.get_mut(&source)
+            if self.is_wanted(&source)
+                && let Some(schedule) = self.state.get_mut(&source)
                 && !schedule.has_ended
             {
                 schedule.waiters.push(sender);

@@ -23,7 +23,7 @@ pub use outlet::{
 pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated};
 pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy, Unread};
 pub use store::{
-    Admission, Admitted, Ended, Errand, Fate, Kept, Known, KnownKey, NewRequest, Outcome,
-    PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange, TaskRecord,
-    TaskStore, Token, TranslationMemory,
+    Admission, Admitted, Ended, Errand, Fate, Kept, Known, KnownKey, NewRequest, OpenAtOutlet,
+    Outcome, PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange,
+    TaskRecord, TaskStore, Token, TranslationMemory,
 };

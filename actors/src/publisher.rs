@@ -13,6 +13,7 @@ mod read_back;
 mod refit;
 mod send;
 mod standing;
+mod strays;
 mod teach;
 mod threads;
 mod turn;
@@ -53,7 +54,8 @@ use crate::supervision::{Words, until_answered};
 
 use book::Book;
 use fates::{Fates, Open, is_open, open_fates};
-use standing::{awaited, is_begun};
+use standing::{Stand, awaited, is_begun};
+use strays::Stray;
 use teach::recall;
 use threads::{Blocked, n_behind_held};
 use withdraw::Withdrawals;
@@ -78,6 +80,8 @@ pub struct Seat {
     pub language: Language,
     /// Whoever counts us there.
     pub lane: Lane,
+    /// Names the account that publishes, where that is known.
+    pub place: Option<u64>,
     /// The adapter.
     pub outlet: Rc<dyn Outlet>,
     /// What an edit of a post does to what is out of it.
@@ -92,6 +96,17 @@ pub struct Seat {
     pub lapse: Option<Lapse>,
     /// How texts are put together.
     pub style: Arc<Style>,
+}
+
+impl Seat {
+    /// It as an outlet where something may stand.
+    fn stand(&self) -> Stand {
+        Stand {
+            outlet: self.name.clone(),
+            language: self.language.clone(),
+            place: self.place,
+        }
+    }
 }
 
 /// Whom the publisher knows.
@@ -141,6 +156,8 @@ pub struct PublisherActor {
     epoch: u64,
     state: HashMap<OutletName, OutletState>,
     withdrawals: Withdrawals,
+    /// Outlets that are not there any more, with what stands open at them.
+    strays: Vec<Stray>,
 }
 
 #[derive(Default)]
@@ -250,6 +267,7 @@ impl PublisherActor {
             epoch: 0,
             state: HashMap::new(),
             withdrawals: Withdrawals::default(),
+            strays: Vec::new(),
         }
     }
 
@@ -479,6 +497,7 @@ impl Actor for PublisherActor {
                 actor.refill(&outlet);
             }
             actor.look_for_withdrawn(Duration::ZERO);
+            actor.look_for_strays();
             actor.load_brakes();
             actor.look_for_lapsed();
         }));
@@ -577,6 +596,9 @@ impl Handler<Publish> for PublisherActor {
             self.take_in(record);
         }
         for outlet in outlets {
+            if self.seat(&outlet).is_none() {
+                self.look_for_strays();
+            }
             self.refill(&outlet);
             self.pump(&outlet);
         }
@@ -654,6 +676,7 @@ impl Handler<Outlets> for PublisherActor {
                 error: state.error.clone(),
             })
         };
-        actix::MessageResult(self.seats.iter().filter_map(view).collect())
+        let gone = self.strays.iter().map(Stray::view);
+        actix::MessageResult(self.seats.iter().filter_map(view).chain(gone).collect())
     }
 }

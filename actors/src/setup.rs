@@ -185,6 +185,9 @@ pub struct OutletSetup {
     pub hold: Hold,
     /// Names the account that its lane is: what was learned of another is not believed.
     pub account: u64,
+    /// Names the account that publishes, as far as it is known: what stands at another is neither
+    /// changed nor answered.
+    pub place: Option<u64>,
     /// The limits of its lane.
     pub limits: LaneLimits,
     /// What becomes of what is published there.

@@ -464,6 +464,7 @@ fn seat(outlet: &OutletSetup) -> publisher::Seat {
         kind: outlet.kind,
         language: outlet.language.clone(),
         lane: lane_of(outlet),
+        place: outlet.place,
         outlet: Rc::clone(&outlet.outlet),
         on_edit: outlet.on_edit(),
         repost_within: outlet.rules.repost_within,

@@ -10,6 +10,7 @@ mod intake;
 mod jobs;
 mod lookup;
 mod outcome;
+mod parked;
 mod plan;
 mod queries;
 mod refresh;
@@ -54,6 +55,7 @@ use crate::ports::{
 use crate::setup::OutletLimits;
 use book::{After, Book, Shared, Slots};
 use jobs::Jobs;
+use parked::park;
 pub use plan::OutletRoute;
 use window::Windows;
 use work::{Subject, Work};
@@ -249,6 +251,8 @@ struct State {
     windows: Windows,
     /// The buckets of which the store did not bring more when it was asked last.
     not_loaded: HashSet<Bucket>,
+    /// Buckets whose tasks nobody wants now.
+    parked: Vec<Bucket>,
     /// Where each task in memory stands.
     places: BTreeMap<TaskId, Place>,
     /// Work that waits for a flight, by number.
@@ -489,10 +493,10 @@ impl Actor for TaskManagerActor {
     fn started(&mut self, context: &mut Self::Context) {
         failpoints::hit("task_manager.started");
         self.epoch += 1;
-        let store = Rc::clone(&self.store);
+        let (store, outlets) = (Rc::clone(&self.store), self.config.outlets.clone());
         let load = async move {
             loop {
-                match load(&*store).await {
+                match load(&*store, &outlets).await {
                     Ok(loaded) => return loaded,
                     Err(error) => {
                         warn!(cause:% = error; "the queue was not loaded");
@@ -503,7 +507,20 @@ impl Actor for TaskManagerActor {
             }
         };
         context.wait(load.into_actor(self).map(|loaded, actor, context| {
-            let (buckets, claimed, jobs) = loaded;
+            let Loaded {
+                buckets,
+                parked,
+                n_parked,
+                claimed,
+                jobs,
+            } = loaded;
+            if n_parked > 0 && actor.epoch == 1 {
+                let languages = parked.iter().map(|bucket| bucket.pair.target.as_str());
+                let languages: BTreeSet<&str> = languages.collect();
+                let languages = Vec::from_iter(languages).join(", ");
+                warn!(tasks = n_parked, languages = languages.as_str(); "tasks wait for an outlet that is not there any more, and are not translated");
+            }
+            actor.state.parked = parked;
             actor.hand_over();
             for bucket in buckets {
                 actor.state.windows.discover(bucket);
@@ -519,7 +536,7 @@ impl Actor for TaskManagerActor {
 }
 
 /// The buckets that hold queued tasks, the tasks that are claimed, and the jobs.
-async fn load(store: &dyn TaskStore) -> Result<Loaded, StoreError> {
+async fn load(store: &dyn TaskStore, outlets: &[OutletRoute]) -> Result<Loaded, StoreError> {
     const PAGE: usize = 1_000;
     store.barrier().await?;
     let mut claimed: Vec<TaskRecord> = Vec::new();
@@ -532,11 +549,29 @@ async fn load(store: &dyn TaskStore) -> Result<Loaded, StoreError> {
             break;
         }
     }
-    Ok((store.buckets().await?, claimed, store.jobs().await?))
+    let (buckets, parked) = park(store, outlets, store.buckets().await?).await?;
+    let n_parked = match parked.is_empty() {
+        true => 0,
+        false => store.n_queued(parked.clone()).await?,
+    };
+    Ok(Loaded {
+        buckets,
+        parked,
+        n_parked,
+        claimed,
+        jobs: store.jobs().await?,
+    })
 }
 
 /// What a start finds in the store.
-type Loaded = (Vec<Bucket>, Vec<TaskRecord>, Vec<BatchJob>);
+struct Loaded {
+    buckets: Vec<Bucket>,
+    /// Buckets whose tasks stay in the queue, and how many tasks those are.
+    parked: Vec<Bucket>,
+    n_parked: u64,
+    claimed: Vec<TaskRecord>,
+    jobs: Vec<BatchJob>,
+}
 
 impl Supervised for TaskManagerActor {
     fn restarting(&mut self, _: &mut Self::Context) {

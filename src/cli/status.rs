@@ -104,8 +104,12 @@ pub(super) fn service_lines(status: &Status) -> Vec<String> {
         span(status.uptime_s)
     )];
     let queue = &status.queue;
+    let parked = match queue.parked {
+        0 => String::new(),
+        n => format!(" ({n} of them for an outlet that is not there any more)"),
+    };
     lines.push(format!(
-        "tasks: {} submitted, {} queued, {} processing, {} rate limited, {} completed, {} failed",
+        "tasks: {} submitted, {} queued{parked}, {} processing, {} rate limited, {} completed, {} failed",
         queue.submitted,
         queue.queued,
         queue.processing,

@@ -89,6 +89,9 @@ impl OutletRoute {
 pub enum Command {
     /// Read the settings again; answered with what is wrong with them, if something is.
     Reload(oneshot::Sender<Result<(), String>>),
+    /// Keep what a person has paused now for the next start; answered with why it was not kept, if
+    /// so.
+    KeepPauses(oneshot::Sender<Result<(), String>>),
     /// Stop; answered when the order was understood, before anything ends.
     Stop(oneshot::Sender<()>),
 }

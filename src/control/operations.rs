@@ -101,7 +101,19 @@ async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
         ask(&handles.pause_source, source).await?,
         ask(&handles.adjust, lane).await?,
         ask(&handles.pause_outlet, outlet).await?,
-    ])
+    ])?;
+    keep_pauses(face).await
+}
+
+/// Has what is paused now stay so over a restart.
+async fn keep_pauses(face: &Face) -> Result<(), Problem> {
+    let (reply, answer) = oneshot::channel();
+    command(face, Command::KeepPauses(reply), answer)
+        .await?
+        .map_err(|why| {
+            let why = format!("done, but a restart will not know it: {why}");
+            Problem::unavailable(why, Duration::from_secs(5))
+        })
 }
 
 async fn resume(face: &Face, name: Option<&str>, missed: Missed) -> Result<(), Problem> {
@@ -122,7 +134,8 @@ async fn resume(face: &Face, name: Option<&str>, missed: Missed) -> Result<(), P
         ask(&handles.resume_source, source).await?,
         ask(&handles.adjust, lane).await?,
         ask(&handles.resume_outlet, outlet).await?,
-    ])
+    ])?;
+    keep_pauses(face).await
 }
 
 /// A name may be a source's, a provider's and an outlet's at once; it is unknown if it is none's.

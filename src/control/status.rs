@@ -87,5 +87,6 @@ fn queue(backlog: &Backlog) -> wire::Queue {
         queued: backlog.queued,
         processing: backlog.processing,
         rate_limited: backlog.rate_limited,
+        parked: backlog.parked,
     }
 }

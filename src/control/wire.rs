@@ -419,6 +419,9 @@ pub struct Queue {
     pub processing: u64,
     /// Waiting for a permit.
     pub rate_limited: u64,
+    /// Of those in the queue: waiting for an outlet that is not there any more.
+    #[serde(default)]
+    pub parked: u64,
 }
 
 /// Publications that are not out.

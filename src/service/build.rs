@@ -641,6 +641,7 @@ fn outlet_setup(it: &OutletSettings, settings: &Settings) -> anyhow::Result<Outl
         rules: it.rules.clone(),
         hold: it.hold,
         account: it.account(),
+        place: it.place(),
         limits: it.limits,
     })
 }

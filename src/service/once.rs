@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use babelfeed_actors::domain::{OutletName, PausedBy};
+use babelfeed_actors::domain::{OutletName, PausedBy, SourceName};
 use babelfeed_actors::messages::{
     Backlog, Depth, OutletView, Outlets, PauseOutlet, PauseSource, PollNow, SaveAll, Stop,
 };
@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::build::{Prepared, prepare};
 use super::live::{join, wait_for_sent};
 use super::lock::DataLock;
+use super::run::paused_before;
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
 use super::{Start, bite, close_store, escalate, load, open_store, signals};
@@ -54,6 +55,14 @@ pub fn once(options: &OnceOptions, start: Start) -> anyhow::Result<Exit> {
         watchdog.watch("main", actix_rt::Arbiter::current());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let mut prepared = prepare(&settings, &store, &clock, Rc::new(escalate))?;
+        prepared.setup.pauses = paused_before(&store).await?;
+        let paused = &prepared.setup.pauses.sources;
+        let is_paused = |name: &SourceName| paused.iter().any(|(it, _)| it == name);
+        // The order to poll each would poll these as well.
+        prepared
+            .setup
+            .sources
+            .retain(|source| !is_paused(&source.name));
         // One poll sees no later edits, so there is nothing to wait for.
         for source in &mut prepared.setup.sources {
             source.rules.settle = Duration::ZERO;
@@ -176,14 +185,18 @@ async fn finish(handles: &Handles) -> anyhow::Result<()> {
 }
 
 /// Whether all tasks are final and all publications out, held, refused, unknown, or answers to what
-/// is held or unknown.
+/// is held or unknown; what waits for an outlet that is paused, or not there any more, is left.
 fn is_finished(backlog: &Backlog, outlets: &[OutletView]) -> bool {
-    let behind_held: u64 = outlets.iter().map(|outlet| outlet.behind_held).sum();
+    let left = |outlet: &OutletView| match outlet.state {
+        "gone" | "paused" => outlet.waiting,
+        _ => outlet.behind_held,
+    };
+    let left: u64 = outlets.iter().map(left).sum();
     backlog.submitted == 0
-        && backlog.queued == 0
+        && backlog.queued <= backlog.parked
         && backlog.processing == 0
         && backlog.rate_limited == 0
-        && backlog.publishing <= behind_held
+        && backlog.publishing <= left
 }
 
 #[cfg(test)]
@@ -218,7 +231,27 @@ mod tests {
             publishing: 1,
             ..waiting
         };
-        assert!(is_finished(&answering, &[behind]));
+        assert!(is_finished(&answering, std::slice::from_ref(&behind)));
+        let gone = OutletView {
+            state: "gone",
+            waiting: 2,
+            behind_held: 0,
+            ..behind
+        };
+        let left = Backlog {
+            publishing: 2,
+            queued: 3,
+            parked: 3,
+            ..waiting
+        };
+        assert!(is_finished(&left, std::slice::from_ref(&gone)));
+        let more = Backlog { queued: 4, ..left };
+        assert!(!is_finished(&more, std::slice::from_ref(&gone)));
+        let sending = Backlog {
+            publishing: 3,
+            ..left
+        };
+        assert!(!is_finished(&sending, &[gone]));
         let sending = Backlog {
             publishing: 1,
             ..waiting

@@ -3,7 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use babelfeed_actors::domain::{Lane, OutletName};
 use babelfeed_actors::ports::Clock;
+use babelfeed_actors::setup::Pauses;
 use log::{info, warn};
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
@@ -75,6 +78,7 @@ pub(super) async fn serve(
         build::prepare(settings, store, &surroundings.clock, Rc::new(escalate))
     };
     let mut prepared = prepare(&settings)?;
+    prepared.setup.pauses = paused_before(store).await?;
     let mut hangups = signal_stream(SignalKind::hangup())?;
     loop {
         let live = Live::start(prepared, &settings, store, &surroundings)?;
@@ -92,6 +96,11 @@ pub(super) async fn serve(
                 }
                 command = orders.recv() => match command {
                     None => break Order::Stop,
+                    Some(Command::KeepPauses(answer)) => {
+                        let kept = store.keep_pauses(live.pauses().await).await;
+                        // Who asked may have gone.
+                        let _ = answer.send(kept.map_err(|error| error.to_string()));
+                    }
                     Some(Command::Stop(answer)) => {
                         info!("stopping, because control says so");
                         // Who asked may have gone; the order stands.
@@ -142,6 +151,19 @@ pub(super) async fn serve(
     }
 }
 
+/// What a person paused before this start.
+pub(super) async fn paused_before(store: &SqliteStore) -> anyhow::Result<Pauses> {
+    let pauses = store.pauses().await.context("cannot read what is paused")?;
+    let sources = pauses.sources.iter().map(|(name, _)| name.as_str());
+    let outlets = pauses.outlets.iter().map(OutletName::as_str);
+    let lanes = pauses.lanes.iter().map(Lane::as_str);
+    let names: Vec<&str> = sources.chain(outlets).chain(lanes).collect();
+    if !names.is_empty() {
+        warn!(names = names.join(", ").as_str(); "paused by a person before this start");
+    }
+    Ok(pauses)
+}
+
 /// Answers the orders that came while the system stopped; an order to stop wins.
 fn refuse_what_came_meanwhile(orders: &mut mpsc::Receiver<Command>, order: Order) -> Order {
     let mut order = order;
@@ -150,6 +172,9 @@ fn refuse_what_came_meanwhile(orders: &mut mpsc::Receiver<Command>, order: Order
         match command {
             Command::Reload(answer) => {
                 let _ = answer.send(Err("nothing was changed: a reload was under way".to_owned()));
+            }
+            Command::KeepPauses(answer) => {
+                let _ = answer.send(Err("the system is being rebuilt or stopped".to_owned()));
             }
             Command::Stop(answer) => {
                 let _ = answer.send(());

@@ -2,7 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{OutletSettings, ProviderSettings, Secret};
+use super::x::XCredential;
+use super::{OutletKind, OutletSettings, ProviderSettings, Secret};
 
 impl ProviderSettings {
     /// Names the account: another address, model or credential is another one.
@@ -18,6 +19,31 @@ impl OutletSettings {
     /// Names the account, as far as the settings do without its credentials.
     pub fn account(&self) -> u64 {
         name(&[&format!("{:?}", self.kind)])
+    }
+
+    /// Names the account or chat that publishes, by what stays the same as long as it does; none
+    /// where nothing of it is ever changed or answered, or the settings do not tell.
+    pub fn place(&self) -> Option<u64> {
+        let words: [&str; 2] = match &self.kind {
+            OutletKind::Mastodon { base_url, .. } => ["mastodon", base_url],
+            OutletKind::Bluesky { account, .. } => ["bluesky", account.as_str()],
+            OutletKind::Telegram { chat, .. } => ["telegram", chat],
+            OutletKind::Discord { url } => {
+                // Its number stays where its token is made anew.
+                let (_, webhook) = url.expose().split_once("/webhooks/")?;
+                ["discord", webhook.split('/').next()?]
+            }
+            OutletKind::X(x) => match &x.access.credential {
+                XCredential::Keys(keys) => ["x", keys.token.expose().split('-').next()?],
+                XCredential::Renewed { .. } | XCredential::App(_) => return None,
+            },
+            OutletKind::File { .. }
+            | OutletKind::Feed { .. }
+            | OutletKind::Slack { .. }
+            | OutletKind::Webhook { .. } => return None,
+        };
+        let words = words.map(str::to_lowercase);
+        Some(name(&[&words[0], &words[1]]))
     }
 }
 

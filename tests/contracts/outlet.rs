@@ -48,6 +48,7 @@ fn publication(number: u64, parts: &[&str]) -> Arc<Publication> {
         attached: None,
         thread: None,
         revises: None,
+        place: None,
         created_at: at,
     })
 }

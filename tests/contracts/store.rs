@@ -184,6 +184,7 @@ contract! {
         publications_are_planned_once_by_the_commit_that_completes,
         a_publication_is_read_back_as_it_was_recorded,
         publications_that_need_each_other_change_together_or_not_at_all,
+        what_stands_open_is_counted_by_outlet_and_by_bucket,
     }
     durability {
         what_was_answered_survives_a_crash,

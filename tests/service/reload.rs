@@ -61,6 +61,29 @@ fn what_a_person_paused_stays_paused_when_settings_are_read_again() {
 }
 
 #[test]
+fn what_a_person_paused_stays_paused_over_a_kill_until_it_is_resumed() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::started(&settings(&patient, 1));
+    program.run(&["pause", "es"]).well();
+    let id = program.submit(&body("Good day"));
+    program.wait_for_state(&id, "Completed");
+    program.kill();
+    program.run(&["once", "--for", "60s"]);
+    program.start();
+    assert_eq!(outlet_state(&program), "paused");
+    let task = program.task(&id);
+    assert_eq!(task["publications"][0]["state"], "Planned", "{task}");
+    program.run(&["resume", "es"]).well();
+    assert_eq!(
+        program.final_task(&id)["publications"][0]["state"],
+        "Published"
+    );
+    program.kill();
+    program.start();
+    assert_ne!(outlet_state(&program), "paused");
+}
+
+#[test]
 fn what_came_while_a_person_paused_a_source_counts_as_seen_after_settings_are_read_again_too() {
     let patient = Patient::start(0, 0);
     let source = "[[source]]\nname = \"news\"\nkind = \"file\"\npath = \"news.txt\"\n\

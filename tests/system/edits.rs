@@ -19,7 +19,7 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, poll_and_settle, publications, settle};
+use crate::helpers::{pass, poll_and_settle, publications, settle, show_answer};
 
 /// Of this each part holds one.
 const SENTENCE: &str = "A sentence of a text. ";
@@ -725,5 +725,38 @@ fn a_failed_task_of_what_was_edited_or_deleted_since_is_not_tried_again() {
             assert_eq!(retried.err(), Some(ChangeError::Outdated(outdated)));
         }
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+    });
+}
+
+#[test]
+fn what_stands_at_another_account_is_neither_changed_nor_answered() {
+    world::run(834, async |mut world: World| {
+        let (source, test) = watched(&mut world);
+        world.rules.on_delete = OnDelete::Delete;
+        world.place = Some(1);
+        show(&source, "edited", "A text with a typo.");
+        show(&source, "deleted", "A text.");
+        poll_and_settle(&world.start()).await;
+        let before = test.out();
+        let real = FakeOutlet::default();
+        real.set_abilities(ALL);
+        world.outlets = vec![("es", real.clone(), "es")];
+        world.place = Some(2);
+        world.store = world.store.crash();
+        show(&source, "edited", "A text without a typo.");
+        source.lose_post("deleted");
+        show_answer(&source, "answer", Some("edited"), "An answer.");
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(test.out(), before);
+        assert_eq!(
+            (real.n_edits(), real.texts()),
+            (0, vec!["[es] An answer.".to_owned()])
+        );
+        assert_eq!(real.out()[0].thread, None);
+        show(&source, "answer", "An answer without a typo.");
+        poll_and_settle(&handles).await;
+        assert_eq!((real.n_edits(), real.texts().len()), (1, 1));
     });
 }

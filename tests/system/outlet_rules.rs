@@ -8,7 +8,7 @@ use babelfeed_actors::logic::compose::{Link, Long, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::logic::hashtags::Hashtags;
 use babelfeed_actors::logic::policy::Mentions;
-use babelfeed_actors::messages::{Approve, OutletView, Outlets};
+use babelfeed_actors::messages::{Approve, Depth, OutletView, Outlets, PublicationError, Review};
 use babelfeed_actors::ports::OutletError;
 use babelfeed_actors::setup::{Hold, Lapse, Lapsed};
 use babelfeed_actors::system::Handles;
@@ -18,8 +18,8 @@ use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, finish};
 
 use crate::helpers::{
-    assert_out_once, hand_in, pass, poll_and_settle, publication, publications, publish, settle,
-    texts, translation,
+    assert_out_once, hand_in, pass, poll, poll_and_settle, publication, publications, publish,
+    settle, texts, translation,
 };
 
 fn with_outlet(world: &mut World) -> FakeOutlet {
@@ -463,5 +463,58 @@ fn what_a_person_corrected_is_known_from_then_on() {
             (corrected, "person")
         );
         assert_eq!(world.providers[0].1.n_calls(), n_calls);
+    });
+}
+
+#[test]
+fn what_waits_for_an_outlet_that_is_not_there_any_more_is_shown_and_not_translated() {
+    world::run(920, async |mut world: World| {
+        let source = FakeSource::new("news");
+        let (held, other) = (FakeOutlet::default(), FakeOutlet::default());
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", held.clone(), "es"), ("fr", other.clone(), "fr")];
+        let all = world.outlets.clone();
+        world.hold = Hold::Always;
+        source.show("A first text.");
+        poll_and_settle(&world.start()).await;
+        world.store = world.store.crash();
+        world.pauses.lanes = vec!["fake".into()];
+        source.show("A second text.");
+        poll(&world.start()).await;
+        world.pauses.lanes.clear();
+        let n_before = world.providers[0].1.n_texts();
+        world.hold = Hold::Never;
+        world.store = world.store.crash();
+        world.outlets = vec![all[1].clone()];
+        let handles = world.start();
+        pass(Duration::from_secs(600)).await;
+        let views = handles.outlets.send(Outlets).await.expect("heard");
+        let gone = views.last().expect("it is shown");
+        assert_eq!((gone.name.as_str(), gone.state), ("es", "gone"));
+        let review = handles.review.send(Review { limit: 9 }).await;
+        let held = review.expect("heard").expect("read");
+        assert_eq!(held.len(), 2, "one for each outlet");
+        let approve = Approve {
+            id: held[0].publication.id,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(matches!(approved, Err(PublicationError::Unfit(_))));
+        let depth = handles
+            .depth
+            .send(Depth)
+            .await
+            .expect("heard")
+            .expect("read");
+        assert_eq!((depth.queued, depth.parked), (1, 1));
+        assert_eq!(world.providers[0].1.n_texts() - n_before, 1);
+        assert_eq!(other.texts(), ["[fr] A second text."]);
+        world.store = world.store.crash();
+        world.outlets = all;
+        let handles = world.start();
+        settle(&handles).await;
+        assert_eq!(world.outlets[0].1.texts(), ["[es] A second text."]);
+        let views = handles.outlets.send(Outlets).await.expect("heard");
+        assert_eq!(views.len(), 2);
     });
 }

@@ -524,3 +524,27 @@ fn what_we_published_is_not_taken_when_it_is_forgotten_either() {
         assert_out_once(&outlet, posts(0..1));
     });
 }
+
+#[test]
+fn a_source_that_no_outlet_takes_is_left_as_it_is() {
+    world::run(73, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, Some(0));
+        show(&source, 0..1);
+        let outlets = world.outlets.clone();
+        poll(&world.start()).await;
+        world.outlets.clear();
+        world.store = world.store.crash();
+        show(&source, 1..3);
+        let handles = world.start();
+        poll(&handles).await;
+        pass(Duration::from_secs(600)).await;
+        let n_polls = source.n_polls();
+        world.outlets = outlets;
+        world.store = world.store.crash();
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(n_polls, 1);
+        assert_out_once(&outlet, posts(1..3));
+    });
+}

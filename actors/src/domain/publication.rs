@@ -32,6 +32,8 @@ pub struct Publication {
     pub thread: Option<Thread>,
     /// The request of its post's earlier text, where this is an edit.
     pub revises: Option<RequestId>,
+    /// Names the account that it went to, where that is known; its ids mean nothing at another.
+    pub place: Option<u64>,
     /// When it was planned; the time it bears outside.
     pub created_at: Timestamp,
 }

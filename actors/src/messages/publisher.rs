@@ -38,7 +38,8 @@ pub struct OutletView {
     pub language: crate::domain::Language,
     /// The most that a part may measure there, once that is known.
     pub limit: Option<crate::logic::fit::Limit>,
-    /// What it is doing: `ready`, `waiting`, `paused` or `failing`.
+    /// What it is doing: `ready`, `waiting`, `paused` or `failing`; `gone` where it is not there any
+    /// more, and something waits for it.
     pub state: &'static str,
     /// Publications waiting in memory for their turn.
     pub waiting: u64,

@@ -246,6 +246,8 @@ pub struct Backlog {
     pub processing: u64,
     /// Tasks that wait for a permit.
     pub rate_limited: u64,
+    /// Of those in the queue: tasks that wait for an outlet that is not there any more.
+    pub parked: u64,
     /// Tasks completed, ever.
     pub completed: u64,
     /// Tasks failed and not retried, ever.

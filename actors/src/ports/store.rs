@@ -209,6 +209,9 @@ pub struct Tally {
     pub held: u64,
 }
 
+/// How many publications of an outlet are in a state that is not final.
+pub type OpenAtOutlet = (OutletName, PublicationState, u64);
+
 /// What keeps tasks, publications, cursors and identities.
 ///
 /// Writes are durable when they are answered, and are made in the order of their calls.
@@ -314,6 +317,13 @@ pub trait TaskStore: BatchStore {
         after: Option<PublicationId>,
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>>;
+
+    /// How many publications of each outlet are in each state that is not final, whether or not the
+    /// outlet is there.
+    fn open_by_outlet(&self) -> LocalBoxFuture<'_, Result<Vec<OpenAtOutlet>, StoreError>>;
+
+    /// How many tasks are Queued in these buckets.
+    fn n_queued(&self, buckets: Vec<Bucket>) -> LocalBoxFuture<'_, Result<u64, StoreError>>;
 
     /// The request that a post was taken in as, the latest if it was edited; none for a post that
     /// was never taken, or that only counts as seen.

@@ -106,9 +106,9 @@ impl PublisherActor {
         };
         record.errand = errand;
         record.at = at;
-        Arc::make_mut(&mut record.publication)
-            .thread
-            .clone_from(&earlier.publication.thread);
+        let publication = Arc::make_mut(&mut record.publication);
+        publication.thread.clone_from(&earlier.publication.thread);
+        publication.place = earlier.publication.place;
         earlier.state = PublicationState::Deleted;
         earlier.why = Some("its post was edited, and the edit takes its place".into());
         earlier.at = at;

@@ -8,8 +8,9 @@ use actix::{Context, Handler};
 use log::warn;
 
 use super::PublisherActor;
+use super::standing::Stand;
 use super::threads::without_lost_parent;
-use crate::domain::{OutletName, PublicationState, Timestamp};
+use crate::domain::{PublicationState, Timestamp};
 use crate::failpoints;
 use crate::logic::fit::{Limit, room};
 use crate::ports::{PublicationRecord, StoreError, TaskStore};
@@ -33,8 +34,8 @@ impl PublisherActor {
     /// Looks at what is held where that lapses.
     pub(super) fn look_for_lapsed(&self) {
         let lapsing = self.seats.iter();
-        let lapsing = lapsing.filter_map(|seat| Some((seat.name.clone(), seat.lapse?.after)));
-        let lapsing: Vec<(OutletName, Duration)> = lapsing.collect();
+        let lapsing = lapsing.filter_map(|seat| Some((seat.stand(), seat.lapse?.after)));
+        let lapsing: Vec<(Stand, Duration)> = lapsing.collect();
         if lapsing.is_empty() {
             return;
         }
@@ -83,11 +84,11 @@ impl PublisherActor {
 /// that will never be out, because as an answer it would be held again.
 async fn lapsed(
     store: &dyn TaskStore,
-    outlets: &[(OutletName, Duration)],
+    outlets: &[(Stand, Duration)],
     now: Timestamp,
 ) -> Result<Vec<PublicationRecord>, StoreError> {
     let mut lapsed: Vec<PublicationRecord> = Vec::new();
-    for (outlet, longest) in outlets {
+    for (Stand { outlet, place, .. }, longest) in outlets {
         let mut after = None;
         loop {
             let page = store
@@ -97,7 +98,7 @@ async fn lapsed(
             let n_page = page.len();
             for record in page {
                 if now.since(record.at) >= *longest {
-                    lapsed.push(without_lost_parent(store, record).await?);
+                    lapsed.push(without_lost_parent(store, record, *place).await?);
                 }
             }
             if n_page < PAGE {

@@ -119,6 +119,12 @@ impl Order {
     }
 }
 
+/// Why a publication is not let out whose outlet is not there.
+fn no_outlet(record: &PublicationRecord) -> PublicationError {
+    let outlet = &record.publication.outlet;
+    PublicationError::Unfit(format!("there is no outlet `{outlet}` any more"))
+}
+
 /// Why a publication that may be out is not confirmed.
 fn unconfirmed(record: &PublicationRecord, text: Option<&str>) -> Option<String> {
     if text.is_some() {
@@ -201,6 +207,9 @@ impl Handler<Approve> for PublisherActor {
             let seat = seats
                 .iter()
                 .find(|seat| seat.name == record.publication.outlet);
+            if seat.is_none() {
+                return Err(no_outlet(&record));
+            }
             let plain = Style::default();
             let style = seat.map_or(&plain, |seat| &seat.style);
             let (mut learned, mut corrected) = (None, Vec::new());
@@ -221,7 +230,8 @@ impl Handler<Approve> for PublisherActor {
                 let rules = (style, task.as_ref());
                 record.publication = with_text(&record, &texts, limit, rules)?;
             }
-            let record = without_lost_parent(&*order.store, record).await?;
+            let place = seat.and_then(|seat| seat.place);
+            let record = without_lost_parent(&*order.store, record, place).await?;
             let store = Rc::clone(&order.store);
             let record = order
                 .put(record, PublicationState::Planned, "approved")
@@ -283,7 +293,7 @@ impl Handler<RetryPublication> for PublisherActor {
         RetryPublication(id): RetryPublication,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let order = self.order(id);
+        let (order, seats) = (self.order(id), self.seats.clone());
         Box::pin(async move {
             let states = [PublicationState::Refused, PublicationState::Unknown];
             let record = order.find(&states).await?;
@@ -292,7 +302,12 @@ impl Handler<RetryPublication> for PublisherActor {
             let task = (it.id.task(), &it.language);
             let outdated = outdated(&*order.store, post, task, Some(&it.outlet));
             outdated.await?.map_or(Ok(()), Err)?;
-            let record = without_lost_parent(&*order.store, record).await?;
+            let seat = seats.iter().find(|seat| seat.name == it.outlet);
+            if seat.is_none() {
+                return Err(no_outlet(&record));
+            }
+            let place = seat.and_then(|seat| seat.place);
+            let record = without_lost_parent(&*order.store, record, place).await?;
             order
                 .put(record, PublicationState::Planned, "sent again by a person")
                 .await
@@ -305,7 +320,9 @@ impl Handler<Review> for PublisherActor {
 
     fn handle(&mut self, review: Review, _: &mut Context<Self>) -> Self::Result {
         let store = Rc::clone(&self.store);
-        let outlets: Vec<OutletName> = self.seats.iter().map(|seat| seat.name.clone()).collect();
+        let seats = self.seats.iter().map(|seat| &seat.name);
+        let names = seats.chain(self.strays.iter().map(|stray| &stray.name));
+        let outlets: Vec<OutletName> = names.cloned().collect();
         Box::pin(async move {
             let mut waiting = Vec::new();
             for outlet in outlets {

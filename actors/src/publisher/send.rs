@@ -17,6 +17,7 @@ use super::change::Step;
 use super::fates::is_open;
 use super::persist::{write, write_as};
 use super::refit::refit;
+use super::standing::{is_begun, is_elsewhere};
 use super::turn::begins;
 use super::{Pause, Peers, PublisherActor, Seat};
 use crate::domain::{Moment, OutletName, Publication, PublicationState, Tokens};
@@ -25,11 +26,15 @@ use crate::logic::fit::Limit;
 use crate::logic::quota::Urgency;
 use crate::messages::{Acquire, Acquired, Operation, Permit, Record};
 use crate::ports::{
-    Clock, Dispatch, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationRecord, TaskStore,
+    Clock, Dispatch, Errand, Fate, Frozen, Kept, OutletError, OutletRemedy, PublicationRecord,
+    TaskStore,
 };
 
 /// How long to wait for a neighbour that fell.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// Why something is not gone on with.
+const ELSEWHERE: &str = "what is out of it stands at another account than this outlet's now";
 
 /// A batch has ended, and is written down.
 #[derive(actix::Message)]
@@ -71,6 +76,9 @@ impl Batch {
             refit(record, limit, &self.seat.style, &*self.store).await;
         }
         let own = self.own.clone();
+        if let Some(error) = self.part_from_elsewhere() {
+            return own.do_send(self.refuse(error).await);
+        }
         let step = self.step();
         let cost_usd = self.cost(&step);
         // Who waits for a permit takes no turn from others.
@@ -94,6 +102,24 @@ impl Batch {
         };
         drop(turn);
         own.do_send(sent);
+    }
+
+    /// Has what begins here belong here, whatever was made ready for another account before;
+    /// what goes on elsewhere is an error.
+    fn part_from_elsewhere(&mut self) -> Option<OutletError> {
+        for record in &mut self.records {
+            if !is_elsewhere(&record.publication, self.seat.place) {
+                continue;
+            }
+            if record.errand != Errand::Publish || is_begun(&record.publication) {
+                return Some(OutletError::Rejected {
+                    detail: ELSEWHERE.to_owned(),
+                });
+            }
+            let publication = Arc::make_mut(&mut record.publication);
+            (publication.place, publication.thread) = (None, None);
+        }
+        None
     }
 
     /// What is done next: the same for all of them.
@@ -208,6 +234,9 @@ impl Batch {
             record.attempts += 1;
             record.at = at;
             record.why = None;
+            if self.seat.place.is_some() && record.publication.place != self.seat.place {
+                Arc::make_mut(&mut record.publication).place = self.seat.place;
+            }
             record.frozen = Some(Fate {
                 part: frozen.dispatch.part,
                 bytes: Arc::clone(&frozen.bytes),

@@ -114,15 +114,15 @@ pub(super) fn is_begun(publication: &Publication) -> bool {
     publication.parts.iter().any(|part| part.id.is_some())
 }
 
-/// What has to happen before this publication can go out at an outlet that can do so much.
+/// What has to happen before this publication can go out at an outlet that can do so much, and
+/// publishes as that account.
 pub(super) async fn judge(
     store: &dyn TaskStore,
     publication: &Publication,
-    abilities: Abilities,
+    (abilities, place): (Abilities, Option<u64>),
 ) -> Result<Verdict, StoreError> {
-    let (outlet, language) = (&publication.outlet, &publication.language);
     if let Some(revises) = publication.revises {
-        let revisions = revisions(store, revises, &[(outlet, language)]).await?;
+        let revisions = revisions(store, revises, &[Stand::of(publication, place)]).await?;
         if revisions.standings.is_empty() {
             return Ok(Verdict::NotTaken);
         }
@@ -139,10 +139,10 @@ pub(super) async fn judge(
             }
         }
     }
-    let verdict = parent(store, publication).await?;
+    let verdict = parent(store, publication, place).await?;
     match (verdict, quoted_post(publication)) {
         (Verdict::Free(ties), Some(post)) if abilities.quotes => {
-            quoted(store, publication, post, ties).await
+            quoted(store, (publication, place), post, ties).await
         }
         (verdict, _) => Ok(verdict),
     }
@@ -152,7 +152,7 @@ pub(super) async fn judge(
 /// will be out, the quotation is left to its address.
 async fn quoted(
     store: &dyn TaskStore,
-    publication: &Publication,
+    (publication, place): (&Publication, Option<u64>),
     post: Arc<str>,
     ties: Ties,
 ) -> Result<Verdict, StoreError> {
@@ -160,9 +160,8 @@ async fn quoted(
     let Some(newest) = store.request_of_post(source, post).await? else {
         return Ok(Verdict::Free(ties));
     };
-    let (outlet, language) = (&publication.outlet, &publication.language);
     let mut verdict = None;
-    let revisions = revisions(store, newest, &[(outlet, language)]).await?;
+    let revisions = revisions(store, newest, &[Stand::of(publication, place)]).await?;
     for standing in revisions.standings {
         match standing {
             Standing::Out(record) | Standing::Partly(record) => {
@@ -184,6 +183,7 @@ async fn quoted(
 pub(super) async fn parent(
     store: &dyn TaskStore,
     publication: &Publication,
+    place: Option<u64>,
 ) -> Result<Verdict, StoreError> {
     let attached = publication.attached.as_ref();
     let post = attached.and_then(|attached| attached.parent.clone());
@@ -200,9 +200,8 @@ pub(super) async fn parent(
     let Some(newest) = store.request_of_post(source, post).await? else {
         return Ok(free(None));
     };
-    let (outlet, language) = (&publication.outlet, &publication.language);
     let mut verdict = free(None);
-    let revisions = revisions(store, newest, &[(outlet, language)]).await?;
+    let revisions = revisions(store, newest, &[Stand::of(publication, place)]).await?;
     for standing in revisions.standings {
         match (standing, &verdict) {
             // An edit that is yet to come changes it in its place.
@@ -232,11 +231,42 @@ pub(super) struct Revisions {
     pub(super) is_forgotten: bool,
 }
 
-/// Where a request and all that it revises stand at outlets, with the languages they receive.
+/// An outlet where something may stand.
+#[derive(Clone, Debug)]
+pub(super) struct Stand {
+    pub(super) outlet: OutletName,
+    /// The language that it receives.
+    pub(super) language: Language,
+    /// Names the account that publishes there now.
+    pub(super) place: Option<u64>,
+}
+
+impl Stand {
+    fn of(publication: &Publication, place: Option<u64>) -> Self {
+        Self {
+            outlet: publication.outlet.clone(),
+            language: publication.language.clone(),
+            place,
+        }
+    }
+
+    /// Whether a publication is this outlet's, and what is out of it stands at its account.
+    fn has(&self, publication: &Publication) -> bool {
+        publication.outlet == self.outlet && !is_elsewhere(publication, self.place)
+    }
+}
+
+/// Whether what is out of a publication stands at another account than that.
+pub(super) fn is_elsewhere(publication: &Publication, place: Option<u64>) -> bool {
+    let there = publication.place.zip(place);
+    there.is_some_and(|(there, here)| there != here)
+}
+
+/// Where a request and all that it revises stand at outlets.
 pub(super) async fn revisions(
     store: &dyn TaskStore,
     newest: RequestId,
-    outlets: &[(&OutletName, &Language)],
+    outlets: &[Stand],
 ) -> Result<Revisions, StoreError> {
     let mut found = Revisions::default();
     let mut next = Some(newest);
@@ -247,8 +277,8 @@ pub(super) async fn revisions(
         next = tasks.first().and_then(|first| first.task.request.revises);
         for task in tasks {
             let same = outlets.iter();
-            let same = same.filter(|(_, language)| task.task.target == **language);
-            let same: Vec<&OutletName> = same.map(|(outlet, _)| *outlet).collect();
+            let same = same.filter(|stand| task.task.target == stand.language);
+            let same: Vec<&Stand> = same.collect();
             if same.is_empty() {
                 continue;
             }
@@ -266,7 +296,8 @@ pub(super) async fn revisions(
             };
             found.n_reads += 1;
             let there = records.into_iter();
-            let there = there.filter(|record| same.contains(&&record.publication.outlet));
+            let there =
+                there.filter(|record| same.iter().any(|stand| stand.has(&record.publication)));
             let there = there.filter(|record| record.why.as_deref() != Some(NOT_TAKEN));
             found.standings.extend(there.map(standing_of));
         }

@@ -104,6 +104,7 @@ impl PublisherActor {
     pub(super) fn look_at_order(&mut self, outlet: &OutletName, id: PublicationId) {
         let seat = self.seat(outlet);
         let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
+        let place = seat.and_then(|seat| seat.place);
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
@@ -119,7 +120,7 @@ impl PublisherActor {
         actix_rt::spawn(async move {
             let judging = async {
                 failpoints::hit("publisher.judge");
-                judge(&*store, &publication, abilities).await
+                judge(&*store, &publication, (abilities, place)).await
             };
             let verdict = unless_panicked(judging).await;
             own.do_send(Looked {
@@ -240,9 +241,10 @@ impl PublisherActor {
 pub(super) async fn without_lost_parent(
     store: &dyn TaskStore,
     mut record: PublicationRecord,
+    place: Option<u64>,
 ) -> Result<PublicationRecord, StoreError> {
     if !awaited(&record, Abilities::default()).is_empty()
-        && let Verdict::Lost(_) = parent(store, &record.publication).await?
+        && let Verdict::Lost(_) = parent(store, &record.publication, place).await?
     {
         let publication = Arc::make_mut(&mut record.publication);
         if let Some(attached) = &mut publication.attached {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use actix::{Context, Handler};
 use log::warn;
 
-use super::PublisherActor;
-use super::standing::{Standing, is_begun, revisions};
-use crate::domain::{Language, OutletName, Publication, PublicationState, RequestId};
+use super::standing::{Stand, Standing, is_begun, revisions};
+use super::{PublisherActor, Seat};
+use crate::domain::{Publication, PublicationState, RequestId};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::Withdraw;
@@ -93,8 +93,7 @@ impl PublisherActor {
         latest.set(serial);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let minding = self.seats.iter().filter(|seat| seat.minds_deletions);
-        let minding = minding.map(|seat| (seat.name.clone(), seat.language.clone()));
-        let minding: Vec<(OutletName, Language)> = minding.collect();
+        let minding: Vec<Stand> = minding.map(Seat::stand).collect();
         let after = self.withdrawals.after;
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -147,11 +146,9 @@ impl PublisherActor {
 /// Deleted posts behind a request, with where they stand at the outlets that mind.
 async fn find(
     store: &dyn TaskStore,
-    minding: &[(OutletName, Language)],
+    minding: &[Stand],
     after: Option<RequestId>,
 ) -> Result<Look, StoreError> {
-    let outlets = minding.iter().map(|(outlet, language)| (outlet, language));
-    let outlets: Vec<(&OutletName, &Language)> = outlets.collect();
     // Each takes at least one read.
     let page = store.withdrawn(after, READS).await?;
     let n_page = page.len();
@@ -161,7 +158,7 @@ async fn find(
         if n_reads >= READS {
             break;
         }
-        let revisions = revisions(store, request, &outlets).await?;
+        let revisions = revisions(store, request, minding).await?;
         n_reads += revisions.n_reads;
         if revisions.is_forgotten && !minding.is_empty() {
             warn!(request:% = request; "a deleted post was forgotten before: what is out of it stays");

@@ -149,6 +149,7 @@ pub(super) fn plan(
                 attached,
                 thread: None,
                 revises: task.request.revises,
+                place: None,
                 created_at: at,
             };
             let doubt = match standing {

@@ -342,15 +342,20 @@ impl Handler<Depth> for TaskManagerActor {
         } else {
             None
         };
-        let store = Rc::clone(&self.store);
+        let (store, parked) = (Rc::clone(&self.store), self.state.parked.clone());
         Box::pin(async move {
             let tally = store.tally().await?;
+            let parked = match parked.is_empty() {
+                true => 0,
+                false => store.n_queued(parked).await?,
+            };
             let unfinished = tally.queued + tally.processing;
             Ok(Backlog {
                 submitted,
                 queued: unfinished.saturating_sub(processing + rate_limited),
                 processing,
                 rate_limited,
+                parked,
                 completed: tally.completed,
                 failed: tally.failed,
                 publishing: tally.publishing,

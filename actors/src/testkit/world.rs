@@ -124,6 +124,8 @@ pub struct World {
     pub rules: OutletRules,
     /// The actors that fell too often.
     pub escalated: Rc<RefCell<Vec<&'static str>>>,
+    /// Names the account of every outlet.
+    pub place: Option<u64>,
 }
 
 /// Runs a test in virtual time, in a world of its own.
@@ -206,6 +208,7 @@ impl World {
             hold: Hold::Never,
             rules: OutletRules::default(),
             escalated: Rc::default(),
+            place: None,
         }
     }
 
@@ -231,11 +234,7 @@ impl World {
                 .map(|source| self.source(source))
                 .collect(),
             providers: self.provider_setups(),
-            outlets: self
-                .outlets
-                .iter()
-                .map(|seat| outlet(seat, (self.hold, &self.rules, self.outlet_limits)))
-                .collect(),
+            outlets: self.outlets.iter().map(|seat| self.outlet(seat)).collect(),
             arbiters: Vec::new(),
             config,
             escalate: Rc::new(move |name| escalated.borrow_mut().push(name)),
@@ -271,6 +270,24 @@ impl World {
         }
     }
 
+    fn outlet(
+        &self,
+        (name, outlet, language): &(&'static str, FakeOutlet, &'static str),
+    ) -> OutletSetup {
+        OutletSetup {
+            name: OutletName::from(*name),
+            kind: "fake",
+            outlet: Rc::new(outlet.clone()),
+            language: tag(language),
+            from: None,
+            hold: self.hold,
+            rules: self.rules.clone(),
+            account: 0,
+            place: self.place,
+            limits: self.outlet_limits,
+        }
+    }
+
     fn provider(
         &self,
         (place, (name, provider, limits)): (usize, &(&'static str, FakeProvider, LaneLimits)),
@@ -300,23 +317,6 @@ impl World {
         for (.., lane) in &mut self.providers {
             *lane = limits;
         }
-    }
-}
-
-fn outlet(
-    (name, outlet, language): &(&'static str, FakeOutlet, &'static str),
-    (hold, rules, limits): (Hold, &OutletRules, LaneLimits),
-) -> OutletSetup {
-    OutletSetup {
-        name: OutletName::from(*name),
-        kind: "fake",
-        outlet: Rc::new(outlet.clone()),
-        language: tag(language),
-        from: None,
-        hold,
-        rules: rules.clone(),
-        account: 0,
-        limits,
     }
 }
 

@@ -335,6 +335,7 @@ fn outlet(stand: &Stand) -> OutletSetup {
             ..OutletRules::default()
         },
         account: 0,
+        place: None,
         limits: LaneLimits {
             rpm: Some(1_200.0),
             ..LaneLimits::default()

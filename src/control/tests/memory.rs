@@ -157,6 +157,7 @@ pub(super) fn publication(task: TaskId, state: PublicationState) -> PublicationR
             attached: None,
             thread: None,
             revises: None,
+            place: None,
             created_at: Timestamp::from_millis(0),
         }),
         state,

@@ -91,6 +91,7 @@ async fn orders_to_the_service_wait_for_its_word() {
     let service = actix_rt::spawn(async move {
         while let Some(command) = commands.recv().await {
             match command {
+                Command::KeepPauses(reply) => drop(reply.send(Ok(()))),
                 Command::Reload(reply) => drop(reply.send(Err("no key `x`".into()))),
                 Command::Stop(reply) => drop(reply.send(())),
             }

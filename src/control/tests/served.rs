@@ -39,7 +39,17 @@ pub(super) fn served_with(token: Option<&str>, patience: Duration) -> Served {
     let socket = folder.path().join("s");
     let events = Events::new(EVENTS);
     let memory = Shared::default();
-    let (commands, orders) = mpsc::channel(4);
+    let (commands, mut given) = mpsc::channel(4);
+    let (others, orders) = mpsc::channel(4);
+    actix_rt::spawn(async move {
+        while let Some(command) = given.recv().await {
+            match command {
+                // Whoever asked may have gone.
+                Command::KeepPauses(reply) => drop(reply.send(Ok(()))),
+                other => drop(others.send(other).await),
+            }
+        }
+    });
     let control = Control {
         handles: handles(&memory, events.clone()),
         outlets: vec![OutletRoute {

@@ -366,6 +366,7 @@ impl Taker<'_> {
             attached: self.hung(post),
             thread: None,
             revises: None,
+            place: None,
             created_at: Timestamp::from_millis(0),
         })
     }

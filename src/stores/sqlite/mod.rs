@@ -14,10 +14,11 @@ use babelfeed_actors::domain::{
 };
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey,
-    LearnedLimits, Position, PublicationChange, PublicationRecord, QuotaChange, QuotaEntry,
-    QuotaLedger, Reserved, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
+    LearnedLimits, OpenAtOutlet, Position, PublicationChange, PublicationRecord, QuotaChange,
+    QuotaEntry, QuotaLedger, Reserved, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
     TranslationMemory,
 };
+use babelfeed_actors::setup::Pauses;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use log::error;
@@ -35,6 +36,7 @@ mod corrections;
 mod fault;
 mod jobs;
 mod names;
+mod pauses;
 mod queue;
 mod quotas;
 mod reads;
@@ -145,6 +147,22 @@ impl SqliteStore {
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<usize, StoreError>> {
         self.write((before, limit), Write::Prune)
+    }
+
+    /// Keeps what a person paused, in place of what was kept before, for the next start.
+    ///
+    /// # Errors
+    /// When nothing was kept.
+    pub fn keep_pauses(&self, pauses: Pauses) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(pauses, Write::Pause)
+    }
+
+    /// What a person paused.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn pauses(&self) -> LocalBoxFuture<'_, Result<Pauses, StoreError>> {
+        self.read(|reads| reads.pauses())
     }
 
     /// Closes the store for all handles, once everything handed in was made.
@@ -306,6 +324,14 @@ impl TaskStore for SqliteStore {
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Vec<PublicationRecord>, StoreError>> {
         self.read(move |reads| reads.publications_in(&outlet, state, after, limit))
+    }
+
+    fn open_by_outlet(&self) -> LocalBoxFuture<'_, Result<Vec<OpenAtOutlet>, StoreError>> {
+        self.read(|reads| reads.open_by_outlet())
+    }
+
+    fn n_queued(&self, buckets: Vec<Bucket>) -> LocalBoxFuture<'_, Result<u64, StoreError>> {
+        self.read(move |reads| reads.n_queued(&buckets))
     }
 
     fn request_of_post(

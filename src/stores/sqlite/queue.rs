@@ -10,6 +10,7 @@ use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaChange, Reserved,
     StoreError, TaskChange, Token,
 };
+use babelfeed_actors::setup::Pauses;
 use tokio::sync::oneshot;
 
 /// About how many rows the writer commits in a millisecond, for telling when to come back.
@@ -76,6 +77,8 @@ pub(super) enum Write {
     Correct(Ask<Vec<Correction>, ()>),
     /// Tasks that ended before a time are to be forgotten, at most so many.
     Prune(Ask<(Timestamp, usize), usize>),
+    /// What a person paused.
+    Pause(Ask<Pauses, ()>),
     /// Nothing; answered when everything before it is.
     Barrier(Ask<(), ()>),
 }
@@ -100,7 +103,11 @@ impl Write {
             Self::Prune(ask) => ask.what.1,
             Self::ForgetWithdrawn(ask) => ask.what.len(),
             Self::Correct(ask) => ask.what.len(),
-            Self::Clear(_) | Self::Barrier(_) | Self::NoteJob(_) | Self::CloseJob(_) => 1,
+            Self::Clear(_)
+            | Self::Barrier(_)
+            | Self::NoteJob(_)
+            | Self::CloseJob(_)
+            | Self::Pause(_) => 1,
         };
         n_rows.max(1)
     }
@@ -121,6 +128,7 @@ impl Write {
             Self::ForgetWithdrawn(ask) => ask.finish(verdict),
             Self::Correct(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
+            Self::Pause(ask) => ask.finish(verdict),
         }
     }
 

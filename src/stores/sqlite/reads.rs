@@ -12,9 +12,10 @@ use babelfeed_actors::domain::{
     SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
-    BatchJob, Bucket, Cursor, Known, LearnedLimits, Position, PublicationRecord, QuotaEntry,
-    StoreError, TaskRecord,
+    BatchJob, Bucket, Cursor, Known, LearnedLimits, OpenAtOutlet, Position, PublicationRecord,
+    QuotaEntry, StoreError, TaskRecord,
 };
+use babelfeed_actors::setup::Pauses;
 use log::error;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use tokio::sync::oneshot;
@@ -23,6 +24,7 @@ use super::corrections;
 use super::fault::Fault;
 use super::jobs;
 use super::names::Names;
+use super::pauses;
 use super::quotas;
 use super::rows;
 use super::schema;
@@ -292,6 +294,36 @@ impl Reads<'_> {
         self.publications_by_stretches(outlet, code, start, limit)
     }
 
+    /// How many publications of each outlet are in each state that is not final.
+    pub(super) fn open_by_outlet(&mut self) -> Result<Vec<OpenAtOutlet>, Fault> {
+        let sql = "SELECT outlet, state, count(*) FROM publication INDEXED BY publication_open
+            WHERE +state < 4 OR +state = 7 GROUP BY outlet, state";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query(())?;
+        let mut open = Vec::new();
+        while let Some(row) = found.next()? {
+            let outlet = OutletName::from(&*self.names.text(row.get(0)?)?);
+            let state = rows::publication_state_of(row.get(1)?)?;
+            open.push((outlet, state, row.get::<_, i64>(2)?.cast_unsigned()));
+        }
+        Ok(open)
+    }
+
+    /// How many tasks are Queued in these buckets.
+    pub(super) fn n_queued(&mut self, buckets: &[Bucket]) -> Result<u64, Fault> {
+        let sql = "SELECT count(*) FROM task WHERE bucket = ?1 AND state = 1";
+        let mut n_queued = 0;
+        for bucket in buckets {
+            let Some(bucket) = self.names.bucket_number(bucket)? else {
+                continue;
+            };
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let n: i64 = statement.query_row([bucket], |row| row.get(0))?;
+            n_queued += n.cast_unsigned();
+        }
+        Ok(n_queued)
+    }
+
     /// The request that a post was taken in as.
     pub(super) fn request_of_post(
         &mut self,
@@ -341,6 +373,11 @@ impl Reads<'_> {
             .query_row([source], |row| row.get(0))
             .optional()?;
         Ok(found.map(Cursor))
+    }
+
+    /// What a person paused.
+    pub(super) fn pauses(&self) -> Result<Pauses, Fault> {
+        pauses::all(self.connection)
     }
 
     /// The latest corrections.

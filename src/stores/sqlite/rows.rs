@@ -40,8 +40,10 @@ const MORE: u64 = u32::MAX as u64;
 const MORE_ATTACHED: u8 = 1;
 /// The bit that says that a publication revises another.
 const MORE_REVISES: u8 = 2;
-/// From which bit on stands what a publication's turn is for.
+/// From which bit on stands what a publication's turn is for, in two of them.
 const MORE_ERRAND: u8 = 2;
+/// The bit that says that it is known which account a publication went to.
+const MORE_PLACE: u8 = 16;
 
 const COMPLETED: u8 = 0;
 const COMPLETED_FROM_CACHE: u8 = 1;
@@ -352,6 +354,7 @@ pub(super) fn publication_of(
         attached: None,
         thread: None,
         revises: None,
+        place: None,
     };
     let attempts = bytes.small()?;
     let at = Timestamp::from_millis(bytes.signed()?);
@@ -388,6 +391,7 @@ fn put_more(out: &mut Vec<u8>, record: &PublicationRecord) {
     let attached = publication.attached.as_deref();
     let flags = attached.map_or(0, |_| MORE_ATTACHED)
         | publication.revises.map_or(0, |_| MORE_REVISES)
+        | publication.place.map_or(0, |_| MORE_PLACE)
         | errand_code(&record.errand) << MORE_ERRAND;
     if flags == 0 && publication.thread.is_none() {
         return;
@@ -402,6 +406,9 @@ fn put_more(out: &mut Vec<u8>, record: &PublicationRecord) {
     put_optional(out, thread.map(|thread| &*thread.parent));
     if let Some(revises) = publication.revises {
         out.extend_from_slice(revises.as_bytes());
+    }
+    if let Some(place) = publication.place {
+        put_number(out, place);
     }
     if let Errand::Edit(earlier, standing) | Errand::Repost(earlier, standing) = &record.errand {
         out.extend_from_slice(earlier.as_bytes());
@@ -436,7 +443,10 @@ fn more_of(
     if flags & MORE_REVISES != 0 {
         publication.revises = Some(RequestId::from_bytes(id_of(bytes)?));
     }
-    let errand = errand_of(bytes, flags >> MORE_ERRAND)?;
+    if flags & MORE_PLACE != 0 {
+        publication.place = Some(bytes.number()?);
+    }
+    let errand = errand_of(bytes, (flags >> MORE_ERRAND) & 3)?;
     if bytes.is_empty() {
         return Ok((errand, None));
     }

@@ -87,6 +87,10 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE identity ADD COLUMN gone INTEGER;
 ",
+    "
+    CREATE TABLE paused (
+        kind INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+",
 ];
 
 /// What a start finds in the database.

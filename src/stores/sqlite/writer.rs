@@ -16,6 +16,7 @@ use super::ballast::Ballast;
 use super::corrections;
 use super::fault::Fault;
 use super::jobs;
+use super::pauses;
 use super::queue::{Next, Queue, Write};
 use super::schema;
 use super::tables::{Tables, is_bare_claim};
@@ -294,6 +295,9 @@ impl<'c> Writer<'c> {
                 }
                 Write::Correct(ask) => {
                     ask.outcome = Some(corrections::insert(self.connection, &ask.what)?);
+                }
+                Write::Pause(ask) => {
+                    ask.outcome = Some(pauses::replace(self.connection, &ask.what)?);
                 }
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use babelfeed_actors::domain::{IdMint, PublicationId, PublicationState, TaskId};
+use babelfeed_actors::domain::{IdMint, Pair, PublicationId, PublicationState, TaskId};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{
-    Errand, Fate, Kept, PublicationChange, PublicationRecord, Published, TaskStore as _,
+    Bucket, Errand, Fate, Kept, PublicationChange, PublicationRecord, Published, TaskRecord,
+    TaskStore as _,
 };
 
 use super::Kind;
@@ -173,4 +174,50 @@ pub(super) async fn publications_that_need_each_other_change_together_or_not_at_
     }
     let tally = kind.store().tally().await.expect("a tally");
     assert_eq!((tally.publishing, tally.held), (0, 1));
+}
+
+pub(super) async fn what_stands_open_is_counted_by_outlet_and_by_bucket<K: Kind>() {
+    let kind = K::new();
+    let store = kind.store();
+    assert_eq!(store.open_by_outlet().await, Ok(Vec::new()));
+    let id = queued_task(store).await;
+    let of_task = bucket_of(&task(store, id).await);
+    assert_eq!(store.n_queued(vec![of_task.clone()]).await, Ok(1));
+    let mut complete = change(
+        &task(store, id).await,
+        store.token(),
+        &[Step::Pass, Step::Complete],
+    );
+    let one = |number, outlet: &str, state| (publication(id, number, outlet), state, None);
+    complete.publications = vec![
+        one(1, "es", PublicationState::Planned),
+        one(2, "es", PublicationState::Held),
+        one(3, "es", PublicationState::Held),
+        one(4, "fr", PublicationState::Planned),
+        one(5, "fr", PublicationState::Refused),
+    ];
+    assert_eq!(record(store, complete).await, Kept::Yes);
+    let mut open = store.open_by_outlet().await.expect("a read");
+    open.sort();
+    let expected = [
+        ("es".into(), PublicationState::Planned, 1),
+        ("es".into(), PublicationState::Held, 2),
+        ("fr".into(), PublicationState::Planned, 1),
+    ];
+    assert_eq!(open, expected);
+    let mut other = of_task.clone();
+    other.flow = "nobody".into();
+    assert_eq!(store.n_queued(vec![of_task, other]).await, Ok(0));
+}
+
+fn bucket_of(record: &TaskRecord) -> Bucket {
+    let request = &record.task.request;
+    Bucket {
+        class: request.class,
+        flow: request.flow.clone(),
+        pair: Pair {
+            source: request.source.clone(),
+            target: record.task.target.clone(),
+        },
+    }
 }

@@ -179,6 +179,7 @@ pub(super) fn publication(id: TaskId, number: u8, outlet: &str) -> Arc<Publicati
             parent: "2".into(),
         }),
         revises: None,
+        place: (number > 1).then_some(u64::MAX - 7),
         created_at: at(5),
     })
 }

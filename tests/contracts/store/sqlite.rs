@@ -1,9 +1,10 @@
 //! What is asked of SQLite alone: damage, versions, a full disk, writes that fail among others.
 
 use babelfeed::stores::{SqliteConfig, SqliteStore};
-use babelfeed_actors::domain::IdMint;
+use babelfeed_actors::domain::{IdMint, PausedBy};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{Admission, QuotaLedger as _, StoreError, TaskStore as _};
+use babelfeed_actors::setup::Pauses;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -48,7 +49,7 @@ fn a_database_of_an_earlier_version_is_brought_to_this_one_with_what_it_holds() 
     // they were deleted.
     let undone = "DROP TABLE learned; ALTER TABLE job DROP COLUMN reserved;
         ALTER TABLE job DROP COLUMN reserved_at; ALTER TABLE identity DROP COLUMN gone;
-        PRAGMA user_version = 6;";
+        DROP TABLE paused;        PRAGMA user_version = 6;";
     connection
         .execute_batch(undone)
         .expect("an earlier version");
@@ -239,4 +240,31 @@ async fn queued_task_of(store: &SqliteStore, n_targets: usize) {
     let random = u64::from_be_bytes(*uuid::Uuid::now_v7().as_bytes().last_chunk().expect("bytes"));
     std::sync::Arc::make_mut(&mut new.request).id = IdMint::default().next(at(0), random);
     admit(store, vec![new]).await;
+}
+
+#[test]
+fn what_a_person_paused_is_kept_and_replaced_as_a_whole() {
+    let folder = TempDir::new().expect("a folder");
+    let config = config(&folder);
+    let pauses = Pauses {
+        sources: vec![("news".into(), PausedBy::Person)],
+        outlets: vec!["es".into()],
+        lanes: vec!["groq".into(), "es".into()],
+        is_draining: false,
+    };
+    let mut given = pauses.clone();
+    given.sources.push(("other".into(), PausedBy::Service));
+    run(async {
+        let store = SqliteStore::open(&config).expect("a store");
+        assert_eq!(store.pauses().await, Ok(Pauses::default()));
+        assert_eq!(store.keep_pauses(given).await, Ok(()));
+    });
+    run(async {
+        let store = SqliteStore::open(&config).expect("a store");
+        let mut kept = store.pauses().await.expect("a read");
+        kept.lanes.sort_by(|one, other| other.cmp(one));
+        assert_eq!(kept, pauses);
+        assert_eq!(store.keep_pauses(Pauses::default()).await, Ok(()));
+        assert_eq!(store.pauses().await, Ok(Pauses::default()));
+    });
 }

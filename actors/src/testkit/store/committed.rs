@@ -308,7 +308,7 @@ fn is_retry(lifecycle: &Lifecycle) -> bool {
 }
 
 /// Whether a publication can be forgotten.
-const fn is_over(record: &PublicationRecord) -> bool {
+pub(super) const fn is_over(record: &PublicationRecord) -> bool {
     matches!(
         record.state,
         PublicationState::Published | PublicationState::Refused | PublicationState::Deleted

@@ -7,14 +7,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use super::MemoryStore;
-use super::committed::{Committed, Identity};
+use super::committed::{Committed, Identity, is_over};
 use crate::domain::{
     Correction, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
     TaskId,
 };
 use crate::ports::{
-    Admission, Admitted, Bucket, Cursor, Kept, Position, PublicationChange, PublicationRecord,
-    StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
+    Admission, Admitted, Bucket, Cursor, Kept, OpenAtOutlet, Position, PublicationChange,
+    PublicationRecord, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
 };
 
 impl TaskStore for MemoryStore {
@@ -162,6 +162,29 @@ impl TaskStore for MemoryStore {
                 .take(limit)
                 .cloned()
                 .collect()
+        })
+    }
+
+    fn open_by_outlet(&self) -> LocalBoxFuture<'_, Result<Vec<OpenAtOutlet>, StoreError>> {
+        self.read(|committed| {
+            let mut open: Vec<OpenAtOutlet> = Vec::new();
+            let records = committed.publications.values();
+            for record in records.filter(|record| !is_over(record)) {
+                let (outlet, state) = (&record.publication.outlet, record.state);
+                match open.iter_mut().find(|it| (&it.0, it.1) == (outlet, state)) {
+                    Some((.., n)) => *n += 1,
+                    None => open.push((outlet.clone(), state, 1)),
+                }
+            }
+            open
+        })
+    }
+
+    fn n_queued(&self, buckets: Vec<Bucket>) -> LocalBoxFuture<'_, Result<u64, StoreError>> {
+        self.read(move |committed| {
+            let queued = committed.tasks_in(State::Queued);
+            let there = queued.filter(|record| buckets.contains(&bucket_of(&record.task)));
+            there.count() as u64
         })
     }
 
