@@ -1,7 +1,5 @@
 //! What outlets to chats and programs must be told: Telegram, Discord, Slack, webhooks.
 
-use babelfeed_actors::setup::LaneLimits;
-
 use super::items::OutletKind;
 use super::reader::{Section, address, flag, some_text, whole};
 use crate::secret::Secret;
@@ -79,24 +77,4 @@ fn read_url(section: &Section<'_>, example: &str) -> Option<Secret> {
         );
     }
     is_address.then_some(url)
-}
-
-/// The limits of an outlet's account: where the settings name none per second or minute, those
-/// that its platform is known to keep.
-pub(super) fn paced(kind: &OutletKind, limits: LaneLimits) -> LaneLimits {
-    let (rps, rpm) = match kind {
-        OutletKind::Telegram { chat, .. } => {
-            // A person's chat has a positive number; all others take fewer in a minute.
-            let is_person = chat.parse().is_ok_and(|number: i64| number > 0);
-            (Some(1.0), (!is_person).then_some(20.0))
-        }
-        OutletKind::Discord { .. } => (Some(2.0), Some(30.0)),
-        OutletKind::Slack { .. } => (Some(1.0), None),
-        _ => (None, None),
-    };
-    LaneLimits {
-        rps: limits.rps.or(rps),
-        rpm: limits.rpm.or(rpm),
-        ..limits
-    }
 }

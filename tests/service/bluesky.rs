@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::series::{self, Network, ONE_LOST, Standing, Written};
 use crate::simulators::files::{Files, PNG};
@@ -99,7 +99,7 @@ pub fn mirroring(
          [[source]]\nname = \"author\"\nkind = \"bluesky\"\naccount = \"{}\"\nbase_url = \"{}\"\n\
          every = \"1s\"\nbackfill = \"all\"\nlanguage = \"en\"\n\
          [[outlet]]\nname = \"es\"\nkind = \"bluesky\"\nlanguage = \"es\"\naccount = \"{}\"\n\
-         base_url = \"{way}\"\npassword_env = \"APP_PASSWORD\"\n",
+         base_url = \"{way}\"\npassword_env = \"APP_PASSWORD\"\n{AT_ONCE}",
         patient.settings(),
         author.handle,
         view,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::discord::Discord;
 use crate::simulators::faults::Fault;
@@ -33,7 +33,7 @@ impl Places {
         let outlet = |kind: &str, more: &str| {
             format!(
                 "[[outlet]]\nname = \"{kind}\"\nkind = \"{kind}\"\nlanguage = \"es\"\n\
-                 limits = {{ rps = 100, rpm = 6000 }}\n{more}\n"
+                 {AT_ONCE}{more}\n"
             )
         };
         let telegram = format!(

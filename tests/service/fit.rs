@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, json_lines};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, json_lines};
 use crate::patient::Patient;
 use crate::simulators::bluesky::{Bluesky, HANDLE, PASSWORD};
 use crate::simulators::discord::Discord;
@@ -138,7 +138,7 @@ impl Networks {
             format!(
                 "[[outlet]]\nname = \"{network}\"\nkind = \"{network}\"\nlanguage = \"es\"\n\
                  numbers = true\nmark = \"translated automatically\"\n\
-                 limits = {{ rps = 100, rpm = 6000 }}\n{more}"
+                 {AT_ONCE}{more}"
             )
         };
         let outlets: String = NETWORKS.into_iter().zip(more).map(outlet).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::x::X;
 use crate::x::{KEYS, set_keys};
@@ -16,7 +16,7 @@ fn program(server: &X, patient: &Patient, posts: &[Value], style: &str) -> Progr
         "{UNCHECKED}{}[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.jsonl\"\n\
          every = \"1s\"\nlanguage = \"en\"\n\
          [[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\nbase_url = \"{}\"\n\
-         {KEYS}{style}\n",
+         {KEYS}{AT_ONCE}{style}\n",
         patient.settings(),
         server.base_url()
     ));

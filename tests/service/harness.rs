@@ -23,6 +23,9 @@ const LINES: &str = "application/x-ndjson";
 pub const UNCHECKED: &str =
     "[checks]\nlanguage = false\necho = false\nlength = false\nnotes = false\n";
 
+/// An outlet's limits without the pace of its network, which no simulator wants kept.
+pub const AT_ONCE: &str = "limits.rps = 100\nlimits.rpm = 6000\n";
+
 /// Waits until something becomes true, and returns what it then is.
 pub fn until<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, find)

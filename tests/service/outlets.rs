@@ -5,7 +5,7 @@ use std::thread;
 use atom_syndication::Feed;
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
@@ -22,7 +22,7 @@ fn with_account(account: &Mastodon, patient: &Patient) -> Program {
 fn with_account_that(account: &Mastodon, patient: &Patient, more: &str) -> Program {
     let mut program = Program::new(&format!(
         "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"mastodon\"\nlanguage = \"es\"\n\
-         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nvisibility = \"unlisted\"\n{more}",
+         token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nvisibility = \"unlisted\"\n{AT_ONCE}{more}",
         patient.settings(),
         account.base_url()
     ));

@@ -6,7 +6,7 @@ mod x;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::web::Web;
 
@@ -15,7 +15,7 @@ use crate::simulators::web::Web;
 fn program(patient: &Patient, outlet: &str) -> Program {
     Program::new(&format!(
         "[publishing]\nmedia_from_private = true\n{UNCHECKED}{}\
-         [[outlet]]\nname = \"es\"\nlanguage = \"es\"\n{outlet}\
+         [[outlet]]\nname = \"es\"\nlanguage = \"es\"\n{AT_ONCE}{outlet}\
          [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
         patient.settings(),
     ))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::series::{self, Network, ONE_LOST, Standing, Written};
 use crate::simulators::files::PNG;
@@ -66,7 +66,7 @@ fn service(way: &Resetting, bot: &User) -> (Program, Patient) {
          [[source]]\nname = \"ana\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\naccount = \"ana\"\n\
          language = \"en\"\nevery = \"1s\"\nbackfill = \"all\"\n\
          [[outlet]]\nname = \"bot\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\nlanguage = \"es\"\n\
-         token_env = \"ACCOUNT\"\n",
+         token_env = \"ACCOUNT\"\n{AT_ONCE}",
         patient.settings(),
     );
     let mut program = Program::new(&settings);

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
 
@@ -105,7 +105,7 @@ impl Storm {
             "[translation]\nconcurrency = 20\n{UNCHECKED}{}\n\
              [[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n\
              [[outlet]]\nname = \"fr\"\nkind = \"mastodon\"\nlanguage = \"fr\"\n\
-             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nper_hour = 0\n",
+             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nper_hour = 0\n{AT_ONCE}",
             patient.settings(),
             account.base_url()
         );

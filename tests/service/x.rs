@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
 use crate::simulators::x::{
@@ -24,7 +24,7 @@ fn body(text: &str) -> Value {
 pub(crate) fn program(server: &X, patient: &Patient, more: &str) -> Program {
     let mut program = Program::new(&format!(
         "{UNCHECKED}{}[[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\n\
-         base_url = \"{}\"\naccount = \"bot\"\nquiet = \"1s\"\n{more}\
+         base_url = \"{}\"\naccount = \"bot\"\nquiet = \"1s\"\n{AT_ONCE}{more}\
          [[outlet]]\nname = \"file\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n",
         patient.settings(),
         server.base_url()
@@ -129,7 +129,7 @@ fn a_token_that_is_over_is_renewed_also_after_a_crash() {
 fn no_more_is_spent_than_a_day_may_cost() {
     let patient = Patient::start(0, 0);
     let server = X::start();
-    let more = format!("{KEYS}limits = {{ usd_per_day = 0.22 }}\n");
+    let more = format!("{KEYS}limits.usd_per_day = 0.22\n");
     let program = program(&server, &patient, &more);
     let dear = program.submit(&body("See https://example.org/a"));
     program.wait_for_publication(&dear, "es", "Published");

@@ -19,6 +19,7 @@ use crate::atproto::{Account, Handle};
 use crate::outlets::x::Quotes;
 use crate::secret::Secret;
 use crate::settings::chats;
+use crate::settings::pace::paced;
 use crate::settings::reader::{
     Section, address, choice, duration, flag, language, shown, some_text, text, texts, whole,
 };
@@ -307,7 +308,7 @@ fn read_outlet(
     let kind = adapter?;
     Some(OutletSettings {
         name: OutletName::from(name?.as_str()),
-        limits: chats::paced(&kind, limits),
+        limits: paced(&kind, limits),
         kind,
         language: language?,
         from,

@@ -58,7 +58,7 @@ fn an_outlet_says_what_becomes_of_mentions() {
 }
 
 #[test]
-fn chats_are_paced_unless_the_settings_say_otherwise() {
+fn networks_are_paced_unless_the_settings_say_otherwise() {
     let limits = |kind: &str, more: &str| {
         let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");
         let limits = settings.outlets[0].limits;
@@ -74,6 +74,14 @@ fn chats_are_paced_unless_the_settings_say_otherwise() {
     assert_eq!(limits("telegram", &telegram("77")), (Some(1.0), None));
     assert_eq!(limits("slack", slack), (Some(1.0), None));
     assert_eq!(limits("slack", &faster), (Some(5.0), None));
+    let mastodon = "base_url = \"https://social.example\"\ntoken_env = \"TELEGRAM_TOKEN\"";
+    assert_eq!(limits("mastodon", mastodon), (Some(1.0), Some(30.0)));
+    let bluesky = "account = \"es.example.org\"\npassword_env = \"TELEGRAM_TOKEN\"";
+    assert_eq!(limits("bluesky", bluesky), (Some(1.0), Some(30.0)));
+    let x = "client_id_env = \"TELEGRAM_TOKEN\"\nrefresh_token_env = \"TELEGRAM_TOKEN\"";
+    assert_eq!(limits("x", x), (Some(1.0), Some(6.0)));
+    let dear = format!("{x}\nlimits.usd_per_day = 1.0");
+    assert_eq!(limits("x", &dear), (Some(1.0), Some(6.0)));
     let webhook = "url = \"http://127.0.0.1/\"";
     assert_eq!(limits("webhook", webhook), (None, None));
 }
