@@ -157,27 +157,24 @@ impl Live {
     ///
     /// Answers what is used in the lanes then; likewise below.
     pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
-        self.end(store, drain, drain).await
+        self.end(store, drain).await
     }
 
     /// Stops for the next system, which could not know what came of a call of this one: what is
-    /// being published gets as long as the `longest` call.
+    /// being published gets as long as the `longest` call before, while all else goes on.
     pub(super) async fn give_way(
         self,
         store: &SqliteStore,
         drain: Duration,
         longest: Duration,
     ) -> Vec<(Lane, Quota)> {
-        let publishing = drain.max(longest + GRACE);
-        self.end(store, drain, publishing).await
+        self.pause_outlets().await;
+        // What is on its way even then is told below.
+        let _ = timeout(longest + GRACE, sent(store, &self.outlets)).await;
+        self.end(store, drain).await
     }
 
-    async fn end(
-        self,
-        store: &SqliteStore,
-        drain: Duration,
-        publishing: Duration,
-    ) -> Vec<(Lane, Quota)> {
+    async fn end(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
         for task in &self.background {
             task.abort();
         }
@@ -188,7 +185,7 @@ impl Live {
             .pause_source
             .send(PauseSource(None, PausedBy::Service))
             .await;
-        let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
+        self.pause_outlets().await;
         let began = Instant::now();
         // Control still answers meanwhile: intake with 503, questions as ever.
         let stopped = timeout(drain + GRACE, self.handles.stop.send(Stop(drain))).await;
@@ -197,7 +194,7 @@ impl Live {
         }
         // What is not written now costs a call after the next start, nothing more.
         let _ = timeout(GRACE, self.handles.save_known.send(SaveAll)).await;
-        let left = publishing.saturating_sub(began.elapsed());
+        let left = drain.saturating_sub(began.elapsed());
         wait_for_sent(store, &self.outlets, left).await;
         // A limiter that does not answer leaves nothing to go on from.
         let quotas = self.handles.quotas.send(Quotas).await.unwrap_or_default();
@@ -211,24 +208,32 @@ impl Live {
         info!("stopped");
         quotas
     }
+
+    /// Publishes nothing more; an error means that the actor has ended, which is as good.
+    async fn pause_outlets(&self) {
+        let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
+    }
 }
 
 /// Waits until no publication is on its way, for that long; looks at least once.
 pub(super) async fn wait_for_sent(store: &SqliteStore, outlets: &[OutletName], longest: Duration) {
-    let sent = async {
-        for outlet in outlets {
-            loop {
-                let sending = PublicationState::Sending;
-                let found = store.publications_in(outlet.clone(), sending, None, 1);
-                if found.await.is_ok_and(|found| found.is_empty()) {
-                    break;
-                }
-                sleep(LOOK_EVERY).await;
-            }
-        }
-    };
+    let sent = sent(store, outlets);
     if timeout(longest.max(LOOK), sent).await.is_err() {
         warn!("publications are still on their way, the next start looks what came of them");
+    }
+}
+
+/// Waits until no publication is on its way.
+async fn sent(store: &SqliteStore, outlets: &[OutletName]) {
+    for outlet in outlets {
+        loop {
+            let sending = PublicationState::Sending;
+            let found = store.publications_in(outlet.clone(), sending, None, 1);
+            if found.await.is_ok_and(|found| found.is_empty()) {
+                break;
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 

@@ -249,19 +249,28 @@ fn wait_until_it_stops(program: &Program) {
 }
 
 #[test]
-fn what_is_being_published_while_settings_are_read_again_is_waited_for() {
+fn what_is_being_published_while_settings_are_read_again_is_waited_for_and_all_else_goes_on() {
     let (held_back, patient) = (Held::start(), Patient::start(0, 0));
     let (program, id) = publishing(&held_back, &held(&patient, 1, "1ms"));
     program.write("Settings.toml", &held(&patient, 2, "1ms"));
     program.run(&["reload"]).well();
-    wait_until_it_stops(&program);
+    until("nothing more is published", || {
+        (outlet_state(&program) == "paused").then_some(())
+    });
+    let next = program.submit(&body("Good night"));
+    until("it is translated", || {
+        (program.task(&next)["state"] == "Completed").then_some(())
+    });
+    assert_eq!(held_back.n_taken(), 1);
     held_back.release();
     wait_for_rebuild(&program, 1);
 
-    let task = program.final_task(&id);
+    let tasks = [id, next].map(|id| program.final_task(&id));
 
-    assert_eq!(task["publications"][0]["state"], "Published", "{task}");
-    assert_eq!(held_back.n_taken(), 1);
+    for task in tasks {
+        assert_eq!(task["publications"][0]["state"], "Published", "{task}");
+    }
+    assert_eq!(held_back.n_taken(), 2);
 }
 
 #[test]
