@@ -37,6 +37,7 @@ use crate::http::xrpc::{Body, Xrpc, refusal, spent_wait};
 use crate::http::{HttpConfig, Response, Uri};
 use crate::secret::Secret;
 use embed::Attachments;
+pub use key::MAX_LANGUAGES;
 use record::{Accounts, Post, Put, Reference, Reply, Resolved, Standing};
 use session::{Session, Sessions};
 

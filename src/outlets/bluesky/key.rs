@@ -6,12 +6,15 @@ use crate::atproto::Tid;
 
 /// The most parts of a publication that have keys of their own.
 const MAX_PARTS: usize = 128;
+/// The most languages of a post that have keys of their own on one account.
+pub const MAX_LANGUAGES: usize = 8;
 
 /// The key of a part; none for a part too many.
 ///
 /// Ids of requests rise by millisecond and a serial within it, so keys rise as well. The serial
 /// is told as microseconds. The ten bits beside the time tell the target's number, since two
-/// languages may go to one account, and the part.
+/// languages may go to one account, and the part; settings with more languages than that are
+/// refused two on one account.
 pub(super) fn of(id: PublicationId, part: usize) -> Option<Tid> {
     let bytes = id.as_bytes();
     let part = u64::try_from(part).ok().filter(|_| part < MAX_PARTS)?;
@@ -19,7 +22,7 @@ pub(super) fn of(id: PublicationId, part: usize) -> Option<Tid> {
         .iter()
         .fold(0, |millis, byte| (millis << 8) | u64::from(*byte));
     let serial = (u64::from(bytes[6] & 0x0f) << 8) | u64::from(bytes[7]);
-    let target = u64::from(bytes[14] & 7);
+    let target = u64::from(bytes[14]) % MAX_LANGUAGES as u64;
     let micros = millis * 1000 + serial % 1000;
     Some(Tid::new(micros, (target << 7) | part))
 }

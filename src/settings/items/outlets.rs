@@ -16,6 +16,7 @@ use config::{Value, ValueKind};
 
 use super::{bluesky_account, read_limits, read_name, required_path};
 use crate::atproto::{Account, Handle};
+use crate::outlets::bluesky::MAX_LANGUAGES;
 use crate::outlets::x::Quotes;
 use crate::secret::Secret;
 use crate::settings::chats;
@@ -239,10 +240,41 @@ pub(in crate::settings) fn read_outlets(top: &Section<'_>) -> Vec<OutletSettings
         .filter_map(|source| source.peek("name"))
         .collect();
     let sections = top.list("outlet");
-    sections
-        .iter()
-        .filter_map(|section| read_outlet(section, &sources, &mut names))
-        .collect()
+    let outlets = sections.iter().filter_map(|section| {
+        let outlet = read_outlet(section, &sources, &mut names)?;
+        Some((section, outlet))
+    });
+    let outlets: Vec<(&Section<'_>, OutletSettings)> = outlets.collect();
+    refuse_shared_keys(&outlets);
+    outlets.into_iter().map(|(_, outlet)| outlet).collect()
+}
+
+/// Refuses two languages on one account of Bluesky where there are so many that both of a post may
+/// get the same key.
+fn refuse_shared_keys(outlets: &[(&Section<'_>, OutletSettings)]) {
+    let languages = outlets.iter().map(|(_, outlet)| &outlet.language);
+    if languages.collect::<BTreeSet<_>>().len() <= MAX_LANGUAGES {
+        return;
+    }
+    for (place, (section, outlet)) in outlets.iter().enumerate() {
+        let OutletKind::Bluesky { account, .. } = &outlet.kind else {
+            continue;
+        };
+        let is_shared = outlets[..place].iter().any(|(_, earlier)| {
+            let is_same =
+                matches!(&earlier.kind, OutletKind::Bluesky { account: it, .. } if it == account);
+            is_same && earlier.language != outlet.language
+        });
+        if is_shared {
+            section.mistake(
+                "account",
+                format!(
+                    "is that of an earlier outlet of another language, expected one of its own \
+                     where outlets have more than {MAX_LANGUAGES} languages"
+                ),
+            );
+        }
+    }
 }
 
 fn read_outlet(

@@ -133,3 +133,26 @@ fn an_account_on_mastodon_publishes_later_where_that_is_wanted() {
     let elsewhere = outlet("file", "path = \"es.jsonl\"\nschedule = \"30m\"");
     assert!(read(&elsewhere, &[], &KEYS).is_err());
 }
+
+#[test]
+fn two_languages_share_an_account_on_bluesky_only_where_their_posts_cannot_share_a_key() {
+    let written = |n_languages: usize| {
+        let mut all = String::new();
+        let tags = ["es", "fr", "de", "it", "pt", "nl", "sv", "da", "fi"];
+        for (place, tag) in tags[..n_languages].iter().enumerate() {
+            let account = if place < 2 { "both" } else { *tag };
+            all.push_str(&format!(
+                "[[outlet]]\nname = \"{tag}\"\nkind = \"bluesky\"\nlanguage = \"{tag}\"\n\
+                 account = \"{account}.example.org\"\npassword_env = \"TELEGRAM_TOKEN\"\n"
+            ));
+        }
+        all
+    };
+    assert!(read(&written(8), &[], &KEYS).is_ok());
+    let told = mistakes(&written(9), &[], &KEYS);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("outlet \"fr\".account: is that of"),
+        "{told:?}"
+    );
+}
