@@ -418,6 +418,7 @@ impl Handler<Ended> for MonitorActor {
         }
         schedule.cost_usd += cost_usd;
         let settled = settling.due().map(|due| due.since(self.clock.now()));
+        let is_full = settling.is_full();
         schedule.settling = settling;
         if let Some(latest) = latest {
             schedule.lag = Some(wall.since(latest));
@@ -441,7 +442,10 @@ impl Handler<Ended> for MonitorActor {
                 // Then it is polled too, so that a last edit is seen.
                 let wait = settled.map_or(wait, |settled| wait.min(settled));
                 // A paused source opens no stream, though it was polled by order.
-                if !is_paused {
+                if !is_paused && is_full {
+                    // It is not read now, so its news would stay as they are.
+                    self.set_timer(&source, wait);
+                } else if !is_paused {
                     self.set_timer_or_news(&watched, wait);
                 }
             }

@@ -411,6 +411,23 @@ fn a_post_is_taken_once_it_has_settled_as_it_was_edited_until_then() {
 }
 
 #[test]
+fn a_source_is_read_no_further_while_too_much_is_settling() {
+    world::run(66, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        world.source_rules.settle = Duration::from_secs(3_600);
+        show(&source, 0..10_600);
+        let handles = world.start();
+        poll(&handles).await;
+        let n_polls = source.n_polls();
+        pass(Duration::from_secs(3_000)).await;
+        assert_eq!(source.n_polls(), n_polls, "what is read waits in memory");
+        pass(Duration::from_secs(8_000)).await;
+        settle(&handles).await;
+        assert_eq!(outlet.out().len(), 10_600);
+    });
+}
+
+#[test]
 fn a_young_post_is_taken_when_it_is_old_enough() {
     world::run(62, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);

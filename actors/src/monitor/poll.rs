@@ -137,6 +137,10 @@ impl Poll {
         settling: &mut Settling,
     ) -> Result<Option<Duration>, PollError> {
         failpoints::hit("monitor.call");
+        found.new += self.hand_in_settled(settling).await?;
+        if self.has_enough(settling) {
+            return Ok(None);
+        }
         let cursor = self.store.cursor(self.watched.name.clone()).await;
         let cursor = cursor.map_err(|error| PollError::Full {
             wait: RETRY,
@@ -181,10 +185,16 @@ impl Poll {
             };
             settling.add(taken, &self.watched.rules, self.clock.as_ref());
             found.new += self.hand_in_settled(settling).await?;
-            if !has_more || settling.is_full() {
+            if !has_more || self.has_enough(settling) {
                 return Ok(rest);
             }
         }
+    }
+
+    /// Whether no more is read until something is old enough. What was missed is passed over to its
+    /// end, or the rest of it would come later as if it were new.
+    fn has_enough(&self, settling: &Settling) -> bool {
+        settling.is_full() && self.missed == Missed::Taken
     }
 
     /// Hands in, page by page, what is old enough.

@@ -23,8 +23,9 @@ const MOST_TRIALS: u32 = 8;
 /// How many publications are read at a time.
 const PAGE: usize = 500;
 
-/// What may be out at one outlet, or is published there by itself. Of each no more than its id is kept, since a night of failures
-/// can leave many; the rest is read from the store when its time has come.
+/// What may be out at one outlet, or is published there by itself. Of each no more than its id is
+/// kept, since a night of failures can leave many; the rest is read from the store when its time
+/// has come.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     open: BTreeMap<PublicationId, Open>,
