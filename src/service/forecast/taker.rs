@@ -30,15 +30,18 @@ const LIGHTEST: f64 = 0.3;
 /// The most, with what stands between the words: in scripts of which each letter weighs one, and
 /// in those of East Asia, whose letters weigh two and say more.
 const HEAVIEST: f64 = 1.35;
-/// The most in Vietnamese, a part of whose letters weighs two.
+/// The most in Japanese: its syllables weigh two, and say less than two letters.
+const HEAVIEST_KANA: f64 = 1.6;
+/// The most in languages of Latin letters of which a part weighs two.
 const HEAVIEST_LATIN: f64 = 1.8;
+/// Vietnamese, Yoruba, Igbo and Guaraní, which have marks below their letters or tildes on all.
+const MARKED: [&str; 4] = ["vi", "yo", "ig", "gn"];
 /// The most in scripts of which each letter weighs two, or of which nothing is known.
 const HEAVIEST_OTHER: f64 = 2.7;
 /// Scripts of which each letter weighs one, or as much more as it says more.
-const LIGHT_SCRIPTS: [&str; 26] = [
+const LIGHT_SCRIPTS: [&str; 24] = [
     "Arab", "Armn", "Beng", "Cyrl", "Deva", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hant", "Hebr",
-    "Jpan", "Kana", "Knda", "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu",
-    "Thai", "Tibt",
+    "Knda", "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thai", "Tibt",
 ];
 /// What the number of a part takes, where parts have one.
 const NUMBER: usize = 8;
@@ -88,7 +91,7 @@ impl Taker<'_> {
     /// Whether a post's translation fits one part, however long it is.
     pub(in crate::service) fn fits(&self, post: &Post) -> Fits {
         let most = self.most(post);
-        match self.room(post).max().is_none_or(|max| most <= max) {
+        match self.least_room(post).max().is_none_or(|max| most <= max) {
             true => Fits::Surely,
             false => Fits::Perhaps,
         }
@@ -147,21 +150,26 @@ impl Taker<'_> {
 
     /// The most that a post may measure as one part.
     fn most(&self, post: &Post) -> usize {
+        self.longest(&post.text) + self.tail(post)
+    }
+
+    /// The most that a text may measure once it is translated.
+    fn longest(&self, text: &str) -> usize {
         let heaviest = heaviest(&self.outlet.language);
-        let (_, letters) = plausible_letters(post);
-        let body = self.body(post);
+        let protected = protect(&text.into());
+        let (_, letters) = checks::plausible_letters(&protected.skeleton);
         let is_tag = |kind: SpanKind| {
             kind == SpanKind::Hashtag && self.outlet.rules.style.hashtags == Hashtags::Translate
         };
-        let spans = protect(&body.as_str().into()).spans;
-        let spans = spans.iter().map(|span| {
+        let spans = protected.spans.iter().map(|span| {
             let letters = match is_tag(span.kind) {
                 true => checks::plausible_letters(&span.text).1,
                 false => 0.0,
             };
-            (letters * heaviest).ceil() as usize + self.limit.measure(&span.text) + 1
+            let shown = self.limit.measure(&self.shown(&span.text));
+            (letters * heaviest).ceil() as usize + shown + 1
         });
-        (letters * heaviest).ceil() as usize + spans.sum::<usize>() + self.tail(post)
+        (letters * heaviest).ceil() as usize + spans.sum::<usize>()
     }
 
     /// The least that its words may measure.
@@ -171,15 +179,17 @@ impl Taker<'_> {
     }
 
     fn parts(&self, post: &Post, most: usize) -> Span<usize> {
-        let Some(max) = self.room(post).max().filter(|max| most > *max) else {
+        let Some(max) = self.least_room(post).max().filter(|max| most > *max) else {
             return Span::exactly(1);
         };
-        match self.outlet.rules.style.long {
+        match self.long(post) {
             Long::Shorten | Long::Link => Span::exactly(1),
             Long::Thread => {
+                // A warning may be short once it is translated.
+                let widest = self.limit.max().unwrap_or(max);
                 let least = self.least(post);
-                let is_long = least * TIGHTENED.1 > max * TIGHTENED.0;
-                let min = if is_long { least.div_ceil(max) } else { 1 };
+                let is_long = least * TIGHTENED.1 > widest * TIGHTENED.0;
+                let min = if is_long { least.div_ceil(widest) } else { 1 };
                 match (self.most_parts(post, most), self.max_parts()) {
                     // What would take more is cut, or held.
                     (n_parts, most) if n_parts > most => Span { min: 1, max: most },
@@ -189,10 +199,18 @@ impl Taker<'_> {
         }
     }
 
+    /// What becomes of a post that is long: without an address nothing leads to what is cut off.
+    fn long(&self, post: &Post) -> Long {
+        match self.outlet.rules.style.long {
+            Long::Link if post.url.is_none() => Long::Thread,
+            long => long,
+        }
+    }
+
     /// The most parts that a post of that length can take: each is half full at least, beside what
     /// stands below it.
     fn most_parts(&self, post: &Post, most: usize) -> usize {
-        let max = self.room(post).max().unwrap_or(usize::MAX);
+        let max = self.least_room(post).max().unwrap_or(usize::MAX);
         let half = (max.saturating_sub(self.tail(post) + NUMBER) / 2).max(1);
         most.div_ceil(half) + 1
     }
@@ -206,7 +224,7 @@ impl Taker<'_> {
     /// How many parts have an address in them, as X finds it.
     fn linked(&self, post: &Post, most: usize) -> Span<usize> {
         let style = &self.outlet.rules.style;
-        let body = self.body(post);
+        let body = self.shown(&post.text);
         let n_inside = n_links(&body);
         let is_above = post.warning.as_deref().map_or(0, n_links) > 0;
         let is_below =
@@ -216,12 +234,12 @@ impl Taker<'_> {
             min: usize::from(is_above || is_below || hanging.min > 0),
             max: usize::from(is_above || is_below || hanging.max > 0),
         };
-        let fits = self.room(post).max().is_none_or(|max| most <= max);
+        let fits = self.least_room(post).max().is_none_or(|max| most <= max);
         let all = Span {
             min: n_inside + first.min,
             max: n_inside + first.max,
         };
-        match style.long {
+        match self.long(post) {
             _ if fits => Span {
                 min: all.min.min(1),
                 max: all.max.min(1),
@@ -284,7 +302,7 @@ impl Taker<'_> {
             quoted: None,
             ..post.clone()
         };
-        let max = self.room(&warned).max();
+        let max = self.least_room(&warned).max();
         let has_room = post.poll.is_none() && max.is_none_or(|max| whole <= max);
         Span {
             min: usize::from(surely && has_room),
@@ -330,22 +348,31 @@ impl Taker<'_> {
         let style = &self.outlet.rules.style;
         let whole = style.in_one(&post.text, self.limit, origin(post, true));
         let whole = self.limit.measure(&whole);
-        whole.saturating_sub(self.limit.measure(&self.body(post)))
+        whole.saturating_sub(self.limit.measure(&self.shown(&post.text)))
     }
 
-    /// The text of a post with its mentions as they are wanted here.
-    fn body(&self, post: &Post) -> String {
+    /// A text with its mentions as they are wanted here.
+    fn shown(&self, text: &str) -> String {
         let mentions = self.outlet.rules.style.mentions.clone();
         let alone = Style {
             mentions,
             ..Style::default()
         };
-        alone.in_one(&post.text, self.limit, origin(post, true))
+        alone.in_one(text, self.limit, Origin::default())
     }
 
     /// What a part may measure beside a warning that counts with it.
     fn room(&self, post: &Post) -> Limit {
         room(self.limit, self.hung(post).as_deref())
+    }
+
+    /// What a part may measure beside the longest warning that there may be once it is translated.
+    fn least_room(&self, post: &Post) -> Limit {
+        let longest = |warning: &String| "x".repeat(self.longest(warning));
+        self.room(&Post {
+            warning: post.warning.as_ref().map(longest),
+            ..post.clone()
+        })
     }
 
     /// What hangs on a post, as it is published here.
@@ -400,7 +427,8 @@ pub(super) fn is_in_language(settings: &Settings, language: &Language, post: &Po
 /// The most weight of what stands for one letter in a language.
 fn heaviest(language: &Language) -> f64 {
     match language.script() {
-        _ if language.name() == "vi" => HEAVIEST_LATIN,
+        _ if MARKED.contains(&language.name()) => HEAVIEST_LATIN,
+        Some("Jpan" | "Kana" | "Hira" | "Hrkt") => HEAVIEST_KANA,
         Some(script) if LIGHT_SCRIPTS.contains(&script) => HEAVIEST,
         _ => HEAVIEST_OTHER,
     }
