@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
+use crate::simulators::files::{Files, MP4, PNG};
+use crate::simulators::mastodon::{Keys, Mastodon, Posted};
 use crate::simulators::x::X;
 use crate::x::{KEYS, set_keys};
 
@@ -51,6 +53,11 @@ fn post(id: &str, text: &str) -> Value {
     json!({"id": id, "text": text, "url": format!("https://notes.example.org/{id}")})
 }
 
+/// A post in another language than the source's.
+fn foreign(language: &str, text: &str) -> Value {
+    json!({"id": language, "language": language, "text": text})
+}
+
 /// Posts that fit one part at every plausible length of their translations.
 fn short_posts() -> Vec<Value> {
     vec![
@@ -60,6 +67,11 @@ fn short_posts() -> Vec<Value> {
         post("file", "We rewrote it in node.js 1.2.3.4 again."),
         json!({"id": "same", "language": "es-MX", "text": "Ya está en español, mira example.com"}),
         post("mention", "Thanks to @ana@social.org for it."),
+        foreign("ru", "Доброе утро из гавани."),
+        foreign("th", "สวัสดีตอนเช้าจากท่าเรือ"),
+        foreign("vi", "Chào buổi sáng từ bến cảng."),
+        foreign("ja", "みなとから、おはよう。example.jp"),
+        foreign("zh", "港口早上好。"),
     ]
 }
 
@@ -83,6 +95,11 @@ fn long_posts() -> Vec<Value> {
             ),
         ),
         post("middling", &format!("{}#Harbour", sentences(60, 64))),
+        foreign("ru", &"Это предложение ничего не говорит. ".repeat(12)),
+        foreign(
+            "ja",
+            &"この文は何も言いません、example.jpのほかは。".repeat(9),
+        ),
         json!({"id": "same", "language": "es", "text": format!("Todo: {}", sentences(64, 80))}),
     ]
 }
@@ -186,6 +203,120 @@ fn assert_stands(server: &X, forecast: &Value) {
     assert_eq!(standing, foretold);
 }
 
+/// Posts with media of every kind, of which X takes some together, some alone and some not at all.
+fn pictured(files: &Files) -> Value {
+    let put = |name: &str, kind: &str, bytes: &[u8]| json!({"url": files.put(name, kind, bytes), "mime_type": kind, "title": "A harbour"});
+    let picture = |name: &str| put(name, "image/png", PNG);
+    let film = || put("/f.mp4", "video/mp4", MP4);
+    let posts = [
+        vec![picture("/1.png"), picture("/2.png")],
+        vec![film(), picture("/1.png"), picture("/2.png")],
+        vec![picture("/1.png"), film()],
+        (1..=6).map(|n| picture(&format!("/{n}.png"))).collect(),
+        vec![
+            picture("/1.png"),
+            put("/d.pdf", "application/pdf", b"%PDF-1.7"),
+        ],
+    ];
+    let item = |(number, attachments): (usize, &Vec<Value>)| {
+        let text = format!("Day {number}.");
+        json!({"id": number.to_string(), "content_text": text, "attachments": attachments})
+    };
+    let items: Vec<Value> = posts.iter().enumerate().map(item).collect();
+    json!({
+        "version": "https://jsonfeed.org/version/1.1", "title": "F", "language": "en", "items": items,
+    })
+}
+
+/// An account whose posts have warnings, polls and quotes.
+fn account() -> Mastodon {
+    let account = Mastodon::start(Keys::Kept);
+    let quoted = account.post_elsewhere("The tide is high.");
+    let poll = |n_options: usize| {
+        let options: Vec<String> = (1..=n_options).map(|n| format!("Pier {n}")).collect();
+        Some(json!({"options": options, "expires_in": 3_600}))
+    };
+    let status = |text: &str| Posted {
+        text: text.to_owned(),
+        ..Posted::default()
+    };
+    let warned = |text: &str, warning: &str| Posted {
+        warning: Some(warning.to_owned()),
+        ..status(text)
+    };
+    let asking = |text: &str, n_options| Posted {
+        poll: poll(n_options),
+        ..status(text)
+    };
+    let long = "A sentence that says nothing at all. ".repeat(12);
+    for status in [
+        warned("It ends well.", "What happens"),
+        warned("It ends badly.", "From example.com"),
+        warned(&long, "A long story"),
+        asking("Where does it land?", 3),
+        asking("Where may it land?", 6),
+        Posted {
+            quoted: Some(quoted),
+            ..status("As they say.")
+        },
+    ] {
+        account.write(status);
+    }
+    account
+}
+
+#[test]
+fn all_that_hangs_on_posts_is_foretold_and_to_the_cent_once_they_are_translated() {
+    for quotes in ["never", "link"] {
+        let (patient, server, files) = (Patient::start(0, 0), X::start(), Files::start());
+        let account = account();
+        let mut program = Program::new(&format!(
+            "[publishing]\nmedia_from_private = true\n{UNCHECKED}{}\
+             [[source]]\nname = \"feed\"\nkind = \"feed\"\npath = \"feed.json\"\nbackfill = \"all\"\n\
+             [[source]]\nname = \"account\"\nkind = \"mastodon\"\nbase_url = \"{}\"\n\
+             account = \"bot\"\nlanguage = \"en\"\nbackfill = \"all\"\n\
+             [[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\nbase_url = \"{}\"\n\
+             quotes = \"{quotes}\"\nper_hour = 0\n{KEYS}",
+            patient.settings(),
+            account.base_url(),
+            server.base_url()
+        ));
+        set_keys(&mut program);
+        program.write("feed.json", &pictured(&files).to_string());
+        let both = |arguments: &[&str]| {
+            let found = program.run(arguments).json();
+            let forecasts = found["forecast"].as_array().expect("forecasts").clone();
+            assert_eq!(forecasts.len(), 2, "{found}");
+            forecasts
+        };
+        let sum = |forecasts: &[Value]| {
+            let each = forecasts.iter().map(usd);
+            each.fold((0.0, 0.0), |sum, usd| (sum.0 + usd.0, sum.1 + usd.1))
+        };
+
+        let before = both(&["check", "--json"]);
+        let after = both(&["check", "--translate", "--json"]);
+        assert_eq!(server.posts().len(), 0);
+        let n_parts = after.iter().map(n_parts).sum();
+        let billed = billed(&mut program, &server, n_parts) + server.billed(Some("metadata"));
+
+        let (least, most) = sum(&before);
+        assert!(
+            least <= billed + CENT && billed <= most + CENT,
+            "{billed}, {before:#?}"
+        );
+        // Pictures alone, with nothing that may or may not have room, are certain before.
+        let feed = before.iter().find(|it| it["source"] == "feed").expect("it");
+        let (least, most) = usd(feed);
+        assert!((most - least).abs() < CENT, "{feed}");
+        let (least, most) = sum(&after);
+        assert!(
+            (most - least).abs() < CENT && (billed - least).abs() < CENT,
+            "{billed}, {after:#?}"
+        );
+    }
+}
+
 #[test]
 fn what_waits_for_a_person_is_told_as_it_would_go_out() {
     let patient = Patient::start(0, 0);
@@ -212,7 +343,7 @@ fn a_provider_that_fails_is_told_and_nothing_is_rehearsed() {
         said.out
     );
     assert!(
-        said.out.contains("forecast es: 6 posts of notes"),
+        said.out.contains("forecast es: 11 posts of notes"),
         "{}",
         said.out
     );
@@ -246,7 +377,7 @@ fn what_a_provider_charges_is_foretold_within_bounds_and_told_exactly_once_it_is
     program.start();
     until("all is published", || {
         let n_published = |name| program.published(name).len();
-        (n_published("es.jsonl") + n_published("fr.jsonl") == 12).then_some(())
+        (n_published("es.jsonl") + n_published("fr.jsonl") == 22).then_some(())
     });
     let charged = billed();
 
@@ -266,6 +397,6 @@ fn what_a_provider_charges_is_foretold_within_bounds_and_told_exactly_once_it_is
     let (least, most) = usd(charge);
     assert!(least <= charged && charged <= most, "{charged}, {charge}");
     // One post is in Spanish already.
-    assert_eq!(charge["texts"], json!({"min": 11, "max": 11}));
+    assert_eq!(charge["texts"], json!({"min": 21, "max": 21}));
     assert_eq!(rehearsed["charges"][0]["texts"], charge["texts"]);
 }

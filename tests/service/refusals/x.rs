@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::{await_failure, await_lines, await_return, submit};
+use super::{await_failure, await_lines, await_return, pictured, submit};
+use crate::harness::until;
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
+use crate::simulators::files::{Files, PNG};
 use crate::simulators::x::X;
 use crate::x::{KEYS, TOKENS, program};
 
@@ -67,4 +69,28 @@ fn a_revoked_token_waits_for_another_and_the_rest_goes_on() {
     for token in ["refresh-1", "refresh-2", "access-1", "access-2"] {
         assert!(!program.log().contains(token), "{token} is in the log");
     }
+}
+
+#[test]
+fn a_picture_that_is_refused_becomes_a_link_and_the_others_are_attached() {
+    let patient = Patient::start(0, 0);
+    let server = X::start();
+    let files = Files::start();
+    let good = files.put("/good.png", "image/png", PNG);
+    let page = files.put("/page.png", "text/html", b"<html>");
+    let (_web, source) = pictured(&[("One", &good), ("Two", &page), ("Three", &good)]);
+    let more = format!("{KEYS}{source}[publishing]\nmedia_from_private = true\n");
+    let program = program(&server, &patient, &more);
+    await_lines(&program, 3);
+    until("all are out", || (server.posts().len() == 3).then_some(()));
+
+    for post in server.posts() {
+        let is_linked = post.text.ends_with(&format!("\n\n{page}"));
+        let (n_attached, is_two) = (post.media.len(), post.text.starts_with("[es] Two"));
+        let expected = if is_two { (0, true) } else { (1, false) };
+        assert_eq!((n_attached, is_linked), expected, "{post:?}");
+    }
+    let told = "a medium does not go up, and its address stands behind the text";
+    assert_eq!(program.n_logged(told), 1);
+    assert_eq!(program.n_logged("an outlet takes no posts"), 0);
 }
