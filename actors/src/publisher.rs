@@ -62,8 +62,6 @@ use withdraw::Withdrawals;
 
 /// The most publications of one outlet that wait in memory; the rest is in the store.
 const IN_MEMORY: usize = 1_000;
-/// The same, if many of them wait for what they answer.
-const IN_MEMORY_WITH_BLOCKED: usize = 4 * IN_MEMORY;
 /// The waits after an outlet did not take what was sent.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
 /// How often an outlet is asked for its limit.
@@ -164,9 +162,16 @@ pub struct PublisherActor {
 struct OutletState {
     /// What waits for its turn, in order.
     waiting: BTreeMap<PublicationId, PublicationRecord>,
-    /// Those of them that may not go yet, because of what they answer.
+    /// What may not go yet, because of what it answers. It waits in the store, however much it is,
+    /// so that nothing else waits behind it.
     blocked: HashMap<PublicationId, Blocked>,
-    /// Whether more stands in the store than in memory.
+    /// How often was looked whether something is blocked.
+    n_looks: u64,
+    /// How many are looked at for the first time, and are in memory until then.
+    n_judged: usize,
+    /// All that is planned up to this one is waiting or blocked.
+    reach: Option<PublicationId>,
+    /// Whether more stands in the store behind that.
     has_more: bool,
     is_loading: bool,
     /// The first of what was left to the store while a page was being loaded, which that page may
@@ -230,9 +235,20 @@ struct Loaded {
 struct Pump(OutletName);
 
 impl OutletState {
-    /// How many of those in memory may be sent.
-    fn n_free(&self) -> usize {
-        self.waiting.len().saturating_sub(self.blocked.len())
+    /// How many are in memory.
+    fn n_in_memory(&self) -> usize {
+        self.waiting.len() + self.n_judged
+    }
+
+    /// Leaves the last ones to the store where more wait than memory is to hold.
+    fn shrink(&mut self) {
+        // While a page is loaded from behind the last one, that one has to stay.
+        while self.waiting.len() > IN_MEMORY && !self.is_loading {
+            self.waiting.pop_last();
+            let last = self.waiting.keys().next_back().copied();
+            self.reach = self.reach.min(last);
+            self.has_more = true;
+        }
     }
 }
 
@@ -326,18 +342,11 @@ impl PublisherActor {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
-        if !state.has_more || state.is_loading || state.n_free() > IN_MEMORY / 2 {
-            return;
-        }
-        if state.waiting.len() >= IN_MEMORY_WITH_BLOCKED {
+        if !state.has_more || state.is_loading || state.n_in_memory() > IN_MEMORY / 2 {
             return;
         }
         state.is_loading = true;
-        let mut known = match state.missed.take() {
-            Some(missed) => state.waiting.range(..missed),
-            None => state.waiting.range(..),
-        };
-        let after = known.next_back().map(|(id, _)| *id);
+        let after = state.reach;
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
         let outlet = outlet.clone();
         actix_rt::spawn(async move {
@@ -361,8 +370,7 @@ impl PublisherActor {
         });
     }
 
-    /// Takes a planned publication into memory, or leaves it to the store: all that is planned
-    /// up to the last one in memory is in memory.
+    /// Takes a planned publication into memory, or leaves it to the store.
     fn take_in(&mut self, record: PublicationRecord) {
         let id = record.publication.id;
         let outlet = record.publication.outlet.clone();
@@ -376,25 +384,18 @@ impl PublisherActor {
         if record.state != PublicationState::Planned || self.book.holds(id) {
             return;
         }
-        let last = state.waiting.keys().next_back();
-        let is_behind = last.is_none_or(|last| id > *last);
-        if is_behind && (state.has_more || state.n_free() >= IN_MEMORY) {
+        let is_behind = state.reach.is_none_or(|reach| id > reach);
+        if is_behind && (state.has_more || state.n_in_memory() >= IN_MEMORY) {
             state.has_more = true;
             if state.is_loading {
                 state.missed = Some(state.missed.map_or(id, |missed| missed.min(id)));
             }
             return;
         }
+        state.reach = state.reach.max(Some(id));
         self.let_wait(record);
-        let Some(state) = self.state.get_mut(&outlet) else {
-            return;
-        };
-        // While a page is loaded from behind the last one, that one has to stay.
-        if state.n_free() > IN_MEMORY && !state.is_loading {
-            if let Some((last, _)) = state.waiting.pop_last() {
-                state.blocked.remove(&last);
-            }
-            state.has_more = true;
+        if let Some(state) = self.state.get_mut(&outlet) {
+            state.shrink();
         }
     }
 
@@ -403,27 +404,22 @@ impl PublisherActor {
         let outlet = record.publication.outlet.clone();
         let seat = self.seat(&outlet);
         let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
+        let is_withdrawn = seat.is_some_and(|seat| seat.minds_deletions)
+            && record.errand == Errand::Publish
+            && !is_begun(&record.publication)
+            && self.withdrawals.concern(&record.publication);
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
         let id = record.publication.id;
         let posts = awaited(&record, abilities);
-        let is_withdrawn = record.errand == Errand::Publish
-            && !is_begun(&record.publication)
-            && self.withdrawals.concern(&record.publication);
-        state.waiting.insert(id, record);
-        if is_withdrawn
-            && self
-                .seats
-                .iter()
-                .any(|it| it.name == outlet && it.minds_deletions)
-        {
-            if let Some(record) = self.take_out(&outlet, id) {
-                self.drop_withdrawn(record);
-            }
-        } else if !posts.is_empty() {
+        if is_withdrawn {
+            self.drop_withdrawn(record);
+        } else if posts.is_empty() {
+            state.waiting.insert(id, record);
+        } else {
             state.blocked.insert(id, Blocked::by(posts));
-            self.look_at_order(&outlet, id);
+            self.judge_first(record);
         }
     }
 
@@ -565,11 +561,16 @@ impl Handler<Loaded> for PublisherActor {
         }
         if let Some(state) = self.state.get_mut(&loaded.outlet) {
             state.is_loading = false;
-            state.has_more = loaded.has_more || state.missed.is_some();
+            let missed = state.missed.take();
+            state.has_more = loaded.has_more || missed.is_some();
+            let ids = loaded.records.iter().map(|record| record.publication.id);
+            let whole = ids.take_while(|id| missed.is_none_or(|missed| *id < missed));
+            state.reach = state.reach.max(whole.last());
             let is_new = |record: &PublicationRecord| {
                 // What is in memory already may be newer than what was read.
                 let id = record.publication.id;
-                !self.book.holds(id) && !state.waiting.contains_key(&id)
+                let is_known = state.waiting.contains_key(&id) || state.blocked.contains_key(&id);
+                !is_known && !self.book.holds(id)
             };
             let new: Vec<PublicationRecord> = loaded.records.into_iter().filter(is_new).collect();
             for record in new {
@@ -667,7 +668,7 @@ impl Handler<Outlets> for PublisherActor {
                 language: seat.language.clone(),
                 limit: self.limits.borrow().get(&seat.name).copied(),
                 state: word,
-                waiting: state.waiting.len() as u64,
+                waiting: (state.waiting.len() + state.blocked.len()) as u64,
                 behind_held: n_behind_held(&state.blocked) as u64,
                 unknown: state.fates.n_unknown() as u64,
                 scheduled: state.fates.n_scheduled() as u64,

@@ -13,14 +13,19 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, poll, settle, show_answer as show};
+use crate::helpers::{pass, pause_outlets, poll, settle, show_answer as show};
 
-fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
+fn stage() -> (FakeSource, FakeOutlet) {
     let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
     outlet.set_abilities(Abilities {
         replies: true,
         ..Abilities::default()
     });
+    (source, outlet)
+}
+
+fn watched(world: &mut World) -> (FakeSource, FakeOutlet) {
+    let (source, outlet) = stage();
     world.sources = vec![("news", source.clone())];
     world.outlets = vec![("es", outlet.clone(), "es")];
     (source, outlet)
@@ -238,6 +243,65 @@ fn what_answers_a_held_post_is_told_to_wait_with_it_and_so_is_what_answers_that(
     });
 }
 
+#[test]
+fn however_many_answer_what_is_held_nothing_else_waits_behind_them() {
+    const ANSWERS: usize = 4_500;
+    let (source, outlet) = stage();
+    let provider = FakeProvider::with_latency(Duration::from_millis(10));
+    let mut lives = 0;
+    let prepare = |world: &mut World| {
+        world.providers[0].1 = provider.clone();
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.config.max_batch_size = 1;
+    };
+    world::run_lives(717, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        if lives == 1 {
+            provider.always(Some(ProviderFault::Says("Lee ahora.")));
+            show(&source, "a", None, "Read https://example.org/a now.");
+            poll(&handles).await;
+            pass(Duration::from_secs(60)).await;
+            provider.always(None);
+            pause_outlets(&handles, None).await;
+            for number in 0..ANSWERS {
+                let text = format!("Answer {number}.");
+                show(&source, &format!("b{number}"), Some("a"), &text);
+            }
+            show(&source, "c", None, "Something else.");
+            poll(&handles).await;
+            pass(Duration::from_secs(300)).await;
+            return None;
+        }
+        pass(Duration::from_secs(300)).await;
+        assert_eq!(outlet.texts(), ["[es] Something else."]);
+        let view = async || {
+            handles
+                .outlets
+                .send(Outlets)
+                .await
+                .expect("heard")
+                .remove(0)
+        };
+        let waiting = view().await;
+        assert_eq!(waiting.behind_held, ANSWERS as u64, "`once` waits for none");
+        let approve = Approve {
+            id: held(&handles).await[0].publication.id,
+            text: Some("Lee https://example.org/a ahora.".into()),
+        };
+        let approved = handles.approve.send(approve).await;
+        assert!(approved.expect("heard").is_ok());
+        settle(&handles).await;
+        assert_eq!((outlet.out().len(), outlet.n_doubles()), (ANSWERS + 2, 0));
+        let start = find(&outlet, "Lee https://example.org/a ahora.");
+        let thread = answer(&start, &start);
+        assert!(outlet.out()[2..].iter().all(|out| out.thread == thread));
+        assert_eq!(view().await.waiting, 0);
+        Some(())
+    });
+}
+
 /// Shows a post that quotes another.
 fn quote(source: &FakeSource, id: &str, quoted: &str, text: &str) {
     source.show_post(Post {
@@ -346,11 +410,7 @@ fn storm(seed: u64) {
     const THREADS: usize = 6;
     let mut chance = fastrand::Rng::with_seed(seed);
     let provider = FakeProvider::with_latency(Duration::from_millis(300));
-    let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
-    outlet.set_abilities(Abilities {
-        replies: true,
-        ..Abilities::default()
-    });
+    let (source, outlet) = stage();
     outlet.set_batch(3);
     outlet.set_quiet(Duration::from_secs(2));
     outlet.delay(Duration::from_millis(40));

@@ -41,7 +41,7 @@ pub struct OutletView {
     /// What it is doing: `ready`, `waiting`, `paused` or `failing`; `gone` where it is not there any
     /// more, and something waits for it.
     pub state: &'static str,
-    /// Publications waiting in memory for their turn.
+    /// Publications that wait for their turn, as far as they are known in memory.
     pub waiting: u64,
     /// Those of them that answer what a person has to let out, or whose fate is open.
     pub behind_held: u64,

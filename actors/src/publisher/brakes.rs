@@ -87,7 +87,7 @@ impl PublisherActor {
         let now = self.clock.wall();
         let mut brake = state.brake.clone();
         let room = |brake: &mut Brake| seat.per_hour.map(|per_hour| brake.room(per_hour, now));
-        state.n_free() > 0 && brake.as_mut().and_then(room) == Some(0)
+        !state.waiting.is_empty() && brake.as_mut().and_then(room) == Some(0)
     }
 
     /// Notes that publications begin at an outlet that counts them.

@@ -13,7 +13,7 @@ use super::read_back::stored;
 use super::send::{Batch, Sent};
 use super::threads::Changed;
 use super::{PublisherActor, Seat};
-use crate::domain::{Part, Publication, PublicationId, PublicationState};
+use crate::domain::{Part, Publication, PublicationState};
 use crate::failpoints;
 use crate::messages::Permit;
 use crate::ports::{Errand, Kept, OutletError, OutletRemedy, PublicationRecord, Published};
@@ -72,13 +72,9 @@ impl PublisherActor {
         &mut self,
         seat: &Seat,
         mut earlier: PublicationRecord,
-        id: PublicationId,
+        mut record: PublicationRecord,
     ) -> bool {
-        let at = self.clock.wall();
-        let state = self.state.get(&seat.name);
-        let Some(record) = state.and_then(|state| state.waiting.get(&id)).cloned() else {
-            return true;
-        };
+        let (at, id) = (self.clock.wall(), record.publication.id);
         let is_late = at.since(earlier.at) > seat.repost_within;
         let standing = published_parts(&earlier.publication);
         if earlier.state == PublicationState::Published
@@ -101,9 +97,7 @@ impl PublisherActor {
         else {
             return false;
         };
-        let Some(mut record) = self.take_out(&seat.name, id) else {
-            return true;
-        };
+        self.take_out(&seat.name, id);
         record.errand = errand;
         record.at = at;
         let publication = Arc::make_mut(&mut record.publication);

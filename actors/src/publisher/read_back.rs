@@ -206,7 +206,9 @@ impl PublisherActor {
     /// Whether nothing waits at an outlet, and nothing is looked for there.
     fn is_idle(&self, outlet: &OutletName) -> bool {
         let state = self.state.get(outlet);
-        state.is_some_and(|state| state.waiting.is_empty() && state.fates.n_unknown() == 0)
+        state.is_some_and(|state| {
+            state.waiting.is_empty() && state.blocked.is_empty() && state.fates.n_unknown() == 0
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeps the order in which one post's publications need another's: answers and edits wait until
 //! what they are about is out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use actix::{Context, Handler};
 use log::warn;
 
-use super::PublisherActor;
 use super::read_back::write_one;
 use super::standing::{Before, NOT_TAKEN, Ties, Verdict, awaited, judge, parent};
+use super::{PublisherActor, Seat};
 use crate::domain::{OutletName, Publication, PublicationId, PublicationState};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
@@ -21,13 +21,16 @@ use crate::supervision::unless_panicked;
 /// The waits between looks at what is not out yet; mostly its end is heard of before.
 const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
-/// Why a publication that waits may not go yet.
+/// Why a publication may not go yet. Of each no more is kept, since many may answer one that is
+/// held; the rest is read from the store when it is looked at.
 #[derive(Debug)]
 pub(super) struct Blocked {
     /// The posts that have to be out first.
     posts: Vec<Arc<str>>,
-    /// How often the store was asked; answers to earlier questions count no more.
+    /// How often the store was asked.
     looks: u32,
+    /// The look that counts; what earlier ones bring is late.
+    serial: u64,
     /// Whether the store is being asked.
     is_looking: bool,
     /// Whether something happened since it was asked.
@@ -41,6 +44,7 @@ impl Blocked {
         Self {
             posts,
             looks: 0,
+            serial: 0,
             is_looking: false,
             is_stale: false,
             before: None,
@@ -51,26 +55,27 @@ impl Blocked {
 /// How many of the blocked wait for what only a person lets out, what its outlet publishes at its
 /// time, or what nobody knows the fate of: themselves, or what they wait for.
 pub(super) fn n_behind_held(blocked: &HashMap<PublicationId, Blocked>) -> usize {
-    let mut resting: HashSet<PublicationId> = HashSet::new();
-    loop {
-        let n_before = resting.len();
-        for (id, it) in blocked {
-            let rests = it.before.is_some_and(|before| {
-                let is_open = [
-                    PublicationState::Held,
-                    PublicationState::Scheduled,
-                    PublicationState::Unknown,
-                ];
-                is_open.contains(&before.state) || resting.contains(&before.id)
-            });
-            if rests {
-                resting.insert(*id);
-            }
-        }
-        if resting.len() == n_before {
-            return n_before;
+    let is_open = |before: &Before| {
+        matches!(
+            before.state,
+            PublicationState::Held | PublicationState::Scheduled | PublicationState::Unknown
+        )
+    };
+    let mut resting: Vec<PublicationId> = Vec::new();
+    let mut behind: HashMap<PublicationId, Vec<PublicationId>> = HashMap::new();
+    for (id, it) in blocked {
+        match it.before {
+            Some(before) if is_open(&before) => resting.push(*id),
+            Some(before) => behind.entry(before.id).or_default().push(*id),
+            None => {}
         }
     }
+    let mut n = 0;
+    while let Some(id) = resting.pop() {
+        n += 1;
+        resting.extend(behind.remove(&id).unwrap_or_default());
+    }
+    n
 }
 
 /// The store was asked what a publication has to wait for.
@@ -80,8 +85,17 @@ struct Looked {
     epoch: u64,
     outlet: OutletName,
     id: PublicationId,
-    looks: u32,
-    verdict: Result<Verdict, StoreError>,
+    serial: u64,
+    /// Whether the publication was in memory for it.
+    is_first: bool,
+    /// None if it is planned no more.
+    found: Result<Option<Box<Judged>>, StoreError>,
+}
+
+/// A publication, and what it has to wait for.
+struct Judged {
+    record: PublicationRecord,
+    verdict: Verdict,
 }
 
 /// Time to ask again.
@@ -91,7 +105,7 @@ struct LookAgain {
     epoch: u64,
     outlet: OutletName,
     id: PublicationId,
-    looks: u32,
+    serial: u64,
 }
 
 /// Publications were changed by the publisher itself, and are written down as they stand.
@@ -100,35 +114,61 @@ struct LookAgain {
 pub(super) struct Changed(pub(super) Vec<PublicationRecord>);
 
 impl PublisherActor {
-    /// Asks the store what a publication has to wait for.
-    pub(super) fn look_at_order(&mut self, outlet: &OutletName, id: PublicationId) {
+    /// Asks the store for the first time what a publication has to wait for.
+    pub(super) fn judge_first(&mut self, record: PublicationRecord) {
+        let (outlet, id) = (record.publication.outlet.clone(), record.publication.id);
+        self.look(&outlet, id, async move |_| Ok(Some(record)));
+    }
+
+    /// Asks the store once more.
+    fn look_at_order(&mut self, outlet: &OutletName, id: PublicationId) {
+        self.look(outlet, id, async move |store| {
+            let record = store.publication(id).await?;
+            Ok(record.filter(|record| record.state == PublicationState::Planned))
+        });
+    }
+
+    fn look(
+        &mut self,
+        outlet: &OutletName,
+        id: PublicationId,
+        record: impl AsyncFnOnce(&dyn TaskStore) -> Result<Option<PublicationRecord>, StoreError>
+        + 'static,
+    ) {
         let seat = self.seat(outlet);
         let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
         let place = seat.and_then(|seat| seat.place);
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
-        let (Some(blocked), Some(record)) = (state.blocked.get_mut(&id), state.waiting.get(&id))
-        else {
+        let Some(blocked) = state.blocked.get_mut(&id) else {
             return;
         };
+        state.n_looks += 1;
+        blocked.serial = state.n_looks;
         blocked.looks += 1;
         (blocked.is_looking, blocked.is_stale) = (true, false);
-        let (looks, publication) = (blocked.looks, Arc::clone(&record.publication));
+        let (serial, is_first) = (blocked.serial, blocked.looks == 1);
+        state.n_judged += usize::from(is_first);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let (epoch, outlet) = (self.epoch, outlet.clone());
         actix_rt::spawn(async move {
             let judging = async {
                 failpoints::hit("publisher.judge");
-                judge(&*store, &publication, (abilities, place)).await
+                let Some(record) = record(&*store).await? else {
+                    return Ok(None);
+                };
+                let verdict = judge(&*store, &record.publication, (abilities, place)).await?;
+                Ok(Some(Box::new(Judged { record, verdict })))
             };
-            let verdict = unless_panicked(judging).await;
+            let found = unless_panicked(judging).await;
             own.do_send(Looked {
                 epoch,
                 outlet,
                 id,
-                looks,
-                verdict,
+                serial,
+                is_first,
+                found,
             });
         });
     }
@@ -156,7 +196,7 @@ impl PublisherActor {
         }
     }
 
-    /// Takes a publication out of memory, to be changed.
+    /// Takes a publication out of memory, to be changed; none where it waits in the store.
     pub(super) fn take_out(
         &mut self,
         outlet: &OutletName,
@@ -198,36 +238,41 @@ impl PublisherActor {
     }
 
     /// Lets a publication go, with what of its outlet's it belongs to.
-    fn unblock(&mut self, outlet: &OutletName, id: PublicationId, ties: Ties) {
+    fn unblock(&mut self, outlet: &OutletName, mut record: PublicationRecord, ties: Ties) {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
-        state.blocked.remove(&id);
-        if let Some(record) = state.waiting.get_mut(&id) {
-            let Ties { thread, quoted } = ties;
-            let publication = Arc::make_mut(&mut record.publication);
-            publication.thread = thread.or(publication.thread.take());
-            if let (Some(attached), Some(quoted)) = (&mut publication.attached, quoted) {
-                Arc::make_mut(attached).quoted_as = Some(quoted);
-            }
+        let Ties { thread, quoted } = ties;
+        let publication = Arc::make_mut(&mut record.publication);
+        publication.thread = thread.or(publication.thread.take());
+        if let (Some(attached), Some(quoted)) = (&mut publication.attached, quoted) {
+            Arc::make_mut(attached).quoted_as = Some(quoted);
         }
+        let id = publication.id;
+        state.blocked.remove(&id);
+        state.waiting.insert(id, record);
+        state.shrink();
         self.pump(outlet);
     }
 
     fn note_before(&mut self, outlet: &OutletName, id: PublicationId, before: Option<Before>) {
         let state = self.state.get_mut(outlet);
         if let Some(blocked) = state.and_then(|state| state.blocked.get_mut(&id)) {
-            blocked.before = before;
+            blocked.before = before.filter(|_| !blocked.is_stale);
         }
     }
 
-    fn look_again(&self, outlet: &OutletName, id: PublicationId, looks: u32) {
-        let wait = self.chance.jitter(LOOKS.after(looks));
+    fn look_again(&self, outlet: &OutletName, id: PublicationId) {
+        let state = self.state.get(outlet);
+        let Some(blocked) = state.and_then(|state| state.blocked.get(&id)) else {
+            return;
+        };
+        let wait = self.chance.jitter(LOOKS.after(blocked.looks));
         let again = LookAgain {
             epoch: self.epoch,
             outlet: outlet.clone(),
             id,
-            looks,
+            serial: blocked.serial,
         };
         let own = self.own.clone();
         actix_rt::spawn(async move {
@@ -263,8 +308,9 @@ impl Handler<Looked> for PublisherActor {
             epoch,
             outlet,
             id,
-            looks,
-            verdict,
+            serial,
+            is_first,
+            found,
         } = looked;
         if epoch != self.epoch {
             return;
@@ -272,36 +318,58 @@ impl Handler<Looked> for PublisherActor {
         let Some(seat) = self.seat(&outlet).cloned() else {
             return;
         };
-        let can_reply = seat.outlet.abilities().replies;
+        let Some(state) = self.state.get_mut(&outlet) else {
+            return;
+        };
+        if is_first {
+            state.n_judged -= 1;
+            self.refill(&outlet);
+        }
         let state = self.state.get_mut(&outlet);
         let blocked = state.and_then(|state| state.blocked.get_mut(&id));
-        let Some(blocked) = blocked.filter(|blocked| blocked.looks == looks) else {
+        let Some(blocked) = blocked.filter(|blocked| blocked.serial == serial) else {
             return;
         };
         blocked.is_looking = false;
         let is_stale = blocked.is_stale;
-        let is_done = match verdict {
-            Ok(Verdict::Free(ties)) => {
+        let is_done = match found {
+            Ok(Some(judged)) => self.heed(&seat, *judged),
+            Ok(None) => {
+                self.take_out(&outlet, id);
+                true
+            }
+            Err(error) => {
+                warn!(publication:% = id, cause:% = error; "what a publication waits for was not looked up");
+                false
+            }
+        };
+        if !is_done && is_stale {
+            self.look_at_order(&outlet, id);
+        } else if !is_done {
+            self.look_again(&outlet, id);
+        }
+    }
+}
+
+impl PublisherActor {
+    /// Does what a blocked publication has to wait for; answers whether it is blocked no more.
+    fn heed(&mut self, seat: &Seat, Judged { record, verdict }: Judged) -> bool {
+        let (outlet, id) = (&seat.name, record.publication.id);
+        let can_reply = seat.outlet.abilities().replies;
+        match verdict {
+            Verdict::Free(ties) => {
                 let thread = ties.thread.filter(|_| can_reply);
-                self.unblock(&outlet, id, Ties { thread, ..ties });
+                self.unblock(outlet, record, Ties { thread, ..ties });
                 true
             }
             // Where nothing answers anything, it looks no different from a start.
-            Ok(Verdict::Lost(_)) if !can_reply => {
-                self.unblock(&outlet, id, Ties::default());
+            Verdict::Lost(_) if !can_reply => {
+                self.unblock(outlet, record, Ties::default());
                 true
             }
-            Ok(Verdict::Lost(why)) => {
-                let state = self.state.get(&outlet);
-                let record = state.and_then(|state| state.waiting.get(&id)).cloned();
-                record.is_some_and(|record| self.put_into(record, PublicationState::Held, why))
-            }
-            Ok(Verdict::NotTaken) => {
-                let state = self.state.get(&outlet);
-                let record = state.and_then(|state| state.waiting.get(&id)).cloned();
-                record.is_some_and(|it| self.put_into(it, PublicationState::Deleted, NOT_TAKEN))
-            }
-            Ok(Verdict::Drop(earlier)) => {
+            Verdict::Lost(why) => self.put_into(record, PublicationState::Held, why),
+            Verdict::NotTaken => self.put_into(record, PublicationState::Deleted, NOT_TAKEN),
+            Verdict::Drop(earlier) => {
                 // Its end wakes this one.
                 let why = "its post was edited before it was out";
                 if earlier.state == PublicationState::Scheduled {
@@ -311,23 +379,11 @@ impl Handler<Looked> for PublisherActor {
                 }
                 false
             }
-            Ok(Verdict::Replace(earlier)) => self.replace(&seat, *earlier, id),
-            Ok(Verdict::Wait(before)) => {
-                self.note_before(&outlet, id, before.filter(|_| !is_stale));
+            Verdict::Replace(earlier) => self.replace(seat, *earlier, record),
+            Verdict::Wait(before) => {
+                self.note_before(outlet, id, before);
                 false
             }
-            Err(error) => {
-                warn!(publication:% = id, cause:% = error; "what a publication waits for was not looked up");
-                false
-            }
-        };
-        if is_done {
-            return;
-        }
-        if is_stale {
-            self.look_at_order(&outlet, id);
-        } else {
-            self.look_again(&outlet, id, looks);
         }
     }
 }
@@ -338,7 +394,7 @@ impl Handler<LookAgain> for PublisherActor {
     fn handle(&mut self, again: LookAgain, _: &mut Context<Self>) {
         let state = self.state.get(&again.outlet);
         let blocked = state.and_then(|state| state.blocked.get(&again.id));
-        if again.epoch == self.epoch && blocked.is_some_and(|it| it.looks == again.looks) {
+        if again.epoch == self.epoch && blocked.is_some_and(|it| it.serial == again.serial) {
             self.look_at_order(&again.outlet, again.id);
         }
     }

@@ -39,9 +39,7 @@ impl PublisherActor {
             return;
         };
         let Some(Next { ids, n_beginning }) = state.next_batch(n_together, room) else {
-            if state.n_free() > 0 {
-                self.pump_when_released(outlet);
-            }
+            self.pump_when_released(outlet);
             return;
         };
         let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
@@ -89,9 +87,7 @@ impl OutletState {
     fn next_batch(&self, n_together: usize, room: Option<u32>) -> Option<Next> {
         // What began goes on, and what is out is changed, however much has begun.
         let is_braked = |record: &PublicationRecord| room == Some(0) && begins(record);
-        let waiting = self.waiting.iter();
-        let mut free =
-            waiting.filter(|(id, record)| !self.blocked.contains_key(id) && !is_braked(record));
+        let mut free = self.waiting.iter().filter(|(_, record)| !is_braked(record));
         let (first, record) = free.next()?;
         let mut ids = vec![*first];
         let mut n_beginning = u32::from(begins(record));
