@@ -43,8 +43,9 @@ impl Protected {
     ///
     /// # Errors
     /// When the translation would not have exactly the spans of the text: when a placeholder is
-    /// missing, came twice, or was never sent, when separators came back in another order, when
-    /// not even blanks keep spans apart, or when it brings spans of its own.
+    /// missing, came twice, or was never sent, when separators came back in another order or with
+    /// other spans between them, when not even blanks keep spans apart, or when it brings spans of
+    /// its own.
     pub fn restore(&self, translated: &str) -> Result<String, Box<BrokenSpans>> {
         let translated = translated.trim();
         self.check_placeholders(translated)?;
@@ -83,18 +84,22 @@ impl Protected {
         text.trim().to_owned()
     }
 
-    /// Whether every placeholder is there once, and separators in order and in their place.
+    /// Whether every placeholder is there once and between the separators where it was, and these in
+    /// order and in their place.
     fn check_placeholders(&self, translated: &str) -> Result<(), Box<BrokenSpans>> {
         let mut returned = vec![false; self.spans.len()];
         let mut broken = BrokenSpans::default();
         let mut separator = None;
+        let sides = self.sides();
         for (_, number) in placeholder::all(translated) {
             match returned.get_mut(number) {
                 Some(is_back @ false) => {
                     *is_back = true;
-                    if self.spans[number].kind == SpanKind::Separator
-                        && separator.replace(number) > Some(number)
-                    {
+                    let is_misplaced = match self.spans[number].kind {
+                        SpanKind::Separator => separator.replace(number) > Some(number),
+                        _ => sides.get(number).is_some_and(|side| *side != separator),
+                    };
+                    if is_misplaced {
                         broken.misplaced.push(number);
                     }
                 }
@@ -109,6 +114,25 @@ impl Protected {
             n_stray => n_stray.saturating_sub(placeholder::stray_brackets(&self.skeleton)),
         };
         broken.into_result()
+    }
+
+    /// The last separator before each span of the text; nothing if it has none.
+    fn sides(&self) -> Vec<Option<usize>> {
+        let is_separator = |span: &super::Span| span.kind == SpanKind::Separator;
+        if !self.spans.iter().any(is_separator) {
+            return Vec::new();
+        }
+        let mut last = None;
+        let spans = self.spans.iter().enumerate();
+        spans
+            .map(|(number, span)| {
+                let side = last;
+                if is_separator(span) {
+                    last = Some(number);
+                }
+                side
+            })
+            .collect()
     }
 
     /// A separator between whose sides all words went over to one, or went where none were.
