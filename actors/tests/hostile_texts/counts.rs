@@ -82,6 +82,13 @@ fn count_of_x(post: &Post, text: &str) -> usize {
     let composed = ComposingNormalizerBorrowed::new_nfc();
     let mut rest = composed.normalize(&rest).into_owned();
     let mut n_emoji = 0;
+    // A sign that a keycap encloses is one emoji, with a selector between them or without.
+    for key in "0123456789#*".chars() {
+        for keycap in [format!("{key}\u{fe0f}\u{20e3}"), format!("{key}\u{20e3}")] {
+            n_emoji += rest.matches(&keycap).count();
+            rest = rest.replace(&keycap, "");
+        }
+    }
     for emoji in EMOJI {
         n_emoji += rest.matches(emoji).count();
         rest = rest.replace(emoji, "");

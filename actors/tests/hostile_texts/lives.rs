@@ -450,6 +450,7 @@ fn reason(why: &str) -> Result<&'static str, String> {
         "stood in it in",
         "it was written in",
         "came back for its id",
+        "the answer was cut off before it",
         "may hold the missing one",
         "protected spans are not the text's",
         "content filter",
