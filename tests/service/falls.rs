@@ -9,7 +9,8 @@ use crate::patient::Patient;
 #[test]
 fn six_falls_of_one_actor_in_a_minute_end_the_process_with_70() {
     let mut program = Program::new(
-        "[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.txt\"\nevery = \"1s\"\n",
+        "[[source]]\nname = \"notes\"\nkind = \"file\"\npath = \"notes.txt\"\nevery = \"1s\"\n\
+         [[outlet]]\nname = \"es\"\nkind = \"file\"\npath = \"es.jsonl\"\nlanguage = \"es\"\n",
     );
     program.write("notes.txt", "Good day\n");
     program.set("BABELFEED_FAIL_POINT", "monitor.timer=6");

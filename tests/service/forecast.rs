@@ -276,7 +276,7 @@ fn all_that_hangs_on_posts_is_foretold_and_to_the_cent_once_they_are_translated(
              [[source]]\nname = \"account\"\nkind = \"mastodon\"\nbase_url = \"{}\"\n\
              account = \"bot\"\nlanguage = \"en\"\nbackfill = \"all\"\n\
              [[outlet]]\nname = \"es\"\nkind = \"x\"\nlanguage = \"es\"\nbase_url = \"{}\"\n\
-             quotes = \"{quotes}\"\nper_hour = 0\n{KEYS}",
+             quotes = \"{quotes}\"\nper_hour = 0\n{KEYS}{AT_ONCE}",
             patient.settings(),
             account.base_url(),
             server.base_url()
