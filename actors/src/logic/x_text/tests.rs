@@ -66,6 +66,16 @@ fn indices(text: &str, entity: &Entity) -> [usize; 2] {
 }
 
 #[test]
+fn an_address_stands_behind_words_that_began_with_a_dot() {
+    for before in ["x .もう。", "end.", "x.もう、"] {
+        let text = format!("{before}http://a.co y");
+        let found = urls(&text);
+        let found: Vec<&str> = found.into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, ["http://a.co"], "{text}");
+    }
+}
+
+#[test]
 fn entities_are_found_as_twitter_text_finds_them() {
     let Some(cases) = present("extract.yml") else {
         return;

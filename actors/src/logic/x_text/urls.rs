@@ -19,15 +19,17 @@ const MAX_SLUG: usize = 40;
 pub(super) fn all(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     // Nothing before belongs to a later address, nor does it stand before one.
-    let mut floor = 0;
-    while let Some(offset) = text[floor..].find('.') {
-        let run = host_run(text, floor, floor + offset);
+    let (mut floor, mut read) = (0, 0);
+    while let Some(offset) = text[read..].find('.') {
+        let run = host_run(text, floor, read + offset);
         match Candidate::first(text, floor, &run) {
             Some(candidate) => {
                 candidate.note(text, &mut found);
                 floor = candidate.end;
+                read = floor;
             }
-            None => floor = run.end,
+            // What ends here may be the scheme of the next one.
+            None => read = run.end,
         }
     }
     found
