@@ -103,15 +103,19 @@ fn count_of_x(post: &Post, text: &str) -> usize {
 }
 
 /// How much less a bare domain may count that is glued to a word, or stands before a dot and a
-/// letter: X then looks at all of it, and may find that it is no name, or a longer one.
+/// letter, or before one of the signs that end no name: X then looks at all of it, and may find
+/// that it is no name, or a longer one.
 fn unsure_weight(text: &str, link: &str) -> usize {
     let Some(at) = text.find(link).filter(|_| !link.contains("://")) else {
         return 0;
     };
     let is_glued = |before: char| !before.is_ascii() && !before.is_whitespace();
     let is_behind = text[..at].ends_with(is_glued);
-    let next = text[at + link.len()..].strip_prefix('.');
-    if !is_behind && !next.is_some_and(|next| next.starts_with(char::is_alphabetic)) {
+    let behind = &text[at + link.len()..];
+    let next = behind.strip_prefix('.');
+    let is_longer = next.is_some_and(|next| next.starts_with(char::is_alphabetic))
+        || behind.starts_with(['+', '-', '@']);
+    if !is_behind && !is_longer {
         return 0;
     }
     let of_name = |it: &char| it.is_alphanumeric() || matches!(it, '\u{300}'..='\u{36f}');
