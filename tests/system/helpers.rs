@@ -11,6 +11,7 @@ use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::source::FakeSource;
+pub(crate) use babelfeed_actors::testkit::world::pass;
 use babelfeed_actors::testkit::world::{find, submission, submit, until};
 
 /// So many different texts.
@@ -191,10 +192,4 @@ pub(crate) fn assert_legal(record: &TaskRecord) {
         let is_legal = TABLE.split_whitespace().any(|legal| legal == edge);
         assert!(is_legal || (has_gap && at == 4), "{edge} in {states:?}");
     }
-}
-
-/// Lets virtual time pass: the clock is paused, and jumps from one timer to the next up to this
-/// one, where `advance` would pass over those between.
-pub(crate) async fn pass(time: Duration) {
-    tokio::time::sleep(time).await;
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::batch::FakeBatchProvider;
 use super::outlet::FakeOutlet;
@@ -31,6 +31,12 @@ use crate::system::{self, Handles};
 
 /// The wall clock's time at the start of every world: 2026-11-21 12:05 UTC.
 const START: i64 = 1_795_262_700_000;
+
+/// Lets virtual time pass: the clock is paused, and jumps from one timer to the next up to this
+/// one, where `advance` would pass over those between.
+pub async fn pass(time: Duration) {
+    sleep(time).await;
+}
 
 /// Virtual time: monotonic and wall clock go together, and only as fast as nothing is left to do.
 #[derive(Debug)]
@@ -395,7 +401,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut()
             begun.elapsed() < Duration::from_secs(86_400),
             "not within a day: {what}"
         );
-        tokio::time::sleep(LOOK).await;
+        sleep(LOOK).await;
     }
 }
 
