@@ -27,14 +27,20 @@ fn await_statuses(account: &Mastodon, n_statuses: usize) {
     });
 }
 
+/// The program once it has published a text there.
+fn publishing(account: &Mastodon, patient: &Patient) -> Program {
+    let mut program = program(account, patient);
+    program.start();
+    submit(&program, &["One"]);
+    await_statuses(account, 1);
+    program
+}
+
 #[test]
 fn a_revoked_token_waits_for_another_and_the_rest_goes_on() {
     let patient = Patient::start(0, 0);
     let account = Mastodon::start(Keys::Kept);
-    let mut program = program(&account, &patient);
-    program.start();
-    submit(&program, &["One"]);
-    await_statuses(&account, 1);
+    let mut program = publishing(&account, &patient);
 
     account.replace_token("another-token");
     submit(&program, &["Two", "Three"]);
@@ -56,10 +62,7 @@ fn a_revoked_token_waits_for_another_and_the_rest_goes_on() {
 fn a_suspended_account_waits_for_a_person_and_the_rest_goes_on() {
     let patient = Patient::start(0, 0);
     let account = Mastodon::start(Keys::Kept);
-    let mut program = program(&account, &patient);
-    program.start();
-    submit(&program, &["One"]);
-    await_statuses(&account, 1);
+    let program = publishing(&account, &patient);
 
     account.suspend();
     submit(&program, &["Two", "Three"]);
