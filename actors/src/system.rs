@@ -482,6 +482,7 @@ fn outlet_route(outlet: &OutletSetup) -> OutletRoute {
         from: outlet.from.clone(),
         hold: outlet.hold,
         takes_edits: outlet.on_edit() != OnEdit::Leave,
+        minds_deletions: outlet.minds_deletions(),
         takes_media: outlet.outlet.abilities().media,
         same: outlet.rules.same,
         style: Arc::clone(&outlet.rules.style),

@@ -10,6 +10,7 @@ mod intake;
 mod jobs;
 mod lookup;
 mod outcome;
+mod outdated;
 mod parked;
 mod plan;
 mod queries;
@@ -202,6 +203,8 @@ pub struct TaskManagerActor {
     intake: Intake,
     system: Arc<str>,
     store_service: Arc<str>,
+    /// How many tasks were cancelled because their posts were edited or deleted.
+    n_outdated: u64,
     submitted: Rc<std::cell::Cell<u64>>,
     /// Whether the store has refused intake for want of room, and not taken any since.
     has_no_room: Rc<std::cell::Cell<bool>>,
@@ -393,6 +396,7 @@ impl TaskManagerActor {
             intake,
             system: "system".into(),
             store_service: "store".into(),
+            n_outdated: 0,
             submitted: Rc::default(),
             has_no_room: Rc::default(),
             learned,

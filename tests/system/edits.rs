@@ -2,14 +2,15 @@
 
 mod deletions;
 mod outdated;
+mod queued;
 mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Post, PublicationState};
+use babelfeed_actors::domain::{Lane, Post, PublicationState};
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Approve, Review};
+use babelfeed_actors::messages::{Adjust, Adjustment, Approve, PollNow, Review};
 use babelfeed_actors::ports::{Abilities, OutletError};
 use babelfeed_actors::setup::{Hold, OnDelete, OnEdit, OutletRules};
 use babelfeed_actors::system::Handles;
@@ -61,6 +62,12 @@ fn rejected() -> OutletError {
 fn ids(outlet: &FakeOutlet) -> Vec<Arc<str>> {
     let out = outlet.out().into_iter();
     out.map(|out| out.id).collect()
+}
+
+async fn adjust(handles: &Handles, adjustment: Adjustment) {
+    let lane = Some(Lane::from("fake"));
+    let adjusted = handles.adjust.send(Adjust { lane, adjustment }).await;
+    adjusted.expect("heard").expect("known");
 }
 
 /// Has an outlet refuse a part after so many more that it takes.
@@ -199,10 +206,14 @@ fn an_edit_waits_for_the_text_that_it_changes() {
             .1
             .then(ProviderFault::Delay(Duration::from_secs(50)));
         show(&source, "a", "A text with a typo.");
-        show(&source, "a", "A text without a typo.");
         let handles = world.start();
+        handles.poll_now.do_send(PollNow(None));
+        pass(Duration::from_secs(5)).await;
+        assert_eq!(world.providers[0].1.n_calls(), 1);
+        show(&source, "a", "A text without a typo.");
         poll_and_settle(&handles).await;
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
+        assert_eq!(world.providers[0].1.n_texts(), 2);
     });
 }
 

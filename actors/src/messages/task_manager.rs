@@ -252,6 +252,9 @@ pub struct Backlog {
     pub completed: u64,
     /// Tasks failed and not retried, ever.
     pub failed: u64,
+    /// Of those: tasks that were cancelled since the start because their posts were edited or
+    /// deleted.
+    pub outdated: u64,
     /// Publications that are not settled.
     pub publishing: u64,
     /// Publications whose fate is open.

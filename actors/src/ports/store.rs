@@ -286,6 +286,14 @@ pub trait TaskStore: BatchStore {
         ids: Vec<TaskId>,
     ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
 
+    /// The Queued tasks of these requests, and of those that these posts were taken in as, in one
+    /// reading.
+    fn queued_of(
+        &self,
+        requests: Vec<RequestId>,
+        posts: Vec<(SourceName, Arc<str>)>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
+
     /// The tasks of one request, in the order of their numbers; empty for an unknown one.
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
 

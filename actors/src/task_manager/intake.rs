@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::lookup::RETRY;
+use super::outdated::find_outdated;
 use super::work::{NowCall, Work};
 use super::{Intake, TaskManagerActor};
 use crate::domain::{Origin, Pair, Request, Task, Timestamp, Translation};
@@ -83,6 +84,7 @@ impl Handler<Submit> for TaskManagerActor {
         let under_way = UnderWay::new(&self.submitted, n_tasks);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let has_no_room = Rc::clone(&self.has_no_room);
+        let gone = submit.gone.clone();
         let admission = Admission {
             requests,
             seen: submit.seen,
@@ -122,6 +124,11 @@ impl Handler<Submit> for TaskManagerActor {
                 .collect();
             if !new.is_empty() {
                 own.do_send(TakenIn(new));
+            }
+            let edits = admitted.iter().filter(|it| it.revises.is_some());
+            let edits: Vec<Admitted> = edits.cloned().collect();
+            if !edits.is_empty() || !gone.is_empty() {
+                actix_rt::spawn(find_outdated(store, own, edits, gone));
             }
             Ok(admitted)
         })

@@ -25,6 +25,8 @@ pub struct OutletRoute {
     pub hold: Hold,
     /// Whether an edit of a post does anything there.
     pub takes_edits: bool,
+    /// Whether nothing of a post that was deleted goes out there.
+    pub minds_deletions: bool,
     /// Whether it publishes media, also where there is no text.
     pub takes_media: bool,
     /// What becomes of posts that are in its language already.

@@ -102,11 +102,13 @@ impl TaskManagerActor {
         })
     }
 
-    fn cancel(&mut self, id: TaskId, stored: TaskRecord) -> Result<(), ChangeError> {
-        let failure = Failure {
-            kind: FailureKind::Cancelled,
-            detail: "cancelled by a person".into(),
-        };
+    /// Ends a task wherever it stands, unless it is final.
+    pub(super) fn cancel(
+        &mut self,
+        id: TaskId,
+        stored: TaskRecord,
+        failure: Failure,
+    ) -> Result<(), ChangeError> {
         if self.state.jobs.is_being_planned(id) {
             return Err(ChangeError::Conflict(State::Processing));
         }
@@ -150,6 +152,13 @@ impl TaskManagerActor {
 }
 
 type Ordering = ResponseFuture<Result<TaskView, ChangeError>>;
+
+fn by_person() -> Failure {
+    Failure {
+        kind: FailureKind::Cancelled,
+        detail: "cancelled by a person".into(),
+    }
+}
 
 fn fell() -> ChangeError {
     ChangeError::Store(StoreError::Failed {
@@ -289,7 +298,7 @@ impl Handler<Order> for TaskManagerActor {
         } = order;
         let given = match (stored, kind) {
             (None, _) => Err(ChangeError::Unknown),
-            (Some(stored), OrderKind::Cancel) => self.cancel(id, stored),
+            (Some(stored), OrderKind::Cancel) => self.cancel(id, stored, by_person()),
             (Some(stored), OrderKind::Retry) => self.retry(stored),
         };
         if let Err(error) = given {
@@ -334,7 +343,7 @@ impl Handler<Depth> for TaskManagerActor {
         let in_calls = in_flight.filter(|work| work.task_id().is_some()).count() as u64;
         let processing = in_calls + self.state.jobs.n_tasks();
         let rate_limited = self.rate_limited();
-        let submitted = self.submitted.get();
+        let (submitted, outdated) = (self.submitted.get(), self.n_outdated);
         let closed = if self.intake != Intake::Open {
             Some(Closed::Draining)
         } else if self.has_no_room.get() || book.outbox.is_stuck {
@@ -358,6 +367,7 @@ impl Handler<Depth> for TaskManagerActor {
                 parked,
                 completed: tally.completed,
                 failed: tally.failed,
+                outdated,
                 publishing: tally.publishing,
                 unknown: tally.unknown,
                 held: tally.held,

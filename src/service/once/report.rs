@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use babelfeed_actors::domain::{OutletName, PublicationState};
 use babelfeed_actors::logic::price::usd;
-use babelfeed_actors::messages::{Outlets, Watching};
+use babelfeed_actors::messages::{Depth, Outlets, Watching};
 use babelfeed_actors::ports::TaskStore;
 use babelfeed_actors::system::Handles;
 use serde::Serialize;
@@ -79,6 +79,8 @@ impl Report {
         let sources = sources.context("the sources are not heard any more")?;
         let outlets = handles.outlets.send(Outlets).await;
         let outlets = outlets.context("the outlets are not heard any more")?;
+        let depth = handles.depth.send(Depth).await;
+        let backlog = depth.context("the task manager is not heard any more")??;
         let tally = store.tally().await?;
         let behind_held: u64 = outlets.iter().map(|view| view.behind_held).sum();
         let mut lines = Vec::new();
@@ -115,7 +117,10 @@ impl Report {
                 })
                 .collect(),
             tasks: TaskLine {
-                failed: tally.failed.saturating_sub(failed_before),
+                // That a post was edited or deleted before its turn is no failure.
+                failed: tally
+                    .failed
+                    .saturating_sub(failed_before + backlog.outdated),
                 left: tally.queued
                     + tally.processing
                     + tally.publishing.saturating_sub(behind_held),

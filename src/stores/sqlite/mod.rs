@@ -289,6 +289,14 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.tasks_with(&ids))
     }
 
+    fn queued_of(
+        &self,
+        requests: Vec<RequestId>,
+        posts: Vec<(SourceName, Arc<str>)>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(move |reads| reads.queued_of(requests, &posts))
+    }
+
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(move |reads| reads.request(id))
     }

@@ -219,6 +219,24 @@ impl Reads<'_> {
         Ok(found)
     }
 
+    /// The Queued tasks of requests, and of those that posts were taken in as.
+    pub(super) fn queued_of(
+        &mut self,
+        mut requests: Vec<RequestId>,
+        posts: &[(SourceName, Arc<str>)],
+    ) -> Result<Vec<TaskRecord>, Fault> {
+        for (source, post) in posts {
+            requests.extend(self.request_of_post(source, post)?);
+        }
+        let sql = format!("{TASK} WHERE id BETWEEN ?1 AND ?2 AND +state = 1 ORDER BY id");
+        let mut queued = Vec::new();
+        for id in requests {
+            let (low, high) = (id.task(1), id.task(u8::MAX));
+            queued.extend(self.tasks_by(&sql, params![low.as_bytes(), high.as_bytes()])?);
+        }
+        Ok(queued)
+    }
+
     /// The tasks of one request.
     pub(super) fn request(&mut self, id: RequestId) -> Result<Vec<TaskRecord>, Fault> {
         let (low, high) = (id.task(1), id.task(u8::MAX));

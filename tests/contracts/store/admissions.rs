@@ -197,6 +197,14 @@ pub(super) async fn a_deleted_post_is_withdrawn_until_that_is_seen_to<K: Kind>()
     assert_eq!(store.withdrawn(Some(next), 9).await, Ok(Vec::new()));
     assert_eq!(store.withdrawn(None, 1).await, Ok(vec![id]));
     assert_eq!(kind.store().withdrawn(None, 0).await, Ok(Vec::new()));
+    let posts = ["seen", "taken", "unheard of"].map(|post| ("news".into(), post.into()));
+    let queued = kind.store().queued_of(vec![next], posts.to_vec()).await;
+    let queued = queued.expect("a read").into_iter();
+    let queued: Vec<_> = queued.map(|record| record.task.id).collect();
+    assert_eq!(queued, [next.task(1), id.task(1)]);
+    step(kind.store(), next.task(1), &[Step::Call]).await;
+    let queued = kind.store().queued_of(vec![next, id], Vec::new()).await;
+    assert_eq!(queued.expect("a read").len(), 1, "one is in a call");
     let is_gone = async |post: &str| kind.store().is_gone("news".into(), post.into()).await;
     assert_eq!(is_gone("taken").await, Ok(true));
     assert_eq!(is_gone("seen").await, Ok(false));

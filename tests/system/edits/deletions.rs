@@ -2,24 +2,17 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Lane, PublicationState};
+use babelfeed_actors::domain::PublicationState;
 use babelfeed_actors::logic::fit::Limit;
-use babelfeed_actors::messages::{Adjust, Adjustment, PollNow};
+use babelfeed_actors::messages::PollNow;
 use babelfeed_actors::ports::{StoreError, TaskStore};
 use babelfeed_actors::setup::OnDelete;
-use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::ProviderFault;
 use babelfeed_actors::testkit::world::{self, World};
 
 use super::{ALL, SENTENCE, refuse_part, rejected, show, states, unreachable, watched};
 use crate::helpers::{pass, poll_and_settle, settle};
-
-async fn adjust(handles: &Handles, adjustment: Adjustment) {
-    let lane = Some(Lane::from("fake"));
-    let adjusted = handles.adjust.send(Adjust { lane, adjustment }).await;
-    adjusted.expect("heard").expect("known");
-}
 
 #[test]
 fn a_deleted_post_is_deleted_where_that_is_wanted() {
@@ -172,9 +165,13 @@ fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
         world.rules.on_delete = OnDelete::Delete;
         show(&source, "known", "A text that is known.");
         let store = world.store.clone();
+        world.config.timeout = Duration::from_secs(600);
+        world.config.concurrency = None;
         let handles = world.start();
         poll_and_settle(&handles).await;
-        adjust(&handles, Adjustment::Pause).await;
+        // What is in a call is waited for.
+        let late = ProviderFault::Delay(Duration::from_secs(300));
+        world.providers[0].1.always(Some(late));
         for n in 0..STUCK {
             show(&source, &n.to_string(), &format!("Text {n}."));
         }
@@ -182,6 +179,7 @@ fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
         handles.poll_now.do_send(PollNow(None));
         pass(Duration::from_secs(10)).await;
         assert_eq!((outlet.out().len(), other.out().len()), (2, 2));
+        assert_eq!(world.providers[0].1.n_texts(), 1 + STUCK);
         (0..STUCK).for_each(|n| source.lose_post(n.to_string()));
         source.lose_post("last");
         let n_before = store.n_reads();
@@ -191,7 +189,6 @@ fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
         assert!(n_reads < 1_100, "{n_reads} reads in one look");
         pass(Duration::from_secs(60)).await;
         assert_eq!((outlet.out().len(), other.out().len()), (1, 1));
-        adjust(&handles, Adjustment::Resume).await;
         pass(Duration::from_secs(600)).await;
         settle(&handles).await;
         assert_eq!((outlet.n_calls(), other.n_calls()), (2, 2));

@@ -110,6 +110,22 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn queued_of(
+        &self,
+        requests: Vec<RequestId>,
+        posts: Vec<(SourceName, Arc<str>)>,
+    ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
+        self.read(|committed| {
+            let identities = posts.into_iter();
+            let identities = identities.map(|(source, post)| Identity::Post(source, post));
+            let taken = identities.filter_map(|it| committed.identities.get(&it).copied()?);
+            let requests = requests.into_iter().chain(taken.map(|(id, _)| id));
+            let tasks = requests.flat_map(|id| committed.tasks_of(id));
+            let queued = tasks.filter(|it| it.lifecycle.state() == State::Queued);
+            queued.cloned().collect()
+        })
+    }
+
     fn request(&self, id: RequestId) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(|committed| committed.tasks_of(id).cloned().collect())
     }
