@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use babelfeed_actors::domain::{Class, Language};
+use babelfeed_actors::domain::{Class, Flow, Pair};
 use babelfeed_actors::messages::{Clear, NowError, TranslateNow};
 use log::{info, warn};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::app::{Answer, ask};
 use super::body::{self, LARGE};
+use super::client::Client;
 use super::problem::Problem;
 use super::server::Face;
 use super::submission::{Tag, Text};
@@ -50,7 +51,12 @@ pub(super) async fn warm(
     let texts = checked(body.texts, MAX_TEXTS)?;
     let warmer = Warmer::enter(face)?;
     let n_texts = texts.len();
-    actix_rt::spawn(warmer.warm(texts, body.source.map(|tag| tag.0), body.target.0));
+    let pair = Pair {
+        source: body.source.map(|tag| tag.0),
+        target: body.target.0,
+    };
+    let flow = Client::of(&request).flow();
+    actix_rt::spawn(warmer.warm(texts, pair, flow));
     Ok(HttpResponse::Accepted().json(json!({ "texts": n_texts })))
 }
 
@@ -74,29 +80,25 @@ impl Warmer {
         Ok(warmer)
     }
 
-    async fn warm(self, texts: Vec<Arc<str>>, source: Option<Language>, target: Language) {
+    async fn warm(self, texts: Vec<Arc<str>>, pair: Pair, flow: Flow) {
         let mut n_known = 0;
         for chunk in texts.chunks(CHUNK) {
-            n_known += self.warm_chunk(chunk.to_vec(), &source, &target).await;
+            n_known += self.warm_chunk(chunk.to_vec(), &pair, &flow).await;
         }
         info!(texts = texts.len(), known = n_known; "cache warmed");
     }
 
     /// Makes a chunk known and tells how many of it are; a text that is refused is left out.
-    async fn warm_chunk(
-        &self,
-        mut texts: Vec<Arc<str>>,
-        source: &Option<Language>,
-        target: &Language,
-    ) -> usize {
+    async fn warm_chunk(&self, mut texts: Vec<Arc<str>>, pair: &Pair, flow: &Flow) -> usize {
         let mut n_tries = 0;
         while !texts.is_empty() && n_tries < MAX_TRIES && !*self.0.closing.borrow() {
             let message = TranslateNow {
                 texts: texts.clone(),
-                source: source.clone(),
-                target: target.clone(),
+                source: pair.source.clone(),
+                target: pair.target.clone(),
                 deadline: CHUNK_DEADLINE,
                 class: Class::Low,
+                flow: flow.clone(),
             };
             match self.0.control.handles.translate_now.send(message).await {
                 Ok(Ok(_)) => return texts.len(),

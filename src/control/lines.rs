@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::body::parse;
+use super::client::Client;
 use super::problem::Problem;
 use super::requests::{admit, short_answer, status_of};
 use super::server::Face;
@@ -35,11 +36,11 @@ const MAX_FLIGHTS: usize = 4;
 const MAX_UNREAD: usize = 32 << 20;
 
 /// Answers a body of lines with a stream of answers.
-pub(super) fn submit(face: web::Data<Face>, payload: web::Payload) -> HttpResponse {
+pub(super) fn submit(face: web::Data<Face>, payload: web::Payload, client: Client) -> HttpResponse {
     let (outbox, answers) = outbox(face.patience);
     actix_rt::spawn(async move {
         // An error means that the client is gone; what it handed in is worked on all the same.
-        let _ = answer_all(&face, payload, outbox).await;
+        let _ = answer_all(&face, payload, client, outbox).await;
     });
     let answers = stream::unfold(answers, async |mut answers: UnboundedReceiver<Unread>| {
         let (bytes, _room) = answers.recv().await?;
@@ -54,6 +55,7 @@ pub(super) fn submit(face: web::Data<Face>, payload: web::Payload) -> HttpRespon
 async fn answer_all(
     face: &web::Data<Face>,
     mut payload: web::Payload,
+    client: Client,
     outbox: Outbox,
 ) -> Result<(), Gone> {
     let mut splitter = Splitter::default();
@@ -61,7 +63,7 @@ async fn answer_all(
     let mut end = None;
     loop {
         while flights.len() < MAX_FLIGHTS
-            && let Some(batch) = splitter.batch(face)
+            && let Some(batch) = splitter.batch(face, client)
         {
             flights.push_back(batch.hand_in(face).boxed_local());
         }
@@ -181,7 +183,7 @@ impl Splitter {
     }
 
     /// The next lines that are handed in together; none when there is none.
-    fn batch(&mut self, face: &Face) -> Option<Batch> {
+    fn batch(&mut self, face: &Face, client: Client) -> Option<Batch> {
         if self.lines.is_empty() {
             return None;
         }
@@ -191,7 +193,7 @@ impl Splitter {
             submissions: Vec::with_capacity(n_lines),
         };
         for line in self.lines.drain(..n_lines) {
-            batch.add(line, face);
+            batch.add(line, face, client);
         }
         Some(batch)
     }
@@ -205,13 +207,13 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, line: Line, face: &Face) {
+    fn add(&mut self, line: Line, face: &Face, client: Client) {
         let parsed = match line {
             Line::TooLong => Err(Problem::too_large(format!(
                 "the line is too long, expected at most {MAX_LINE} bytes"
             ))),
             Line::Whole(line) => parse::<SubmitBody>(&line)
-                .and_then(|body| body.into_submission(&face.control.outlets)),
+                .and_then(|body| body.into_submission(&face.control.outlets, client)),
         };
         match parsed {
             Ok(submission) => {

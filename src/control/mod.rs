@@ -4,6 +4,7 @@ mod app;
 mod body;
 mod cache;
 mod callbacks;
+mod client;
 mod events;
 mod figures;
 mod gather;

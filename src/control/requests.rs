@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::app::{Answer, ask, id, query};
 use super::body::{self, Kind, SMALL};
+use super::client::Client;
 use super::gather::Gatherer;
 use super::lines;
 use super::problem::Problem;
@@ -31,11 +32,12 @@ pub(super) async fn submit(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
+    let client = Client::of(&request);
     if body::kind(&request)? == Kind::Lines {
-        return Ok(lines::submit(face, payload));
+        return Ok(lines::submit(face, payload, client));
     }
     let body: SubmitBody = body::json(&request, payload, SMALL).await?;
-    let submission = body.into_submission(&face.control.outlets)?;
+    let submission = body.into_submission(&face.control.outlets, client)?;
     let admitted = gatherer.admit(&face, submission).await?;
     let status = status_of(&admitted)?;
     let mut answer = Vec::with_capacity(64 + 96 * admitted.tasks.len());

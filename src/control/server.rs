@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::socket::SocketFile;
 use super::waiters::Waiters;
-use super::{Control, Listen, app};
+use super::{Control, Listen, app, client};
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -126,6 +126,7 @@ pub(super) fn serve_with(
             App::new().app_data(local.clone()).configure(app::routes)
         })
         .workers(listen.workers)
+        .on_connect(client::note)
         .keep_alive(KEEP_ALIVE)
         .max_connections(MAX_CONNECTIONS)
         .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -151,6 +152,7 @@ pub(super) fn serve_with(
                     .configure(app::routes)
             })
             .workers(listen.workers)
+            .on_connect(client::note)
             .keep_alive(KEEP_ALIVE)
             .max_connections(MAX_CONNECTIONS)
             .shutdown_timeout(SHUTDOWN_SECONDS)

@@ -6,12 +6,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Class, Flow, Language, Origin, REQUESTS};
+use babelfeed_actors::domain::{Class, Language, Origin};
 use babelfeed_actors::messages::Submission;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::OutletRoute;
+use super::client::Client;
 use super::problem::Problem;
 
 /// The largest text that is taken, in bytes.
@@ -48,7 +49,11 @@ enum Priority {
 
 impl SubmitBody {
     /// What the actors take, or what is wrong with it.
-    pub(super) fn into_submission(self, outlets: &[OutletRoute]) -> Result<Submission, Problem> {
+    pub(super) fn into_submission(
+        self,
+        outlets: &[OutletRoute],
+        client: Client,
+    ) -> Result<Submission, Problem> {
         check_text(&self.text.0)?;
         if let Some(context) = &self.context {
             check_size("context", &context.0, MAX_TEXT)?;
@@ -72,7 +77,7 @@ impl SubmitBody {
             source: self.source.map(|tag| tag.0),
             targets: self.targets.0,
             revised: Vec::new(),
-            flow: requests_flow(),
+            flow: client.flow(),
             class: self.priority.map_or(Class::Normal, Priority::class),
             publish: self.publish,
             context: self.context.map(|context| context.0),
@@ -122,14 +127,6 @@ fn check_outlets(targets: &[Language], outlets: &[OutletRoute]) -> Result<(), Pr
             "no outlet publishes requests in `{target}`, expected one in the settings or `publish` false"
         ))),
     }
-}
-
-/// The flow of all that clients ask for.
-fn requests_flow() -> Flow {
-    thread_local! {
-        static FLOW: Flow = Flow::from(REQUESTS);
-    }
-    FLOW.with(Flow::clone)
 }
 
 /// A text that is copied once, from the body into its own allocation.
@@ -229,6 +226,8 @@ impl<'de> Deserialize<'de> for Targets {
 
 #[cfg(test)]
 mod tests {
+    use babelfeed_actors::domain::REQUESTS;
+
     use super::*;
     use crate::control::body::parse;
 
@@ -241,7 +240,7 @@ mod tests {
             language: "fr".parse().expect("a tag"),
             from: Some(vec!["news".into()]),
         };
-        parse::<SubmitBody>(json.as_bytes())?.into_submission(&[outlet, closed])
+        parse::<SubmitBody>(json.as_bytes())?.into_submission(&[outlet, closed], Client::default())
     }
 
     #[test]
@@ -254,7 +253,7 @@ mod tests {
         assert_eq!(targets, ["es", "pt-BR"]);
         assert_eq!(submission.class, Class::High);
         assert_eq!(submission.deadline, Some(Duration::from_millis(1500)));
-        assert_eq!(submission.flow.as_str(), "requests");
+        assert_eq!(submission.flow, Client::default().flow());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::app::Answer;
 use super::body::{self, LARGE};
+use super::client::Client;
 use super::problem::{Problem, write_string};
 use super::server::Face;
 use super::submission::{Tag, Text, check_text};
@@ -61,6 +62,7 @@ pub(super) async fn translate(
         target: pair.target,
         deadline,
         class: Class::Interactive,
+        flow: Client::of(&request).flow(),
     };
     let asking = face.control.handles.translate_now.send(message);
     let translations = timeout(deadline + GRACE, asking)

@@ -17,6 +17,8 @@ use crate::settings::Settings;
 
 /// Texts that are asked for at once; all of them are translated or none.
 const CHUNK: usize = 20;
+/// Who asks for them.
+const FLOW: &str = "warm_file";
 /// How long one chunk may take.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// How long to wait when nothing new is taken, or nothing was translated in time.
@@ -150,6 +152,7 @@ async fn translate(
             target: pair.target.clone(),
             deadline: DEADLINE,
             class: Class::Low,
+            flow: FLOW.into(),
         };
         match translate_now.send(wanted).await {
             Ok(Ok(translations)) => return translations.len(),

@@ -257,6 +257,7 @@ fn who_waits_for_a_text_is_told_that_it_failed_its_checks() {
             target: tag("es"),
             deadline: Duration::from_secs(10),
             class: Class::Interactive,
+            flow: "requests".into(),
         };
         let answer = handles.translate_now.send(now).await.expect("heard");
         let Err(NowError::Refused { index: 0, failure }) = answer else {

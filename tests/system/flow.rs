@@ -100,6 +100,7 @@ fn an_interactive_text_overtakes_bulk_work_and_touches_no_disk() {
             target: tag("es"),
             deadline: Duration::from_secs(10),
             class: Class::Interactive,
+            flow: "requests".into(),
         });
         let answer = answer.await.expect("heard").expect("translated");
         assert_eq!(answer.len(), 1);

@@ -24,6 +24,7 @@ async fn ask(handles: &Handles, text: &str, wait: Duration) -> Result<Translatio
         target: tag("es"),
         deadline: wait,
         class: Class::Interactive,
+        flow: "requests".into(),
     });
     let mut answer = asked.await.expect("heard")?;
     Ok(answer.remove(0))

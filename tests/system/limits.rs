@@ -84,6 +84,7 @@ fn so_many_calls_at_once_and_no_more_are_in_flight() {
             target: tag("es"),
             deadline: Duration::from_millis(1_500),
             class: Class::Interactive,
+            flow: "requests".into(),
         });
         // Bulk work fills three of four slots, so the urgent text needs to wait for none.
         assert!(answer.await.expect("heard").is_ok());
@@ -325,6 +326,7 @@ fn a_text_that_somebody_waits_for_ends_with_its_attempts_too() {
             target: tag("es"),
             deadline: Duration::from_secs(60),
             class: Class::Interactive,
+            flow: "requests".into(),
         });
         let answer = answer.await.expect("heard");
         assert!(

@@ -8,6 +8,7 @@ use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, tag};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::helpers::{ending, hand_in, hand_in_all, pass, settle, texts, translation};
@@ -179,6 +180,7 @@ fn bulk_work_of_a_short_lane_waits_for_company_and_what_somebody_waits_for_does_
             target: tag("fr"),
             deadline: Duration::from_secs(10),
             class: Class::Interactive,
+            flow: "requests".into(),
         });
         assert!(answer.await.expect("heard").is_ok());
         assert!(begun.elapsed() <= Duration::from_millis(1_100));
@@ -264,6 +266,56 @@ fn ten_posts_beside_ten_thousand_need_at_most_twice_what_they_need_alone() {
         let allowed = 10.0 * begun.elapsed().as_secs_f64();
         let used = (provider.n_calls() - n_before) as f64;
         assert!(used >= 0.97 * allowed, "{used} of {allowed}");
+    });
+}
+
+/// How long ten texts take that one caller waits for, each in a call of its own.
+async fn ten_texts_now(handles: &Handles) -> Duration {
+    let begun = Instant::now();
+    let texts = (0..10).map(|n| format!("A text of the caller, it has the number {n}."));
+    let asked = texts.map(|text| now(handles, "requests/1", vec![text]));
+    for answer in join_all(asked).await {
+        assert!(answer.expect("heard").is_ok());
+    }
+    begun.elapsed()
+}
+
+/// Has texts translated while their caller waits.
+fn now(
+    handles: &Handles,
+    flow: &str,
+    texts: Vec<String>,
+) -> actix::prelude::RecipientRequest<TranslateNow> {
+    handles.translate_now.send(TranslateNow {
+        texts: texts.into_iter().map(Into::into).collect(),
+        source: Some(tag("en")),
+        target: tag("es"),
+        deadline: Duration::from_secs(3_600),
+        class: Class::Interactive,
+        flow: flow.into(),
+    })
+}
+
+#[test]
+fn ten_texts_of_one_caller_beside_ten_thousand_of_another_need_at_most_twice_as_long() {
+    let alone_they_need = world::run(1111, async |mut world: World| {
+        alone(&mut world, LATENCY, ten_a_second());
+        ten_texts_now(&world.start()).await
+    });
+    world::run(1112, async |mut world: World| {
+        alone(&mut world, LATENCY, ten_a_second());
+        world.config.concurrency = Some(60);
+        let handles = world.start();
+        let greedy: Vec<_> = (0..10)
+            .map(|_| now(&handles, "requests/2", texts(1_000).collect()))
+            .collect();
+        actix::spawn(join_all(greedy));
+        pass(Duration::from_secs(20)).await;
+        let beside_they_need = ten_texts_now(&handles).await;
+        assert!(
+            beside_they_need <= 2 * alone_they_need,
+            "{beside_they_need:?} and {alone_they_need:?} alone"
+        );
     });
 }
 

@@ -292,6 +292,7 @@ fn now(deadline: u64) -> TranslateNow {
         target: tag("es"),
         deadline: Duration::from_secs(deadline),
         class: Class::Interactive,
+        flow: "requests".into(),
     }
 }
 

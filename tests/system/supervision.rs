@@ -95,6 +95,7 @@ async fn translate_now(handles: &Handles, n: usize) -> Vec<Result<(), NowError>>
             target: tag("es"),
             deadline: Duration::from_secs(120),
             class: Class::Interactive,
+            flow: "requests".into(),
         })
     });
     let answers = join_all(calls).await;

@@ -56,7 +56,7 @@ name!(
     Lane
 );
 name!(
-    /// Who asks: a source, or the requests of clients; the unit of fairness.
+    /// Who asks: a source, or a client; the unit of fairness.
     Flow
 );
 

@@ -96,6 +96,8 @@ pub struct TranslateNow {
     pub deadline: Duration,
     /// How urgent it is; interactive but for warming up.
     pub class: Class,
+    /// Who asks.
+    pub flow: Flow,
 }
 
 /// Why texts were not translated at once.

@@ -330,7 +330,7 @@ impl Handler<TranslateNow> for TaskManagerActor {
         let asked = keys.clone();
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();
-        let call = NowCall::new(texts, keys, pair, now.class, due, reply);
+        let call = NowCall::new(texts, keys, pair, (now.class, now.flow), due, reply);
         let number = self.store.token();
         if let Err(error) = self.let_in(number, &call) {
             return Box::pin(std::future::ready(Err(error)));

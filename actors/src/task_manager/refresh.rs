@@ -22,8 +22,9 @@ impl TaskManagerActor {
         let due = self.clock.wall().plus(DEADLINE);
         let (reply, answer) = oneshot::channel();
         let texts = vec![Arc::clone(&asked.text)];
-        let pair = asked.bucket.pair.clone();
-        let call = NowCall::new(texts, vec![asked.key], pair, Class::Low, due, reply);
+        let (pair, flow) = (asked.bucket.pair.clone(), asked.bucket.flow.clone());
+        let asking = (Class::Low, flow);
+        let call = NowCall::new(texts, vec![asked.key], pair, asking, due, reply);
         let mut work = self.work_of(&call, 0);
         work.context = asked.context.clone();
         work.leadership = Some(leadership);

@@ -16,9 +16,6 @@ use crate::logic::spans::Protected;
 use crate::messages::{Leadership, NowError};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
-/// The flow of texts that somebody waits for.
-const INTERACTIVE_FLOW: &str = "interactive";
-
 /// One text on its way.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -153,7 +150,7 @@ impl Work {
             number,
             bucket: Bucket {
                 class: call.class,
-                flow: Flow::from(INTERACTIVE_FLOW),
+                flow: call.flow.clone(),
                 pair: call.pair.clone(),
             },
             position: Position::new(Some(call.due), id),
@@ -239,6 +236,7 @@ pub(super) struct NowCall {
     pub(super) keys: Vec<KnownKey>,
     pub(super) pair: Pair,
     pub(super) class: Class,
+    pub(super) flow: Flow,
     /// When the caller gives up, by wall clock.
     pub(super) due: Timestamp,
     progress: Mutex<Progress>,
@@ -257,7 +255,7 @@ impl NowCall {
         texts: Vec<Arc<Protected>>,
         keys: Vec<KnownKey>,
         pair: Pair,
-        class: Class,
+        (class, flow): (Class, Flow),
         due: Timestamp,
         reply: oneshot::Sender<Result<Vec<Translation>, NowError>>,
     ) -> Arc<Self> {
@@ -271,6 +269,7 @@ impl NowCall {
             keys,
             pair,
             class,
+            flow,
             due,
             progress,
         })

@@ -1,5 +1,6 @@
 //! Orders, figures, health, and who may ask over TCP.
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 
 use actix_rt::test;
@@ -216,4 +217,29 @@ async fn the_socket_is_the_owners_and_goes_at_the_stop() {
     assert_eq!(mode & 0o777, 0o600);
     served.running.stop().await;
     assert!(!served.socket.exists());
+}
+
+#[test]
+async fn a_process_at_the_socket_is_one_client_and_on_tcp_each_connection() {
+    let served = served(Some("open sesame"));
+    let body = r#"{"text":"hello","targets":["es"]}"#;
+    for _ in 0..2 {
+        assert_eq!(served.post("/v1/requests", body).await.status, 202);
+        assert_eq!(served.lines(body).await.status, 200);
+        let call = "POST /v1/requests";
+        let taken = over_tcp(&served, call, "Bearer open sesame", body).await;
+        assert_eq!(taken.status, 202, "{taken:?}");
+    }
+    let memory = served.memory.lock().expect("free");
+    let mut n_texts: HashMap<String, usize> = HashMap::new();
+    for view in memory.requests.values().flatten() {
+        let flow = view.record.task.request.flow.to_string();
+        *n_texts.entry(flow).or_default() += 1;
+    }
+    let own = format!("requests/{}", std::process::id() % 64);
+    let n_own = n_texts.remove(&own).expect("this process is a client");
+    // One of the two connections may share its flow.
+    assert!(n_own >= 4, "{n_own}");
+    assert_eq!(n_own + n_texts.len(), 6, "{n_texts:?}");
+    assert!(!n_texts.is_empty());
 }
