@@ -24,6 +24,6 @@ pub use provider::{Answer, Item, Pack, Provider, ProviderError, ProviderRemedy, 
 pub use source::{Cursor, Polled, Source, SourceError, SourceRemedy, Unread};
 pub use store::{
     Admission, Admitted, Ended, Errand, Fate, Kept, Known, KnownKey, NewRequest, OpenAtOutlet,
-    Outcome, PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally, TaskChange,
-    TaskRecord, TaskStore, Token, TranslationMemory,
+    Outcome, Portion, PublicationChange, PublicationRecord, StoreError, StoreRemedy, Tally,
+    TaskChange, TaskRecord, TaskStore, Token, TranslationMemory,
 };

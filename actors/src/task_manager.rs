@@ -470,7 +470,8 @@ impl TaskManagerActor {
             if let Subject::Task(live) = &work.subject {
                 let id = live.record.task.id;
                 self.state.places.insert(id, Place::InFlight(work.number));
-                self.state.windows.adopt(&live.home);
+                let bytes = live.record.task.request.size();
+                self.state.windows.adopt(&live.home, bytes);
             }
         }
         for number in lost {

@@ -113,3 +113,15 @@ fn an_interactive_text_overtakes_bulk_work_and_touches_no_disk() {
         assert_eq!(finish(&handles, &ids).await, 5_000);
     });
 }
+
+#[test]
+fn more_long_texts_than_memory_holds_are_all_translated() {
+    world::run(41, async |world: World| {
+        let words = "A long text of many words. ".repeat(3_700);
+        let long = (0..200).map(|n| format!("Number {n}. {words}"));
+        let handles = world.start();
+        let ids = hand_in(&handles, long, "es").await;
+        assert_eq!(finish(&handles, &ids).await, 200);
+        assert_eq!(world.providers[0].1.n_texts(), 200);
+    });
+}

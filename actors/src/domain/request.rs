@@ -37,6 +37,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// How many bytes there are to be translated and to be understood with it.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.context.as_ref().map_or(0, |context| context.len())
+    }
+
     /// The text alone, of its own or of a translation, without the words that hang on it.
     pub fn body<'a>(&self, joined: &'a str) -> &'a str {
         match self.attached {

@@ -209,6 +209,36 @@ pub struct Tally {
     pub held: u64,
 }
 
+/// Tasks, with the bytes of their texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Portion {
+    /// How many tasks.
+    pub tasks: usize,
+    /// How many bytes, by [`Request::size`].
+    pub bytes: usize,
+}
+
+impl Portion {
+    /// So many tasks, however long they are.
+    pub const fn of_tasks(tasks: usize) -> Self {
+        Self {
+            tasks,
+            bytes: usize::MAX,
+        }
+    }
+
+    /// One more task with a text of so many bytes.
+    pub const fn add(&mut self, bytes: usize) {
+        self.tasks += 1;
+        self.bytes += bytes;
+    }
+
+    /// Whether there are as many tasks as the limit says, or as many bytes.
+    pub const fn reaches(self, limit: Self) -> bool {
+        self.tasks >= limit.tasks || self.bytes >= limit.bytes
+    }
+}
+
 /// How many publications of an outlet are in a state that is not final.
 pub type OpenAtOutlet = (OutletName, PublicationState, u64);
 
@@ -262,12 +292,13 @@ pub trait TaskStore: BatchStore {
     /// When the store cannot be read; likewise below.
     fn buckets(&self) -> LocalBoxFuture<'_, Result<Vec<Bucket>, StoreError>>;
 
-    /// The first Queued tasks of a bucket behind a position, in their order.
+    /// The first Queued tasks of a bucket behind a position, in their order: as many as the limit
+    /// says, the one included whose text reaches its bytes.
     fn ready(
         &self,
         bucket: Bucket,
         after: Option<Position>,
-        limit: usize,
+        limit: Portion,
     ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>>;
 
     /// The tasks that are Processing, from `after` on: at most `limit`, in the order of ids.

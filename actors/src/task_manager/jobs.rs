@@ -382,7 +382,8 @@ impl TaskManagerActor {
             // The end of what the last life of this actor had ended is still to be written.
             if !self.is_held(id) {
                 let (bucket, _) = stand_of(&record);
-                self.state.windows.adopt(&bucket);
+                let bytes = record.task.request.size();
+                self.state.windows.adopt(&bucket, bytes);
                 let work = Work::of_task(self.store.token(), record, bucket, &self.config);
                 self.place(&work, Place::InJob(token));
                 self.state.jobs.followers.insert(work.key, Vec::new());

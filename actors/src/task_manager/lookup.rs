@@ -52,7 +52,8 @@ impl TaskManagerActor {
                 continue;
             }
             let (bucket, position) = stand_of(&record);
-            if self.state.windows.admit(&bucket, position) == Room::Yes {
+            let bytes = record.task.request.size();
+            if self.state.windows.admit(&bucket, position, bytes) == Room::Yes {
                 let config = &self.config;
                 works.push(Work::of_task(self.store.token(), record, bucket, config));
             }
@@ -154,7 +155,8 @@ impl TaskManagerActor {
         if let Subject::Task(live) = &work.subject {
             let id = live.record.task.id;
             self.state.places.remove(&id);
-            self.state.windows.leave(&live.home, work.position);
+            let bytes = live.record.task.request.size();
+            self.state.windows.leave(&live.home, work.position, bytes);
             if let Some(due) = live.record.task.request.deadline {
                 self.state.deadlines.remove(&(due, id));
             }
@@ -409,7 +411,11 @@ impl Handler<Loaded> for TaskManagerActor {
             .iter()
             .map(|record| Position::new(record.task.request.deadline, record.task.id))
             .collect();
-        let taken = self.state.windows.loaded(&loaded.load, &places);
+        let sizes = records.iter().map(|record| record.task.request.size());
+        let taken = self
+            .state
+            .windows
+            .loaded(&loaded.load, &places, sizes.sum());
         let mut works = Vec::with_capacity(taken.n_tasks);
         let tasks = records.into_iter().zip(places).take(taken.n_tasks);
         for (record, place) in tasks {
@@ -421,7 +427,7 @@ impl Handler<Loaded> for TaskManagerActor {
             let is_held = self.epoch > 1 && self.is_held(id);
             if !self.state.places.contains_key(&id) && !is_held {
                 let (bucket, _) = stand_of(&record);
-                self.state.windows.hold(&bucket);
+                self.state.windows.hold(&bucket, record.task.request.size());
                 let config = &self.config;
                 works.push(Work::of_task(self.store.token(), record, bucket, config));
             }

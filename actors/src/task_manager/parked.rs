@@ -1,7 +1,7 @@
 //! Which queued tasks wait for an outlet that is not there any more.
 
 use crate::domain::{Bucket, Origin};
-use crate::ports::{StoreError, TaskStore};
+use crate::ports::{Portion, StoreError, TaskStore};
 
 use super::plan::OutletRoute;
 
@@ -27,7 +27,9 @@ pub(super) async fn park(
 
 /// Whether the tasks of a bucket are of posts, which nobody waits for but outlets.
 async fn is_of_posts(store: &dyn TaskStore, bucket: &Bucket) -> Result<bool, StoreError> {
-    let first = store.ready(bucket.clone(), None, 1).await?;
+    let first = store
+        .ready(bucket.clone(), None, Portion::of_tasks(1))
+        .await?;
     Ok(first.first().is_some_and(|first| {
         let is_post = matches!(first.task.request.origin, Origin::Post { .. });
         first.publish && is_post

@@ -123,7 +123,8 @@ impl TaskManagerActor {
         // On disk alone, or on its way through the cache, which then finds it gone.
         if self.state.places.remove(&id).is_some() {
             let (bucket, position) = stand_of(&stored);
-            self.state.windows.leave(&bucket, position);
+            let bytes = stored.task.request.size();
+            self.state.windows.leave(&bucket, position, bytes);
         }
         self.fail(stored, failure);
         Ok(())

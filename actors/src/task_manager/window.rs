@@ -1,5 +1,6 @@
 //! The window of each bucket: which queued tasks stand in memory, and which on disk alone.
 //!
+//! Both tasks and the bytes of their texts are bounded; one task of each bucket is always let in.
 //! Of each bucket every Queued task up to a cursor is in memory or in a call, and every task
 //! behind it is on disk, most of them there alone; without a cursor all of them are in memory.
 //! A task before the cursor gets a place as long as the window is not twice full; then the
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use foldhash::HashMap;
 
 use crate::domain::{Bucket, Position};
+use crate::ports::Portion;
 
 /// The most tasks in memory, all buckets together, as far as each gets its least.
 const IN_MEMORY: usize = 16_384;
@@ -17,20 +19,27 @@ const IN_MEMORY: usize = 16_384;
 const LEAST: usize = 64;
 /// The most that a bucket's window holds.
 const MOST: usize = 8_192;
+/// The most bytes of texts in memory, all buckets together, as far as each gets its least.
+const IN_BYTES: usize = 16 << 20;
+/// The least bytes of a bucket's window: a long text, or a few.
+const LEAST_BYTES: usize = 128 << 10;
 
 /// The windows of all buckets.
 #[derive(Debug)]
 pub(super) struct Windows {
     buckets: HashMap<Bucket, Window>,
-    /// The most tasks in memory, as far as each bucket gets its least.
-    in_memory: usize,
+    /// The most in memory, as far as each bucket gets its least.
+    most: Portion,
 }
 
 impl Default for Windows {
     fn default() -> Self {
         Self {
             buckets: HashMap::default(),
-            in_memory: IN_MEMORY,
+            most: Portion {
+                tasks: IN_MEMORY,
+                bytes: IN_BYTES,
+            },
         }
     }
 }
@@ -41,7 +50,7 @@ struct Window {
     cursor: Option<Position>,
     /// The last place that ever was in memory.
     last: Option<Position>,
-    in_memory: usize,
+    in_memory: Portion,
     is_loading: bool,
     /// The first of the tasks that were left on disk since the window began to load.
     left: Option<Position>,
@@ -73,12 +82,16 @@ pub(super) struct Taken {
 pub(super) struct Load {
     pub(super) bucket: Bucket,
     pub(super) after: Option<Position>,
-    pub(super) limit: usize,
+    pub(super) limit: Portion,
 }
 
 impl Windows {
-    fn size(&self) -> usize {
-        (self.in_memory / self.buckets.len().max(1)).clamp(LEAST, MOST)
+    fn size(&self) -> Portion {
+        let n_buckets = self.buckets.len().max(1);
+        Portion {
+            tasks: (self.most.tasks / n_buckets).clamp(LEAST, MOST),
+            bytes: (self.most.bytes / n_buckets).max(LEAST_BYTES),
+        }
     }
 
     /// Notes a bucket that has tasks on disk, none of them in memory.
@@ -89,7 +102,7 @@ impl Windows {
     }
 
     /// Whether a task that has become Queued gets a place in memory; counts it if so.
-    pub(super) fn admit(&mut self, bucket: &Bucket, position: Position) -> Room {
+    pub(super) fn admit(&mut self, bucket: &Bucket, position: Position, bytes: usize) -> Room {
         let size = self.size();
         let window = match self.buckets.get_mut(bucket) {
             Some(window) => window,
@@ -101,32 +114,41 @@ impl Windows {
             window.leave_on_disk(position);
             return Room::OnDisk;
         }
-        if window.in_memory >= 2 * size {
+        let twice = Portion {
+            tasks: 2 * size.tasks,
+            bytes: 2 * size.bytes,
+        };
+        if window.in_memory.reaches(twice) {
             // It comes back from disk in its turn, and what is behind it a second time.
             window.cursor = Some(before(position));
             window.leave_on_disk(position);
             return Room::OnDisk;
         }
-        if window.cursor.is_none() && window.in_memory >= size && Some(position) > window.last {
-            window.cursor = window.last;
+        if window.cursor.is_none() && window.in_memory.reaches(size) && Some(position) > window.last
+        {
+            // What was in a call at a fall has no place that is known here.
+            window.cursor = Some(window.last.unwrap_or(first_place()));
             window.leave_on_disk(position);
             return Room::OnDisk;
         }
-        window.in_memory += 1;
+        window.in_memory.add(bytes);
         window.last = window.last.max(Some(position));
         Room::Yes
     }
 
     /// Counts a task that left memory, because it has ended.
-    pub(super) fn leave(&mut self, bucket: &Bucket, position: Position) {
+    pub(super) fn leave(&mut self, bucket: &Bucket, position: Position, bytes: usize) {
         let Some(window) = self.buckets.get_mut(bucket) else {
             return;
         };
         if window.is_behind(position) {
             window.ended.insert(position);
         }
-        window.in_memory = window.in_memory.saturating_sub(1);
-        if window.in_memory == 0 && window.cursor.is_none() && !window.is_loading {
+        window.in_memory = Portion {
+            tasks: window.in_memory.tasks.saturating_sub(1),
+            bytes: window.in_memory.bytes.saturating_sub(bytes),
+        };
+        if window.in_memory.tasks == 0 && window.cursor.is_none() && !window.is_loading {
             self.buckets.remove(bucket);
         }
     }
@@ -134,10 +156,14 @@ impl Windows {
     /// What is worth loading now; each is noted as being loaded.
     pub(super) fn loads(&mut self) -> Vec<Load> {
         let size = self.size();
+        let half = Portion {
+            tasks: size.tasks / 2 + 1,
+            bytes: size.bytes / 2 + 1,
+        };
         self.buckets
             .iter_mut()
             .filter(|(_, window)| {
-                window.cursor.is_some() && !window.is_loading && window.in_memory <= size / 2
+                window.cursor.is_some() && !window.is_loading && !window.in_memory.reaches(half)
             })
             .map(|(bucket, window)| {
                 window.is_loading = true;
@@ -145,18 +171,21 @@ impl Windows {
                 Load {
                     bucket: bucket.clone(),
                     after: window.cursor.filter(|cursor| *cursor != first_place()),
-                    limit: size - window.in_memory,
+                    limit: Portion {
+                        tasks: size.tasks - window.in_memory.tasks,
+                        bytes: size.bytes - window.in_memory.bytes,
+                    },
                 }
             })
             .collect()
     }
 
-    /// Notes the places that a load brought, and tells which of them get one in memory, as far
-    /// as they have none.
+    /// Notes the places that a load brought, with so many bytes, and tells which of them get one in
+    /// memory, as far as they have none.
     ///
     /// What was left on disk meanwhile may be missing among them, so that nothing from there on
     /// counts as loaded.
-    pub(super) fn loaded(&mut self, load: &Load, places: &[Position]) -> Taken {
+    pub(super) fn loaded(&mut self, load: &Load, places: &[Position], bytes: usize) -> Taken {
         let Some(window) = self.buckets.get_mut(&load.bucket) else {
             return Taken {
                 n_tasks: places.len(),
@@ -173,10 +202,12 @@ impl Windows {
             window.last = window.last.max(Some(*last));
         }
         let ended = window.forget_ended();
-        if places.len() < load.limit && window.left.is_none() {
+        let tasks = places.len();
+        let is_all = !Portion { tasks, bytes }.reaches(load.limit);
+        if is_all && window.left.is_none() {
             window.cursor = None;
             window.ended.clear();
-            if window.in_memory == 0 && places.is_empty() {
+            if window.in_memory.tasks == 0 && places.is_empty() {
                 self.buckets.remove(&load.bucket);
             }
         }
@@ -194,15 +225,15 @@ impl Windows {
     }
 
     /// Counts a task that was in a call when everything else in memory was lost.
-    pub(super) fn adopt(&mut self, bucket: &Bucket) {
+    pub(super) fn adopt(&mut self, bucket: &Bucket, bytes: usize) {
         let window = self.buckets.entry(bucket.clone()).or_default();
-        window.in_memory += 1;
+        window.in_memory.add(bytes);
     }
 
     /// Counts a loaded task as being in memory.
-    pub(super) fn hold(&mut self, bucket: &Bucket) {
+    pub(super) fn hold(&mut self, bucket: &Bucket, bytes: usize) {
         if let Some(window) = self.buckets.get_mut(bucket) {
-            window.in_memory += 1;
+            window.in_memory.add(bytes);
         }
     }
 }
@@ -256,7 +287,7 @@ fn before(position: Position) -> Position {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
 
@@ -276,7 +307,8 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Move {
-        Admit(u64),
+        /// A task that is due then, with a text of so many KiB.
+        Admit(u64, usize),
         Take,
         Commit,
         BeginLoad,
@@ -285,12 +317,27 @@ mod tests {
 
     fn moves() -> impl Strategy<Value = Move> {
         prop_oneof![
-            8 => (0_u64..1_000).prop_map(Move::Admit),
+            8 => (0_u64..1_000, 0..100_usize).prop_map(|(due, size)| Move::Admit(due, size)),
             3 => Just(Move::Take),
             1 => Just(Move::Commit),
             2 => Just(Move::BeginLoad),
             2 => Just(Move::EndLoad),
         ]
+    }
+
+    #[test]
+    fn what_was_in_a_call_at_a_fall_leaves_no_later_task_behind_on_disk() {
+        let mut windows = Windows::default();
+        for _ in 0..2 {
+            windows.adopt(&bucket(), IN_BYTES);
+        }
+        let id = IdMint::default().next(Timestamp::from_millis(1), 0).task(1);
+        let position = Position::new(None, id);
+        assert_eq!(windows.admit(&bucket(), position, 1), Room::OnDisk);
+        for _ in 0..2 {
+            windows.leave(&bucket(), position, IN_BYTES);
+        }
+        assert_eq!(windows.loads().len(), 1);
     }
 
     proptest! {
@@ -300,61 +347,75 @@ mod tests {
             moves in prop::collection::vec(moves(), 0..800),
             has_restarted in any::<bool>(),
         ) {
-            let mut windows = Windows { in_memory: LEAST, ..Windows::default() };
+            let most = Portion { tasks: LEAST, bytes: 1 << 20 };
+            let mut windows = Windows { most, ..Windows::default() };
             windows.buckets.insert(bucket(), Window::default());
             if has_restarted {
                 windows.discover(bucket());
             }
             let mut mint = IdMint::default();
-            let (mut disk, mut memory, mut taken) = (BTreeSet::new(), BTreeSet::new(), 0);
+            let (mut disk, mut memory, mut taken) = (BTreeMap::new(), BTreeMap::new(), 0);
             let mut unwritten = Vec::new();
-            let mut loading: Option<(Load, Vec<Position>)> = None;
-            let total = moves.iter().filter(|m| matches!(m, Move::Admit(_))).count();
+            let mut loading: Option<(Load, Vec<(Position, usize)>)> = None;
+            let total = moves.iter().filter(|m| matches!(m, Move::Admit(..))).count();
             let settle = std::iter::repeat_n([Move::EndLoad, Move::BeginLoad, Move::EndLoad, Move::Take, Move::Commit], 2_000);
             for step in moves.into_iter().chain(settle.flatten()) {
                 match step {
-                    Move::Admit(due) => {
+                    Move::Admit(due, kib) => {
+                        let bytes = kib << 10;
                         let id = mint.next(Timestamp::from_millis(1), 0).task(1);
                         let position = Position::new(Some(Timestamp::from_millis(due as i64)), id);
-                        disk.insert(position);
-                        if windows.admit(&bucket(), position) == Room::Yes {
-                            prop_assert!(memory.insert(position));
+                        disk.insert(position, bytes);
+                        if windows.admit(&bucket(), position, bytes) == Room::Yes {
+                            prop_assert_eq!(memory.insert(position, bytes), None);
                         }
                     }
                     Move::Take => {
-                        if let Some(position) = memory.pop_first() {
+                        if let Some((position, bytes)) = memory.pop_first() {
                             // The store hears of it later.
                             unwritten.push(position);
                             taken += 1;
-                            windows.leave(&bucket(), position);
+                            windows.leave(&bucket(), position, bytes);
                         }
                     }
                     Move::Commit => {
                         for position in unwritten.drain(..) {
-                            prop_assert!(disk.remove(&position));
+                            prop_assert!(disk.remove(&position).is_some());
                         }
                     }
                     Move::BeginLoad => {
                         if loading.is_none() && let Some(mut load) = windows.loads().pop() {
                             // A small page, so that several are needed.
-                            load.limit = 5;
-                            let found = disk.iter().filter(|p| Some(**p) > load.after);
-                            let found = found.take(load.limit).copied().collect();
+                            load.limit.tasks = 5;
+                            let mut read = Portion::default();
+                            let behind = disk.iter().filter(|(place, _)| Some(**place) > load.after);
+                            let fits = behind.take_while(|(_, bytes)| {
+                                let fits = !read.reaches(load.limit);
+                                read.add(**bytes);
+                                fits
+                            });
+                            let found = fits.map(|(place, bytes)| (*place, *bytes)).collect();
                             loading = Some((load, found));
                         }
                     }
                     Move::EndLoad => {
                         if let Some((load, found)) = loading.take() {
-                            let Taken { n_tasks, ended } = windows.loaded(&load, &found);
-                            for position in found.into_iter().take(n_tasks) {
-                                if !ended.contains(&position) && memory.insert(position) {
-                                    windows.hold(&bucket());
+                            let places: Vec<Position> = found.iter().map(|(it, _)| *it).collect();
+                            let bytes = found.iter().map(|(_, bytes)| bytes).sum();
+                            let Taken { n_tasks, ended } = windows.loaded(&load, &places, bytes);
+                            for (position, bytes) in found.into_iter().take(n_tasks) {
+                                let is_new = !memory.contains_key(&position);
+                                if !ended.contains(&position) && is_new {
+                                    memory.insert(position, bytes);
+                                    windows.hold(&bucket(), bytes);
                                 }
                             }
                         }
                     }
                 }
                 prop_assert!(memory.len() <= 2 * LEAST, "{}", memory.len());
+                let bytes: usize = memory.values().sum();
+                prop_assert!(bytes < (2 << 20) + (100 << 10), "{}", bytes);
             }
             prop_assert_eq!(taken, total);
             prop_assert!(disk.is_empty() && memory.is_empty());

@@ -14,9 +14,9 @@ use babelfeed_actors::domain::{
 };
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, BatchStore, Bucket, Cursor, Kept, Known, KnownKey,
-    LearnedLimits, OpenAtOutlet, Position, PublicationChange, PublicationRecord, QuotaChange,
-    QuotaEntry, QuotaLedger, Reserved, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
-    TranslationMemory,
+    LearnedLimits, OpenAtOutlet, Portion, Position, PublicationChange, PublicationRecord,
+    QuotaChange, QuotaEntry, QuotaLedger, Reserved, StoreError, Tally, TaskChange, TaskRecord,
+    TaskStore, Token, TranslationMemory,
 };
 use babelfeed_actors::setup::Pauses;
 use futures_util::FutureExt as _;
@@ -265,7 +265,7 @@ impl TaskStore for SqliteStore {
         &self,
         bucket: Bucket,
         after: Option<Position>,
-        limit: usize,
+        limit: Portion,
     ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(move |reads| reads.ready(&bucket, after, limit))
     }

@@ -12,8 +12,8 @@ use babelfeed_actors::domain::{
     SourceName, State, Task, TaskId, Timestamp, Translation, Usage,
 };
 use babelfeed_actors::ports::{
-    BatchJob, Bucket, Cursor, Known, LearnedLimits, OpenAtOutlet, Position, PublicationRecord,
-    QuotaEntry, StoreError, TaskRecord,
+    BatchJob, Bucket, Cursor, Known, LearnedLimits, OpenAtOutlet, Portion, Position,
+    PublicationRecord, QuotaEntry, StoreError, TaskRecord,
 };
 use babelfeed_actors::setup::Pauses;
 use log::error;
@@ -177,7 +177,7 @@ impl Reads<'_> {
         &mut self,
         bucket: &Bucket,
         after: Option<Position>,
-        limit: usize,
+        limit: Portion,
     ) -> Result<Vec<TaskRecord>, Fault> {
         let Some(number) = self.names.bucket_number(bucket)? else {
             return Ok(Vec::new());
@@ -189,7 +189,8 @@ impl Reads<'_> {
             "{TASK} INDEXED BY task_ready
             WHERE state = 1 AND bucket = ?1 AND (due, id) > (?2, ?3) ORDER BY due, id LIMIT ?4"
         );
-        self.tasks_by(&sql, params![number, due, id, rows::count(limit)])
+        let wanted = params![number, due, id, rows::count(limit.tasks)];
+        self.first_tasks_by(&sql, wanted, limit)
     }
 
     /// The tasks that are Processing.
@@ -491,11 +492,25 @@ impl Reads<'_> {
     }
 
     fn tasks_by(&mut self, sql: &str, wanted: impl Params) -> Result<Vec<TaskRecord>, Fault> {
+        self.first_tasks_by(sql, wanted, Portion::of_tasks(usize::MAX))
+    }
+
+    fn first_tasks_by(
+        &mut self,
+        sql: &str,
+        wanted: impl Params,
+        limit: Portion,
+    ) -> Result<Vec<TaskRecord>, Fault> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut found = statement.query(wanted)?;
         let mut tasks: Vec<TaskRecord> = Vec::new();
-        while let Some(row) = found.next()? {
-            tasks.push(task_of(row, tasks.last(), &mut self.names)?);
+        let mut read = Portion::default();
+        while !read.reaches(limit)
+            && let Some(row) = found.next()?
+        {
+            let task = task_of(row, tasks.last(), &mut self.names)?;
+            read.add(task.task.request.size());
+            tasks.push(task);
         }
         Ok(tasks)
     }

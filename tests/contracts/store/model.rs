@@ -6,7 +6,7 @@ use std::sync::Arc;
 use babelfeed_actors::domain::{FailureKind, IdMint, RequestId, State, TaskId};
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
-    Kept, Outcome, Position, Tally, TaskChange, TaskRecord, TaskStore as _, Token,
+    Kept, Outcome, Portion, Position, Tally, TaskChange, TaskRecord, TaskStore as _, Token,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -236,7 +236,9 @@ impl Model {
                 .map(|(id, kept)| Position::new(kept.due.map(at), *id))
                 .collect();
             expected.sort_unstable();
-            let ready = store.ready(bucket(&any, target), None, 1_000).await;
+            let ready = store
+                .ready(bucket(&any, target), None, Portion::of_tasks(1_000))
+                .await;
             let found: Vec<TaskId> = ready
                 .expect("a read")
                 .iter()

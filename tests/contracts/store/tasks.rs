@@ -5,7 +5,7 @@ use std::sync::Arc;
 use babelfeed_actors::domain::{FailureKind, IdMint, State, TaskId};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{
-    Ended, Kept, Outcome, Position, TaskChange, TaskRecord, TaskStore as _,
+    Ended, Kept, Outcome, Portion, Position, TaskChange, TaskRecord, TaskStore as _,
 };
 
 use super::Kind;
@@ -152,7 +152,10 @@ pub(super) async fn the_earliest_deadline_comes_first_then_the_oldest<K: Kind>()
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let ready = kind.store().ready(bucket.clone(), after, 2).await;
+        let ready = kind
+            .store()
+            .ready(bucket.clone(), after, Portion::of_tasks(2))
+            .await;
         let ready = ready.expect("a read");
         let Some(last) = ready.last() else { break };
         after = Some(Position::new(last.task.request.deadline, last.task.id));
@@ -160,6 +163,12 @@ pub(super) async fn the_earliest_deadline_comes_first_then_the_oldest<K: Kind>()
     }
 
     assert_eq!(found, [2, 1, 4, 0, 3].map(|index| tasks[index]));
+    let size = task(kind.store(), tasks[0]).await.task.request.size();
+    for (bytes, n_read) in [(1, 1), (size, 1), (size + 1, 2), (100 * size, 5)] {
+        let limit = Portion { tasks: 9, bytes };
+        let ready = kind.store().ready(bucket.clone(), None, limit).await;
+        assert_eq!(ready.expect("a read").len(), n_read, "{bytes} bytes");
+    }
 }
 
 pub(super) async fn lists_go_on_where_they_were_left<K: Kind>() {

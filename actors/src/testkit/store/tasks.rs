@@ -13,7 +13,7 @@ use crate::domain::{
     TaskId,
 };
 use crate::ports::{
-    Admission, Admitted, Bucket, Cursor, Kept, OpenAtOutlet, Position, PublicationChange,
+    Admission, Admitted, Bucket, Cursor, Kept, OpenAtOutlet, Portion, Position, PublicationChange,
     PublicationRecord, StoreError, Tally, TaskChange, TaskRecord, TaskStore, Token,
 };
 
@@ -71,7 +71,7 @@ impl TaskStore for MemoryStore {
         &self,
         bucket: Bucket,
         after: Option<Position>,
-        limit: usize,
+        limit: Portion,
     ) -> LocalBoxFuture<'_, Result<Vec<TaskRecord>, StoreError>> {
         self.read(move |committed| {
             let position =
@@ -83,7 +83,14 @@ impl TaskStore for MemoryStore {
                 .cloned()
                 .collect();
             ready.sort_unstable_by_key(position);
-            ready.truncate(limit);
+            let mut read = Portion::default();
+            let mut fits = |record: &TaskRecord| {
+                let fits = !read.reaches(limit);
+                read.add(record.task.request.size());
+                fits
+            };
+            let n_read = ready.iter().take_while(|record| fits(record)).count();
+            ready.truncate(n_read);
             ready
         })
     }
