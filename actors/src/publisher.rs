@@ -41,6 +41,7 @@ use crate::logic::brake::Brake;
 use crate::logic::compose::Style;
 use crate::logic::fit::Limit;
 use crate::logic::known::Edition;
+use crate::logic::steady::Steady;
 use crate::messages::{
     Acquire, Amend, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record,
     Resign, ResumeOutlet, UnknownName,
@@ -140,6 +141,8 @@ impl Peers {
 pub struct PublisherActor {
     own: Addr<Self>,
     clock: Arc<dyn Clock>,
+    /// What time it is for what is counted over hours, and for what lapses.
+    steady: Rc<Steady>,
     chance: Arc<dyn Chance>,
     store: Rc<dyn TaskStore>,
     ledger: Rc<dyn QuotaLedger>,
@@ -256,7 +259,7 @@ impl PublisherActor {
     /// A publisher that goes on with what the store has when it starts.
     pub fn new(
         own: Addr<Self>,
-        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+        (clock, steady, chance): (Arc<dyn Clock>, Rc<Steady>, Arc<dyn Chance>),
         (store, ledger): (Rc<dyn TaskStore>, Rc<dyn QuotaLedger>),
         peers: Peers,
         seats: Vec<Seat>,
@@ -271,6 +274,7 @@ impl PublisherActor {
         Self {
             own,
             clock,
+            steady,
             chance,
             store,
             ledger,

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::domain::{Lane, Moment, Timestamp};
 use crate::failpoints;
 use crate::logic::quota::{Need, Now, Parked, Quota, Turn, Word};
+use crate::logic::steady::{PATIENCE, Steady};
 use crate::messages::{
     Acquire, Acquired, Adjust, Adjustment, Amend, LaneView, Lanes, Permit, PermitHome, Quotas,
     Reserve, Settle, UnknownName, Urgency, Verdict,
@@ -36,6 +37,8 @@ pub struct Config {
     pub paused: Vec<Lane>,
     /// After so long a call is over, whatever became of its permit.
     pub patience: Duration,
+    /// What time it is for days and months.
+    pub steady: Rc<Steady>,
 }
 
 /// What the settings say of a lane.
@@ -52,6 +55,7 @@ pub struct LaneConfig {
 pub struct RateLimiterActor {
     own: Addr<Self>,
     clock: Arc<dyn Clock>,
+    steady: Rc<Steady>,
     patience: Duration,
     lanes: HashMap<Lane, LaneState>,
     ledger: Ledger,
@@ -74,6 +78,7 @@ impl RateLimiterActor {
         let mut limiter = Self {
             own,
             clock,
+            steady: config.steady,
             patience: config.patience,
             lanes: HashMap::default(),
             ledger: Ledger::new(ledger),
@@ -101,10 +106,7 @@ impl RateLimiterActor {
     }
 
     fn now(&self) -> Now {
-        Now {
-            moment: self.clock.now(),
-            wall: self.clock.wall(),
-        }
+        self.steady.now(self.clock.now(), self.clock.wall())
     }
 
     /// Grants at most so many permits in a lane now.
@@ -189,6 +191,8 @@ impl RateLimiterActor {
         let Some(due) = due.or_else(|| written_off(&state.quota)) else {
             return;
         };
+        // By then it may be known to be later than it was thought to be.
+        let due = due.min(now.moment.plus(PATIENCE));
         if state
             .rings_at
             .is_some_and(|rings| rings > now.moment && rings <= due)
@@ -209,7 +213,7 @@ impl RateLimiterActor {
     }
 
     fn draw_for(&mut self, lane: &Lane) {
-        let wall = self.clock.wall();
+        let wall = self.now().wall;
         let state = self.lanes.get(lane);
         if state.is_some_and(|state| state.quota.wants_ledger(wall)) {
             self.draw();
@@ -237,7 +241,7 @@ impl Actor for RateLimiterActor {
     fn started(&mut self, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.started");
         if self.lanes.values().any(|state| !state.quota.is_loaded()) {
-            self.ledger.load(self.own.clone(), self.clock.wall());
+            self.ledger.load(self.own.clone());
         }
     }
 }
@@ -275,9 +279,10 @@ impl Handler<Acquire> for RateLimiterActor {
                 account: 0,
                 limits: LaneLimits::default(),
             });
-            state.quota.recall(&[], self.now());
+            let now = self.now();
+            state.quota.recall(&[], now);
             for account in state.quota.accounts_mut() {
-                account.load(&[], self.clock.wall());
+                account.load(&[], now.wall);
             }
             self.lanes.insert(lane.clone(), state);
         }

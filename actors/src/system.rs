@@ -15,6 +15,7 @@ use crate::logic::checks::Checks;
 use crate::logic::known::{Edition, Growing};
 use crate::logic::pack;
 use crate::logic::shelf::Shelf;
+use crate::logic::steady::Steady;
 use crate::messages::{
     Adjust, Approve, CacheStats, Cancel, Clear, Depth, Drain, Events, FindRequest, FindTask,
     FindTasks, Follow, Insert, Lanes, List, OpenIntake, Operation, Outlets, PauseOutlet,
@@ -164,11 +165,13 @@ pub fn start(setup: Setup) -> Handles {
         account: outlet.account,
         limits: outlet.limits,
     }));
+    let steady = Rc::new(Steady::default());
     let limiter_config = rate_limiter::Config {
         lanes,
         earlier: quotas,
         paused: pauses.lanes,
         patience: config.timeout * 2 + PATIENCE,
+        steady: Rc::clone(&steady),
     };
     let limiter = supervisor.start("rate_limiter", |own| {
         RateLimiterActor::new(own, Arc::clone(&clock), Rc::clone(&ledger), limiter_config)
@@ -245,7 +248,7 @@ pub fn start(setup: Setup) -> Handles {
         };
         PublisherActor::new(
             own,
-            (Arc::clone(&clock), Arc::clone(&chance)),
+            (Arc::clone(&clock), Rc::clone(&steady), Arc::clone(&chance)),
             (Rc::clone(&store), Rc::clone(&ledger)),
             peers,
             seats,

@@ -2,6 +2,7 @@
 
 mod budget;
 mod checks;
+mod clock;
 mod edits;
 mod figures;
 mod flow;

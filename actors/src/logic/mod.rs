@@ -27,4 +27,5 @@ pub mod quota;
 pub mod routing;
 pub mod shelf;
 pub mod spans;
+pub mod steady;
 pub mod x_text;

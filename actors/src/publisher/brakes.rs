@@ -41,6 +41,10 @@ pub(super) struct GiveBack {
 }
 
 impl PublisherActor {
+    fn steady_wall(&self) -> Timestamp {
+        self.steady.now(self.clock.now(), self.clock.wall()).wall
+    }
+
     /// Reads what began in the last hour, however often it takes.
     pub(super) fn load_brakes(&self) {
         let braked = self.seats.iter().filter(|seat| seat.per_hour.is_some());
@@ -48,7 +52,7 @@ impl PublisherActor {
         if names.is_empty() {
             return;
         }
-        let since = Timestamp::from_millis(self.clock.wall().as_millis() - COUNTED);
+        let since = Timestamp::from_millis(self.steady_wall().as_millis() - COUNTED);
         let (ledger, own) = (Rc::clone(&self.ledger), self.own.clone());
         actix_rt::spawn(async move {
             let words = Words {
@@ -76,7 +80,7 @@ impl PublisherActor {
     /// How many publications may begin at an outlet now; none: as many as there are.
     pub(super) fn room_to_begin(&mut self, seat: &Seat) -> Option<u32> {
         let per_hour = seat.per_hour?;
-        let now = self.clock.wall();
+        let now = self.steady_wall();
         let state = self.state.get_mut(&seat.name)?;
         let brake = state.brake.as_mut();
         Some(brake.map_or(0, |brake| brake.room(per_hour, now)))
@@ -84,7 +88,7 @@ impl PublisherActor {
 
     /// Whether an outlet waits because enough has begun there.
     pub(super) fn is_braked(&self, seat: &Seat, state: &OutletState) -> bool {
-        let now = self.clock.wall();
+        let now = self.steady_wall();
         let mut brake = state.brake.clone();
         let room = |brake: &mut Brake| seat.per_hour.map(|per_hour| brake.room(per_hour, now));
         !state.waiting.is_empty() && brake.as_mut().and_then(room) == Some(0)
@@ -93,7 +97,7 @@ impl PublisherActor {
     /// Notes that publications begin at an outlet that counts them.
     pub(super) fn begin_there(&mut self, seat: &Seat, n: u32) -> Option<Begun> {
         seat.per_hour.filter(|_| n > 0)?;
-        let now = self.clock.wall();
+        let now = self.steady_wall();
         let brake = self.state.get_mut(&seat.name)?.brake.as_mut()?;
         let (minute, count) = brake.begin(n, now);
         Some(Begun {
@@ -106,7 +110,7 @@ impl PublisherActor {
 
     /// Looks again when the next publication may begin.
     pub(super) fn pump_when_released(&mut self, outlet: &OutletName) {
-        let now = self.clock.wall();
+        let now = self.steady_wall();
         let state = self.state.get(outlet);
         if let Some(brake) = state.and_then(|state| state.brake.as_ref()) {
             let wait = brake.wait(now).max(Duration::from_secs(1));

@@ -40,12 +40,17 @@ impl PublisherActor {
             return;
         }
         let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
-        let clock = Arc::clone(&self.clock);
+        let (clock, steady) = (Arc::clone(&self.clock), Rc::clone(&self.steady));
         actix_rt::spawn(async move {
             tokio::time::sleep(LOOK_EVERY).await;
             let looking = async {
                 failpoints::hit("publisher.lapse");
-                lapsed(&*store, &lapsing, clock.wall()).await
+                lapsed(
+                    &*store,
+                    &lapsing,
+                    steady.now(clock.now(), clock.wall()).wall,
+                )
+                .await
             };
             let lapsed = unless_panicked(looking).await;
             own.do_send(Overdue { epoch, lapsed });

@@ -72,11 +72,11 @@ impl Ledger {
         }
     }
 
-    /// Reads what was learned, and what was used in the time that still counts, however often it
-    /// takes.
-    pub(super) fn load(&self, own: Addr<RateLimiterActor>, wall: Timestamp) {
+    /// Reads what was learned, and all that was used and is kept, however often it takes: the clock
+    /// may be wrong about what still counts.
+    pub(super) fn load(&self, own: Addr<RateLimiterActor>) {
         let port = Rc::clone(&self.port);
-        let since = Timestamp::from_millis(wall.as_millis() - KEPT);
+        let since = Timestamp::from_millis(i64::MIN);
         actix_rt::spawn(async move {
             let mut is_failing = false;
             loop {
@@ -153,7 +153,7 @@ impl RateLimiterActor {
         if self.ledger.is_writing {
             return;
         }
-        let wall = self.clock.wall();
+        let wall = self.now().wall;
         let Change {
             mut drawn,
             mut learned,
@@ -205,6 +205,13 @@ impl Handler<Loaded> for RateLimiterActor {
 
     fn handle(&mut self, Loaded { entries, learned }: Loaded, _: &mut Self::Context) {
         failpoints::hit("rate_limiter.loaded");
+        let newest = entries.iter().map(|entry| entry.slot).max();
+        if let Some(newest) = newest
+            && self.now().wall.as_millis() - newest.as_millis() > KEPT
+        {
+            warn!(last_used:% = newest; "the clock is far ahead of what was used last, and is not believed yet");
+            self.steady.begin_at(newest, self.clock.now());
+        }
         let now = self.now();
         for (lane, state) in &mut self.lanes {
             let account = state.account;

@@ -259,6 +259,8 @@ impl Account {
 
     /// Takes over what the ledger holds: (slot, amount).
     pub fn load(&mut self, entries: &[(Timestamp, f64)], wall: Timestamp) {
+        // What was looked at before says nothing, and its time may have been wrong.
+        self.slots.retain(|slot| slot.used > EPSILON);
         for &(slot, amount) in entries {
             let slot = slot.as_millis();
             match self.slots.binary_search_by_key(&slot, |it| it.start) {

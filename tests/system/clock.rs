@@ -1,0 +1,118 @@
+//! What a clock that is wrong for a while does to what is counted over days.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use babelfeed_actors::domain::{Moment, Timestamp};
+use babelfeed_actors::ports::Clock;
+use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::testkit::world::{self, World};
+
+use crate::helpers::{hand_in, pass, texts};
+
+const YEAR: u64 = 365 * 86_400;
+
+/// A clock whose wall time goes ahead of the world's by so many seconds.
+struct Leaping {
+    clock: Arc<dyn Clock>,
+    ahead: AtomicU64,
+}
+
+impl Leaping {
+    fn of(world: &mut World) -> Arc<Self> {
+        let leaping = Arc::new(Self {
+            clock: Arc::clone(&world.clock),
+            ahead: AtomicU64::new(0),
+        });
+        world.clock = leaping.clone();
+        leaping
+    }
+
+    fn set_ahead(&self, seconds: u64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Leaping {
+    fn wall(&self) -> Timestamp {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        self.clock.wall().plus(Duration::from_secs(ahead))
+    }
+
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}
+
+/// A world whose provider takes fifty calls a day, of one text each.
+fn limited(world: &mut World) {
+    world.config.max_batch_size = 1;
+    world.limit(LaneLimits {
+        rpd: Some(50.0),
+        ..LaneLimits::default()
+    });
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_minutes_frees_nothing_of_a_day_and_forgets_none() {
+    world::run(1_701, async |mut world: World| {
+        limited(&mut world);
+        let clock = Leaping::of(&mut world);
+        let provider = world.providers[0].1.clone();
+        let handles = world.start();
+        hand_in(&handles, texts(200), "es").await;
+        pass(Duration::from_secs(600)).await;
+        let n_calls = provider.n_calls();
+        assert!((45..=50).contains(&n_calls), "{n_calls}");
+        clock.set_ahead(YEAR);
+        pass(Duration::from_secs(300)).await;
+        hand_in(&handles, ["A text that comes meanwhile.".to_owned()], "es").await;
+        pass(Duration::from_secs(300)).await;
+        clock.set_ahead(0);
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(provider.n_calls(), n_calls);
+        pass(Duration::from_secs(86_400)).await;
+        let n_calls = provider.n_calls();
+        assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
+    });
+}
+
+#[test]
+fn a_start_while_the_clock_is_wrong_knows_what_was_used_of_the_day() {
+    world::run(1_702, async |mut world: World| {
+        limited(&mut world);
+        let clock = Leaping::of(&mut world);
+        let provider = world.providers[0].1.clone();
+        hand_in(&world.start(), texts(200), "es").await;
+        pass(Duration::from_secs(600)).await;
+        let n_calls = provider.n_calls();
+        world.store = world.store.crash();
+        clock.set_ahead(YEAR);
+        let _handles = world.start();
+        pass(Duration::from_secs(300)).await;
+        clock.set_ahead(0);
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(provider.n_calls(), n_calls);
+        pass(Duration::from_secs(86_400)).await;
+        let n_calls = provider.n_calls();
+        assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
+    });
+}
+
+#[test]
+fn a_clock_that_stays_ahead_is_believed_soon() {
+    world::run(1_703, async |mut world: World| {
+        limited(&mut world);
+        let clock = Leaping::of(&mut world);
+        let provider = world.providers[0].1.clone();
+        let handles = world.start();
+        hand_in(&handles, texts(200), "es").await;
+        pass(Duration::from_secs(600)).await;
+        // As after the machine has slept.
+        clock.set_ahead(2 * 86_400);
+        pass(Duration::from_secs(1_900)).await;
+        let n_calls = provider.n_calls();
+        assert!((90..=100).contains(&n_calls), "{n_calls}");
+    });
+}
