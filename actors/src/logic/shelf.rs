@@ -24,6 +24,8 @@ const EVICTIONS: usize = 20_000;
 pub struct Shelf {
     known: Cache<Key, Entry, RandomState>,
     evicted: Arc<Mutex<Vec<Key>>>,
+    /// How many bytes the entries take; to sum them up anew would be to visit each.
+    bytes: Arc<AtomicU64>,
     ttl: Duration,
     hits: AtomicU64,
 }
@@ -52,10 +54,11 @@ pub enum Kept {
 impl Shelf {
     /// A shelf that holds so many entries and bytes at most, each for so long.
     pub fn new(max_entries: u64, max_bytes: u64, ttl: Duration) -> Self {
-        let evicted = Arc::default();
+        let (evicted, bytes) = Default::default();
         Self {
-            known: build(max_entries, max_bytes, &evicted),
+            known: build(max_entries, max_bytes, &evicted, &bytes),
             evicted,
+            bytes,
             ttl,
             hits: AtomicU64::new(0),
         }
@@ -112,6 +115,7 @@ impl Shelf {
             at,
             asked: Arc::default(),
         };
+        self.bytes.fetch_add(size_of(&entry), Ordering::Relaxed);
         self.known.insert(key, entry);
     }
 
@@ -139,7 +143,7 @@ impl Shelf {
     /// How many entries there are, and how many bytes they take.
     pub fn size(&self) -> (u64, u64) {
         self.known.run_pending_tasks();
-        let bytes = self.known.iter().map(|(_, entry)| size_of(&entry)).sum();
+        let bytes = self.bytes.load(Ordering::Relaxed);
         (self.known.entry_count(), bytes)
     }
 }
@@ -153,20 +157,24 @@ fn build(
     max_entries: u64,
     max_bytes: u64,
     evicted: &Arc<Mutex<Vec<Key>>>,
+    taken: &Arc<AtomicU64>,
 ) -> Cache<Key, Entry, RandomState> {
     const WHOLE: f64 = 1_000_000_000.0;
     let (entries, bytes) = (max_entries.max(1) as f64, max_bytes.max(1) as f64);
-    let evicted = Arc::clone(evicted);
+    let (evicted, taken) = (Arc::clone(evicted), Arc::clone(taken));
     Cache::builder()
         .max_capacity(WHOLE as u64)
         .weigher(move |_, entry: &Entry| {
             let share = (1.0 / entries).max(size_of(entry) as f64 / bytes);
             (share * WHOLE).ceil().min(f64::from(u32::MAX)) as u32
         })
-        .eviction_listener(move |key, _, cause| {
-            let mut evicted = evicted.lock().unwrap_or_else(PoisonError::into_inner);
-            if cause == RemovalCause::Size && evicted.len() < EVICTIONS {
-                evicted.push(*key);
+        .eviction_listener(move |key, entry, cause| {
+            taken.fetch_sub(size_of(&entry), Ordering::Relaxed);
+            if cause == RemovalCause::Size {
+                let mut evicted = evicted.lock().unwrap_or_else(PoisonError::into_inner);
+                if evicted.len() < EVICTIONS {
+                    evicted.push(*key);
+                }
             }
         })
         .build_with_hasher(RandomState::default())
@@ -234,5 +242,24 @@ mod tests {
         assert_eq!(evicted.len() as u64 + entries, 200);
         assert!(evicted.iter().all(|key| !shelf.contains(key)));
         assert!(shelf.take_evicted().is_empty());
+    }
+
+    #[test]
+    fn bytes_are_those_of_what_is_there() {
+        let shelf = shelf();
+        let n_bytes = |texts: &[&str]| {
+            let bytes = texts.iter().map(|text| text.len() as u64 + ENTRY_BYTES);
+            (texts.len() as u64, bytes.sum())
+        };
+        shelf.insert([1; 16], translation("uno"), at(0));
+        shelf.insert([2; 16], translation("dos"), at(0));
+        shelf.insert([2; 16], translation("dos otra vez"), at(50));
+        assert_eq!(shelf.size(), n_bytes(&["uno", "dos otra vez"]));
+
+        assert_eq!(shelf.take(&[1; 16], at(120)), Kept::Old);
+        assert_eq!(shelf.size(), n_bytes(&["dos otra vez"]));
+
+        shelf.clear();
+        assert_eq!(shelf.size(), n_bytes(&[]));
     }
 }
