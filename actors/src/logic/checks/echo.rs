@@ -2,7 +2,7 @@
 
 use super::evidence::{Evidence, are_near};
 use super::script::Script;
-use super::words::Words;
+use super::words::{Word, Words};
 use crate::domain::{Language, Pair};
 
 /// So many ordinary words that stayed are no accident.
@@ -24,7 +24,7 @@ pub(super) fn is_echo(
 ) -> bool {
     let (mut same, mut all) = (0, 0);
     for word in translated.iter() {
-        let weight = weight(word.text);
+        let weight = weight(word);
         all += weight;
         if weight > 0 && source.has(word) {
             same += weight;
@@ -58,16 +58,23 @@ fn has_own_script(source: &Language, target: &Language) -> bool {
 
 /// How many ordinary words a word counts as: none for names and figures, and one for each two
 /// letters where there are no blanks between words.
-fn weight(word: &str) -> usize {
-    let mut letters = word.chars();
+fn weight(word: &Word<'_>) -> usize {
+    let text = word.text;
+    if let [first, rest @ ..] = text.as_bytes()
+        && word.n_letters == text.len()
+    {
+        // Each byte is a letter of ASCII.
+        return usize::from(first.is_ascii_lowercase() && !rest.is_empty());
+    }
+    let mut letters = text.chars();
     let Some(first) = letters.next() else {
         return 0;
     };
-    if word.chars().any(|letter| letter.is_numeric()) || first.is_uppercase() {
+    if text.chars().any(char::is_numeric) || first.is_uppercase() {
         return 0;
     }
     match Script::of(first) {
-        Some(Script::Han | Script::Kana | Script::Thai) => word.chars().count() / 2,
+        Some(Script::Han | Script::Kana | Script::Thai) => text.chars().count() / 2,
         _ => usize::from(letters.next().is_some()),
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
     // Most translations have nothing of what the text would be looked at for.
     let source = LazyCell::new(|| folded(source));
     let source = || source.as_str();
-    if is_refusal(source, &translated) {
+    let is_telling = TELLTALES.any_in(&translated);
+    if is_telling && is_refusal(source, &translated) {
         let why = "it was a refusal, not a translation";
         return Some(Fault::new(Check::Refusal, why));
     }
@@ -28,7 +29,8 @@ pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
         let why = "words about the translation stood before it";
         return Some(Fault::new(Check::Notes, why));
     }
-    if has_note(source, &translated) {
+    let is_by_translator = || TRANSLATORS.any_in(&translated) && !TRANSLATIONS.any_in(source());
+    if is_telling && is_by_translator() || has_note(source, &translated) {
         let why = "a note of the translator stood in it";
         return Some(Fault::new(Check::Notes, why));
     }
@@ -73,7 +75,7 @@ fn has_more<'a>(count: fn(&str) -> usize, translated: &str, source: impl Fn() ->
 }
 
 fn n_fences(text: &str) -> usize {
-    match text.contains("```") {
+    match text.contains('`') {
         true => text.matches("```").count(),
         false => 0,
     }
@@ -91,13 +93,12 @@ fn n_parentheses(text: &str) -> usize {
 }
 
 fn is_refusal<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
-    let head = beginning(translated, APOLOGY);
     if REFUSALS.any_in(translated) {
         let source = source();
         // What talks of models and of what they cannot do may be about just that.
         return !APOLOGIES.any_in(source) && !INABILITIES.any_in(source) && !MODELS.any_in(source);
     }
-    APOLOGIES.any_in(head)
+    APOLOGIES.any_in(beginning(translated, APOLOGY))
         && INABILITIES.any_in(translated)
         && !APOLOGIES.any_in(source())
         && !INABILITIES.any_in(source())
@@ -121,9 +122,6 @@ fn has_preamble<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
 }
 
 fn has_note<'a>(source: impl Fn() -> &'a str + Copy, translated: &str) -> bool {
-    if TRANSLATORS.any_in(translated) && !TRANSLATIONS.any_in(source()) {
-        return true;
-    }
     let has_more_lines = has_more(n_more_lines, translated, source);
     let has_more_parentheses = has_more(n_parentheses, translated, source);
     let is_about_notes = || NOTES.iter().any(|note| source().contains(note));
@@ -146,6 +144,9 @@ fn beginning(text: &str, n_characters: usize) -> &str {
     let end = text.char_indices().nth(n_characters);
     end.map_or(text, |(end, _)| &text[..end])
 }
+
+/// What refusals and the notes of translators are known by; one pass tells that a text has none.
+static TELLTALES: LazyLock<Phrases> = LazyLock::new(|| REFUSALS.and(&APOLOGIES).and(&TRANSLATORS));
 
 /// What is said only by who will not translate.
 static REFUSALS: LazyLock<Phrases> = LazyLock::new(|| {

@@ -11,43 +11,50 @@ pub(super) struct Phrases {
     phrases: Vec<(usize, &'static str)>,
 }
 
-/// Beginnings are told apart by so many numbers, few enough to stay in the nearest cache.
-const N_BEGINNINGS: usize = 4_096;
+/// Beginnings are told apart by so many bits, few enough for a table that stays in the nearest
+/// cache.
+const N_BITS: u32 = 14;
+const N_BEGINNINGS: usize = 1 << N_BITS;
 
 impl Phrases {
     /// These phrases.
     pub(super) fn of(phrases: &[&'static str]) -> Self {
+        let phrases = phrases.iter().filter_map(|phrase| {
+            let three = phrase.as_bytes().first_chunk()?;
+            Some((beginning(*three), *phrase))
+        });
+        Self::with(phrases.collect())
+    }
+
+    /// These phrases and those.
+    pub(super) fn and(&self, others: &Self) -> Self {
+        Self::with([&*self.phrases, &*others.phrases].concat())
+    }
+
+    fn with(mut phrases: Vec<(usize, &'static str)>) -> Self {
         let mut beginnings = [0; N_BEGINNINGS / 64];
-        let mut sorted: Vec<(usize, &'static str)> = phrases
-            .iter()
-            .filter_map(|phrase| {
-                let three = phrase.as_bytes().first_chunk::<3>()?.iter();
-                let three = three.fold(0, |three, byte| followed(three, *byte));
-                Some((beginning(three), *phrase))
-            })
-            .collect();
-        sorted.sort_unstable();
-        for (beginning, _) in &sorted {
+        phrases.sort_unstable();
+        for (beginning, _) in &phrases {
             beginnings[beginning / 64] |= 1 << (beginning % 64);
         }
         Self {
             beginnings,
-            phrases: sorted,
+            phrases,
         }
     }
 
     /// Whether any of them stands in the text.
     pub(super) fn any_in(&self, text: &str) -> bool {
         let text = text.as_bytes();
-        let mut three = 0;
-        text.iter().enumerate().any(|(last, byte)| {
-            three = followed(three, *byte);
-            let beginning = beginning(three);
+        let mut threes = text.windows(3).enumerate();
+        threes.any(|(at, three)| {
+            let beginning = beginning([three[0], three[1], three[2]]);
             let is_known = self.beginnings[beginning / 64] & 1 << (beginning % 64) != 0;
-            is_known && last >= 2 && self.is_one_of(beginning, &text[last - 2..])
+            is_known && self.is_one_of(beginning, &text[at..])
         })
     }
 
+    #[inline(never)]
     fn is_one_of(&self, beginning: usize, rest: &[u8]) -> bool {
         let first = self.phrases.partition_point(|(it, _)| *it < beginning);
         let alike = self.phrases[first..].iter();
@@ -56,15 +63,11 @@ impl Phrases {
     }
 }
 
-/// The last two of three bytes, and the one that follows.
-fn followed(three: u32, byte: u8) -> u32 {
-    (three << 8 | u32::from(byte)) & 0xff_ffff
-}
-
 /// The number of three bytes; few others have the same.
-fn beginning(three: u32) -> usize {
+fn beginning([first, second, third]: [u8; 3]) -> usize {
+    let three = u32::from_le_bytes([first, second, third, 0]);
     // Any odd number with its bits well spread does.
-    (three.wrapping_mul(0x9e37_79b1) >> 20) as usize % N_BEGINNINGS
+    (three.wrapping_mul(0x9e37_79b1) >> (32 - N_BITS)) as usize
 }
 
 #[cfg(test)]

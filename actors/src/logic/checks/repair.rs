@@ -234,11 +234,8 @@ fn with_marks_closed(text: &str) -> Option<String> {
     const POP_ISOLATE: char = '\u{2069}';
     const POP_EMBEDDING: char = '\u{202c}';
     // All of them begin with these two bytes.
-    if !text
-        .as_bytes()
-        .windows(2)
-        .any(|it| it == [0xe2, 0x80] || it == [0xe2, 0x81])
-    {
+    let mut twos = text.as_bytes().windows(2);
+    if text.is_ascii() || !twos.any(|it| it == [0xe2, 0x80] || it == [0xe2, 0x81]) {
         return None;
     }
     let mut closed = String::with_capacity(text.len());

@@ -34,11 +34,9 @@ impl<'a> Words<'a> {
         let mut words = Vec::with_capacity(text.len() / 6 + 1);
         for mut piece in pieces(text) {
             while !piece.is_empty() {
-                let (word, rest) = piece.split_at(word_end(piece));
-                words.extend(Word::of(word));
-                let mut rest = rest.chars();
-                rest.next();
-                piece = rest.as_str();
+                let (word, rest) = Word::first_of(piece);
+                words.extend(word);
+                piece = rest;
             }
         }
         Self {
@@ -69,53 +67,94 @@ impl<'a> Words<'a> {
 }
 
 impl<'a> Word<'a> {
-    /// What stands between two characters that are of no word; none if it is no word.
-    fn of(text: &'a str) -> Option<Self> {
-        if text.is_empty() {
+    /// The word that a text begins with, and what stands behind it and the character that ends it;
+    /// no word if the first character is of none.
+    fn first_of(text: &'a str) -> (Option<Self>, &'a str) {
+        if let Some(first) = Self::first_of_ascii(text) {
+            return first;
+        }
+        let (word, rest) = text.split_at(word_end(text));
+        let mut rest = rest.chars();
+        rest.next();
+        (Self::of(word), rest.as_str())
+    }
+
+    /// The same for most words, in one pass over their bytes; none where something else than ASCII
+    /// follows, or an apostrophe stands at an end.
+    fn first_of_ascii(text: &'a str) -> Option<(Option<Self>, &'a str)> {
+        let mut word = Self::new("");
+        let (mut end, mut last) = (0, 0);
+        for byte in text.bytes() {
+            let lower = LOWER[usize::from(byte)];
+            if lower == 0 {
+                if !byte.is_ascii() {
+                    return None;
+                }
+                break;
+            }
+            if lower < b'a' && lower == b'\'' {
+                if end == 0 {
+                    return None;
+                }
+                word.is_elided = true;
+            }
+            word.hash = mixed(word.hash, lower.into());
+            word.n_letters += usize::from(lower >= b'a');
+            last = lower;
+            end += 1;
+        }
+        if last == b'\'' {
             return None;
         }
+        if word.n_letters > 0 {
+            word.scripts.add(Script::Latin);
+        }
+        word.text = &text[..end];
+        Some(((end > 0).then_some(word), text.get(end + 1..).unwrap_or("")))
+    }
+
+    /// What stands between two characters that are of no word; none if it is no word.
+    fn of(text: &'a str) -> Option<Self> {
         let text = text.trim_matches(is_apostrophe);
         if text.is_empty() {
             return None;
         }
-        let mut word = Self {
+        let mut word = Self::new(text);
+        for letter in text.chars() {
+            word.hash = hashed(word.hash, letter);
+            word.is_elided |= is_apostrophe(letter);
+            if let Some(script) = Script::of(letter) {
+                word.scripts.add(script);
+                word.n_letters += 1;
+            }
+        }
+        Some(word)
+    }
+
+    fn new(text: &'a str) -> Self {
+        Self {
             text,
             hash: 0,
             scripts: Scripts::default(),
             n_letters: 0,
             is_elided: false,
-        };
-        if text.is_ascii() {
-            word.read_ascii();
-        } else {
-            word.read();
-        }
-        Some(word)
-    }
-
-    fn read(&mut self) {
-        for letter in self.text.chars() {
-            self.hash = hashed(self.hash, letter);
-            self.is_elided |= is_apostrophe(letter);
-            if let Some(script) = Script::of(letter) {
-                self.scripts.add(script);
-                self.n_letters += 1;
-            }
-        }
-    }
-
-    /// The same for most words, in a quarter of the time.
-    fn read_ascii(&mut self) {
-        for byte in self.text.bytes() {
-            self.hash = mixed(self.hash, byte.to_ascii_lowercase().into());
-            self.is_elided |= byte == b'\'';
-            self.n_letters += usize::from(byte.is_ascii_alphabetic());
-        }
-        if self.n_letters > 0 {
-            self.scripts.add(Script::Latin);
         }
     }
 }
+
+/// Each byte of a word of ASCII in lower case; zero for those that stand in none.
+const LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let letter = byte as u8;
+        if letter.is_ascii_alphanumeric() || letter == b'\'' {
+            lower[byte] = letter.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    lower
+};
 
 /// Whether a letter is left out there, or a word quoted.
 pub(super) const fn is_apostrophe(letter: char) -> bool {
@@ -187,4 +226,28 @@ pub(super) fn is_of_word(letter: char) -> bool {
             | '\u{abc}'..='\u{acd}' | '\u{b3c}'..='\u{b4d}' | '\u{bcd}' | '\u{c4d}'
             | '\u{cbc}'..='\u{ccd}' | '\u{d4d}' | '\u{dca}' | '\u{e31}'..='\u{e4e}'
             | '\u{200c}' | '\u{200d}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn words_of_ascii_are_those_that_are_read_letter_by_letter(text in "[a-cXZ0-2' .é’⟦⟧]{0,16}") {
+            let mut rest = text.as_str();
+            while !rest.is_empty() {
+                let (word, behind) = rest.split_at(word_end(rest));
+                let (first, next) = Word::first_of(rest);
+                let expected = Word::of(word);
+                prop_assert_eq!(format!("{first:?}"), format!("{expected:?}"));
+                let mut behind = behind.chars();
+                behind.next();
+                prop_assert_eq!(next, behind.as_str());
+                rest = next;
+            }
+        }
+    }
 }
