@@ -188,8 +188,8 @@ impl OpenAiProvider {
         if let Some(detail) = choice.refused() {
             return Err(ProviderError::Rejected { detail });
         }
-        let text = choice.message.text();
         let is_truncated = choice.finish_reason.as_deref() == Some("length");
+        let text = choice.message.into_text();
         // Without a list of items nothing came back: smaller packs are easier to answer.
         let items = prompt::answer(&text).unwrap_or_else(|| prompt::whole_items(&text));
         let model = model.filter(|model| !model.is_empty());
@@ -279,9 +279,9 @@ impl Choice {
 
 impl Message {
     /// The content, which some servers split into parts.
-    fn text(&self) -> String {
-        match &self.content {
-            Some(Value::String(text)) => text.clone(),
+    fn into_text(self) -> String {
+        match self.content {
+            Some(Value::String(text)) => text,
             Some(Value::Array(parts)) => parts
                 .iter()
                 .filter_map(|part| part.get("text").and_then(Value::as_str))

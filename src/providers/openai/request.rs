@@ -100,6 +100,9 @@ impl Shape {
     }
 }
 
+/// The bytes that what is neither prompt nor question takes at most, mostly the form of the answer.
+const REST: usize = 1_024;
+
 /// The JSON of a call.
 pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> {
     let question = prompt::question(pack);
@@ -132,7 +135,10 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
             Structure::Prompt => None,
         },
     };
-    serde_json::to_vec(&body).expect("texts and numbers always become JSON")
+    let system = Family::OpenAi.system_json().get();
+    let mut json = Vec::with_capacity(system.len() + 2 * question.len() + REST);
+    serde_json::to_writer(&mut json, &body).expect("texts and numbers always become JSON");
+    json
 }
 
 static SCHEMA_FORMAT: LazyLock<Box<RawValue>> = LazyLock::new(|| {
