@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Class, Flow, State, Translation};
+use babelfeed_actors::domain::{Class, Flow, Pair, State, Translation};
+use babelfeed_actors::logic::spans::Numbers;
 use babelfeed_actors::messages::{CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
@@ -67,6 +68,28 @@ fn fifty_equal_texts_of_clients_in_bulk_and_in_haste_are_one_call_and_none_after
             (life == 2).then_some(())
         },
     );
+}
+
+#[test]
+fn what_is_known_is_read_by_whoever_asks_whatever_becomes_of_numbers() {
+    for numbers in [Numbers::Kept, Numbers::Translated] {
+        world::run(1, async |mut world: World| {
+            world.config.numbers = numbers;
+            let handles = world.start();
+            let text = "It drives at 33 km/h through the town.";
+            let pair = Pair {
+                source: Some(tag("en")),
+                target: tag("es"),
+            };
+            let read = || handles.known.read(&[text.into()], &pair);
+            assert_eq!(read(), None);
+
+            let made = ask(&handles, text, Duration::from_secs(10)).await;
+
+            let known = read().expect("known by now");
+            assert_eq!(known[0].text, made.expect("an answer").text, "{numbers:?}");
+        });
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::domain::{Pair, Translation, Usage};
 use crate::logic::known::Edition;
 use crate::logic::shelf::Shelf;
-use crate::logic::spans::protect;
 use crate::ports::{Clock, KnownKey};
 
 /// Reads what is known; saves those who ask for known texts two changes of threads.
@@ -42,7 +41,8 @@ impl KnownReader {
         if !self.is_open.load(Ordering::Relaxed) || pair.source.as_ref() == Some(&pair.target) {
             return None;
         }
-        let texts: Vec<_> = texts.iter().map(protect).collect();
+        let texts = texts.iter().map(|text| self.edition.protect(text));
+        let texts: Vec<_> = texts.collect();
         if !texts.iter().all(|text| text.has_words()) {
             return None;
         }
