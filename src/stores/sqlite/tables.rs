@@ -449,6 +449,8 @@ impl<'c> Tables<'c> {
             rows::put_ended(&mut self.body, ended, &mut self.names)?;
         }
         let likely = match change.lifecycle.state() {
+            // What nobody has held yet is in the queue: the claim of a short call is not written.
+            _ if held == 0 => State::Queued,
             State::Processing => State::Queued,
             _ => State::Processing,
         };
