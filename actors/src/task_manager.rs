@@ -273,6 +273,8 @@ struct State {
     /// When the next timer rings.
     rings_at: Option<Moment>,
     is_flush_due: bool,
+    /// Whether a timer rings for the claims that are not written down yet.
+    are_claims_due: bool,
     is_dispatch_due: bool,
     /// Who waits for a task's change to be durable.
     waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,
@@ -608,10 +610,11 @@ impl Handler<Ring> for TaskManagerActor {
 impl TaskManagerActor {
     /// Sets the timer for the next backoff or deadline that ends, or job to be planned.
     fn set_timer(&mut self) {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
         let delayed = self.state.delayed.keys().next().map(|(moment, _)| *moment);
-        let deadline = self.state.deadlines.first();
-        let deadline = deadline.map(|(due, _)| now.plus(due.since(wall)));
+        let deadline = self.state.deadlines.first().map(|(due, _)| {
+            let wait = due.since(self.clock.wall());
+            self.clock.now().plus(wait)
+        });
         let call = self.state.under_way.next_look();
         let job = self.state.jobs.next_due();
         let moments = [delayed, deadline, call, job];

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, State};
 use babelfeed_actors::messages::TranslateNow;
-use babelfeed_actors::ports::Ended;
+use babelfeed_actors::ports::{Ended, TaskStore as _};
+use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::world::{self, World, find, finish, tag};
 
-use crate::helpers::{hand_in, texts};
+use crate::helpers::{hand_in, pass, texts};
 
 #[test]
 fn a_text_comes_back_translated_with_its_spans() {
@@ -86,10 +87,32 @@ fn more_than_a_window_of_tasks_is_loaded_from_disk() {
 }
 
 #[test]
+fn a_task_is_written_down_as_in_a_call_once_that_lasts() {
+    world::run(6, async |mut world: World| {
+        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(1));
+        let handles = world.start();
+        let n_claimed = async || {
+            let claimed = world.store.claimed(None, 9).await;
+            claimed.expect("a read").len()
+        };
+        let ids = hand_in(&handles, texts(1), "es").await;
+        while world.providers[0].1.n_calls() == 0 {
+            pass(Duration::from_millis(1)).await;
+        }
+        assert_eq!(n_claimed().await, 0, "it may end before that is written");
+
+        pass(Duration::from_millis(100)).await;
+
+        assert_eq!(n_claimed().await, 1);
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert_eq!(n_claimed().await, 0);
+    });
+}
+
+#[test]
 fn an_interactive_text_overtakes_bulk_work_and_touches_no_disk() {
     world::run(5, async |mut world: World| {
-        world.providers[0].1 =
-            babelfeed_actors::testkit::provider::FakeProvider::with_latency(Duration::from_secs(1));
+        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(1));
         let handles = world.start();
         let ids = hand_in(&handles, texts(5_000), "es").await;
         world.store.withhold();

@@ -1,5 +1,6 @@
 //! What outlives a fall of the task manager: what is in flight, and what is to be written.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -7,7 +8,7 @@ use foldhash::{HashMap, HashSet};
 
 use super::plan::Planned;
 use super::work::{NowCall, Work};
-use crate::domain::TaskId;
+use crate::domain::{Moment, TaskId};
 use crate::ports::{Errand, PublicationRecord, TaskChange, TaskRecord, Token};
 
 /// The registry of what is in flight, and the outbox of changes.
@@ -29,8 +30,8 @@ pub(super) struct Book {
 /// Changes of tasks that are not yet handed to the store, or not yet written.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Claims to be written down, by number; who has ended since needs no claim.
-    pub(super) claims: Vec<Token>,
+    /// Claims to be written down, the oldest first; who has ended since needs no claim.
+    pub(super) claims: VecDeque<Claim>,
     /// Changes to be written, in order.
     pub(super) changes: Vec<Outgoing>,
     /// The tasks whose change is being written.
@@ -69,6 +70,15 @@ impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
         !self.is_writing && self.changes.is_empty()
     }
+}
+
+/// A text that went into a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    /// The text's number.
+    pub(super) number: Token,
+    /// When it went.
+    pub(super) since: Moment,
 }
 
 /// A change with what follows when it is durable.

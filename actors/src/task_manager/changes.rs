@@ -10,7 +10,7 @@ use log::{error, info, warn};
 use tokio::sync::oneshot;
 
 use super::TaskManagerActor;
-use super::book::{After, Outgoing, planned};
+use super::book::{After, Claim, Outgoing, planned};
 use super::plan::Planned;
 use super::work::{Subject, Work};
 use crate::domain::{Failure, State, TaskId};
@@ -22,10 +22,18 @@ use crate::ports::{
 };
 use crate::supervision::{telling_if_slow, unless_panicked};
 
+/// How long a text is in a call until that is written down: what ends sooner is written once.
+const CLAIM_AFTER: Duration = Duration::from_millis(10);
+
 /// Time to write what has gathered.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(super) struct Flush;
+
+/// Time to write down which texts are still in a call.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ClaimsDue;
 
 /// A batch was written.
 #[derive(actix::Message)]
@@ -102,13 +110,18 @@ impl TaskManagerActor {
         }
     }
 
-    /// The changes that are to be written now: what has gathered, then the claims of what is
-    /// still in a call.
-    fn gather(&self) -> Vec<Outgoing> {
+    /// The changes that are to be written now: what has gathered, then the claims of what has
+    /// been in a call for a while.
+    fn gather(&mut self) -> Vec<Outgoing> {
+        let now = self.clock.now();
         let mut book = self.book.lock();
         let book = &mut *book;
         let mut batch = std::mem::take(&mut book.outbox.changes);
-        for number in book.outbox.claims.drain(..) {
+        while let Some(Claim { number, since }) = book.outbox.claims.front().copied() {
+            if now.since(since) < CLAIM_AFTER {
+                break;
+            }
+            book.outbox.claims.pop_front();
             if let Some(Work {
                 subject: Subject::Task(live),
                 ..
@@ -120,6 +133,16 @@ impl TaskManagerActor {
                     after: After::Claimed,
                 });
             }
+        }
+        let next = book.outbox.claims.front();
+        let next = next.map(|claim| CLAIM_AFTER.saturating_sub(now.since(claim.since)));
+        if let Some(wait) = next.filter(|_| !self.state.are_claims_due) {
+            self.state.are_claims_due = true;
+            let own = self.own.clone();
+            actix_rt::spawn(async move {
+                tokio::time::sleep(wait).await;
+                own.do_send(ClaimsDue);
+            });
         }
         let ids = batch.iter().map(|outgoing| outgoing.change.id);
         book.outbox.writing = ids.collect();
@@ -295,6 +318,15 @@ impl Handler<Flush> for TaskManagerActor {
                 took: clock.now().since(begun),
             });
         });
+    }
+}
+
+impl Handler<ClaimsDue> for TaskManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ClaimsDue, context: &mut Context<Self>) {
+        self.state.are_claims_due = false;
+        self.flush_soon(context);
     }
 }
 

@@ -360,18 +360,19 @@ impl TaskManagerActor {
         }
     }
 
-    /// When the first lane opens that could do this work, if all of them are closed until a
-    /// moment that is known.
-    fn closed_until(&self, work: &Work) -> Option<Moment> {
-        let now = self.clock.now();
+    /// How long it is until the first lane opens that could do this work, if all of them are closed
+    /// until a moment that is known.
+    fn closed_for(&self, work: &Work) -> Option<Duration> {
         let able = self.able(work);
         let routes = (0..self.n_routes()).filter(|route| able.contains(*route));
         let opens = |route: usize| match self.ask_of(route, Urgency::Urgent) {
-            Ask::Waiting(Some(until)) if until > now => Some(until),
-            _ => None,
+            Ask::Waiting(until) => until,
+            Ask::Done | Ask::Sent => None,
         };
         let moments: Option<Vec<Moment>> = routes.map(opens).collect();
-        moments?.into_iter().min()
+        let first = moments?.into_iter().min()?;
+        let now = self.clock.now();
+        (first > now).then(|| first.since(now))
     }
 
     /// Answers a caller at once whose deadline passes before any lane opens; whether it did.
@@ -382,12 +383,10 @@ impl TaskManagerActor {
         if call.class != Class::Interactive {
             return false;
         }
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let until = self.closed_until(work);
-        let Some(wait) = until.map(|until| until.since(now)) else {
+        let Some(wait) = self.closed_for(work) else {
             return false;
         };
-        let is_hopeless = wall.plus(wait) > call.due;
+        let is_hopeless = self.clock.wall().plus(wait) > call.due;
         if is_hopeless {
             call.refuse(NowError::Closed { wait });
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler};
 use log::error;
 
-use super::book::Flight;
+use super::book::{Claim, Flight};
 use super::changes::tell;
 use super::choice::Made;
 use super::lookup::RETRY;
@@ -368,7 +368,9 @@ impl TaskManagerActor {
                 }
                 self.tell(&live.record);
                 self.state.places.insert(id, Place::InFlight(number));
-                self.book.lock().outbox.claims.push(number);
+                let since = self.clock.now();
+                let claim = Claim { number, since };
+                self.book.lock().outbox.claims.push_back(claim);
             }
             Subject::Now { .. } => work.attempts += 1,
         }
