@@ -167,7 +167,7 @@ struct OutletState {
     waiting: BTreeMap<PublicationId, PublicationRecord>,
     /// What may not go yet, because of what it answers. It waits in the store, however much it is,
     /// so that nothing else waits behind it.
-    blocked: HashMap<PublicationId, Blocked>,
+    blocked: BTreeMap<PublicationId, Blocked>,
     /// How often was looked whether something is blocked.
     n_looks: u64,
     /// How many are looked at for the first time, and are in memory until then.

@@ -4,12 +4,12 @@ mod lane;
 mod ledger;
 mod view;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Supervised};
-use foldhash::HashMap;
 use log::{info, warn};
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ pub struct RateLimiterActor {
     clock: Arc<dyn Clock>,
     steady: Rc<Steady>,
     patience: Duration,
-    lanes: HashMap<Lane, LaneState>,
+    lanes: BTreeMap<Lane, LaneState>,
     ledger: Ledger,
     serial: u64,
 }
@@ -80,12 +80,12 @@ impl RateLimiterActor {
             clock,
             steady: config.steady,
             patience: config.patience,
-            lanes: HashMap::default(),
+            lanes: BTreeMap::new(),
             ledger: Ledger::new(ledger),
             serial: 0,
         };
         let now = limiter.now();
-        let mut earlier: HashMap<Lane, Quota> = config.earlier.into_iter().collect();
+        let mut earlier: BTreeMap<Lane, Quota> = config.earlier.into_iter().collect();
         for it in config.lanes {
             let mut state = limiter.new_lane(&it);
             if let Some(earlier) = earlier.remove(&it.lane) {

@@ -250,7 +250,7 @@ struct State {
     /// Work for whichever provider comes first.
     queue: Queue<Work>,
     /// Work that only some providers may still do.
-    strays: HashMap<Routes, Queue<Work>>,
+    strays: BTreeMap<Routes, Queue<Work>>,
     windows: Windows,
     /// The buckets of which the store did not bring more when it was asked last.
     not_loaded: HashSet<Bucket>,

@@ -22,6 +22,7 @@ mod recovery;
 mod remembered;
 mod routing;
 mod scheduled;
+mod seeds;
 mod silence;
 mod store_trouble;
 mod supervision;

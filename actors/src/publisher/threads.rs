@@ -1,7 +1,7 @@
 //! Keeps the order in which one post's publications need another's: answers and edits wait until
 //! what they are about is out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Blocked {
 
 /// How many of the blocked wait for what only a person lets out, what its outlet publishes at its
 /// time, or what nobody knows the fate of: themselves, or what they wait for.
-pub(super) fn n_behind_held(blocked: &HashMap<PublicationId, Blocked>) -> usize {
+pub(super) fn n_behind_held(blocked: &BTreeMap<PublicationId, Blocked>) -> usize {
     let is_open = |before: &Before| {
         matches!(
             before.state,

@@ -1,6 +1,6 @@
 //! What outlives a fall of the task manager: what is in flight, and what is to be written.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -20,8 +20,8 @@ pub(super) struct Book {
     pub(super) in_flight: HashMap<Token, Work>,
     /// Those of them that are in two calls.
     pub(super) twins: HashSet<Token>,
-    /// Callers who wait.
-    pub(super) callers: HashMap<u64, Arc<NowCall>>,
+    /// Callers who wait, in the order in which they came.
+    pub(super) callers: BTreeMap<u64, Arc<NowCall>>,
     /// The jobs that the batcher is at.
     pub(super) runs: HashSet<Token>,
     pub(super) outbox: Outbox,

@@ -60,7 +60,8 @@ impl Handler<TimeIsUp> for TaskManagerActor {
     type Result = ();
 
     fn handle(&mut self, _: TimeIsUp, context: &mut Context<Self>) {
-        let in_flight: Vec<Token> = self.book.lock().in_flight.keys().copied().collect();
+        let mut in_flight: Vec<Token> = self.book.lock().in_flight.keys().copied().collect();
+        in_flight.sort_unstable();
         for number in in_flight {
             let work = self.book.lock().take(number);
             if let Some(work) = work {

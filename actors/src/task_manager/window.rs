@@ -160,7 +160,8 @@ impl Windows {
             tasks: size.tasks / 2 + 1,
             bytes: size.bytes / 2 + 1,
         };
-        self.buckets
+        let loads = self
+            .buckets
             .iter_mut()
             .filter(|(_, window)| {
                 window.cursor.is_some() && !window.is_loading && !window.in_memory.reaches(half)
@@ -176,8 +177,10 @@ impl Windows {
                         bytes: size.bytes - window.in_memory.bytes,
                     },
                 }
-            })
-            .collect()
+            });
+        let mut loads: Vec<Load> = loads.collect();
+        loads.sort_by(|a, b| a.bucket.cmp(&b.bucket));
+        loads
     }
 
     /// Notes the places that a load brought, with so many bytes, and tells which of them get one in

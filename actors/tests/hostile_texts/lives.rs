@@ -10,6 +10,7 @@ use babelfeed_actors::domain::{Media, Origin, Post as Shown, PublicationState, T
 use babelfeed_actors::logic::checks::Checks;
 use babelfeed_actors::logic::compose::{Link, Style};
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::hex::hex;
 use babelfeed_actors::logic::known::Quality;
 use babelfeed_actors::logic::spans::{Numbers, protect_with};
 use babelfeed_actors::messages::{Depth, Lanes, Outlets, PollNow};
@@ -21,6 +22,7 @@ use babelfeed_actors::setup::{
 use babelfeed_actors::system::{self, Handles};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World, tag};
+use sha2::{Digest as _, Sha256};
 
 use crate::counts::Network;
 use crate::judge::{Seat, judge};
@@ -42,6 +44,8 @@ pub(crate) struct Ends {
     pub(crate) held: BTreeMap<&'static str, usize>,
     pub(crate) failed: BTreeMap<&'static str, usize>,
     faults: Faults,
+    /// What stands for all that went out, in its order, and how each post ended, by life.
+    digests: BTreeMap<u64, [u8; 32]>,
 }
 
 impl Ends {
@@ -62,6 +66,7 @@ impl Ends {
                 *own.entry(name).or_default() += count;
             }
         }
+        self.digests.extend(other.digests);
     }
 }
 
@@ -79,7 +84,12 @@ impl fmt::Display for Ends {
         )?;
         writeln!(f, "held {:?}", self.held)?;
         writeln!(f, "failed {:?}", self.failed)?;
-        write!(f, "faults {:?}", self.faults)
+        writeln!(f, "faults {:?}", self.faults)?;
+        let whole = self
+            .digests
+            .values()
+            .fold(Sha256::new(), Sha256::chain_update);
+        write!(f, "digest {}", hex(&whole.finalize()))
     }
 }
 
@@ -112,6 +122,7 @@ pub(crate) fn live(seed: u64, life: u64, n_posts: usize) -> Ends {
         records(&world).await
     });
     let (mut ends, mut wrong) = (Ends::default(), Vec::new());
+    let mut digest = Sha256::new();
     for provider in &providers {
         ends.add(Ends {
             faults: provider.faults(),
@@ -119,10 +130,13 @@ pub(crate) fn live(seed: u64, life: u64, n_posts: usize) -> Ends {
         });
     }
     for stand in &stands {
-        let mut out = stand.out();
+        let out = stand.network.take_out();
+        digest.update(format!("{} {out:?}", stand.name));
+        let mut out = by_post(out);
         for post in &stand.posts {
             let out = out.remove(&*post.id).unwrap_or_default();
             let record = records.get(&(stand.name.to_owned(), post.id.clone()));
+            digest.update(format!("{:?}", record.map(|(task, _)| &task.ended)));
             match ended(post, &out, stand, record) {
                 Ok(end) => ends.add(end),
                 Err(why) => {
@@ -139,6 +153,7 @@ pub(crate) fn live(seed: u64, life: u64, n_posts: usize) -> Ends {
         wrong.len(),
         wrong[..wrong.len().min(SHOWN)].join("\n")
     );
+    ends.digests.insert(life, digest.finalize().into());
     ends
 }
 
@@ -169,15 +184,13 @@ fn stands(
     stands
 }
 
-impl Stand {
-    /// What is out there, by post, in its order.
-    fn out(&self) -> HashMap<Arc<str>, Vec<Out>> {
-        let mut out: HashMap<Arc<str>, Vec<Out>> = HashMap::new();
-        for part in self.network.take_out() {
-            out.entry(Arc::clone(&part.post)).or_default().push(part);
-        }
-        out
+/// What is out, by post, in its order.
+fn by_post(parts: Vec<Out>) -> HashMap<Arc<str>, Vec<Out>> {
+    let mut out: HashMap<Arc<str>, Vec<Out>> = HashMap::new();
+    for part in parts {
+        out.entry(Arc::clone(&part.post)).or_default().push(part);
     }
+    out
 }
 
 /// What was asked for a post, and what was answered.

@@ -25,11 +25,9 @@ fn seed() -> u64 {
     given.map_or(42, |seed| seed.parse().expect("a seed is a number"))
 }
 
-#[test]
-fn no_span_is_lost_in_a_hundred_thousand_posts_through_hostile_providers() {
-    let n_lives = (N_POSTS / N_POSTS_EACH) as u64;
-    let (seed, next) = (seed(), AtomicU64::new(0));
-    println!("BABELFEED_TEST_SEED={seed}");
+/// What comes of so many lives, of which several run at once.
+fn live_all(seed: u64, n_lives: u64, n_posts_each: usize) -> Ends {
+    let next = AtomicU64::new(0);
     let ends = Mutex::new(Ends::default());
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -40,13 +38,21 @@ fn no_span_is_lost_in_a_hundred_thousand_posts_through_hostile_providers() {
                     if life >= n_lives {
                         break;
                     }
-                    let end = live(seed, life, N_POSTS_EACH);
+                    let end = live(seed, life, n_posts_each);
                     ends.lock().expect("nobody failed").add(end);
                 }
             });
         }
     });
-    let ends = ends.into_inner().expect("nobody failed");
+    ends.into_inner().expect("nobody failed")
+}
+
+#[test]
+fn no_span_is_lost_in_a_hundred_thousand_posts_through_hostile_providers() {
+    let n_lives = (N_POSTS / N_POSTS_EACH) as u64;
+    let seed = seed();
+    println!("BABELFEED_TEST_SEED={seed}");
+    let ends = live_all(seed, n_lives, N_POSTS_EACH);
     println!("{ends}");
     // Every post ended once, since each was looked for and its end judged.
     let n_ended = ends.n_published + ends.n_skipped + sum(&ends.held) + sum(&ends.failed);
@@ -54,6 +60,12 @@ fn no_span_is_lost_in_a_hundred_thousand_posts_through_hostile_providers() {
     assert!(ends.n_published > N_POSTS * 8 / 10, "{ends}");
     assert!(ends.n_mistaken < N_POSTS / 200, "{ends}");
     assert!(ends.n_threads > N_POSTS / 50, "{ends}");
+}
+
+#[test]
+fn a_seed_tells_all_that_is_published_and_how_every_post_ends() {
+    let ends = [(); 2].map(|()| live_all(seed(), 4, 500).to_string());
+    assert_eq!(ends[0], ends[1]);
 }
 
 fn sum(counts: &BTreeMap<&'static str, usize>) -> usize {
