@@ -173,10 +173,8 @@ fn live(seed: u64) -> Trace {
         }
         join_all(callers).await;
         if life < N_LIVES {
-            pass(Duration::from_millis(
-                outside.borrow_mut().rng.u64(5_000..40_000),
-            ))
-            .await;
+            let span = outside.borrow_mut().rng.u64(5_000..40_000);
+            pass(Duration::from_millis(span)).await;
             return None;
         }
         settle(&handles).await;

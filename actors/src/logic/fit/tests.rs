@@ -265,6 +265,11 @@ fn a_number_moves_on_with_its_unit() {
         ["It went", "120 km/h", "fast"]
     );
     assert_eq!(parts("for 7 €", 5), ["for", "7 €"]);
+    for text in ["時速33 km/hで走る", "и.33 km/h,что", "و33 km/hفي"] {
+        let parts = parts(text, 9);
+        let holds = |part: &String| part.contains("33 km/h");
+        assert!(parts.iter().any(holds), "{parts:?}");
+    }
 }
 
 #[test]

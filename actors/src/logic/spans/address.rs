@@ -128,9 +128,7 @@ pub(super) fn mention_end(text: &str, start: usize) -> Option<usize> {
 
 /// The e-mail address around the `@` at `middle` that begins at `floor` or later.
 pub(super) fn email(text: &str, floor: usize, middle: usize) -> Option<Range<usize>> {
-    let local = text[floor..middle]
-        .trim_end_matches(|c| is_spaced_word(c) || matches!(c, '.' | '%' | '+' | '-'));
-    let start = floor + local.len();
+    let start = floor + text[floor..middle].trim_end_matches(is_of_user).len();
     let name = text[start..middle].trim_start_matches(['.', '%', '+', '-']);
     if name.is_empty() || name.ends_with('.') {
         return None;
@@ -138,6 +136,11 @@ pub(super) fn email(text: &str, floor: usize, middle: usize) -> Option<Range<usi
     let end = host_end(text, middle + 1)?;
     let has_dot = text[middle + 1..end].contains('.');
     (has_dot && !is_scheme_cut(text, end)).then(|| middle - name.len()..end)
+}
+
+/// Whether it may stand before the `@` of an e-mail address.
+pub(super) fn is_of_user(character: char) -> bool {
+    is_spaced_word(character) || matches!(character, '.' | '%' | '+' | '-')
 }
 
 /// Where the host name ends that begins at `start`.

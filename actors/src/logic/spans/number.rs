@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::{address, domain};
 use crate::logic::x_text;
 
 /// Signs of money, before or behind the number.
@@ -20,17 +21,42 @@ const UNITS: &[&str] = &[
 ];
 
 /// The number whose first digit stands at `digit`, with the sign of money before it and the unit
-/// behind it; none where it has neither.
+/// behind it; none where it has neither, or is a piece of something longer.
 pub(super) fn range(text: &str, floor: usize, digit: usize) -> Option<Range<usize>> {
     let before = &text[floor..digit];
     if before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ',' | '_' | '/' | ':')) {
         return None;
     }
+    extent(text, floor, digit, char::is_alphanumeric)
+}
+
+/// The same wherever it stands: translations write particles and signs right beside it.
+pub(super) fn touched(text: &str, floor: usize, digit: usize) -> Option<Range<usize>> {
+    if text[floor..digit].ends_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    extent(text, floor, digit, is_latin)
+}
+
+/// Whether nobody tells where a unit ends and a word begins that has this letter or digit.
+pub(super) const fn is_latin(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, 'À'..='ɏ')
+}
+
+/// Money, digits and unit; `goes_on` tells the letters before which no unit ends.
+fn extent(
+    text: &str,
+    floor: usize,
+    digit: usize,
+    goes_on: fn(char) -> bool,
+) -> Option<Range<usize>> {
+    let before = &text[floor..digit];
     let end = digits_end(text, digit);
     let start = floor + without_money(before).unwrap_or(before).len();
     let has_money = start < digit;
-    let unit = unit_end(text, end).filter(|&unit| !is_in_name(text, end, unit));
-    let is_free = |end: usize| !text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let unit = unit_end(text, end, goes_on);
+    let unit = unit.filter(|&unit| !is_in_name(text, (floor, end, unit)));
+    let is_free = |end: usize| !text[end..].starts_with(|c: char| goes_on(c) || c == '_');
     match unit.filter(|&end| {
         is_free(end) || text[..end].ends_with(['%', '‰', '°']) || text[..end].ends_with(MONEY)
     }) {
@@ -39,13 +65,22 @@ pub(super) fn range(text: &str, floor: usize, digit: usize) -> Option<Range<usiz
     }
 }
 
-/// Whether digits and unit, without a blank between them, begin a host name or an e-mail address.
-fn is_in_name(text: &str, digits_end: usize, unit_end: usize) -> bool {
-    let is_name = |it: char| it.is_ascii_alphanumeric();
+/// Whether the unit, or digits and unit without a blank between them, begin a host name or an
+/// e-mail address.
+fn is_in_name(text: &str, (floor, digits_end, unit_end): (usize, usize, usize)) -> bool {
     let behind = &text[unit_end..];
+    let sign = text.len() - behind.trim_start_matches(address::is_of_user).len();
+    if text[sign..].starts_with('@') {
+        let email = address::email(text, floor, sign);
+        return email.is_some_and(|email| email.start < unit_end);
+    }
+    let is_name = |it: char| it.is_ascii_alphanumeric();
     let goes_on = behind.strip_prefix(['.', '-']);
-    text[digits_end..unit_end].chars().all(is_name)
-        && (behind.starts_with('@') || goes_on.is_some_and(|name| name.starts_with(is_name)))
+    if !goes_on.is_some_and(|name| name.starts_with(is_name)) {
+        return false;
+    }
+    let domain = domain::range(text, digits_end, unit_end).filter(|_| behind.starts_with('.'));
+    text[digits_end..unit_end].chars().all(is_name) || domain.is_some()
 }
 
 /// What stands before the sign of money and one blank behind it.
@@ -78,16 +113,15 @@ fn digits_end(text: &str, digit: usize) -> usize {
 }
 
 /// Where the unit ends that stands behind the number, after one blank at most.
-fn unit_end(text: &str, end: usize) -> Option<usize> {
+fn unit_end(text: &str, end: usize, goes_on: fn(char) -> bool) -> Option<usize> {
     let rest = &text[end..];
     let tight = rest.strip_prefix(is_blank).unwrap_or(rest);
     let behind = UNITS
         .iter()
         .find_map(|unit| {
             let behind = tight.strip_prefix(unit)?;
-            let goes_on =
-                behind.starts_with(char::is_alphanumeric) && unit.ends_with(char::is_alphanumeric);
-            (!goes_on).then_some(behind)
+            let is_longer = behind.starts_with(goes_on) && unit.ends_with(char::is_alphanumeric);
+            (!is_longer).then_some(behind)
         })
         .or_else(|| {
             // Behind the blank there may be a cashtag, or the next price.

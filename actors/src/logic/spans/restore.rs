@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::number::is_latin;
 use super::{Found, Protected, Scan, SpanKind, placeholder};
 
 /// How many numbers of a kind are told, since an answer may hold any number of unknown ones.
@@ -219,11 +220,16 @@ impl Protected {
                 spoils(&placed.text[end..]) && !spoils(self.around(*number).1)
             };
             if kind == SpanKind::Number {
-                // Nobody reads it as more than text, and some languages write no blank behind it.
+                // Nobody reads it as more than text, and some languages write no blank beside it;
+                // but Latin letters there would be its unit's, or it the end of a word.
                 found.next_if(|found| found.start < end);
-                let ends_in_digit = placed.text[..end].ends_with(|it: char| it.is_ascii_digit());
+                let span = &placed.text[start..end];
+                let begins_in_digit = span.starts_with(|it: char| it.is_ascii_digit());
                 if is_behind(|before| before.is_ascii_digit())
-                    || ends_in_digit && is_before(goes_on_as_number)
+                    || begins_in_digit && is_behind(is_latin)
+                    || span.ends_with(|it: char| it.is_ascii_digit())
+                        && is_before(goes_on_as_number)
+                    || span.ends_with(is_latin) && is_before(|behind| behind.starts_with(is_latin))
                 {
                     changed.push(*number);
                 }

@@ -27,7 +27,7 @@ pub(in crate::logic) struct Scan<'a> {
     first_letter: Option<usize>,
     /// Whether code is a span, or is looked through like any other text.
     code: Code,
-    numbers: Numbers,
+    numbers: Counted,
 }
 
 /// What code is to a scan.
@@ -35,6 +35,17 @@ pub(in crate::logic) struct Scan<'a> {
 enum Code {
     Span,
     Text,
+}
+
+/// What numbers with their units, and prices, are to a scan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Text like any other.
+    Text,
+    /// Spans, where they stand by themselves.
+    Alone,
+    /// Spans, whatever they touch.
+    Touched,
 }
 
 /// A byte that a span may begin with, or tells that one began before.
@@ -76,7 +87,10 @@ impl<'a> Scan<'a> {
             floor: 0,
             first_letter: None,
             code: Code::Span,
-            numbers,
+            numbers: match numbers {
+                Numbers::Translated => Counted::Text,
+                Numbers::Kept => Counted::Alone,
+            },
         }
     }
 
@@ -88,10 +102,10 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The same with numbers and prices as spans.
+    /// The same with numbers and prices as spans, whatever they touch.
     pub(in crate::logic) const fn with_numbers(self) -> Self {
         Self {
-            numbers: Numbers::Kept,
+            numbers: Counted::Touched,
             ..self
         }
     }
@@ -129,8 +143,11 @@ impl<'a> Scan<'a> {
             b'#' => {
                 address::hashtag_end(text, at, at + 1).map(|end| found(SpanKind::Hashtag, at, end))
             }
-            b'0'..=b'9' => number::range(text, self.floor, at)
-                .map(|range| found(SpanKind::Number, range.start, range.end)),
+            b'0'..=b'9' => match self.numbers {
+                Counted::Touched => number::touched(text, self.floor, at),
+                Counted::Alone | Counted::Text => number::range(text, self.floor, at),
+            }
+            .map(|range| found(SpanKind::Number, range.start, range.end)),
             b'.' => domain::range(text, self.floor, at)
                 .map(|range| found(SpanKind::Domain, range.start, range.end)),
             b'$' => x_text::cashtag_end(text, at).map(|end| found(SpanKind::Cashtag, at, end)),
@@ -187,7 +204,7 @@ impl Iterator for Scan<'_> {
                 Some(_) => TRIGGER,
                 None => TRIGGER | LETTER | LEADING,
             };
-            if self.numbers == Numbers::Kept {
+            if self.numbers != Counted::Text {
                 wanted |= DIGIT;
             }
             let rest = bytes.get(self.at..)?;

@@ -299,6 +299,11 @@ fn numbers_with_units_and_prices_are_kept_where_asked() {
     assert_eq!(kept.restore(&kept.skeleton).as_deref(), Ok(&*text));
     let domains = protect_with(&"5m.example.com and 3g@e.co in 5 m.".into(), Numbers::Kept);
     assert_eq!(&*domains.skeleton, "⟦0⟧ and ⟦1⟧ in ⟦2⟧.");
+    let names = protect_with(
+        &"0%a@e.co, 5 km@e.co, 5 m.example.com, 5 m.Then".into(),
+        Numbers::Kept,
+    );
+    assert_eq!(&*names.skeleton, "⟦0⟧, 5 ⟦1⟧, 5 ⟦2⟧, ⟦3⟧.Then");
     let cashtag = protect_with(&"50 $AAPL for 50 $, 20 €3".into(), Numbers::Kept);
     assert_eq!(&*cashtag.skeleton, "50 ⟦0⟧ for ⟦1⟧, 20 ⟦2⟧");
     let number = protect_with(&"(5 km) for $5".into(), Numbers::Kept);
@@ -307,6 +312,8 @@ fn numbers_with_units_and_prices_are_kept_where_asked() {
     let kept = protect_with(&"About 5 km, ten percent".into(), Numbers::Kept);
     let restored = kept.restore("約⟦0⟧です、10 %");
     assert_eq!(restored.as_deref(), Ok("約5 kmです、10 %"));
+    let restored = kept.restore("Tempo⟦0⟧ins Dorf, 10 %");
+    assert_eq!(restored.as_deref(), Ok("Tempo 5 km ins Dorf, 10 %"));
 }
 
 #[test]
