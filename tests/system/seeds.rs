@@ -162,6 +162,7 @@ fn live(seed: u64) -> Trace {
                 target: tag("es"),
                 deadline: Duration::from_secs(30),
                 class: Class::Interactive,
+                flow: "requests".into(),
             })
         });
         for place in [

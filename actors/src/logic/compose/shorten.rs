@@ -13,7 +13,8 @@ const ELLIPSIS: &str = "…";
 pub(super) fn shorten(text: &str, limit: Limit, tail: &str) -> Result<String, TooLong> {
     let mut room = String::new();
     loop {
-        let parts = fit_beside(text, limit, &format!("{room}{ELLIPSIS}{}", below(tail)))?;
+        let behind = format!("{room}{ELLIPSIS}{}", below(tail));
+        let parts = fit_beside(text, limit, [&behind, &behind])?;
         let begin = parts.first().map(String::as_str).unwrap_or_default();
         let begin = without_pause(begin);
         let n_spans = |text: &str| Scan::through_code(text).count();

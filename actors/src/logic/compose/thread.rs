@@ -16,9 +16,17 @@ impl Style {
     ) -> Result<Vec<String>, Unfit> {
         let later_tail = origin.url.filter(|_| self.link == Link::Always);
         let later_tail = later_tail.unwrap_or_default();
-        let parts = match self.bodies(text, limit, (first_tail, later_tail)) {
-            Ok(bodies) => self.numbered(&bodies, (first_tail, later_tail)),
+        let parted = |later_tail| -> Result<Vec<String>, TooLong> {
+            let tails = (first_tail, later_tail);
+            let bodies = self.bodies(text, limit, tails)?;
+            Ok(self.numbered(&bodies, tails))
+        };
+        // Where one of the others has no room for its line, the first still has.
+        let parts = parted(later_tail).or_else(|error| parted("").map_err(|_| error));
+        let parts = match parts {
+            Ok(parts) if !is_torn_by(text, limit, first_tail) => parts,
             // The lines may have room by themselves.
+            Ok(_) => fit(&with_tail(text.trim(), first_tail), limit)?,
             Err(error) => fit(&with_tail(text.trim(), first_tail), limit).map_err(|_| error)?,
         };
         let most = self.max_parts.unwrap_or(usize::MAX).min(limit.max_parts());
@@ -45,14 +53,7 @@ impl Style {
                 false => String::new(),
             };
             let behind = |tail: &str| format!("{number}{}", below(tail));
-            let mut bodies = fit_beside(text, limit, &behind(first_tail))?;
-            if bodies.len() > 1 && first_tail != later_tail {
-                // What the first part could not take may be less tight in the others.
-                let rest = text.trim().strip_prefix(bodies[0].as_str());
-                let rest = rest.map_or_else(|| bodies[1..].join("\n"), str::to_owned);
-                bodies.truncate(1);
-                bodies.extend(fit_beside(&rest, limit, &behind(later_tail))?);
-            }
+            let bodies = fit_beside(text, limit, [&behind(first_tail), &behind(later_tail)])?;
             let needed = bodies.len().to_string().len();
             if !self.numbers || needed <= n_digits {
                 return Ok(bodies);
@@ -75,4 +76,11 @@ impl Style {
         });
         parts.collect()
     }
+}
+
+/// Whether a text has room in one part, and would be taken apart because lines below it leave none
+/// for something in it.
+fn is_torn_by(text: &str, limit: Limit, tail: &str) -> bool {
+    let tail = below(tail);
+    limit.fits(text.trim()) && fit_beside(text, limit, [&tail, &tail]).is_err()
 }

@@ -359,22 +359,22 @@ pub fn tears_warning(limit: Limit, attached: Option<&Attached>) -> bool {
 /// # Errors
 /// When something that cannot be split is longer than the limit.
 pub fn fit(text: &str, limit: Limit) -> Result<Vec<String>, TooLong> {
-    fit_beside(text, limit, "")
+    fit_beside(text, limit, ["", ""])
 }
 
-/// The same with parts of which each is within the limit with something behind it, which is left
-/// to the caller to put there.
+/// The same with parts that are within the limit with something behind the first and behind each
+/// other one, which is left to the caller to put there.
 ///
 /// # Errors
 /// As [`fit`].
 pub(in crate::logic) fn fit_beside(
     text: &str,
     limit: Limit,
-    behind: &str,
+    behind: [&str; 2],
 ) -> Result<Vec<String>, TooLong> {
     let text = &*taken(text, limit);
     let text = text.trim();
-    if limit.fits_with(text, behind) {
+    if limit.fits_with(text, behind[0]) {
         return Ok(vec![text.to_owned()]);
     }
     split(text, limit, behind)
@@ -392,26 +392,27 @@ pub fn fitted(text: &str, limit: Limit) -> Fitted {
         fits,
         parts: match fits {
             true => Ok(vec![text.trim().to_owned()]),
-            false if is_as_written => split(text, limit, ""),
+            false if is_as_written => split(text, limit, ["", ""]),
             false => fit(text, limit),
         },
     }
 }
 
 /// A text that holds nothing that is refused, in parts that are within the limit with what stands
-/// behind each.
-fn split(text: &str, limit: Limit, behind: &str) -> Result<Vec<String>, TooLong> {
-    let max = limit.max_weight().without(limit.weigh(behind));
+/// behind the first and behind each other one.
+fn split(text: &str, limit: Limit, [first, others]: [&str; 2]) -> Result<Vec<String>, TooLong> {
+    let room = |behind| limit.max_weight().without(limit.weigh(behind));
+    let (mut behind, mut max) = (first, room(first));
     let atoms: Vec<Atom> = Atoms::new(text, limit).collect();
-    if let Some(atom) = atoms.iter().find(|atom| !atom.weight.is_within(max)) {
-        let piece = &text[atom.start..atom.end];
-        return Err(too_long(piece, atom.weight, max));
-    }
     let breaks = Breaks::new(text, &atoms);
     let mut parts = Vec::new();
     let mut next = 0;
     while let Some(offset) = atoms[next..].iter().position(|atom| !atom.is_space) {
         let first = next + offset;
+        let atom = &atoms[first];
+        if !atom.weight.is_within(max) {
+            return Err(too_long(&text[atom.start..atom.end], atom.weight, max));
+        }
         let reach = reach(&atoms, first, max);
         next = if reach.end == atoms.len() {
             reach.end
@@ -430,6 +431,9 @@ fn split(text: &str, limit: Limit, behind: &str) -> Result<Vec<String>, TooLong>
             next = breaks.best(first, first, next - 1);
         }
         parts.push(part(next).to_owned());
+        if parts.len() == 1 {
+            (behind, max) = (others, room(others));
+        }
     }
     Ok(parts)
 }

@@ -81,6 +81,22 @@ fn lines_that_leave_no_room_for_an_address_stand_by_themselves() {
 }
 
 #[test]
+fn an_address_that_has_no_room_beside_the_lines_goes_over_to_the_next_part() {
+    let limit = Limit::Mastodon { max: 47, url: 23 };
+    let text = "Words before https://example.org/a/long/way and some more words";
+    for (link, n_links) in [(Link::First, 1), (Link::Always, 1)] {
+        let style = Style {
+            link,
+            ..Style::default()
+        };
+        let parts = style.compose(text, limit, ORIGIN).expect("it has room");
+        assert_eq!(parts[0], format!("Words before\n\n{URL}"));
+        let linked = parts.iter().filter(|part| part.contains(URL));
+        assert_eq!(linked.count(), n_links, "{parts:?}");
+    }
+}
+
+#[test]
 fn a_mention_that_was_made_plain_goes_over_whole() {
     let style = Style {
         mentions: Mentions::Plain,
