@@ -152,29 +152,18 @@ impl Live {
         }
     }
 
-    /// Stops for good: nothing new is taken, calls in flight get `drain`, everything is written
-    /// down.
-    ///
-    /// Answers what is used in the lanes then; likewise below.
-    pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
-        self.end(store, drain).await
-    }
-
-    /// Stops for the next system, which could not know what came of a call of this one: what is
-    /// being published gets as long as the `longest` call before, while all else goes on.
-    pub(super) async fn give_way(
-        self,
-        store: &SqliteStore,
-        drain: Duration,
-        longest: Duration,
-    ) -> Vec<(Lane, Quota)> {
+    /// Lets what is being published end before another system takes this one's place, which could
+    /// not know what came of it: it gets as long as the `longest` call, while all else goes on.
+    pub(super) async fn finish_publishing(&self, store: &SqliteStore, longest: Duration) {
         self.pause_outlets().await;
-        // What is on its way even then is told below.
+        // What is on its way even then is told at the stop.
         let _ = timeout(longest + GRACE, sent(store, &self.outlets)).await;
-        self.end(store, drain).await
     }
 
-    async fn end(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
+    /// Stops: nothing new is taken, calls in flight get `drain`, everything is written down.
+    ///
+    /// Answers what is used in the lanes then.
+    pub(super) async fn stop(self, store: &SqliteStore, drain: Duration) -> Vec<(Lane, Quota)> {
         for task in &self.background {
             task.abort();
         }

@@ -82,7 +82,7 @@ pub(super) async fn serve(
     let mut hangups = signal_stream(SignalKind::hangup())?;
     loop {
         let live = Live::start(prepared, &settings, store, &surroundings)?;
-        let order = loop {
+        let mut order = loop {
             select! {
                 name = &mut signal => {
                     info!(signal = name.unwrap_or("none"); "stopping");
@@ -128,13 +128,17 @@ pub(super) async fn serve(
         };
         let pauses = live.pauses().await;
         let drain = settings.service.drain_timeout;
-        let quotas = match &order {
-            Order::Stop => live.stop(store, drain).await,
-            Order::Rebuild(..) => {
-                let longest = settings.translation.timeout;
-                live.give_way(store, drain, longest).await
+        if matches!(order, Order::Rebuild(..)) {
+            let longest = settings.translation.timeout;
+            select! {
+                () = hear_stop(&mut signal, &mut orders) => order = Order::Stop,
+                () = live.finish_publishing(store, longest) => (),
             }
-        };
+        }
+        let quotas = live.stop(store, drain).await;
+        if matches!(order, Order::Rebuild(..)) && signal.try_recv().is_ok() {
+            order = Order::Stop;
+        }
         let order = refuse_what_came_meanwhile(&mut orders, order);
         match order {
             Order::Stop => return Ok(()),
@@ -164,23 +168,57 @@ pub(super) async fn paused_before(store: &SqliteStore) -> anyhow::Result<Pauses>
     Ok(pauses)
 }
 
-/// Answers the orders that came while the system stopped; an order to stop wins.
-fn refuse_what_came_meanwhile(orders: &mut mpsc::Receiver<Command>, order: Order) -> Order {
-    let mut order = order;
-    while let Ok(command) = orders.try_recv() {
-        // Who asked may have gone.
-        match command {
-            Command::Reload(answer) => {
-                let _ = answer.send(Err("nothing was changed: a reload was under way".to_owned()));
+/// Resolves when the process is to stop; all other orders are refused meanwhile.
+async fn hear_stop(
+    signal: &mut oneshot::Receiver<&'static str>,
+    orders: &mut mpsc::Receiver<Command>,
+) {
+    loop {
+        select! {
+            name = &mut *signal => {
+                info!(signal = name.unwrap_or("none"); "stopping");
+                return;
             }
-            Command::KeepPauses(answer) => {
-                let _ = answer.send(Err("the system is being rebuilt or stopped".to_owned()));
-            }
-            Command::Stop(answer) => {
-                let _ = answer.send(());
-                order = Order::Stop;
+            command = orders.recv() => match command.map(answer_meanwhile) {
+                Some(Meanwhile::Refused) => (),
+                Some(Meanwhile::Stop) | None => return,
             }
         }
     }
+}
+
+/// Answers the orders that came while the system stopped; an order to stop wins.
+fn refuse_what_came_meanwhile(orders: &mut mpsc::Receiver<Command>, mut order: Order) -> Order {
+    while let Ok(command) = orders.try_recv() {
+        if let Meanwhile::Stop = answer_meanwhile(command) {
+            order = Order::Stop;
+        }
+    }
     order
+}
+
+/// What an order means that comes while the system is rebuilt or stopped.
+enum Meanwhile {
+    /// It was refused.
+    Refused,
+    /// The process ends.
+    Stop,
+}
+
+fn answer_meanwhile(command: Command) -> Meanwhile {
+    // Who asked may have gone.
+    match command {
+        Command::Reload(answer) => {
+            let _ = answer.send(Err("nothing was changed: a reload was under way".to_owned()));
+        }
+        Command::KeepPauses(answer) => {
+            let _ = answer.send(Err("the system is being rebuilt or stopped".to_owned()));
+        }
+        Command::Stop(answer) => {
+            info!("stopping, because control says so");
+            let _ = answer.send(());
+            return Meanwhile::Stop;
+        }
+    }
+    Meanwhile::Refused
 }

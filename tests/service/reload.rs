@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::ops::Range;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -271,6 +272,33 @@ fn what_is_being_published_while_settings_are_read_again_is_waited_for_and_all_e
         assert_eq!(task["publications"][0]["state"], "Published", "{task}");
     }
     assert_eq!(held_back.n_taken(), 2);
+}
+
+#[test]
+fn a_stop_is_heard_while_settings_are_read_again() {
+    for by_signal in [true, false] {
+        let (held_back, patient) = (Held::start(), Patient::start(0, 0));
+        let (mut program, _) = publishing(&held_back, &held(&patient, 1, "1s"));
+        program.write("Settings.toml", &held(&patient, 2, "1s"));
+        program.run(&["reload"]).well();
+        until("outlets rest for the next system", || {
+            (outlet_state(&program) == "paused").then_some(())
+        });
+        let begun = Instant::now();
+        if by_signal {
+            program.signal("TERM");
+        } else {
+            program.run(&["stop"]).well();
+        }
+        assert_eq!(program.ended().code(), Some(0));
+        let took = begun.elapsed();
+        assert!(
+            took < Duration::from_secs(30),
+            "{took:?}, not the time of a call"
+        );
+        assert_eq!(program.n_logged(" ready "), 1, "no next system is begun");
+        held_back.release();
+    }
 }
 
 #[test]
