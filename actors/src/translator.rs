@@ -240,6 +240,7 @@ impl Call {
             items: ends,
             error: None,
             used: tokens,
+            thoughts: answer.thoughts,
             ending,
         }
     }
@@ -312,6 +313,7 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
         items,
         error: Some(error),
         used: None,
+        thoughts: None,
         ending: Ending::Whole,
     }
 }

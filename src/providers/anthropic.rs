@@ -185,6 +185,7 @@ impl AnthropicProvider {
             items,
             model: model.map_or_else(|| Arc::clone(&self.model), Arc::from),
             usage: message.usage.map(Usage::from),
+            thoughts: None,
             is_truncated,
         })
     }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{SeenLimit, Usage};
+use babelfeed_actors::domain::{SeenLimit, Thoughts, Usage};
 use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
@@ -175,8 +175,17 @@ impl GeminiProvider {
                 .model
                 .map_or_else(|| Arc::clone(&self.model), Arc::from),
             usage: gathered.usage,
+            thoughts: self.thoughts(gathered.thought),
             is_truncated: gathered.is_truncated,
         })
+    }
+}
+
+impl GeminiProvider {
+    /// What was thought, with what may be, as long as the model is let think.
+    fn thoughts(&self, used: u64) -> Option<Thoughts> {
+        let allowed = u64::from(self.shape.get().room()).max(used);
+        (allowed > 0).then_some(Thoughts { used, allowed })
     }
 }
 
@@ -200,6 +209,8 @@ struct Gathered {
     text: String,
     model: Option<String>,
     usage: Option<Usage>,
+    /// Tokens that were thought.
+    thought: u64,
     is_truncated: bool,
 }
 
@@ -210,6 +221,7 @@ impl Gathered {
             let usage = self.usage.get_or_insert_default();
             usage.tokens_in += tokens.sent();
             usage.tokens_out += tokens.received();
+            self.thought += tokens.thought();
         }
         self.model = generated.model_version.or(self.model.take());
         if let Some(reason) = generated.prompt_feedback.and_then(|it| it.block_reason) {
@@ -314,5 +326,16 @@ impl Tokens {
         let received = said.saturating_add(self.thoughts_token_count.unwrap_or(0));
         let total = self.total_token_count.unwrap_or(0);
         received.max(total.saturating_sub(self.sent()))
+    }
+
+    /// What of that was only thought.
+    fn thought(&self) -> u64 {
+        let said = self.candidates_token_count.unwrap_or(0);
+        match self.thoughts_token_count {
+            Some(thought) => thought,
+            // Without a count of what was said, nothing tells them apart.
+            None if self.candidates_token_count.is_none() => 0,
+            None => self.received().saturating_sub(said),
+        }
     }
 }

@@ -198,6 +198,7 @@ fn answer(items: Vec<Translated>) -> Answer {
         items,
         model: Arc::default(),
         usage: None,
+        thoughts: None,
         is_truncated: false,
     }
 }

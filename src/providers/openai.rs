@@ -197,6 +197,7 @@ impl OpenAiProvider {
             items,
             model: model.map_or_else(|| Arc::clone(&self.model), Arc::from),
             usage: usage.map(Usage::from),
+            thoughts: None,
             is_truncated,
         })
     }

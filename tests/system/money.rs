@@ -275,3 +275,22 @@ fn what_reading_back_costs_counts_in_the_lane_and_nothing_is_posted_beyond_its_b
         assert_eq!(outlet.out().len(), 3);
     });
 }
+
+#[test]
+fn what_a_model_thinks_is_kept_within_a_budget_too() {
+    world::run(1_509, async |mut world: World| {
+        let provider = with_budget(&mut world, Duration::from_secs(2));
+        world.config.max_batch_size = 1;
+        world.price = (PRICE.0 / 10.0, PRICE.1 / 10.0);
+        provider.thinks(3_000, 4_096);
+        let handles = world.start();
+        // What it thinks is known by its first answer.
+        let first = hand_in(&handles, ["A first text.".to_owned()], "es").await;
+        assert_eq!(finish(&handles, &first).await, 1);
+        hand_in(&handles, texts(TEXTS), "es").await;
+        pass(Duration::from_secs(600)).await;
+        let billed = provider.billed(world.price);
+        assert!(billed <= USD_PER_DAY, "{billed}");
+        assert!(billed >= 0.9 * USD_PER_DAY, "{billed}");
+    });
+}

@@ -27,5 +27,5 @@ pub use pause::PausedBy;
 pub use post::{Audience, Media, Poll, Post, Relation};
 pub use publication::{Part, Publication, PublicationState, REQUESTS, Thread};
 pub use request::{Origin, Request};
-pub use task::{Failure, FailureKind, State, Task, Translation, Usage};
+pub use task::{Failure, FailureKind, State, Task, Thoughts, Translation, Usage};
 pub use time::{Moment, Timestamp};

@@ -109,6 +109,15 @@ pub struct Usage {
     pub cost_usd: f64,
 }
 
+/// Tokens that a model thought before it answered, which count as received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thoughts {
+    /// How many.
+    pub used: u64,
+    /// How many they may be at most.
+    pub allowed: u64,
+}
+
 impl Usage {
     /// Its tokens.
     pub const fn tokens(self) -> Tokens {

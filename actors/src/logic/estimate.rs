@@ -9,7 +9,7 @@ use std::ops::Add;
 
 use foldhash::HashMap;
 
-use crate::domain::{Pair, Tokens};
+use crate::domain::{Pair, Thoughts, Tokens};
 
 /// What a text of a call costs beside its words: braces, quotation marks and its id.
 const AROUND_A_TEXT: u64 = 12;
@@ -30,6 +30,10 @@ const QUANTILE: f32 = 0.98;
 const OUTPUT_DECAY: f32 = 0.995;
 /// What an answer may have beyond what is expected of it: as a share, and in tokens.
 const MARGIN: (f64, f64) = (1.15, 48.0);
+/// What a model may think beyond what it thought lately: as a share, and in tokens.
+const THINKING_MARGIN: (f64, f64) = (1.25, 64.0);
+/// How fast what is held for thoughts falls to that, with each answer.
+const THINKING_DECAY: f64 = 0.98;
 /// Ratios of output to weight from 1/4 to 64, eight in each doubling.
 const BUCKETS: usize = 64;
 const BUCKETS_PER_DOUBLING: f64 = 8.0;
@@ -103,6 +107,8 @@ pub enum Ending {
 pub struct Estimates {
     input: Input,
     outputs: HashMap<Pair, Output>,
+    /// What is held for thoughts.
+    thoughts: f64,
     /// Counts answers, to tell which pair was seen last.
     age: u64,
 }
@@ -113,18 +119,32 @@ pub struct Rate {
     prompt: f64,
     input: f64,
     output: f64,
+    thoughts: f64,
 }
 
 impl Rate {
-    /// The tokens that a call with such texts holds: input as counted, and as output the most
-    /// that it is allowed.
+    /// The tokens that a call with such texts holds: input as counted, and as output what it
+    /// thinks and the most that its answer is allowed.
     pub fn tokens(&self, weight: Weight) -> Tokens {
-        let whole = |tokens: f64| tokens.clamp(1.0, MOST).ceil() as u64;
         Tokens {
             input: whole(self.prompt + self.input * weight.input as f64),
-            output: whole(MARGIN.1 + self.output * weight.output as f64),
+            output: self.answer(weight).saturating_add(self.thoughts()),
         }
     }
+
+    /// The most tokens that the answer to such texts is allowed, thoughts aside.
+    pub fn answer(&self, weight: Weight) -> u64 {
+        whole(MARGIN.1 + self.output * weight.output as f64)
+    }
+
+    /// What a call is expected to think at most.
+    pub const fn thoughts(&self) -> u64 {
+        self.thoughts as u64
+    }
+}
+
+fn whole(tokens: f64) -> u64 {
+    tokens.clamp(1.0, MOST).ceil() as u64
 }
 
 impl Estimates {
@@ -151,7 +171,22 @@ impl Estimates {
             prompt: prompt * spare,
             input: factor * spare,
             output: ratio * MARGIN.0,
+            thoughts: self.thoughts,
         }
+    }
+
+    /// Learns from what a model has thought: at first as much is held as it may think, later
+    /// hardly more than it thought lately.
+    pub fn learn_thoughts(&mut self, thoughts: Thoughts, ending: Ending) {
+        let allowed = (thoughts.allowed.max(thoughts.used) as f64).min(MOST);
+        let expected = THINKING_MARGIN.0 * thoughts.used as f64 + THINKING_MARGIN.1;
+        let is_first = self.thoughts <= 0.0;
+        self.thoughts = match ending {
+            // They may have taken the room of the answer.
+            Ending::Cut => allowed,
+            Ending::Whole if is_first => allowed,
+            Ending::Whole => expected.max(self.thoughts * THINKING_DECAY).min(allowed),
+        };
     }
 
     /// Learns from what a call with texts of this weight was charged.
@@ -429,6 +464,29 @@ mod tests {
             };
             estimates.learn(&pair("es"), weight, used, Ending::Whole);
         }
+    }
+
+    #[test]
+    fn what_a_model_thinks_is_held_beside_its_answer() {
+        let (mut estimates, es) = (Estimates::default(), pair("es"));
+        let answer = estimates.rate(&es).tokens(weight(500)).output;
+        let think = |estimates: &mut Estimates, used, ending| {
+            let allowed = 4_096;
+            estimates.learn_thoughts(Thoughts { used, allowed }, ending);
+            let rate = estimates.rate(&es);
+            let held = rate.tokens(weight(500)).output;
+            assert_eq!(rate.answer(weight(500)), answer);
+            held - answer
+        };
+        assert_eq!(think(&mut estimates, 800, Ending::Whole), 4_096);
+        let mut random = fastrand::Rng::with_seed(11);
+        for n in 0..500 {
+            let used = 600 + random.u64(..400);
+            let held = think(&mut estimates, used, Ending::Whole);
+            assert!(held >= used, "{held} for {used}");
+            assert!(n < 100 || held <= 1_400, "{held}");
+        }
+        assert_eq!(think(&mut estimates, 900, Ending::Cut), 4_096);
     }
 
     #[test]

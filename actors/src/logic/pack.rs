@@ -140,10 +140,10 @@ impl Filling {
         self.weight = self.weight + weight;
     }
 
-    /// What the call holds, where anybody counts.
-    pub fn tokens(&self) -> Option<Tokens> {
+    /// The most tokens that its answer is allowed, where anybody counts.
+    pub fn answer(&self) -> Option<u64> {
         let (rate, _) = self.bounds.tokens?;
-        Some(rate.tokens(self.weight))
+        Some(rate.answer(self.weight))
     }
 }
 
@@ -272,8 +272,7 @@ mod tests {
             n_taken += 1;
         }
         assert_eq!(n_taken, 6);
-        let held = filling.tokens().expect("counted");
-        assert!(held.input <= granted.input && held.output <= granted.output);
+        assert!(filling.answer().expect("counted") <= granted.output);
         assert!(filling.takes(weight(10), 100));
     }
 

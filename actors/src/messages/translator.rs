@@ -7,7 +7,7 @@ use actix::Message;
 
 use super::cache::Leadership;
 use super::rate_limiter::Permit;
-use crate::domain::{Failure, Guide, Pair, ProviderName, Tokens, Translation};
+use crate::domain::{Failure, Guide, Pair, ProviderName, Thoughts, Tokens, Translation};
 use crate::logic::checks::Fault;
 use crate::logic::estimate::Ending;
 use crate::logic::spans::Protected;
@@ -98,6 +98,8 @@ pub struct CallEnd {
     pub error: Option<ProviderError>,
     /// What the call was charged, where that is known.
     pub used: Option<Tokens>,
+    /// What of that was thought, where a model thinks before it answers.
+    pub thoughts: Option<Thoughts>,
     /// Whether the answer was whole.
     pub ending: Ending,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::{Guide, Pair, SeenLimit, Usage};
+use crate::domain::{Guide, Pair, SeenLimit, Thoughts, Usage};
 
 /// Texts of one pair of languages that go in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Answer {
     pub model: Arc<str>,
     /// Tokens used, where the provider says so; its `cost_usd` is zero.
     pub usage: Option<Usage>,
+    /// What of the tokens was thought, where a model thinks before it answers.
+    pub thoughts: Option<Thoughts>,
     /// Whether the answer was cut at the length limit.
     pub is_truncated: bool,
 }

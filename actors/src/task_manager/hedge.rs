@@ -125,12 +125,12 @@ impl TaskManagerActor {
         let works = hedged.duties.iter();
         let works = works.filter_map(|(token, _)| book.in_flight.get(token));
         let rate = self.rate(route, &hedged.sent.pair);
-        let tokens = rate.tokens(works.map(Work::weight).sum());
+        let weight = works.map(Work::weight).sum();
         // What the first call was allowed for its answer, the second is too.
         let allowed = hedged.max_tokens.map_or(0, u64::from);
         Tokens {
-            output: tokens.output.max(allowed),
-            ..tokens
+            output: rate.answer(weight).max(allowed) + rate.thoughts(),
+            ..rate.tokens(weight)
         }
     }
 

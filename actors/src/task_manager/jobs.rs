@@ -318,7 +318,7 @@ impl TaskManagerActor {
             calls: live.calls(|pair, weight| {
                 let route = live.route?;
                 let counts = self.config.routes[route].counts_tokens;
-                let held = self.rate(route, pair).tokens(weight).output;
+                let held = self.rate(route, pair).answer(weight);
                 counts.then(|| u32::try_from(held).unwrap_or(u32::MAX))
             }),
             usd: usd.sum(),

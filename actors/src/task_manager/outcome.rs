@@ -13,7 +13,7 @@ use super::lookup::Made;
 use super::plan::{Planned, Standing, Text, plan};
 use super::work::{Subject, Work};
 use super::{Learned, Place, TaskManagerActor};
-use crate::domain::{Failure, FailureKind, State, Translation, Usage};
+use crate::domain::{Failure, FailureKind, State, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::checks::{Check, Fault};
@@ -120,7 +120,15 @@ impl TaskManagerActor {
                 digestion.learn(sent.n_texts, n_broken, wanted);
             }
         }
+        if let Some(thoughts) = end.thoughts {
+            estimates.learn_thoughts(thoughts, end.ending);
+        }
         if let Some(used) = end.used {
+            let thought = end.thoughts.map_or(0, |thoughts| thoughts.used);
+            let used = Tokens {
+                output: used.output.saturating_sub(thought),
+                ..used
+            };
             estimates.learn(&sent.pair, sent.weight, used, end.ending);
         }
     }

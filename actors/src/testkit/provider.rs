@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use crate::domain::{Language, Usage};
+use crate::domain::{Language, Thoughts, Usage};
 use crate::logic::price::usd;
 use crate::ports::{Answer, Pack, Provider, ProviderError, Translated};
 
@@ -63,6 +63,8 @@ struct Shared {
     digests: Option<usize>,
     /// A text with these words spoils the call that it is in.
     chokes_on: Option<String>,
+    /// What it thinks before each answer.
+    thoughts: Option<Thoughts>,
     packs: Vec<Pack>,
     begun: Vec<Instant>,
     in_flight: usize,
@@ -107,6 +109,11 @@ impl FakeProvider {
         self.shared().chokes_on = Some(words.to_owned());
     }
 
+    /// Sets how many tokens it thinks before each answer, and how many it might.
+    pub fn thinks(&self, used: u64, allowed: u64) {
+        self.shared().thoughts = Some(Thoughts { used, allowed });
+    }
+
     /// How many calls were made.
     pub fn n_calls(&self) -> usize {
         self.shared().packs.len()
@@ -130,9 +137,13 @@ impl FakeProvider {
     pub fn billed(&self, price: (f64, f64)) -> f64 {
         let packs = self.packs();
         let bills = packs.iter();
-        bills
-            .map(|pack| usd(full_usage(pack).tokens(), price))
-            .sum()
+        let thought = self.shared().thoughts.map_or(0, |thoughts| thoughts.used);
+        let bill = |pack| {
+            let mut tokens = full_usage(pack).tokens();
+            tokens.output += thought;
+            usd(tokens, price)
+        };
+        bills.map(bill).sum()
     }
 
     /// When each call began, in order.
@@ -217,7 +228,12 @@ impl Provider for FakeProvider {
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
             }
-            answer(pack, fault)
+            let mut answer = answer(pack, fault)?;
+            answer.thoughts = self.shared().thoughts;
+            if let (Some(usage), Some(thoughts)) = (&mut answer.usage, answer.thoughts) {
+                usage.tokens_out += thoughts.used;
+            }
+            Ok(answer)
         })
     }
 }
@@ -292,6 +308,7 @@ pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer
         usage: Some(usage(pack, &items)),
         items,
         model: "fake-1".into(),
+        thoughts: None,
         is_truncated,
     })
 }

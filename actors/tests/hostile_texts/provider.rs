@@ -122,6 +122,7 @@ impl Desk {
             }),
             items,
             model: "hostile".into(),
+            thoughts: None,
             is_truncated: false,
         };
         if self.rng.u32(..1_000) < WRONG.1 {

@@ -49,6 +49,14 @@ impl Default for Shape {
 }
 
 impl Shape {
+    /// The room for thoughts beside an answer.
+    pub(super) const fn room(self) -> u32 {
+        match self.thinking {
+            Thinking::Off => 0,
+            Thinking::Low | Thinking::Free => THINKING_ROOM,
+        }
+    }
+
     /// The shape without the field that this error is about, if it is about one.
     pub(super) fn without_what_is_refused(
         mut self,
@@ -101,14 +109,10 @@ pub(super) fn body(
 
 fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
     let wanted = prompt::most_tokens(pack, config.max_tokens);
-    let room = match shape.thinking {
-        Thinking::Off => 0,
-        Thinking::Low | Thinking::Free => THINKING_ROOM,
-    };
     let most = config.max_tokens.unwrap_or(u32::MAX);
     let mut generation = json!({
         "candidateCount": 1,
-        "maxOutputTokens": wanted.saturating_add(room).min(most),
+        "maxOutputTokens": wanted.saturating_add(shape.room()).min(most),
         "responseMimeType": "application/json",
     });
     if let Some(temperature) = config.temperature {

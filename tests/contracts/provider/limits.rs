@@ -268,12 +268,14 @@ async fn a_pack_decides_how_long_its_answer_may_be() {
 async fn a_model_that_must_think_has_room_for_it() {
     let (simulator, provider) = counted(Dialect::Gemini, Account::at(House::Google));
     simulator.refuse_field("thinkingBudget");
-    call(&*provider).await.expect("an answer");
+    let answer = call(&*provider).await.expect("an answer");
     let generation = simulator.calls()[1].body["generationConfig"].clone();
     assert_eq!(
         generation["thinkingConfig"],
         json!({"thinkingLevel": "LOW"})
     );
+    let allowed = answer.thoughts.map(|thoughts| thoughts.allowed);
+    assert_eq!(allowed, Some(4_096), "it is told what may be thought");
     assert!(
         generation["maxOutputTokens"].as_u64() > Some(1_000),
         "{generation}"
@@ -319,5 +321,8 @@ async fn tokens_of_caches_and_thoughts_are_counted_once() {
             .usage
             .map(|usage| (usage.tokens_in, usage.tokens_out));
         assert_eq!(found, tokens, "{additions}");
+        let thoughts = &additions["usageMetadata"]["thoughtsTokenCount"];
+        let thought = answer.thoughts.map(|thoughts| thoughts.used);
+        assert_eq!(thought, thoughts.as_u64(), "{additions}");
     }
 }

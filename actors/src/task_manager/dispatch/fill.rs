@@ -145,11 +145,11 @@ impl TaskManagerActor {
                 works.push(work);
             }
         }
-        let tokens = filling.tokens();
+        let most = filling.answer();
         Some(Filled {
             company,
             works,
-            max_tokens: tokens.map(|held| u32::try_from(held.output).unwrap_or(u32::MAX)),
+            max_tokens: most.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
         })
     }
 
