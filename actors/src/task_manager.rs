@@ -182,7 +182,7 @@ pub struct Translators {
 
 /// Owns the task queue and every task's state.
 pub struct TaskManagerActor {
-    own: Addr<Self>,
+    own: Rc<Addr<Self>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     store: Rc<dyn TaskStore>,
@@ -381,7 +381,7 @@ impl TaskManagerActor {
             Intake::Draining
         };
         Self {
-            own,
+            own: Rc::new(own),
             clock,
             chance,
             store,

@@ -27,7 +27,7 @@ pub(super) struct Outdated {
 /// where it would be published.
 pub(super) async fn find_outdated(
     store: Rc<dyn TaskStore>,
-    own: Addr<TaskManagerActor>,
+    own: Rc<Addr<TaskManagerActor>>,
     edits: Vec<Admitted>,
     gone: Vec<(SourceName, Arc<str>)>,
 ) {
