@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use moka::notification::RemovalCause;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::known::is_due;
 use crate::domain::{Timestamp, Translation};
@@ -19,13 +19,20 @@ const ENTRY_BYTES: u64 = 160;
 /// The most evictions that are remembered until somebody asks for them.
 const EVICTIONS: usize = 20_000;
 
+/// The whole room of a shelf, of which each entry weighs its share.
+const ROOM: u64 = 1_000_000_000;
+
+type Known = Cache<Key, Entry, Shares, RandomState, Notes>;
+
 /// Translations by key, bounded by entries and bytes, each known for a time.
+///
+/// Any thread reads; one writes.
 #[derive(Debug)]
 pub struct Shelf {
-    known: Cache<Key, Entry, RandomState>,
-    evicted: Arc<Mutex<Vec<Key>>>,
+    known: Known,
     /// How many bytes the entries take; to sum them up anew would be to visit each.
-    bytes: Arc<AtomicU64>,
+    bytes: AtomicU64,
+    evicted: Mutex<Vec<Key>>,
     ttl: Duration,
     hits: AtomicU64,
 }
@@ -54,11 +61,14 @@ pub enum Kept {
 impl Shelf {
     /// A shelf that holds so many entries and bytes at most, each for so long.
     pub fn new(max_entries: u64, max_bytes: u64, ttl: Duration) -> Self {
-        let (evicted, bytes) = Default::default();
+        let shares = Shares {
+            entries: max_entries.max(1) as f64,
+            bytes: max_bytes.max(1) as f64,
+        };
         Self {
-            known: build(max_entries, max_bytes, &evicted, &bytes),
-            evicted,
-            bytes,
+            known: build(max_entries, shares),
+            bytes: AtomicU64::new(0),
+            evicted: Mutex::default(),
             ttl,
             hits: AtomicU64::new(0),
         }
@@ -71,7 +81,7 @@ impl Shelf {
         };
         let age = now.since(entry.at);
         if age >= self.ttl {
-            self.known.invalidate(key);
+            self.remove(key);
             return Kept::Old;
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
@@ -108,7 +118,8 @@ impl Shelf {
         }
     }
 
-    /// Keeps a translation that was made at that time.
+    /// Keeps a translation that was made at that time; one that nearly no other would have room
+    /// beside counts as evicted at once.
     pub fn insert(&self, key: Key, translation: Arc<Translation>, at: Timestamp) {
         let entry = Entry {
             translation,
@@ -116,7 +127,24 @@ impl Shelf {
             asked: Arc::default(),
         };
         self.bytes.fetch_add(size_of(&entry), Ordering::Relaxed);
-        self.known.insert(key, entry);
+        let mut gone = Gone::default();
+        self.known.insert_with_lifecycle(key, entry, &mut gone);
+        self.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
+        // What another takes the place of is gone as well, under a key that is there.
+        gone.keys
+            .retain(|gone| *gone != key || !self.contains(&key));
+        gone.keys.dedup();
+        if !gone.keys.is_empty() {
+            let mut evicted = self.evicted.lock().unwrap_or_else(PoisonError::into_inner);
+            let n_more = EVICTIONS.saturating_sub(evicted.len());
+            evicted.extend(gone.keys.into_iter().take(n_more));
+        }
+    }
+
+    fn remove(&self, key: &Key) {
+        if let Some((_, entry)) = self.known.remove(key) {
+            self.bytes.fetch_sub(size_of(&entry), Ordering::Relaxed);
+        }
     }
 
     /// Whether something is kept under a key, good or old.
@@ -126,7 +154,8 @@ impl Shelf {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        self.known.invalidate_all();
+        self.known.clear();
+        self.bytes.store(0, Ordering::Relaxed);
     }
 
     /// The keys that were evicted for want of room since the last time; of very many
@@ -142,9 +171,8 @@ impl Shelf {
 
     /// How many entries there are, and how many bytes they take.
     pub fn size(&self) -> (u64, u64) {
-        self.known.run_pending_tasks();
         let bytes = self.bytes.load(Ordering::Relaxed);
-        (self.known.entry_count(), bytes)
+        (self.known.len() as u64, bytes)
     }
 }
 
@@ -152,32 +180,50 @@ fn size_of(entry: &Entry) -> u64 {
     entry.translation.text.len() as u64 + ENTRY_BYTES
 }
 
-/// A cache bounded by entries and bytes: each entry weighs the larger of its two shares.
-fn build(
-    max_entries: u64,
-    max_bytes: u64,
-    evicted: &Arc<Mutex<Vec<Key>>>,
-    taken: &Arc<AtomicU64>,
-) -> Cache<Key, Entry, RandomState> {
-    const WHOLE: f64 = 1_000_000_000.0;
-    let (entries, bytes) = (max_entries.max(1) as f64, max_bytes.max(1) as f64);
-    let (evicted, taken) = (Arc::clone(evicted), Arc::clone(taken));
-    Cache::builder()
-        .max_capacity(WHOLE as u64)
-        .weigher(move |_, entry: &Entry| {
-            let share = (1.0 / entries).max(size_of(entry) as f64 / bytes);
-            (share * WHOLE).ceil().min(f64::from(u32::MAX)) as u32
-        })
-        .eviction_listener(move |key, entry, cause| {
-            taken.fetch_sub(size_of(&entry), Ordering::Relaxed);
-            if cause == RemovalCause::Size {
-                let mut evicted = evicted.lock().unwrap_or_else(PoisonError::into_inner);
-                if evicted.len() < EVICTIONS {
-                    evicted.push(*key);
-                }
-            }
-        })
-        .build_with_hasher(RandomState::default())
+/// What an entry weighs: the larger of its shares of all entries and of all bytes.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    entries: f64,
+    bytes: f64,
+}
+
+impl Weighter<Key, Entry> for Shares {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        let share = (1.0 / self.entries).max(size_of(entry) as f64 / self.bytes);
+        (share * ROOM as f64).ceil() as u64
+    }
+}
+
+/// What an insertion drove out.
+#[derive(Debug, Default)]
+struct Gone {
+    keys: Vec<Key>,
+    bytes: u64,
+}
+
+/// Notes what insertions drive out.
+#[derive(Clone, Copy, Debug)]
+struct Notes;
+
+impl Lifecycle<Key, Entry> for Notes {
+    type RequestState = Gone;
+
+    fn on_evict(&self, gone: &mut Gone, key: Key, entry: Entry) {
+        gone.keys.push(key);
+        gone.bytes += size_of(&entry);
+    }
+}
+
+/// A cache of one part: several would each have a share of the room, which one large entry may
+/// exceed, and who writes holds a lock for less than a microsecond.
+fn build(max_entries: u64, shares: Shares) -> Known {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(usize::try_from(max_entries).unwrap_or(usize::MAX).max(1))
+        .weight_capacity(ROOM)
+        .build()
+        .expect("everything that options must have is there");
+    Cache::with_options(options, shares, RandomState::default(), Notes)
 }
 
 #[cfg(test)]
@@ -261,5 +307,10 @@ mod tests {
 
         shelf.clear();
         assert_eq!(shelf.size(), n_bytes(&[]));
+
+        shelf.insert([3; 16], translation("tres"), at(130));
+        shelf.insert([3; 16], translation(&"x".repeat(1 << 20)), at(130));
+        assert_eq!(shelf.size(), n_bytes(&[]), "it would need all the room");
+        assert_eq!(shelf.take_evicted(), [[3; 16]]);
     }
 }
