@@ -163,12 +163,13 @@ impl MastodonSource {
         } = page;
         // A server that knows no `min_id` shows what was read before as well.
         let is_honest = !statuses.iter().any(|it| place.knows(it));
-        cut_at_known(&mut statuses, &place);
+        let known = part_from_known(&mut statuses, &place);
         statuses.reverse();
         let n_found = statuses.len();
         statuses.truncate(room.max(1));
         let is_whole = statuses.len() == n_found;
-        let posts = self.take(reader, &mut place, statuses);
+        let mut posts = self.take_edited(reader, &mut place, known);
+        posts.extend(self.take(reader, &mut place, statuses));
         if let Some(newer) = newer.filter(|_| is_honest && is_whole) {
             place.last = newer;
         }
@@ -189,27 +190,23 @@ impl MastodonSource {
         let account = &reader.account.id;
         let page = self.api.page_below(account, None, PAGE).await?;
         let mut statuses = page.statuses;
-        let reaches_back = statuses.iter().any(|status| place.knows(status));
-        if !reaches_back && !statuses.is_empty() {
+        if !reaches_back(&statuses, &place) {
             place.is_walking = true;
-            return self.walk(reader, place, room).await;
+            // Before they are forgotten for all that is new.
+            let known = part_from_known(&mut statuses, &place);
+            let edited = self.take_edited(reader, &mut place, known);
+            let mut polled = self.walk(reader, place, room).await?;
+            polled.posts.splice(..0, edited);
+            return Ok(polled);
         }
         let missing = place.missing(&statuses);
-        let known = cut_at_known(&mut statuses, &place);
-        let edited: Vec<Status> = known.into_iter().filter(|it| place.is_edited(it)).collect();
+        let known = part_from_known(&mut statuses, &place);
         let gone = self.really_gone(&mut place, missing).await?;
         statuses.reverse();
         let n_found = statuses.len();
         statuses.truncate(room.max(1));
         let has_more = statuses.len() < n_found;
-        let mut posts: Vec<Post> = edited
-            .iter()
-            .rev()
-            .filter_map(|status| {
-                place.note_edit(status);
-                self.read_known(reader, &place, status)
-            })
-            .collect();
+        let mut posts = self.take_edited(reader, &mut place, known);
         posts.extend(self.take(reader, &mut place, statuses));
         let mut polled = Polled {
             gone,
@@ -258,6 +255,18 @@ impl MastodonSource {
         posts
     }
 
+    /// Posts of those of the known statuses that were edited, the oldest first, and remembers the
+    /// edits.
+    fn take_edited(&self, reader: &Reader<'_>, place: &mut Place, known: Vec<Status>) -> Vec<Post> {
+        let known = known.into_iter().rev();
+        let edited: Vec<Status> = known.filter(|it| place.is_edited(it)).collect();
+        let posts = edited.iter().filter_map(|status| {
+            place.note_edit(status);
+            self.read_known(reader, place, status)
+        });
+        posts.collect()
+    }
+
     /// The post of a status that the place knows, by the ids that were first seen.
     fn read_known(&self, reader: &Reader<'_>, place: &Place, status: &Status) -> Option<Post> {
         let mut post = reader.post(status)?;
@@ -293,10 +302,31 @@ impl MastodonSource {
     }
 }
 
-/// Cuts off what was read before, and returns it.
-fn cut_at_known(statuses: &mut Vec<Status>, place: &Place) -> Vec<Status> {
-    let known = statuses.iter().position(|status| place.knows(status));
-    known.map_or_else(Vec::new, |at| statuses.split_off(at))
+/// Whether nothing that is new can stand below a page. A status that was edited proves nothing:
+/// some servers show it above its place.
+fn reaches_back(page: &[Status], place: &Place) -> bool {
+    let is_known = |status: &Status| place.knows(status);
+    page.iter().any(|status| place.rests(status))
+        || page.iter().any(is_known) && page.len() < PAGE
+        || page.iter().all(is_known)
+}
+
+/// Takes out what was read before, and returns it. What is new may stand between what was edited,
+/// but not below what stands where it stood.
+fn part_from_known(statuses: &mut Vec<Status>, place: &Place) -> Vec<Status> {
+    let is_known = |status: &Status| place.knows(status);
+    let lowest = || {
+        let is_above = |status: &Status| is_known(status) || place.is_below(status);
+        let lowest = statuses.iter().rposition(is_above);
+        lowest.filter(|_| statuses.iter().any(is_known))
+    };
+    let end = statuses.iter().position(|status| place.rests(status));
+    let end = end.or_else(|| lowest().map(|at| at + 1));
+    let below = statuses.split_off(end.unwrap_or(statuses.len()));
+    let (mut known, new) = std::mem::take(statuses).into_iter().partition(is_known);
+    *statuses = new;
+    known.extend(below);
+    known
 }
 
 fn found(posts: Vec<Post>, place: Place) -> Polled {

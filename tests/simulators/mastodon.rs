@@ -73,6 +73,10 @@ pub struct Posted {
     /// The status that it shows again.
     pub reblog: Option<Value>,
     pub n_edits: u32,
+    /// The id that it had before an edit gave it another.
+    pub first_id: Option<String>,
+    /// How often readers have voted in its poll.
+    pub n_votes: u32,
     pub at: Option<SystemTime>,
 }
 
@@ -93,6 +97,8 @@ struct Node {
     lead: i64,
     /// Whether it shows itself to those without an account only.
     is_closed: bool,
+    /// Whether an edit gives a status another id and the first place.
+    renews_edited: bool,
     /// Whether it looks at ids that pages should begin or end at.
     has_pages: bool,
     /// The account was suspended.
@@ -158,6 +164,19 @@ impl Mastodon {
     /// Shows all of an account whatever page is asked for, like snac2.
     pub fn forget_pages(&self) {
         self.node().has_pages = false;
+    }
+
+    /// Gives what is edited from now on another id, and shows it as the newest, as some servers do
+    /// that are not Mastodon.
+    pub fn renew_edited(&self) {
+        self.node().renews_edited = true;
+    }
+
+    /// Has a reader vote in the poll of a status.
+    pub fn vote(&self, id: &str) {
+        let mut node = self.node();
+        let status = node.statuses.iter_mut().find(|it| it.id == id);
+        status.expect("it stands").n_votes += 1;
     }
 
     /// Revokes the token, and accepts this one from now on.
@@ -318,6 +337,7 @@ impl Node {
             api_version: 6,
             lead: 0,
             is_closed: false,
+            renews_edited: false,
             has_pages: true,
             is_suspended: false,
             budget: None,

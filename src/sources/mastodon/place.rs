@@ -93,6 +93,12 @@ impl Place {
         known.is_some_and(|known| known.edit != edit_mark(status) || known.current() != status.id)
     }
 
+    /// Whether a known status stands where it stood when it was read.
+    pub(super) fn rests(&self, status: &Status) -> bool {
+        let known = self.find(status);
+        known.is_some_and(|known| known.now.is_none()) && !self.is_edited(status)
+    }
+
     /// Remembers a status that was read now.
     pub(super) fn note(&mut self, status: &Status) {
         self.last = status.id.clone();
@@ -104,24 +110,30 @@ impl Place {
             n_asked: 0,
             is_open: false,
         });
-        // What is to be asked for is not forgotten before that.
-        let n_settled = self.recent.iter().filter(|known| !known.is_open).count();
+        // What is to be asked for is not forgotten before that, nor what may be met again above
+        // what is new.
+        let is_settled = |known: &Known| !known.is_open && known.now.is_none();
+        let n_settled = self.recent.iter().filter(|known| is_settled(known)).count();
         let n_over = self.recent.len().saturating_sub(MAX_KEPT);
         let mut n_left = n_settled.saturating_sub(PAGE).max(n_over);
         self.recent.retain(|known| {
-            let goes = n_left > 0 && (!known.is_open || n_over > 0);
+            let goes = n_left > 0 && (is_settled(known) || n_over > 0);
             n_left -= usize::from(goes);
             !goes
         });
     }
 
-    /// Remembers a known status as it is after an edit.
+    /// Remembers a known status as it is after an edit; with another id it stands above the others.
     pub(super) fn note_edit(&mut self, status: &Status) {
-        let uri = mark(status.identity());
-        let is_it = |known: &&mut Known| known.uri == uri || known.current() == status.id;
-        if let Some(known) = self.recent.iter_mut().find(is_it) {
-            known.edit = edit_mark(status);
-            known.now = (known.id != status.id).then(|| status.id.clone());
+        let Some(at) = self.recent.iter().position(|known| known.is(status)) else {
+            return;
+        };
+        let is_moved = self.recent[at].current() != status.id;
+        let known = &mut self.recent[at];
+        known.edit = edit_mark(status);
+        known.now = (known.id != status.id).then(|| status.id.clone());
+        if is_moved {
+            self.recent[at..].rotate_left(1);
         }
     }
 

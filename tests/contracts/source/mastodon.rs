@@ -180,6 +180,40 @@ async fn what_was_edited_is_shown_again_and_what_was_deleted_is_told() {
 }
 
 #[actix_rt::test]
+async fn a_status_that_an_edit_moves_up_hides_none_below_it() {
+    for n_new in [2, 60] {
+        let account = Account::new();
+        account.server.renew_edited();
+        let ids: Vec<String> = (0..4)
+            .map(|number| account.server.post_elsewhere(&format!("number {number}")))
+            .collect();
+        let mut cursor = None;
+        follow(&account.source, &mut cursor, 500).await;
+        account.show(4..4 + n_new);
+        account.server.rewrite(&ids[1], "number one");
+        account.show(4 + n_new..6 + n_new);
+        let mut posts = follow(&account.source, &mut cursor, 500).await;
+        let edited = posts.iter().position(|post| post.id == ids[1]);
+        let edited = posts.remove(edited.expect("the edit is shown"));
+        assert_eq!(edited.text, "number one");
+        assert_eq!(texts(&posts), numbers(4..6 + n_new), "{n_new}");
+        let nothing = account.poll(&mut cursor).await;
+        assert_eq!((nothing.posts, nothing.gone), (vec![], vec![]));
+    }
+}
+
+#[actix_rt::test]
+async fn an_account_of_which_all_was_edited_tells_that() {
+    let account = Account::new();
+    let id = account.server.post_elsewhere("one");
+    let mut cursor = None;
+    follow(&account.source, &mut cursor, 500).await;
+    account.server.rewrite(&id, "two");
+    assert_eq!(texts(&account.poll(&mut cursor).await.posts), ["two"]);
+    assert_eq!(account.poll(&mut cursor).await.posts, []);
+}
+
+#[actix_rt::test]
 async fn many_deletions_are_told_poll_by_poll_and_none_is_forgotten() {
     let account = Account::new();
     let ids: Vec<String> = (0..40)

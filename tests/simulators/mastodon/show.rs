@@ -45,7 +45,7 @@ impl Node {
             "spoiler_text": status.warning.as_deref().unwrap_or_default(),
             "visibility": status.visibility.as_deref().unwrap_or("public"),
             "language": status.language,
-            "uri": format!("{HOME}/users/{NAME}/statuses/{}", status.id),
+            "uri": format!("{HOME}/users/{NAME}/statuses/{}", status.first_id.as_ref().unwrap_or(&status.id)),
             "url": format!("{HOME}/@{NAME}/{}", status.id),
             "content": content,
             "account": account(),
