@@ -9,6 +9,7 @@ mod health;
 mod lapse;
 mod orders;
 mod persist;
+mod polls;
 mod read_back;
 mod refit;
 mod send;

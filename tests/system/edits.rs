@@ -8,7 +8,7 @@ mod refusals;
 use std::sync::Arc;
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Lane, Post, PublicationState};
+use babelfeed_actors::domain::{Lane, Poll, Post, PublicationState};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::messages::{Adjust, Adjustment, Approve, PollNow, Review};
 use babelfeed_actors::ports::{Abilities, OutletError};
@@ -101,6 +101,50 @@ fn an_edit_changes_what_is_out_in_its_place() {
         assert_eq!(outlet.n_edits(), 1);
         let expected = [PublicationState::Deleted, PublicationState::Published];
         assert_eq!(states(&handles).await, expected);
+    });
+}
+
+#[test]
+fn an_edit_leaves_a_poll_whose_post_asks_the_same_as_it_is() {
+    world::run(806, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        let provider = world.providers[0].1.clone();
+        let show = |text: &str, options: [&str; 2]| {
+            source.show_post(Post {
+                poll: Some(Poll {
+                    options: options.map(str::to_owned).to_vec(),
+                    is_multiple: false,
+                    lasts: Some(Duration::from_secs(7_200)),
+                }),
+                ..Post::new("news".into(), "a", text)
+            });
+        };
+        let poll = || {
+            let out = outlet.out().remove(0);
+            let attached = out.attached.expect("something hangs on it");
+            attached.poll.clone().expect("a poll")
+        };
+        show("Are you in?", ["Yes", "No"]);
+        provider.then(ProviderFault::Says("¿Vienes? ⟦0⟧ Sí ⟦1⟧ No"));
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        assert_eq!(poll().options, ["Sí", "No"]);
+        for (text, hours) in [("Are you all in?", 1), ("Are you really in?", 2)] {
+            pass(Duration::from_secs(1_800)).await;
+            show(text, ["Yes", "No"]);
+            provider.then(ProviderFault::Says("¿Venís? ⟦0⟧ Claro ⟦1⟧ Nunca"));
+            poll_and_settle(&handles).await;
+            assert_eq!(outlet.texts(), ["¿Venís?"]);
+            assert_eq!(poll().options, ["Sí", "No"]);
+            let left = poll().lasts.expect("is told").as_secs();
+            let expected = 7_200 - 1_800 * hours;
+            assert!((expected - 120..=expected).contains(&left), "{left}");
+        }
+        show("Are you in?", ["No", "Perhaps"]);
+        provider.then(ProviderFault::Says("¿Venís? ⟦0⟧ Nunca ⟦1⟧ Quizás"));
+        poll_and_settle(&handles).await;
+        assert_eq!(poll().options, ["Nunca", "Quizás"]);
+        assert_eq!(poll().lasts, Some(Duration::from_secs(7_200)));
     });
 }
 

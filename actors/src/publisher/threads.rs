@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::{Context, Handler};
 use log::warn;
 
+use super::polls::with_standing_poll;
 use super::read_back::write_one;
 use super::standing::{Before, NOT_TAKEN, Ties, Verdict, awaited, judge, parent};
 use super::{PublisherActor, Seat};
@@ -151,7 +152,7 @@ impl PublisherActor {
         let (serial, is_first) = (blocked.serial, blocked.looks == 1);
         state.n_judged += usize::from(is_first);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
-        let (epoch, outlet) = (self.epoch, outlet.clone());
+        let (epoch, outlet, at) = (self.epoch, outlet.clone(), self.clock.wall());
         actix_rt::spawn(async move {
             let judging = async {
                 failpoints::hit("publisher.judge");
@@ -159,6 +160,12 @@ impl PublisherActor {
                     return Ok(None);
                 };
                 let verdict = judge(&*store, &record.publication, (abilities, place)).await?;
+                let record = match &verdict {
+                    Verdict::Replace(earlier) => {
+                        with_standing_poll(&*store, record, earlier, at).await?
+                    }
+                    _ => record,
+                };
                 Ok(Some(Box::new(Judged { record, verdict })))
             };
             let found = unless_panicked(judging).await;

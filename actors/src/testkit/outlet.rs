@@ -483,6 +483,7 @@ impl Outlet for FakeOutlet {
             out.publication = part.dispatch.publication.id;
             out.key = part.key.clone();
             out.bytes = part.bytes.clone();
+            out.attached = part.dispatch.publication.attached.clone();
             Ok(published.clone())
         }
         .boxed_local()

@@ -114,6 +114,15 @@ impl Node {
         status.media = draft.media;
         status.language = draft.language;
         status.is_sensitive = draft.is_sensitive;
+        // Other choices end the vote, and a change without a poll takes it away.
+        let question = |poll: &Option<Value>| {
+            let poll = poll.as_ref();
+            poll.map(|poll| (poll["options"].clone(), poll["multiple"].clone()))
+        };
+        if question(&status.poll) != question(&draft.poll) {
+            status.n_votes = 0;
+        }
+        status.poll = draft.poll;
         status.n_edits += u32::from(is_changed);
         let status = status.clone();
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
@@ -141,9 +150,21 @@ impl Node {
         };
         status.text = text.to_owned();
         status.n_edits += 1;
-        let status = status.clone();
+        let mut status = status.clone();
+        if self.renews_edited {
+            self.statuses.retain(|it| it.id != id);
+            status.first_id.get_or_insert_with(|| id.to_owned());
+            status.id = self.next_id();
+            self.statuses.push(status.clone());
+        }
         let status = self.shown(&status);
         self.say(&format!("event: status.update\ndata: {status}\n\n"));
+    }
+
+    fn next_id(&mut self) -> String {
+        let id = 112_000_000_000_000_000_u64 + self.n_posted;
+        self.n_posted += 1;
+        id.to_string()
     }
 
     fn kept_id(&self, key: &str) -> Option<String> {
@@ -153,8 +174,7 @@ impl Node {
     }
 
     pub(super) fn store(&mut self, status: Posted) -> String {
-        let id = (112_000_000_000_000_000_u64 + self.n_posted).to_string();
-        self.n_posted += 1;
+        let id = self.next_id();
         let at = SystemTime::now();
         if let Some(key) = &status.key {
             self.kept.insert(key.clone(), (id.clone(), at));

@@ -1,11 +1,12 @@
 //! What is out is changed in place, and taken back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use babelfeed_actors::domain::{Attached, Media, Publication};
+use babelfeed_actors::domain::{Attached, Media, Poll, Publication};
 use babelfeed_actors::ports::{Outlet, OutletError, OutletRemedy, Published};
 
-use super::super::{dispatch, frozen, publication, settle};
+use super::super::{dispatch, frozen, hung, publication, settle};
 use super::{Account, outlet};
 use crate::simulators::files::{Files, PNG};
 use crate::simulators::mastodon::{Keys, TOKEN};
@@ -54,6 +55,39 @@ async fn a_status_is_changed_in_place_and_keeps_its_media() {
     };
     assert_eq!(status.media, std::slice::from_ref(&medium.id));
     assert_eq!(medium.description, "dos gatos");
+}
+
+#[actix_rt::test]
+async fn a_poll_keeps_its_votes_as_long_as_its_choices_stay() {
+    let account = Account::new(Keys::Kept);
+    let asking = |number: u64, text: &str, options: [&str; 2]| {
+        let poll = Poll {
+            options: options.map(str::to_owned).to_vec(),
+            is_multiple: false,
+            lasts: Some(Duration::from_secs(60)),
+        };
+        let attached = Attached {
+            poll: Some(poll),
+            ..Attached::default()
+        };
+        hung(number, text, attached)
+    };
+    let freeze = async |one: &Arc<Publication>| {
+        let mut parts = frozen(&account.outlet, vec![dispatch(one, 0)]).await;
+        parts.remove(0)
+    };
+    let part = freeze(&asking(1, "¿vienes?", ["sí", "no"])).await;
+    let out = settle(&account.outlet, &part).await;
+    account.server.vote(&out.id);
+    for (number, options, n_votes) in [(2, ["sí", "no"], 1), (3, ["claro", "no"], 0)] {
+        let part = freeze(&asking(number, "¿venís?", options)).await;
+        let changed = account.outlet.edit(&part, &out).await;
+        changed.expect("is changed");
+        let status = account.server.statuses().remove(0);
+        assert_eq!(status.n_votes, n_votes, "{options:?}");
+        // No less than the server takes.
+        assert_eq!(status.poll.expect("a poll")["expires_in"], 300);
+    }
 }
 
 #[actix_rt::test]
