@@ -12,6 +12,7 @@ mod persist;
 mod polls;
 mod read_back;
 mod refit;
+mod reminder;
 mod send;
 mod standing;
 mod strays;
@@ -56,6 +57,7 @@ use crate::supervision::{Words, until_answered};
 
 use book::Book;
 use fates::{Fates, Open, is_open, open_fates};
+use reminder::remind;
 use standing::{Stand, awaited, is_begun};
 use strays::Stray;
 use teach::recall;
@@ -454,7 +456,11 @@ async fn all_open(
     store.barrier().await?;
     let mut all = Vec::with_capacity(seats.len());
     for seat in seats {
-        all.push((seat.name.clone(), open_fates(store, seat, clock).await?));
+        let open = open_fates(store, seat, clock).await?;
+        if !open.is_empty() {
+            remind(store, seat, clock.wall()).await?;
+        }
+        all.push((seat.name.clone(), open));
     }
     Ok(all)
 }

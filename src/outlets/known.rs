@@ -4,6 +4,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use babelfeed_actors::domain::Publication;
+use babelfeed_actors::ports::Dispatch;
+
+use super::part;
+
 /// The most published ids that are remembered.
 const MAX_KNOWN: usize = 1000;
 
@@ -26,6 +31,20 @@ impl Known {
             entries.pop_front();
         }
         entries.push_back((Arc::clone(id), Arc::clone(key)));
+    }
+
+    /// Notes all that is out of publications.
+    pub(super) fn note_all(&self, publications: &[Arc<Publication>]) {
+        for publication in publications {
+            for (part, it) in publication.parts.iter().enumerate() {
+                let Some(id) = &it.id else { continue };
+                let dispatch = Dispatch {
+                    publication: Arc::clone(publication),
+                    part,
+                };
+                self.note(id, &part::key(&dispatch).into());
+            }
+        }
     }
 
     /// Whether an id is known to be another part's.

@@ -16,10 +16,12 @@ mod wire;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use anyhow::Context;
+use babelfeed_actors::domain::Publication;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
@@ -317,6 +319,10 @@ impl Outlet for MastodonOutlet {
             wire::freeze(dispatch, hung, self.config.visibility, at, mark)
         };
         part::freeze_each(dispatches, freeze).boxed_local()
+    }
+
+    fn remember(&self, publications: &[Arc<Publication>]) {
+        self.known.note_all(publications);
     }
 
     fn publish<'a>(

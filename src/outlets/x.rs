@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use babelfeed_actors::domain::Publication;
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{
     Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack,
@@ -328,6 +329,10 @@ impl Outlet for XOutlet {
     ) -> LocalBoxFuture<'_, Result<Vec<Frozen>, OutletError>> {
         let freeze = async |dispatch: Dispatch| self.freeze_one(dispatch).await;
         part::freeze_each(dispatches, freeze).boxed_local()
+    }
+
+    fn remember(&self, publications: &[Arc<Publication>]) {
+        self.known.note_all(publications);
     }
 
     fn publish<'a>(

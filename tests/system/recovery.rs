@@ -213,3 +213,28 @@ fn attempts_are_bounded_although_the_process_dies_between_them() {
         None
     });
 }
+
+#[test]
+fn an_outlet_is_told_after_a_death_what_it_had_published_where_something_is_looked_for() {
+    let outlet = FakeOutlet::default();
+    let (mut lives, mut before) = (0, Vec::new());
+    let prepare = |world: &mut World| world.outlets = vec![("es", outlet.clone(), "es")];
+    world::run_lives(31, prepare, async |world: &World| {
+        lives += 1;
+        let handles = world.start();
+        if lives == 1 {
+            publish(&handles, texts(3), "es").await;
+            settle(&handles).await;
+            before = outlet.out().iter().map(|out| out.publication).collect();
+            outlet.forbid_reading();
+            outlet.fail_next(OutletFault::LostAndSilent);
+            let ids = publish(&handles, ["One more.".to_owned()], "es").await;
+            until_publication(&handles, ids[0], PublicationState::Unknown).await;
+            assert!(outlet.remembered().is_empty());
+            return None;
+        }
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(outlet.remembered(), before);
+        Some(())
+    });
+}

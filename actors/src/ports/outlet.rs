@@ -93,6 +93,10 @@ pub trait Outlet {
     /// How long after an ambiguous answer nothing may be read back, since it may still arrive.
     fn quiet(&self) -> Duration;
 
+    /// Hears what it published in an earlier life, so that nothing of it is taken for something else
+    /// that is looked for.
+    fn remember(&self, _publications: &[Arc<Publication>]) {}
+
     /// The most that one part's text may measure, where that is known before anybody was asked;
     /// what is planned meanwhile then fits.
     fn known_limit(&self) -> Option<crate::logic::fit::Limit> {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use crate::domain::{Attached, PublicationId, Thread};
+use crate::domain::{Attached, Publication, PublicationId, Thread};
 use crate::logic::fit::Limit;
 use crate::ports::{Abilities, Dispatch, Frozen, Outlet, OutletError, Published, ReadBack};
 
@@ -80,6 +80,8 @@ struct Stage {
     scheduled: Vec<(Frozen, Instant)>,
     n_calls: usize,
     n_read_backs: usize,
+    /// What it was told that it had published before.
+    remembered: Vec<PublicationId>,
     /// What it charges each time something is read back.
     price_of_reading: f64,
     charged: f64,
@@ -109,6 +111,7 @@ impl Default for FakeOutlet {
                 scheduled: Vec::new(),
                 n_calls: 0,
                 n_read_backs: 0,
+                remembered: Vec::new(),
                 price_of_reading: 0.0,
                 charged: 0.0,
             })),
@@ -257,6 +260,11 @@ impl FakeOutlet {
         self.stage().n_read_backs
     }
 
+    /// What it was last told that it had published before.
+    pub fn remembered(&self) -> Vec<PublicationId> {
+        self.stage().remembered.clone()
+    }
+
     /// What it holds, once what is due is published.
     fn stage(&self) -> MutexGuard<'_, Stage> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -364,6 +372,10 @@ impl Outlet for FakeOutlet {
 
     fn batch(&self) -> usize {
         self.stage().batch
+    }
+
+    fn remember(&self, publications: &[Arc<Publication>]) {
+        self.stage().remembered = publications.iter().map(|it| it.id).collect();
     }
 
     fn quiet(&self) -> Duration {

@@ -98,6 +98,11 @@ fn is_same(status: &Status, wanted: &NewStatus) -> bool {
     let is_text = |shown: &String| normal(shown) == text;
     // A server may post on its own what answers a status that is gone.
     let is_reply = |id: &String| wanted.in_reply_to_id.as_ref() == Some(id);
+    // Without words only the media tell it from others.
+    let n_media = status.media_attachments.len();
+    if text.is_empty() && n_media != wanted.media_ids.len() {
+        return false;
+    }
     status.in_reply_to_id.as_ref().is_none_or(is_reply)
         && normal(&to_text(&status.spoiler_text, Links::Shown)) == normal(warning)
         && (is_text(&to_text(&without_quote(&status.content), Links::Shown))

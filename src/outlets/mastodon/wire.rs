@@ -2,6 +2,7 @@
 
 use babelfeed_actors::domain::Timestamp;
 use babelfeed_actors::ports::{Dispatch, Frozen, OutletError};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::attach::Hung;
@@ -108,6 +109,8 @@ pub(super) struct Status {
     #[serde(default)]
     pub(super) spoiler_text: String,
     pub(super) in_reply_to_id: Option<String>,
+    #[serde(default)]
+    pub(super) media_attachments: Vec<IgnoredAny>,
     /// When it is published, if it is not yet; the id is then none of a status.
     #[serde(default)]
     pub(super) scheduled_at: Option<String>,

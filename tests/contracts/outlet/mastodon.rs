@@ -11,13 +11,17 @@ use babelfeed::http::download::DownloadConfig;
 use babelfeed::http::{HttpConfig, Reach};
 use babelfeed::outlets::mastodon::{MastodonConfig, MastodonOutlet, Visibility};
 use babelfeed::secret::Secret;
-use babelfeed_actors::domain::Publication;
+use babelfeed_actors::domain::{Attached, Publication};
 use babelfeed_actors::logic::compose::{Long, Origin, Style};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::ports::{Frozen, Outlet, OutletError, OutletRemedy, Published, ReadBack};
 
-use super::{Stage, dispatch, frozen, keeps_the_contract, n_standing, publication, send, settle};
+use super::{
+    Stage, dispatch, frozen, hung, keeps_the_contract, medium, n_standing, publication, send,
+    settle,
+};
 use crate::simulators::faults::Fault;
+use crate::simulators::files::{Files, PNG};
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN, locked};
 
 struct Account {
@@ -398,4 +402,48 @@ async fn what_never_arrived_is_absent_also_where_an_account_has_no_pages() {
         let fate = account.outlet.read_back(&part).await;
         assert_eq!(fate, Ok(ReadBack::Absent), "{n_others}");
     }
+}
+
+/// A publication as it stands once its only part is out.
+fn out(publication: &Publication, published: &Published) -> Arc<Publication> {
+    let mut publication = publication.clone();
+    publication.parts[0].id = Some(published.id.clone());
+    Arc::new(publication)
+}
+
+#[actix_rt::test]
+async fn after_a_restart_what_is_another_publications_is_not_taken_for_one_that_was_never_sent() {
+    let account = Account::new(Keys::Kept);
+    let (one, part) = account.freeze(1, "Buenos días").await;
+    let published = account.publish(&part).await.expect("publishes");
+    let (_, never_sent) = account.freeze(2, "Buenos días").await;
+    let restarted = outlet(&account.server, TOKEN);
+    restarted.remember(&[out(&one, &published)]);
+    let fate = restarted.read_back(&never_sent).await.expect("reads back");
+    assert_eq!(fate, ReadBack::Absent);
+    let fate = restarted.read_back(&part).await.expect("reads back");
+    assert!(matches!(fate, ReadBack::Found(found) if found.id == published.id));
+}
+
+#[actix_rt::test]
+async fn media_without_words_are_told_apart_by_their_number() {
+    let (account, files) = (Account::new(Keys::Kept), Files::start());
+    let picture = files.put("/a.png", "image/png", PNG);
+    let freeze = async |number, n_pictures| {
+        let attached = Attached {
+            media: vec![medium(&picture, None); n_pictures],
+            ..Attached::default()
+        };
+        let one = hung(number, "", attached);
+        frozen(&account.outlet, vec![dispatch(&one, 0)])
+            .await
+            .remove(0)
+    };
+    let (one, two) = (freeze(1, 1).await, freeze(2, 2).await);
+    account.publish(&one).await.expect("publishes");
+    let restarted = outlet(&account.server, TOKEN);
+    let fate = restarted.read_back(&two).await.expect("reads back");
+    assert_eq!(fate, ReadBack::Absent);
+    let fate = restarted.read_back(&one).await.expect("reads back");
+    assert!(matches!(fate, ReadBack::Found(_)));
 }

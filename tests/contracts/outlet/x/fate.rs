@@ -126,3 +126,17 @@ async fn reading_back_costs_only_what_was_posted_since_and_tells_what() {
     account.outlet.read_back(&part).await.expect("reads back");
     assert_eq!(account.outlet.charged(), 0.0);
 }
+
+#[actix_rt::test]
+async fn after_a_restart_what_is_another_publications_is_not_taken_for_one_that_was_never_sent() {
+    let account = Account::with_keys();
+    let (one, part) = account.freeze(1, "Buenos días").await;
+    let published = account.publish(&part).await.expect("publishes");
+    let (_, never_sent) = account.freeze(2, "Buenos días").await;
+    let mut out = (*one).clone();
+    out.parts[0].id = Some(published.id);
+    let restarted = outlet(&account.server, Identity::Keys(keys()));
+    restarted.remember(&[Arc::new(out)]);
+    let fate = restarted.read_back(&never_sent).await.expect("reads back");
+    assert_eq!(fate, ReadBack::Absent);
+}
