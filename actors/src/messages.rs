@@ -20,8 +20,8 @@ pub use monitor::{
     Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, UnknownName, Watching,
 };
 pub use publisher::{
-    Approve, OutletView, Outlets, PauseOutlet, PublicationError, Publish, Reject, ResumeOutlet,
-    RetryPublication, Review, Withdraw,
+    Approve, EndedTasks, OutletView, Outlets, PauseOutlet, PublicationError, Publish, Reject,
+    ResumeOutlet, RetryPublication, Review, Withdraw,
 };
 pub use rate_limiter::{
     Acquire, Acquired, Adjust, Adjustment, Amend, BindingView, LaneView, Lanes, Permit, PermitHome,

@@ -7,6 +7,7 @@ mod change;
 mod fates;
 mod health;
 mod lapse;
+mod line;
 mod orders;
 mod persist;
 mod polls;
@@ -43,6 +44,7 @@ use crate::logic::brake::Brake;
 use crate::logic::compose::Style;
 use crate::logic::fit::Limit;
 use crate::logic::known::Edition;
+use crate::logic::outstanding::Outstanding;
 use crate::logic::steady::Steady;
 use crate::messages::{
     Acquire, Amend, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record,
@@ -56,12 +58,13 @@ use crate::setup::{Lapse, OnEdit, OutletLimits};
 use crate::supervision::{Words, until_answered};
 
 use book::Book;
-use fates::{Fates, Open, is_open, open_fates};
+use fates::{Fates, Found, is_open, open_fates};
+use line::{InLine, source_in_line};
 use reminder::remind;
 use standing::{Stand, awaited, is_begun};
 use strays::Stray;
 use teach::recall;
-use threads::{Blocked, n_behind_held};
+use threads::{Blocked, behind_held};
 use withdraw::Withdrawals;
 
 /// The most publications of one outlet that wait in memory; the rest is in the store.
@@ -94,6 +97,8 @@ pub struct Seat {
     pub minds_deletions: bool,
     /// The most publications that begin within an hour.
     pub per_hour: Option<u32>,
+    /// How long a post that is ready waits for those of its source that were taken before it.
+    pub in_order: Duration,
     /// What becomes of what is held for long.
     pub lapse: Option<Lapse>,
     /// How texts are put together.
@@ -152,6 +157,10 @@ pub struct PublisherActor {
     peers: Peers,
     seats: Vec<Seat>,
     limits: OutletLimits,
+    /// The tasks of posts that are under way, which the task manager notes.
+    outstanding: Arc<Outstanding>,
+    /// When this system began to publish.
+    begun: Moment,
     edition: Edition,
     /// Outlets that may be sent to at once.
     turns: Arc<Semaphore>,
@@ -188,6 +197,8 @@ struct OutletState {
     is_measured: bool,
     /// What began in the last hour, once that is known; for outlets that count it.
     brake: Option<Brake>,
+    /// What waits for earlier posts of its source, and until when.
+    line: InLine,
     /// Nothing is sent before.
     parked_until: Option<Moment>,
     failures: u32,
@@ -266,7 +277,7 @@ impl PublisherActor {
         (store, ledger): (Rc<dyn TaskStore>, Rc<dyn QuotaLedger>),
         peers: Peers,
         seats: Vec<Seat>,
-        limits: OutletLimits,
+        (limits, outstanding): (OutletLimits, Arc<Outstanding>),
         (concurrency, edition): (usize, Edition),
     ) -> Self {
         for seat in &seats {
@@ -276,6 +287,7 @@ impl PublisherActor {
         }
         Self {
             own,
+            begun: clock.now(),
             clock,
             steady,
             chance,
@@ -284,6 +296,7 @@ impl PublisherActor {
             peers,
             seats,
             limits,
+            outstanding,
             edition,
             turns: Arc::new(Semaphore::new(concurrency.max(1))),
             book: Book::default(),
@@ -425,7 +438,8 @@ impl PublisherActor {
         } else if posts.is_empty() {
             state.waiting.insert(id, record);
         } else {
-            state.blocked.insert(id, Blocked::by(posts));
+            let source = source_in_line(&record);
+            state.blocked.insert(id, Blocked::by(posts, source));
             self.judge_first(record);
         }
     }
@@ -452,7 +466,7 @@ async fn all_open(
     store: &dyn TaskStore,
     seats: &[Seat],
     clock: &dyn Clock,
-) -> Result<Vec<(OutletName, Vec<(PublicationId, Open)>)>, StoreError> {
+) -> Result<Vec<(OutletName, Vec<Found>)>, StoreError> {
     store.barrier().await?;
     let mut all = Vec::with_capacity(seats.len());
     for seat in seats {
@@ -566,7 +580,7 @@ impl Handler<Measured> for PublisherActor {
 impl Handler<Loaded> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, loaded: Loaded, _: &mut Self::Context) {
+    fn handle(&mut self, mut loaded: Loaded, _: &mut Self::Context) {
         if loaded.epoch != self.epoch {
             return;
         }
@@ -575,8 +589,13 @@ impl Handler<Loaded> for PublisherActor {
             let missed = state.missed.take();
             state.has_more = loaded.has_more || missed.is_some();
             let ids = loaded.records.iter().map(|record| record.publication.id);
-            let whole = ids.take_while(|id| missed.is_none_or(|missed| *id < missed));
-            state.reach = state.reach.max(whole.last());
+            // From there on it is read once more, so that nothing goes before what it lacks.
+            let n_whole = ids
+                .take_while(|id| missed.is_none_or(|missed| *id < missed))
+                .count();
+            loaded.records.truncate(n_whole);
+            let last = loaded.records.last().map(|record| record.publication.id);
+            state.reach = state.reach.max(last);
             let is_new = |record: &PublicationRecord| {
                 // What is in memory already may be newer than what was read.
                 let id = record.publication.id;
@@ -595,10 +614,10 @@ impl Handler<Loaded> for PublisherActor {
 impl Handler<Publish> for PublisherActor {
     type Result = ();
 
-    fn handle(&mut self, Publish(records): Publish, _: &mut Self::Context) {
+    fn handle(&mut self, Publish { planned, ended }: Publish, _: &mut Self::Context) {
         failpoints::hit("publisher.handler");
         let mut outlets: Vec<OutletName> = Vec::new();
-        for record in records {
+        for record in planned {
             let outlet = record.publication.outlet.clone();
             if !outlets.contains(&outlet) {
                 outlets.push(outlet);
@@ -607,6 +626,8 @@ impl Handler<Publish> for PublisherActor {
             self.wake_waiting_for(&record.publication);
             self.take_in(record);
         }
+        drop(ended);
+        outlets.extend(self.outlets_in_line());
         for outlet in outlets {
             if self.seat(&outlet).is_none() {
                 self.look_for_strays();
@@ -680,7 +701,7 @@ impl Handler<Outlets> for PublisherActor {
                 limit: self.limits.borrow().get(&seat.name).copied(),
                 state: word,
                 waiting: (state.waiting.len() + state.blocked.len()) as u64,
-                behind_held: n_behind_held(&state.blocked) as u64,
+                behind_held: behind_held(&state.blocked).len() as u64,
                 unknown: state.fates.n_unknown() as u64,
                 scheduled: state.fates.n_scheduled() as u64,
                 published: state.published,

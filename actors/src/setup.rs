@@ -207,6 +207,8 @@ pub struct OutletRules {
     pub same: Same,
     /// The most publications that begin within an hour; none: as many as there are.
     pub per_hour: Option<u32>,
+    /// How long a post that is ready waits for those of its source that were taken before it.
+    pub in_order: Duration,
     /// What becomes of what is held for long; none: it is held until a person decides.
     pub lapse: Option<Lapse>,
     /// How texts are put together.
@@ -240,6 +242,7 @@ impl Default for OutletRules {
             on_delete: OnDelete::Leave,
             same: Same::Publish,
             per_hour: None,
+            in_order: Duration::from_secs(120),
             lapse: None,
             style: Arc::default(),
         }

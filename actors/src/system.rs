@@ -13,6 +13,7 @@ use crate::cache::{self, CacheActor, KnownReader};
 use crate::domain::{Lane, Language, ProviderName};
 use crate::logic::checks::Checks;
 use crate::logic::known::{Edition, Growing};
+use crate::logic::outstanding::Outstanding;
 use crate::logic::pack;
 use crate::logic::shelf::Shelf;
 use crate::logic::steady::Steady;
@@ -235,7 +236,7 @@ pub fn start(setup: Setup) -> Handles {
         )
     });
 
-    let limits = OutletLimits::default();
+    let (limits, outstanding) = (OutletLimits::default(), Arc::new(Outstanding::default()));
     let seats = outlets.iter().map(seat).collect();
     let publisher = supervisor.start("publisher", |own| {
         let peers = publisher::Peers {
@@ -252,7 +253,7 @@ pub fn start(setup: Setup) -> Handles {
             (Rc::clone(&store), Rc::clone(&ledger)),
             peers,
             seats,
-            Rc::clone(&limits),
+            (Rc::clone(&limits), Arc::clone(&outstanding)),
             (config.publishing_concurrency, edition.clone()),
         )
         .with_paused(&pauses.outlets)
@@ -262,6 +263,7 @@ pub fn start(setup: Setup) -> Handles {
         routes: routes(&providers),
         outlets: outlets.iter().map(outlet_route).collect(),
         limits,
+        outstanding,
         by: config.by,
         hedging: if config.hedge {
             Hedge::FromSurplus
@@ -473,6 +475,7 @@ fn seat(outlet: &OutletSetup) -> publisher::Seat {
         repost_within: outlet.rules.repost_within,
         minds_deletions: outlet.minds_deletions(),
         per_hour: outlet.rules.per_hour,
+        in_order: outlet.rules.in_order,
         lapse: outlet.rules.lapse,
         style: Arc::clone(&outlet.rules.style),
     }

@@ -40,6 +40,7 @@ use crate::logic::estimate::{Estimates, Weight};
 use crate::logic::hedge::Hedging;
 use crate::logic::known::{Edition, Quality};
 use crate::logic::lifecycle::Step;
+use crate::logic::outstanding::Outstanding;
 use crate::logic::pack::Digestion;
 use crate::logic::queue::{Queue, Spot};
 use crate::logic::quota::Urgency;
@@ -76,6 +77,8 @@ pub struct Config {
     pub outlets: Vec<OutletRoute>,
     /// The outlets' limits, which the publisher keeps.
     pub limits: OutletLimits,
+    /// The tasks of posts that are under way, which the publisher goes by.
+    pub outstanding: Arc<Outstanding>,
     /// Calls in flight, all lanes together; none: as many as the lanes allow.
     pub concurrency: Option<usize>,
     /// Calls made for one task before it fails.
@@ -438,6 +441,7 @@ impl TaskManagerActor {
                 record.deaths = record.deaths.saturating_add(1);
             }
             n_recovered += 1;
+            self.config.outstanding.begin(&record.task);
             if record.deaths >= POISON {
                 self.fail(record, poison());
                 continue;
@@ -535,7 +539,10 @@ impl Actor for TaskManagerActor {
             actor.adopt();
             let claimed = actor.adopt_jobs(jobs, claimed);
             actor.recover(claimed);
+            actor.config.outstanding.stop_reading();
             actor.refill();
+            actor.config.outstanding.set_loaded();
+            actor.tell_publisher(Publish::default());
             actor.flush_soon(context);
             actor.dispatch(context);
         }));

@@ -72,6 +72,8 @@ pub(super) async fn rehearse(settings: &Settings, start: Start) -> anyhow::Resul
         // Its money and its hours are for what really goes out.
         outlet.limits = LaneLimits::default();
         outlet.rules.per_hour = None;
+        // Nobody reads it.
+        outlet.rules.in_order = Duration::ZERO;
     }
     let report = work(&settings, &store, prepared, start, sleep(PATIENCE)).await;
     close_store(&store).await;

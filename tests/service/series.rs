@@ -129,8 +129,8 @@ fn write(network: &mut impl Network, posts: &mut Vec<Written>, n_posts: usize) {
     }
 }
 
-/// Each post stands once, with all that it had, after the one that it answers; returns where.
-pub fn check(posts: &[Written], standing: &[Standing]) -> Vec<usize> {
+/// Each post stands once, with all that it had, behind all that were written before it.
+pub fn check(posts: &[Written], standing: &[Standing]) {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, it) in standing.iter().enumerate() {
         places.entry(&it.text).or_default().push(place);
@@ -146,15 +146,13 @@ pub fn check(posts: &[Written], standing: &[Standing]) -> Vec<usize> {
     for post in posts {
         let place = place(post);
         let it = &standing[place];
-        let parent = post.parent.map(|parent| {
-            assert!(found[parent] < place, "{} comes too early", post.number);
-            standing[found[parent]].id.clone()
-        });
+        let is_behind = found.last().is_none_or(|last| *last < place);
+        assert!(is_behind, "{} comes too early", post.number);
+        let parent = post.parent.map(|parent| standing[found[parent]].id.clone());
         assert_eq!(it.parent, parent, "{it:?}");
         assert_eq!(it.pictures, Vec::from_iter(post.picture.clone()), "{it:?}");
         assert_eq!(it.warning, post.warning, "{it:?}");
         found.push(place);
     }
     assert_eq!(standing.len(), posts.len(), "nothing else was published");
-    found
 }

@@ -10,7 +10,7 @@ use crate::simulators::resetting::{Losses, Resetting};
 use crate::simulators::snac::{Snac, User};
 
 #[test]
-fn two_hundred_posts_stand_once_and_in_their_threads_through_twenty_kills_and_resets() {
+fn two_hundred_posts_stand_once_and_in_order_through_twenty_kills_and_resets() {
     let Some(mut network) = OnSnac::start() else {
         return;
     };

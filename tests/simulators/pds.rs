@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -223,6 +224,24 @@ impl Pds {
         identity["jwtSecret"] = json!(another);
         fs::write(self.identity_file(), identity.to_string()).expect("written");
         self.start_again();
+    }
+
+    /// The addresses of an account's posts in the order in which they were written, by the
+    /// revisions of its repository.
+    pub fn written(&self, account: &Account) -> Vec<String> {
+        let accounts = fs::read_dir(self.folder.path().join("port.pds/actors"));
+        let mut stores = accounts.expect("accounts").map(|folder| {
+            let folder = folder.expect("a folder").path();
+            folder.join(&account.did).join("store.sqlite")
+        });
+        let store = stores.find(|store| store.exists());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = Connection::open_with_flags(store.expect("its store"), flags);
+        let store = store.expect("a database");
+        let sql = "SELECT uri FROM record WHERE collection = 'app.bsky.feed.post' ORDER BY repoRev";
+        let mut statement = store.prepare(sql).expect("a statement");
+        let found = statement.query_map((), |row| row.get(0)).expect("records");
+        found.collect::<Result<_, _>>().expect("addresses")
     }
 
     /// Takes an account down, as those who run a server do.

@@ -8,6 +8,7 @@ mod figures;
 mod flow;
 mod glossary;
 mod helpers;
+mod in_order;
 mod jobs;
 mod journal;
 mod known;

@@ -86,6 +86,7 @@ fn each_post_of_a_thread_answers_the_last_part_of_the_one_before() {
 fn what_answers_a_post_waits_for_it_and_holds_up_nothing_else() {
     world::run(702, async |mut world: World| {
         let (source, outlet) = watched(&mut world);
+        world.rules.in_order = Duration::ZERO;
         world.config.max_batch_size = 1;
         world.providers[0]
             .1
@@ -325,6 +326,7 @@ fn a_quoted_post_is_shown_as_what_is_out_of_it_and_waited_for() {
             quotes: true,
             ..Abilities::default()
         });
+        world.rules.in_order = Duration::ZERO;
         world.config.max_batch_size = 1;
         world.providers[0]
             .1

@@ -19,6 +19,7 @@ pub mod landing;
 pub mod lifecycle;
 mod links;
 pub mod markdown;
+pub mod outstanding;
 pub mod pack;
 pub mod policy;
 pub mod price;

@@ -5,15 +5,45 @@ use std::sync::Arc;
 use actix::Message;
 
 use super::monitor::UnknownName;
-use crate::domain::{OutletName, PublicationId, PublicationState};
+use crate::domain::{OutletName, PublicationId, PublicationState, TaskId};
+use crate::logic::outstanding::{Line, Outstanding};
 use crate::ports::{Outdated, OutletError, PublicationRecord, StoreError};
 
-/// Hands over publications that were planned by a commit; the task manager says it.
+/// Hands over publications that were planned by a commit, and says which tasks nothing has to wait
+/// for any more; the task manager says it.
 ///
 /// What gets lost on the way stands in the store, and is found there.
-#[derive(Message)]
+#[derive(Debug, Default, Message)]
 #[rtype(result = "()")]
-pub struct Publish(pub Vec<PublicationRecord>);
+pub struct Publish {
+    /// The publications.
+    pub planned: Vec<PublicationRecord>,
+    /// The tasks that have ended, those of the publications among them.
+    pub ended: EndedTasks,
+}
+
+/// Tasks that have ended. Once this is dropped nothing waits for them any more, so whoever hears of
+/// it first takes in what is planned of them.
+#[derive(Debug, Default)]
+pub struct EndedTasks {
+    tasks: Vec<(Line, TaskId)>,
+    outstanding: Arc<Outstanding>,
+}
+
+impl EndedTasks {
+    /// These tasks, which are noted in `outstanding` until then.
+    pub const fn new(tasks: Vec<(Line, TaskId)>, outstanding: Arc<Outstanding>) -> Self {
+        Self { tasks, outstanding }
+    }
+}
+
+impl Drop for EndedTasks {
+    fn drop(&mut self) {
+        for (line, task) in &self.tasks {
+            self.outstanding.end(line, *task);
+        }
+    }
+}
 
 /// Says that posts were deleted at their sources; the task manager says it.
 ///

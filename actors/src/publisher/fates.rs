@@ -39,12 +39,45 @@ pub(super) struct Fates {
 
 /// When a publication is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Open {
+struct Open {
     /// How often it was looked at in vain.
     looks: u32,
     due: Moment,
     /// Whether it is known that the outlet publishes it by itself.
     is_scheduled: bool,
+}
+
+/// What stands open in the store.
+pub(super) struct Found {
+    id: PublicationId,
+    open: Open,
+    /// Whether it is looked at before anything else goes out: it was on its way when the process
+    /// ended, or shortly before.
+    is_awaited: bool,
+}
+
+impl Found {
+    fn of(record: &PublicationRecord, seat: &Seat, clock: &dyn Clock) -> Self {
+        let open = match record.state {
+            PublicationState::Scheduled => Open::scheduled(clock.now()),
+            _ => Open::of(record, seat.outlet.quiet(), clock),
+        };
+        let is_recent = clock.wall().since(record.at) < seat.in_order;
+        Self {
+            id: record.publication.id,
+            // What was unknown before was looked at in vain, and that was said.
+            open: Open {
+                looks: u32::from(record.state == PublicationState::Unknown),
+                ..open
+            },
+            is_awaited: n_beyond(record) == 0
+                && match record.state {
+                    PublicationState::Sending => true,
+                    PublicationState::Unknown => is_recent,
+                    _ => false,
+                },
+        }
+    }
 }
 
 impl Open {
@@ -186,7 +219,7 @@ impl PublisherActor {
             return;
         };
         let mut open = Open::of(record, quiet, &*self.clock);
-        let n_beyond = (record.attempts + 1).saturating_sub(MOST_TRIALS);
+        let n_beyond = n_beyond(record);
         if n_beyond > 0 {
             self.note_answer(outlet);
         }
@@ -205,12 +238,19 @@ impl PublisherActor {
     }
 
     /// Sees to it that what the store has as open is looked at; says once how much that is.
-    pub(super) fn resolve(&mut self, outlet: &OutletName, stored: Vec<(PublicationId, Open)>) {
+    pub(super) fn resolve(&mut self, outlet: &OutletName, stored: Vec<Found>) {
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
-        let others = stored.into_iter().filter(|(id, _)| !self.book.holds(*id));
-        state.fates.open.extend(others);
+        for found in stored {
+            if self.book.holds(found.id) {
+                continue;
+            }
+            state.fates.open.insert(found.id, found.open);
+            if found.is_awaited {
+                state.fates.awaited.insert(found.id);
+            }
+        }
         let n = state.fates.n_unknown();
         if n > 0 {
             warn!(outlet:% = outlet, n; "publications may be out, and are looked for");
@@ -242,6 +282,11 @@ impl PublisherActor {
     }
 }
 
+/// How often a publication was tried beyond what others wait for.
+const fn n_beyond(record: &PublicationRecord) -> u32 {
+    (record.attempts + 1).saturating_sub(MOST_TRIALS)
+}
+
 /// Whether it is still to be found out whether a publication in that state is out.
 pub(super) const fn is_open(state: PublicationState) -> bool {
     matches!(
@@ -256,7 +301,7 @@ pub(super) async fn open_fates(
     store: &dyn TaskStore,
     seat: &Seat,
     clock: &dyn Clock,
-) -> Result<Vec<(PublicationId, Open)>, StoreError> {
+) -> Result<Vec<Found>, StoreError> {
     let mut found = Vec::new();
     for state in [
         PublicationState::Sending,
@@ -270,15 +315,8 @@ pub(super) async fn open_fates(
                 .await?;
             after = page.last().map(|record| record.publication.id);
             let n_page = page.len();
-            found.extend(page.iter().map(|record| {
-                let open = match state {
-                    PublicationState::Scheduled => Open::scheduled(clock.now()),
-                    _ => Open::of(record, seat.outlet.quiet(), clock),
-                };
-                // What was unknown before was looked at in vain, and that was said.
-                let looks = u32::from(state == PublicationState::Unknown);
-                (record.publication.id, Open { looks, ..open })
-            }));
+            let page = page.iter();
+            found.extend(page.map(|record| Found::of(record, seat, clock)));
             if n_page < PAGE {
                 break;
             }

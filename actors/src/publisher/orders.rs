@@ -111,7 +111,10 @@ impl Order {
             return Err(PublicationError::Conflict(PublicationState::Sending));
         }
         // Not told but asked, and not waited for: what is lost on the way stands in the store.
-        let handing_on = self.own.send(Publish(vec![record.clone()]));
+        let handing_on = self.own.send(Publish {
+            planned: vec![record.clone()],
+            ..Publish::default()
+        });
         actix_rt::spawn(async move {
             let _ = handing_on.await;
         });

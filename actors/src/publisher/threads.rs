@@ -1,7 +1,7 @@
 //! Keeps the order in which one post's publications need another's: answers and edits wait until
 //! what they are about is out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,8 @@ const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(
 pub(super) struct Blocked {
     /// The posts that have to be out first.
     posts: Vec<Arc<str>>,
+    /// The source whose later posts wait for it, if any do.
+    pub(super) source: Option<Arc<str>>,
     /// How often the store was asked.
     looks: u32,
     /// The look that counts; what earlier ones bring is late.
@@ -38,24 +40,33 @@ pub(super) struct Blocked {
     is_stale: bool,
     /// What has to be out first, as it stood when the store was asked.
     before: Option<Before>,
+    /// Whether that was not translated yet.
+    is_untranslated: bool,
 }
 
 impl Blocked {
-    pub(super) const fn by(posts: Vec<Arc<str>>) -> Self {
+    pub(super) const fn by(posts: Vec<Arc<str>>, source: Option<Arc<str>>) -> Self {
         Self {
             posts,
+            source,
             looks: 0,
             serial: 0,
             is_looking: false,
             is_stale: false,
             before: None,
+            is_untranslated: false,
         }
+    }
+
+    /// Whether it goes on by itself, once something else at its outlet is out at the latest.
+    pub(super) const fn is_next(&self) -> bool {
+        !self.is_untranslated
     }
 }
 
-/// How many of the blocked wait for what only a person lets out, what its outlet publishes at its
+/// Those of the blocked that wait for what only a person lets out, what its outlet publishes at its
 /// time, or what nobody knows the fate of: themselves, or what they wait for.
-pub(super) fn n_behind_held(blocked: &BTreeMap<PublicationId, Blocked>) -> usize {
+pub(super) fn behind_held(blocked: &BTreeMap<PublicationId, Blocked>) -> HashSet<PublicationId> {
     let is_open = |before: &Before| {
         matches!(
             before.state,
@@ -71,12 +82,12 @@ pub(super) fn n_behind_held(blocked: &BTreeMap<PublicationId, Blocked>) -> usize
             None => {}
         }
     }
-    let mut n = 0;
+    let mut all = HashSet::new();
     while let Some(id) = resting.pop() {
-        n += 1;
         resting.extend(behind.remove(&id).unwrap_or_default());
+        all.insert(id);
     }
-    n
+    all
 }
 
 /// The store was asked what a publication has to wait for.
@@ -149,6 +160,7 @@ impl PublisherActor {
         blocked.serial = state.n_looks;
         blocked.looks += 1;
         (blocked.is_looking, blocked.is_stale) = (true, false);
+        blocked.is_untranslated = false;
         let (serial, is_first) = (blocked.serial, blocked.looks == 1);
         state.n_judged += usize::from(is_first);
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
@@ -265,6 +277,7 @@ impl PublisherActor {
     fn note_before(&mut self, outlet: &OutletName, id: PublicationId, before: Option<Before>) {
         let state = self.state.get_mut(outlet);
         if let Some(blocked) = state.and_then(|state| state.blocked.get_mut(&id)) {
+            blocked.is_untranslated = before.is_none() && !blocked.is_stale;
             blocked.before = before.filter(|_| !blocked.is_stale);
         }
     }
@@ -355,6 +368,7 @@ impl Handler<Looked> for PublisherActor {
         } else if !is_done {
             self.look_again(&outlet, id);
         }
+        self.pump_in_line(&outlet);
     }
 }
 

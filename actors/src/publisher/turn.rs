@@ -10,7 +10,7 @@ use crate::domain::{Moment, OutletName, PublicationId, PublicationState};
 use crate::ports::{Errand, PublicationRecord};
 
 /// What is sent next.
-struct Next {
+pub(super) struct Next {
     ids: Vec<PublicationId>,
     /// How many of them begin.
     n_beginning: u32,
@@ -35,11 +35,13 @@ impl PublisherActor {
             return;
         };
         let room = self.room_to_begin(&seat);
-        let Some(state) = self.state.get_mut(outlet) else {
+        let Some(Next { ids, n_beginning }) = self.next_in_line(&seat, (n_together, room)) else {
+            if room == Some(0) {
+                self.pump_when_released(outlet);
+            }
             return;
         };
-        let Some(Next { ids, n_beginning }) = state.next_batch(n_together, room) else {
-            self.pump_when_released(outlet);
+        let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
         let Some(under_way) = self.book.begin(outlet, ids.clone()) else {
@@ -84,10 +86,15 @@ impl OutletState {
 
     /// What goes next, so many at most, of which no more begin than there is room for; none if
     /// nothing may go.
-    fn next_batch(&self, n_together: usize, room: Option<u32>) -> Option<Next> {
+    pub(super) fn next_batch(
+        &self,
+        (n_together, room): (usize, Option<u32>),
+        mut is_early: impl FnMut(&PublicationRecord) -> bool,
+    ) -> Option<Next> {
         // What began goes on, and what is out is changed, however much has begun.
         let is_braked = |record: &PublicationRecord| room == Some(0) && begins(record);
-        let mut free = self.waiting.iter().filter(|(_, record)| !is_braked(record));
+        let waiting = self.waiting.iter();
+        let mut free = waiting.filter(|(_, record)| !is_braked(record) && !is_early(record));
         let (first, record) = free.next()?;
         let mut ids = vec![*first];
         let mut n_beginning = u32::from(begins(record));

@@ -9,6 +9,7 @@ use foldhash::{HashMap, HashSet};
 use super::plan::Planned;
 use super::work::{NowCall, Work};
 use crate::domain::{Moment, TaskId};
+use crate::logic::outstanding::Line;
 use crate::ports::{Errand, PublicationRecord, TaskChange, TaskRecord, Token};
 
 /// The registry of what is in flight, and the outbox of changes.
@@ -40,6 +41,8 @@ pub(super) struct Outbox {
     pub(super) is_writing: bool,
     /// Publications that are durable, and not yet handed to the publisher.
     pub(super) planned: Vec<PublicationRecord>,
+    /// Tasks that have ended, which it does not know yet.
+    pub(super) ended: Vec<(Line, TaskId)>,
     /// Whether the store refuses to write, so that nothing new may begin.
     pub(super) is_stuck: bool,
 }
@@ -97,8 +100,8 @@ pub(super) enum After {
     Enqueue(Box<TaskRecord>),
     /// The task stays in memory, in the queue.
     Requeued,
-    /// The task has ended.
-    Ended,
+    /// The task has ended, and so has what waits for it in its line.
+    Ended(Option<Line>),
 }
 
 /// What the publications of a commit are to the publisher.

@@ -1,6 +1,7 @@
 //! Writes changes down: one batch at a time, in order, and again until the store takes it.
 
 use std::cell::Cell;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use super::work::{Subject, Work};
 use crate::domain::{Failure, State, TaskId};
 use crate::failpoints;
 use crate::logic::lifecycle::{Lifecycle, Step};
-use crate::messages::{Event, Events, Publish};
+use crate::logic::outstanding::Line;
+use crate::messages::{EndedTasks, Event, Events, Publish};
 use crate::ports::{
     Ended, Kept, StoreError, StoreRemedy, TaskChange, TaskRecord, TaskStore, Token,
 };
@@ -59,7 +61,7 @@ impl TaskManagerActor {
         token: Token,
         publications: Vec<Planned>,
     ) -> TaskChange {
-        let held = std::mem::replace(&mut record.token, token);
+        let held = mem::replace(&mut record.token, token);
         TaskChange {
             id: record.task.id,
             held,
@@ -99,7 +101,8 @@ impl TaskManagerActor {
         }
         info!(task:% = record.task.id, cause:% = failure; "given up");
         record.ended = Some(Ended::Failed(failure));
-        self.push(Self::last_change(record, Vec::new()), After::Ended);
+        let line = Line::of(&record.task);
+        self.push(Self::last_change(record, Vec::new()), After::Ended(line));
     }
 
     /// Lets what has gathered be written after the mail that is waiting now.
@@ -116,7 +119,7 @@ impl TaskManagerActor {
         let now = self.clock.now();
         let mut book = self.book.lock();
         let book = &mut *book;
-        let mut batch = std::mem::take(&mut book.outbox.changes);
+        let mut batch = mem::take(&mut book.outbox.changes);
         while let Some(Claim { number, since }) = book.outbox.claims.front().copied() {
             if now.since(since) < CLAIM_AFTER {
                 break;
@@ -190,14 +193,23 @@ impl TaskManagerActor {
         });
     }
 
-    /// Hands durable publications to the publisher.
+    /// Hands durable publications to the publisher, with which tasks have ended.
     pub(super) fn hand_over(&self) {
-        let planned = std::mem::take(&mut self.book.lock().outbox.planned);
-        if planned.is_empty() {
+        let (planned, ended) = {
+            let outbox = &mut self.book.lock().outbox;
+            (mem::take(&mut outbox.planned), mem::take(&mut outbox.ended))
+        };
+        if planned.is_empty() && ended.is_empty() {
             return;
         }
+        let ended = EndedTasks::new(ended, Arc::clone(&self.config.outstanding));
+        self.tell_publisher(Publish { planned, ended });
+    }
+
+    /// Tells the publisher something, or that it is known now which tasks are under way.
+    pub(super) fn tell_publisher(&self, publish: Publish) {
         // What the publisher falls over stands in the store, where its restart finds it.
-        let sending = self.peers.publish.send(Publish(planned));
+        let sending = self.peers.publish.send(publish);
         actix_rt::spawn(async move {
             let _ = sending.await;
         });
@@ -211,6 +223,14 @@ fn tell_ends(events: &Events, changes: &[TaskChange], kept: &[Kept]) {
         changes.filter(|(change, kept)| **kept == Kept::Yes && change.lifecycle.state().is_final());
     for (change, _) in ends {
         tell_of(events, change.id, &change.lifecycle);
+    }
+}
+
+/// The task of a change that ends it, if anything may wait for it.
+fn ended((id, after): &(TaskId, After)) -> Option<(Line, TaskId)> {
+    match after {
+        After::Ended(Some(line)) => Some((line.clone(), *id)),
+        _ => None,
     }
 }
 
@@ -309,6 +329,8 @@ impl Handler<Flush> for TaskManagerActor {
                 let kept_changes = kept_changes.filter(|(_, kept)| **kept == Kept::Yes);
                 let planned = kept_changes.flat_map(|(change, _)| planned(&change.publications));
                 outbox.planned.extend(planned);
+                // Also those that somebody else holds: then nobody here knows when they end.
+                outbox.ended.extend(afters.iter().filter_map(ended));
             }
             tell_ends(&events, &changes, &kept);
             own.do_send(Recorded {

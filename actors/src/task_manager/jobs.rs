@@ -384,7 +384,7 @@ impl TaskManagerActor {
                 let (bucket, _) = stand_of(&record);
                 let bytes = record.task.request.size();
                 self.state.windows.adopt(&bucket, bytes);
-                let work = Work::of_task(self.store.token(), record, bucket, &self.config);
+                let work = self.bring_in(record, bucket);
                 self.place(&work, Place::InJob(token));
                 self.state.jobs.followers.insert(work.key, Vec::new());
                 works.insert(id, work);

@@ -8,12 +8,12 @@ use super::{Place, TaskManagerActor, expired};
 use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usage};
 use crate::failpoints;
 use crate::logic::checks;
-use crate::messages::{FlightEnd, Found, Lookup};
+use crate::messages::{FlightEnd, Found, Lookup, Publish};
 use crate::ports::{KnownKey, StoreError, StoreRemedy, TaskRecord, Token};
 use crate::supervision::unless_panicked;
 
 use super::window::{Load, Room};
-use crate::domain::{Pair, Position};
+use crate::domain::{Bucket, Pair, Position};
 use crate::logic::queue::{Queue, Spot};
 
 /// The cache has answered.
@@ -54,16 +54,23 @@ impl TaskManagerActor {
             let (bucket, position) = stand_of(&record);
             let bytes = record.task.request.size();
             if self.state.windows.admit(&bucket, position, bytes) == Room::Yes {
-                let config = &self.config;
-                works.push(Work::of_task(self.store.token(), record, bucket, config));
+                works.push(self.bring_in(record, bucket));
             }
         }
         self.look_up(works);
     }
 
+    /// The work of a task that gets a place in memory.
+    pub(super) fn bring_in(&self, record: TaskRecord, bucket: Bucket) -> Work {
+        self.config.outstanding.begin(&record.task);
+        Work::of_task(self.store.token(), record, bucket, &self.config)
+    }
+
     /// Loads the windows that have run low.
     pub(super) fn refill(&mut self) {
         for load in self.state.windows.loads() {
+            let after = load.after.map(|position| position.id);
+            self.config.outstanding.begin_reading(&load.bucket, after);
             let (store, own, epoch) = (self.store.clone(), self.own.clone(), self.epoch);
             actix_rt::spawn(async move {
                 let loading = async {
@@ -428,12 +435,13 @@ impl Handler<Loaded> for TaskManagerActor {
             if !self.state.places.contains_key(&id) && !is_held {
                 let (bucket, _) = stand_of(&record);
                 self.state.windows.hold(&bucket, record.task.request.size());
-                let config = &self.config;
-                works.push(Work::of_task(self.store.token(), record, bucket, config));
+                works.push(self.bring_in(record, bucket));
             }
         }
+        self.config.outstanding.end_reading(&loaded.load.bucket);
         self.look_up(works);
         self.refill();
+        self.tell_publisher(Publish::default());
         self.dispatch(context);
         self.flush_soon(context);
     }

@@ -19,6 +19,7 @@ use crate::logic::backoff::Backoff;
 use crate::logic::checks::{Check, Fault};
 use crate::logic::hashtags::{Translated, apart};
 use crate::logic::lifecycle::Step;
+use crate::logic::outstanding::Line;
 use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
 
@@ -330,7 +331,8 @@ impl TaskManagerActor {
         let accepted = record.task.request.accepted_at;
         self.record(&self.system, "task", at.since(accepted));
         record.ended = Some(ports::Ended::Completed(finished.translation));
-        self.push(Self::last_change(record, publications), After::Ended);
+        let line = Line::of(&record.task);
+        self.push(Self::last_change(record, publications), After::Ended(line));
     }
 
     /// A text ends without a translation.

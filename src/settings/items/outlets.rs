@@ -178,6 +178,8 @@ impl Visibility {
 /// The shortest time after which a server of Mastodon's publishes: five minutes by its clock, and
 /// what a request takes.
 const SOONEST: Duration = Duration::from_secs(6 * 60);
+/// What waits longer for earlier posts is forgotten rather than in order.
+const LONGEST_IN_LINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where accounts of Bluesky log in, unless they have a server of their own.
 const BLUESKY: &str = "https://bsky.social";
 
@@ -185,7 +187,7 @@ const BLUESKY: &str = "https://bsky.social";
 const MAX_PARTS: u32 = 25;
 
 /// The keys of every outlet.
-const OUTLET: [&str; 23] = [
+const OUTLET: [&str; 24] = [
     "name",
     "kind",
     "language",
@@ -197,6 +199,7 @@ const OUTLET: [&str; 23] = [
     "on_delete",
     "same",
     "per_hour",
+    "in_order",
     "hold_for",
     "lapse",
     "long",
@@ -385,9 +388,22 @@ fn read_rules(section: &Section<'_>, kind: KindOfOutlet, style: Style) -> Outlet
         on_delete: section.read("on_delete", usual.on_delete, choice(&deletions)),
         same: section.read("same", usual.same, choice(&sames)),
         per_hour: Some(section.read("per_hour", per_hour, whole(0))).filter(|most| *most > 0),
+        in_order: section.read("in_order", usual.in_order, wait_in_line),
         lapse: read_lapse(section),
         style: Arc::new(style),
     }
+}
+
+/// How long what is ready waits for what was taken before it.
+fn wait_in_line(value: &Value) -> Result<Duration, String> {
+    let wait = duration(Duration::ZERO)(value)?;
+    if wait > LONGEST_IN_LINE {
+        return Err(format!(
+            "{} is too long, expected at most a day",
+            shown(value)
+        ));
+    }
+    Ok(wait)
 }
 
 fn read_lapse(section: &Section<'_>) -> Option<Lapse> {

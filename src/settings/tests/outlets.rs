@@ -58,6 +58,24 @@ fn an_outlet_says_what_becomes_of_mentions() {
 }
 
 #[test]
+fn an_outlet_says_how_long_what_is_ready_waits_for_its_turn() {
+    let written = |more: &str| outlet("file", &format!("path = \"es.jsonl\"\n{more}"));
+    for (more, seconds) in [
+        ("", 120),
+        ("in_order = \"0s\"", 0),
+        ("in_order = \"90m\"", 5_400),
+        ("in_order = \"24h\"", 86_400),
+    ] {
+        let settings = read(&written(more), &[], &KEYS).expect("valid");
+        let wait = settings.outlets[0].rules.in_order;
+        assert_eq!(wait, Duration::from_secs(seconds), "{more}");
+    }
+    let told = mistakes(&written("in_order = \"25h\""), &[], &KEYS).join("\n");
+    assert!(told.contains("in_order: `25h` is too long"), "{told}");
+    assert!(read(&written("in_order = 5"), &[], &KEYS).is_err());
+}
+
+#[test]
 fn networks_are_paced_unless_the_settings_say_otherwise() {
     let limits = |kind: &str, more: &str| {
         let settings = read(&outlet(kind, more), &[], &KEYS).expect("valid");

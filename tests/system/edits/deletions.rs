@@ -163,6 +163,7 @@ fn deleted_posts_that_wait_for_long_hold_up_no_later_one() {
         other.set_abilities(ALL);
         world.outlets.push(("other", other.clone(), "es"));
         world.rules.on_delete = OnDelete::Delete;
+        world.rules.in_order = Duration::ZERO;
         show(&source, "known", "A text that is known.");
         let store = world.store.clone();
         world.config.timeout = Duration::from_secs(600);
