@@ -58,6 +58,18 @@ fn answer(root: &Out, parent: &Out) -> Option<Thread> {
 }
 
 #[test]
+fn a_post_that_says_it_answers_itself_waits_for_nothing() {
+    world::run(701, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        show(&source, "a", Some("a"), "The first post.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(find(&outlet, "[es] The first post.").thread, None);
+    });
+}
+
+#[test]
 fn each_post_of_a_thread_answers_the_last_part_of_the_one_before() {
     world::run(701, async |mut world: World| {
         let (source, outlet) = watched(&mut world);

@@ -32,14 +32,19 @@ pub struct Attached {
 impl Attached {
     /// What hangs on a post; none where nothing does.
     pub fn of(post: &Post) -> Option<Self> {
+        // What a broken source says of a post itself, it would wait for in vain.
+        let other = |id: &Option<String>| {
+            let id = id.as_deref().filter(|id| *id != post.id);
+            id.map(Arc::from)
+        };
         let attached = Self {
             warning: post.warning.as_deref().map(Into::into),
             is_sensitive: post.is_sensitive,
             media: post.media.clone(),
             poll: post.poll.clone(),
-            parent: post.parent.as_deref().map(Into::into),
+            parent: other(&post.parent),
             quoted: post.quoted.as_deref().map(Into::into),
-            quoted_post: post.quoted_post.as_deref().map(Into::into),
+            quoted_post: other(&post.quoted_post),
             quoted_as: None,
         };
         (attached != Self::default()).then_some(attached)
