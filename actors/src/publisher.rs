@@ -197,6 +197,8 @@ struct OutletState {
     is_measured: bool,
     /// What began in the last hour, once that is known; for outlets that count it.
     brake: Option<Brake>,
+    /// When it is looked at again because the brake lets go.
+    released_at: Option<Moment>,
     /// What waits for earlier posts of its source, and until when.
     line: InLine,
     /// Nothing is sent before.
