@@ -92,6 +92,9 @@ struct Schedule {
     error: Option<String>,
     /// What was told of what is unreadable.
     told: HashSet<String>,
+    /// Whether the last poll found something else than what was read before, which is told once
+    /// although it is found again as long as the queue does not take it.
+    begins_anew: bool,
     seen: u64,
     new: u64,
     cost_usd: f64,
@@ -399,6 +402,7 @@ impl Handler<Ended> for MonitorActor {
             cost_usd,
             latest,
             warnings,
+            begins_anew,
             settling,
         } = ended;
         let wall = self.clock.wall();
@@ -412,6 +416,10 @@ impl Handler<Ended> for MonitorActor {
         };
         schedule.seen += seen;
         schedule.new += new;
+        if begins_anew && !schedule.begins_anew {
+            warn!(source:% = source; "a source shows something else than before, and is taken as at first sight");
+        }
+        schedule.begins_anew = begins_anew;
         // A poll that showed nothing says nothing of what is readable.
         if !warnings.is_empty() || (seen > 0 && result.is_ok()) {
             schedule.tell(&source, warnings);

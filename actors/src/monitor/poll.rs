@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use futures_util::FutureExt;
-use log::{error, warn};
+use log::error;
 
 use super::Watched;
 use super::settling::Settling;
@@ -38,6 +38,8 @@ pub(super) struct Ended {
     pub(super) latest: Option<Timestamp>,
     /// What was unreadable.
     pub(super) warnings: Vec<String>,
+    /// Whether it showed something else than what was read before.
+    pub(super) begins_anew: bool,
     /// Posts that are not old enough to be taken.
     pub(super) settling: Settling,
 }
@@ -97,6 +99,7 @@ struct Found {
     new: u64,
     latest: Option<Timestamp>,
     warnings: Vec<String>,
+    begins_anew: bool,
 }
 
 impl Poll {
@@ -125,6 +128,7 @@ impl Poll {
             cost_usd,
             latest: found.latest,
             warnings: found.warnings,
+            begins_anew: found.begins_anew,
             settling,
         }
     }
@@ -159,7 +163,7 @@ impl Poll {
             };
             if page.begins_anew && !is_first_sight {
                 is_first_sight = true;
-                warn!(source:% = self.watched.name; "a source shows something else than before, and is taken as at first sight");
+                found.begins_anew = true;
             }
             found.warnings.extend(page.warnings.iter().cloned());
             found.seen += page.posts.len() as u64;
