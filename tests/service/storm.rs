@@ -27,7 +27,7 @@ const REPEATED: usize = 20;
 const ONE_BY_LINES: usize = 5;
 /// The calls after which a kill comes: as many as it takes until the first are written down, up to
 /// what every round has.
-const CALLS: RangeInclusive<u64> = 8..=40;
+const CALLS: RangeInclusive<u64> = 20..=40;
 /// The lines in the outlet's file after which a kill comes.
 const LINES: RangeInclusive<usize> = 1..=200;
 
