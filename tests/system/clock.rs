@@ -7,6 +7,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Moment, Timestamp};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::world::{self, World};
 
 use crate::helpers::{hand_in, pass, texts};
@@ -54,6 +55,15 @@ fn limited(world: &mut World) {
     });
 }
 
+/// Holds that no more is called for this day, and as much as on each on the next.
+async fn assert_nothing_was_freed(provider: &FakeProvider, n_calls: usize) {
+    pass(Duration::from_secs(3_600)).await;
+    assert_eq!(provider.n_calls(), n_calls);
+    pass(Duration::from_secs(86_400)).await;
+    let n_calls = provider.n_calls();
+    assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
+}
+
 #[test]
 fn a_clock_that_is_wrong_for_minutes_frees_nothing_of_a_day_and_forgets_none() {
     world::run(1_701, async |mut world: World| {
@@ -70,11 +80,7 @@ fn a_clock_that_is_wrong_for_minutes_frees_nothing_of_a_day_and_forgets_none() {
         hand_in(&handles, ["A text that comes meanwhile.".to_owned()], "es").await;
         pass(Duration::from_secs(300)).await;
         clock.set_ahead(0);
-        pass(Duration::from_secs(3_600)).await;
-        assert_eq!(provider.n_calls(), n_calls);
-        pass(Duration::from_secs(86_400)).await;
-        let n_calls = provider.n_calls();
-        assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
+        assert_nothing_was_freed(&provider, n_calls).await;
     });
 }
 
@@ -92,11 +98,7 @@ fn a_start_while_the_clock_is_wrong_knows_what_was_used_of_the_day() {
         let _handles = world.start();
         pass(Duration::from_secs(300)).await;
         clock.set_ahead(0);
-        pass(Duration::from_secs(3_600)).await;
-        assert_eq!(provider.n_calls(), n_calls);
-        pass(Duration::from_secs(86_400)).await;
-        let n_calls = provider.n_calls();
-        assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
+        assert_nothing_was_freed(&provider, n_calls).await;
     });
 }
 
