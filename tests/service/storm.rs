@@ -5,12 +5,13 @@ use std::fmt;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, until, until_within};
 use crate::patient::Patient;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
 
@@ -30,6 +31,9 @@ const ONE_BY_LINES: usize = 5;
 const CALLS: RangeInclusive<u64> = 20..=40;
 /// The lines in the outlet's file after which a kill comes.
 const LINES: RangeInclusive<usize> = 1..=200;
+/// How long the last publications may take: each start counts a block of the account's minute as used,
+/// so after many within one it may have to pass.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[test]
 fn fifty_power_cuts_lose_nothing_and_publish_nothing_twice() {
@@ -227,7 +231,7 @@ impl Storm {
 
     /// Waits until all is final but what the account has to be asked about in a while.
     fn wait_until_done(&self) {
-        until("everything is done", || {
+        until_within(PATIENCE, "everything is done", || {
             let status = self.program.status();
             let queue = status["queue"].as_object().expect("a queue");
             let is_done = queue.values().all(|count| count == 0);
@@ -238,7 +242,7 @@ impl Storm {
 
     /// Joins what was acknowledged with what the store holds and what the outlets got.
     fn check(&self) {
-        until("the fate of every publication is known", || {
+        until_within(PATIENCE, "the fate of every publication is known", || {
             let open = &self.program.status()["publications"];
             (open["unknown"] == 0 && open["publishing"] == 0).then_some(())
         });
