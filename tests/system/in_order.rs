@@ -241,18 +241,19 @@ fn answers_keep_their_places_at_an_outlet_that_takes_longer_than_is_waited() {
 }
 
 #[test]
-fn what_answers_itself_holds_the_others_up_no_longer_than_is_waited() {
+fn posts_that_answer_each_other_hold_the_others_up_no_longer_than_is_waited() {
     world::run(919, async |mut world: World| {
         let (source, outlet) = answering(&mut world);
         world.rules.in_order = Duration::from_secs(60);
-        show_answer(&source, 0, 0);
-        source.show_post(Post::new("news".into(), "1", text(1)));
+        show_answer(&source, 0, 1);
+        show_answer(&source, 1, 0);
+        source.show_post(Post::new("news".into(), "2", text(2)));
         let handles = world.start();
         poll(&handles).await;
         pass(Duration::from_secs(50)).await;
         assert_eq!(outlet.texts(), translated([]));
         pass(Duration::from_secs(20)).await;
-        assert_eq!(outlet.texts(), translated([1]));
+        assert_eq!(outlet.texts(), translated([2]));
     });
 }
 
