@@ -1,6 +1,7 @@
 //! Publishes what is planned: once, in order at each outlet, at several outlets at a time.
 
 mod answers;
+mod backlog;
 mod book;
 mod brakes;
 mod change;
@@ -8,6 +9,7 @@ mod fates;
 mod health;
 mod lapse;
 mod line;
+mod measure;
 mod orders;
 mod persist;
 mod polls;
@@ -25,7 +27,6 @@ mod withdraw;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,16 +34,13 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
 };
-use futures_util::FutureExt;
-use log::{info, warn};
 use tokio::sync::Semaphore;
 
-use crate::domain::{Lane, Language, Moment, OutletName, PublicationId, PublicationState};
+use crate::domain::{Lane, Language, Moment, OutletName, PublicationId};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::brake::Brake;
 use crate::logic::compose::Style;
-use crate::logic::fit::Limit;
 use crate::logic::known::Edition;
 use crate::logic::outstanding::Outstanding;
 use crate::logic::steady::Steady;
@@ -50,30 +48,22 @@ use crate::messages::{
     Acquire, Amend, Event, Events, Insert, OutletView, Outlets, PauseOutlet, Publish, Record,
     Resign, ResumeOutlet, UnknownName,
 };
-use crate::ports::{
-    Chance, Clock, Errand, Outlet, OutletError, PublicationRecord, QuotaLedger, StoreError,
-    TaskStore,
-};
+use crate::ports::{Chance, Clock, Outlet, PublicationRecord, QuotaLedger, StoreError, TaskStore};
 use crate::setup::{Lapse, OnEdit, OutletLimits};
 use crate::supervision::{Words, until_answered};
 
 use book::Book;
-use fates::{Fates, Found, is_open, open_fates};
-use line::{InLine, source_in_line};
+use fates::{Fates, Found, open_fates};
+use line::InLine;
 use reminder::remind;
-use standing::{Stand, awaited, is_begun};
+use standing::Stand;
 use strays::Stray;
 use teach::recall;
 use threads::{Blocked, behind_held};
 use withdraw::Withdrawals;
 
-/// The most publications of one outlet that wait in memory; the rest is in the store.
-const IN_MEMORY: usize = 1_000;
 /// The waits after an outlet did not take what was sent.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
-/// How often an outlet is asked for its limit.
-const LIMIT_EVERY: Duration = Duration::from_secs(86_400);
-
 /// An outlet with what the publisher needs of it.
 #[derive(Clone)]
 pub struct Seat {
@@ -197,8 +187,8 @@ struct OutletState {
     is_measured: bool,
     /// What began in the last hour, once that is known; for outlets that count it.
     brake: Option<Brake>,
-    /// When it is looked at again because the brake lets go.
-    released_at: Option<Moment>,
+    /// When it is looked at again for what is braked or early.
+    rings_at: Option<Moment>,
     /// What waits for earlier posts of its source, and until when.
     line: InLine,
     /// Nothing is sent before.
@@ -229,47 +219,10 @@ impl Pause {
     }
 }
 
-/// An outlet's limit was asked for.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Measured {
-    epoch: u64,
-    outlet: OutletName,
-    limit: Result<Limit, OutletError>,
-}
-
-/// A page of what is planned was loaded.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Loaded {
-    epoch: u64,
-    outlet: OutletName,
-    records: Vec<PublicationRecord>,
-    has_more: bool,
-}
-
 /// Something may be sent at an outlet now.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Pump(OutletName);
-
-impl OutletState {
-    /// How many are in memory.
-    fn n_in_memory(&self) -> usize {
-        self.waiting.len() + self.n_judged
-    }
-
-    /// Leaves the last ones to the store where more wait than memory is to hold.
-    fn shrink(&mut self) {
-        // While a page is loaded from behind the last one, that one has to stay.
-        while self.waiting.len() > IN_MEMORY && !self.is_loading {
-            self.waiting.pop_last();
-            let last = self.waiting.keys().next_back().copied();
-            self.reach = self.reach.min(last);
-            self.has_more = true;
-        }
-    }
-}
 
 impl PublisherActor {
     /// A publisher that goes on with what the store has when it starts.
@@ -339,119 +292,30 @@ impl PublisherActor {
         }
     }
 
-    /// Asks an outlet for its limit.
-    fn measure(&self, seat: &Seat, wait: Duration) {
-        let (own, outlet, name) = (self.own.clone(), Rc::clone(&seat.outlet), seat.name.clone());
-        let epoch = self.epoch;
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
-            let limit = AssertUnwindSafe(outlet.limit()).catch_unwind().await;
-            let limit = limit.unwrap_or_else(|_| {
-                Err(OutletError::Unreachable {
-                    detail: "the outlet panicked".to_owned(),
-                })
-            });
-            own.do_send(Measured {
-                epoch,
-                outlet: name,
-                limit,
-            });
-        });
-    }
-
-    /// Loads more of what is planned at an outlet, if memory has run low.
-    fn refill(&mut self, outlet: &OutletName) {
-        let Some(state) = self.state.get_mut(outlet) else {
-            return;
-        };
-        if !state.has_more || state.is_loading || state.n_in_memory() > IN_MEMORY / 2 {
-            return;
-        }
-        state.is_loading = true;
-        let after = state.reach;
-        let (store, own, epoch) = (Rc::clone(&self.store), self.own.clone(), self.epoch);
-        let outlet = outlet.clone();
-        actix_rt::spawn(async move {
-            let words = Words {
-                fails: "publications were not loaded",
-                again: "publications are loaded again",
-            };
-            let loading = async || {
-                failpoints::hit("publisher.load");
-                let (outlet, state) = (outlet.clone(), PublicationState::Planned);
-                store.publications_in(outlet, state, after, IN_MEMORY).await
-            };
-            let records = until_answered(words, loading).await;
-            let has_more = records.len() == IN_MEMORY;
-            own.do_send(Loaded {
-                epoch,
-                outlet,
-                records,
-                has_more,
-            });
-        });
-    }
-
-    /// Takes a planned publication into memory, or leaves it to the store.
-    fn take_in(&mut self, record: PublicationRecord) {
-        let id = record.publication.id;
-        let outlet = record.publication.outlet.clone();
-        let Some(state) = self.state.get_mut(&outlet) else {
-            return;
-        };
-        if !is_open(record.state) {
-            // Who decided about it takes its fate upon himself; nobody looks it up any more.
-            state.fates.close(id);
-        }
-        if record.state != PublicationState::Planned || self.book.holds(id) {
-            return;
-        }
-        let is_behind = state.reach.is_none_or(|reach| id > reach);
-        if is_behind && (state.has_more || state.n_in_memory() >= IN_MEMORY) {
-            state.has_more = true;
-            if state.is_loading {
-                state.missed = Some(state.missed.map_or(id, |missed| missed.min(id)));
-            }
-            return;
-        }
-        state.reach = state.reach.max(Some(id));
-        self.let_wait(record);
-        if let Some(state) = self.state.get_mut(&outlet) {
-            state.shrink();
-        }
-    }
-
-    /// Puts a planned publication among those that wait for their turn.
-    fn let_wait(&mut self, record: PublicationRecord) {
-        let outlet = record.publication.outlet.clone();
-        let seat = self.seat(&outlet);
-        let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
-        let is_withdrawn = seat.is_some_and(|seat| seat.minds_deletions)
-            && record.errand == Errand::Publish
-            && !is_begun(&record.publication)
-            && self.withdrawals.concern(&record.publication);
-        let Some(state) = self.state.get_mut(&outlet) else {
-            return;
-        };
-        let id = record.publication.id;
-        let posts = awaited(&record, abilities);
-        if is_withdrawn {
-            self.drop_withdrawn(record);
-        } else if posts.is_empty() {
-            state.waiting.insert(id, record);
-        } else {
-            let source = source_in_line(&record);
-            state.blocked.insert(id, Blocked::by(posts, source));
-            self.judge_first(record);
-        }
-    }
-
+    /// Looks after such a wait whether something may be sent at an outlet.
     fn pump_after(&self, outlet: OutletName, wait: Duration) {
         let own = self.own.clone();
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
             own.do_send(Pump(outlet));
         });
+    }
+
+    /// The same for what is in the way again if it is looked at earlier: that sets a new timer, so
+    /// one is enough, however often this is asked for.
+    fn pump_within(&mut self, outlet: &OutletName, wait: Duration) {
+        let now = self.clock.now();
+        let Some(state) = self.state.get_mut(outlet) else {
+            return;
+        };
+        let at = now.plus(wait);
+        if state
+            .rings_at
+            .is_none_or(|rings| rings <= now || rings > at)
+        {
+            state.rings_at = Some(at);
+            self.pump_after(outlet.clone(), wait);
+        }
     }
 
     fn chosen(&self, name: Option<&OutletName>) -> Result<Vec<OutletName>, UnknownName> {
@@ -538,78 +402,6 @@ impl Supervised for PublisherActor {
                 ..OutletState::default()
             };
         }
-    }
-}
-
-impl Handler<Measured> for PublisherActor {
-    type Result = ();
-
-    fn handle(&mut self, measured: Measured, _: &mut Self::Context) {
-        if measured.epoch != self.epoch {
-            return;
-        }
-        let Some(seat) = self.seat(&measured.outlet).cloned() else {
-            return;
-        };
-        self.count_charges(&seat.name);
-        let Some(state) = self.state.get_mut(&measured.outlet) else {
-            return;
-        };
-        match measured.limit {
-            Ok(limit) => {
-                if state.error.take().is_some() {
-                    info!(outlet:% = seat.name; "an outlet answers again");
-                }
-                state.is_measured = true;
-                state.failures = 0;
-                self.limits.borrow_mut().insert(seat.name.clone(), limit);
-                self.measure(&seat, LIMIT_EVERY);
-                self.pump(&seat.name);
-            }
-            Err(error) => {
-                if state.error.is_none() {
-                    warn!(outlet:% = seat.name, cause:% = error; "an outlet does not tell its limit");
-                }
-                state.error = Some(error.to_string());
-                state.failures += 1;
-                let wait = self.chance.jitter(BACKOFF.after(state.failures));
-                self.measure(&seat, wait);
-            }
-        }
-    }
-}
-
-impl Handler<Loaded> for PublisherActor {
-    type Result = ();
-
-    fn handle(&mut self, mut loaded: Loaded, _: &mut Self::Context) {
-        if loaded.epoch != self.epoch {
-            return;
-        }
-        if let Some(state) = self.state.get_mut(&loaded.outlet) {
-            state.is_loading = false;
-            let missed = state.missed.take();
-            state.has_more = loaded.has_more || missed.is_some();
-            let ids = loaded.records.iter().map(|record| record.publication.id);
-            // From there on it is read once more, so that nothing goes before what it lacks.
-            let n_whole = ids
-                .take_while(|id| missed.is_none_or(|missed| *id < missed))
-                .count();
-            loaded.records.truncate(n_whole);
-            let last = loaded.records.last().map(|record| record.publication.id);
-            state.reach = state.reach.max(last);
-            let is_new = |record: &PublicationRecord| {
-                // What is in memory already may be newer than what was read.
-                let id = record.publication.id;
-                let is_known = state.waiting.contains_key(&id) || state.blocked.contains_key(&id);
-                !is_known && !self.book.holds(id)
-            };
-            let new: Vec<PublicationRecord> = loaded.records.into_iter().filter(is_new).collect();
-            for record in new {
-                self.let_wait(record);
-            }
-        }
-        self.pump(&loaded.outlet);
     }
 }
 

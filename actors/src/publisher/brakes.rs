@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Context, Handler};
 
 use super::{OutletState, PublisherActor, Seat};
-use crate::domain::{Lane, Moment, OutletName, Timestamp, Unit};
+use crate::domain::{Lane, OutletName, Timestamp, Unit};
 use crate::failpoints;
 use crate::logic::brake::Brake;
 use crate::ports::{QuotaChange, QuotaEntry, QuotaLedger};
@@ -110,20 +110,11 @@ impl PublisherActor {
 
     /// Looks again when the next publication may begin.
     pub(super) fn pump_when_released(&mut self, outlet: &OutletName) {
-        let (now, wall) = (self.clock.now(), self.steady_wall());
-        let Some(state) = self.state.get_mut(outlet) else {
-            return;
-        };
-        let Some(brake) = &state.brake else {
-            return;
-        };
-        let wait = brake.wait(wall).max(Duration::from_secs(1));
-        let due = now.plus(wait);
-        // Whatever comes meanwhile looks as well, and would leave a timer each.
-        let is_set = |at: Moment| now < at && at <= due;
-        if !state.released_at.is_some_and(is_set) {
-            state.released_at = Some(due);
-            self.pump_after(outlet.clone(), wait);
+        let wall = self.steady_wall();
+        let state = self.state.get(outlet);
+        if let Some(brake) = state.and_then(|state| state.brake.as_ref()) {
+            let wait = brake.wait(wall).max(Duration::from_secs(1));
+            self.pump_within(outlet, wait);
         }
     }
 }

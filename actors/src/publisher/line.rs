@@ -21,8 +21,6 @@ pub(super) struct InLine {
     sources: HashMap<Arc<str>, Passed>,
     /// Whether something was too early when that was looked at last.
     has_early: bool,
-    /// When the timer rings that was set last.
-    rings_at: Option<Moment>,
 }
 
 /// What of a source nothing waits for any more, because something has waited for long enough.
@@ -221,7 +219,7 @@ impl PublisherActor {
             }
             state.line.has_early = wait.is_some();
             if let (None, Some(wait)) = (&next, wait) {
-                self.pump_when_overdue(&seat.name, wait);
+                self.pump_within(&seat.name, wait);
             }
             return next;
         }
@@ -243,18 +241,5 @@ impl PublisherActor {
     fn has_early(&self, outlet: &OutletName) -> bool {
         let state = self.state.get(outlet);
         state.is_some_and(|state| state.line.has_early)
-    }
-
-    fn pump_when_overdue(&mut self, outlet: &OutletName, wait: Duration) {
-        let now = self.clock.now();
-        let Some(state) = self.state.get_mut(outlet) else {
-            return;
-        };
-        let at = now.plus(wait);
-        let rings_at = state.line.rings_at;
-        if rings_at.is_none_or(|rings_at| rings_at <= now || rings_at > at) {
-            state.line.rings_at = Some(at);
-            self.pump_after(outlet.clone(), wait);
-        }
     }
 }
