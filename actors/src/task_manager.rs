@@ -276,8 +276,6 @@ struct State {
     /// When the next timer rings.
     rings_at: Option<Moment>,
     is_flush_due: bool,
-    /// Whether a timer rings for the claims that are not written down yet.
-    are_claims_due: bool,
     is_dispatch_due: bool,
     /// Who waits for a task's change to be durable.
     waiters: HashMap<TaskId, Vec<oneshot::Sender<Result<(), StoreError>>>>,

@@ -32,11 +32,6 @@ const CLAIM_AFTER: Duration = Duration::from_millis(10);
 #[rtype(result = "()")]
 pub(super) struct Flush;
 
-/// Time to write down which texts are still in a call.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct ClaimsDue;
-
 /// A batch was written.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -117,7 +112,8 @@ impl TaskManagerActor {
     /// been in a call for a while.
     fn gather(&mut self) -> Vec<Outgoing> {
         let now = self.clock.now();
-        let mut book = self.book.lock();
+        let shared = self.book.clone();
+        let mut book = shared.lock();
         let book = &mut *book;
         let mut batch = mem::take(&mut book.outbox.changes);
         while let Some(Claim { number, since }) = book.outbox.claims.front().copied() {
@@ -137,19 +133,12 @@ impl TaskManagerActor {
                 });
             }
         }
-        let next = book.outbox.claims.front();
-        let next = next.map(|claim| CLAIM_AFTER.saturating_sub(now.since(claim.since)));
-        if let Some(wait) = next.filter(|_| !self.state.are_claims_due) {
-            self.state.are_claims_due = true;
-            let own = self.own.clone();
-            actix_rt::spawn(async move {
-                tokio::time::sleep(wait).await;
-                own.do_send(ClaimsDue);
-            });
-        }
         let ids = batch.iter().map(|outgoing| outgoing.change.id);
         book.outbox.writing = ids.collect();
         book.outbox.is_writing = !batch.is_empty();
+        if let Some(next) = book.outbox.claims.front().map(|claim| claim.since) {
+            self.ring_by(next.plus(CLAIM_AFTER));
+        }
         batch
     }
 
@@ -340,15 +329,6 @@ impl Handler<Flush> for TaskManagerActor {
                 took: clock.now().since(begun),
             });
         });
-    }
-}
-
-impl Handler<ClaimsDue> for TaskManagerActor {
-    type Result = ();
-
-    fn handle(&mut self, _: ClaimsDue, context: &mut Context<Self>) {
-        self.state.are_claims_due = false;
-        self.flush_soon(context);
     }
 }
 
