@@ -45,9 +45,7 @@ impl Client {
         thread_local! {
             static OF_CLIENTS: Vec<Flow> = (0..FLOWS).map(flow_of).collect();
         }
-        let number = self.0 % FLOWS;
-        let known = OF_CLIENTS.with(|flows| flows.get(number as usize).cloned());
-        known.unwrap_or_else(|| flow_of(number))
+        OF_CLIENTS.with(|flows| flows[(self.0 % FLOWS) as usize].clone())
     }
 }
 

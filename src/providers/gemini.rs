@@ -179,9 +179,7 @@ impl GeminiProvider {
             is_truncated: gathered.is_truncated,
         })
     }
-}
 
-impl GeminiProvider {
     /// What was thought, with what may be, as long as the model is let think.
     fn thoughts(&self, used: u64) -> Option<Thoughts> {
         let allowed = u64::from(self.shape.get().room()).max(used);

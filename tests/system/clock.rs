@@ -7,6 +7,7 @@ use std::time::Duration;
 use babelfeed_actors::domain::{Moment, Timestamp};
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::setup::LaneLimits;
+use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::world::{self, World};
 
@@ -46,13 +47,21 @@ impl Clock for Leaping {
     }
 }
 
-/// A world whose provider takes fifty calls a day, of one text each.
-fn limited(world: &mut World) {
+/// A provider that takes fifty calls a day, of one text each, and the clock that it goes by.
+fn limited(world: &mut World) -> (FakeProvider, Arc<Leaping>) {
     world.config.max_batch_size = 1;
     world.limit(LaneLimits {
         rpd: Some(50.0),
         ..LaneLimits::default()
     });
+    (world.providers[0].1.clone(), Leaping::of(world))
+}
+
+/// Hands in more than a day's calls, and lets them be used; answers how many were made.
+async fn use_up(handles: &Handles, provider: &FakeProvider) -> usize {
+    hand_in(handles, texts(200), "es").await;
+    pass(Duration::from_secs(600)).await;
+    provider.n_calls()
 }
 
 /// Holds that no more is called for this day, and as much as on each on the next.
@@ -67,13 +76,9 @@ async fn assert_nothing_was_freed(provider: &FakeProvider, n_calls: usize) {
 #[test]
 fn a_clock_that_is_wrong_for_minutes_frees_nothing_of_a_day_and_forgets_none() {
     world::run(1_701, async |mut world: World| {
-        limited(&mut world);
-        let clock = Leaping::of(&mut world);
-        let provider = world.providers[0].1.clone();
+        let (provider, clock) = limited(&mut world);
         let handles = world.start();
-        hand_in(&handles, texts(200), "es").await;
-        pass(Duration::from_secs(600)).await;
-        let n_calls = provider.n_calls();
+        let n_calls = use_up(&handles, &provider).await;
         assert!((45..=50).contains(&n_calls), "{n_calls}");
         clock.set_ahead(YEAR);
         pass(Duration::from_secs(300)).await;
@@ -87,12 +92,8 @@ fn a_clock_that_is_wrong_for_minutes_frees_nothing_of_a_day_and_forgets_none() {
 #[test]
 fn a_start_while_the_clock_is_wrong_knows_what_was_used_of_the_day() {
     world::run(1_702, async |mut world: World| {
-        limited(&mut world);
-        let clock = Leaping::of(&mut world);
-        let provider = world.providers[0].1.clone();
-        hand_in(&world.start(), texts(200), "es").await;
-        pass(Duration::from_secs(600)).await;
-        let n_calls = provider.n_calls();
+        let (provider, clock) = limited(&mut world);
+        let n_calls = use_up(&world.start(), &provider).await;
         world.store = world.store.crash();
         clock.set_ahead(YEAR);
         let _handles = world.start();
@@ -105,12 +106,9 @@ fn a_start_while_the_clock_is_wrong_knows_what_was_used_of_the_day() {
 #[test]
 fn a_clock_that_stays_ahead_is_believed_soon() {
     world::run(1_703, async |mut world: World| {
-        limited(&mut world);
-        let clock = Leaping::of(&mut world);
-        let provider = world.providers[0].1.clone();
+        let (provider, clock) = limited(&mut world);
         let handles = world.start();
-        hand_in(&handles, texts(200), "es").await;
-        pass(Duration::from_secs(600)).await;
+        use_up(&handles, &provider).await;
         // As after the machine has slept.
         clock.set_ahead(2 * 86_400);
         pass(Duration::from_secs(1_900)).await;

@@ -400,9 +400,13 @@ pub fn fitted(text: &str, limit: Limit) -> Fitted {
 
 /// A text that holds nothing that is refused, in parts that are within the limit with what stands
 /// behind the first and behind each other one.
-fn split(text: &str, limit: Limit, [first, others]: [&str; 2]) -> Result<Vec<String>, TooLong> {
+fn split(
+    text: &str,
+    limit: Limit,
+    [behind_first, behind_others]: [&str; 2],
+) -> Result<Vec<String>, TooLong> {
     let room = |behind| limit.max_weight().without(limit.weigh(behind));
-    let (mut behind, mut max) = (first, room(first));
+    let (mut behind, mut max) = (behind_first, room(behind_first));
     let atoms: Vec<Atom> = Atoms::new(text, limit).collect();
     let breaks = Breaks::new(text, &atoms);
     let mut parts = Vec::new();
@@ -432,7 +436,7 @@ fn split(text: &str, limit: Limit, [first, others]: [&str; 2]) -> Result<Vec<Str
         }
         parts.push(part(next).to_owned());
         if parts.len() == 1 {
-            (behind, max) = (others, room(others));
+            (behind, max) = (behind_others, room(behind_others));
         }
     }
     Ok(parts)

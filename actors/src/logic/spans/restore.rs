@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::number::is_latin;
-use super::{Found, Protected, Scan, SpanKind, placeholder};
+use super::{Found, Protected, Scan, Span, SpanKind, placeholder};
 
 /// How many numbers of a kind are told, since an answer may hold any number of unknown ones.
 const NUMBERS_TOLD: usize = 8;
@@ -27,6 +27,10 @@ pub struct BrokenSpans {
     pub n_stray: usize,
     /// How many links, mentions and the like came back that the text does not have.
     pub n_added: usize,
+}
+
+fn is_separator(span: &Span) -> bool {
+    span.kind == SpanKind::Separator
 }
 
 /// A translation with its spans in their places.
@@ -119,7 +123,6 @@ impl Protected {
 
     /// The last separator before each span of the text; nothing if it has none.
     fn sides(&self) -> Vec<Option<usize>> {
-        let is_separator = |span: &super::Span| span.kind == SpanKind::Separator;
         if !self.spans.iter().any(is_separator) {
             return Vec::new();
         }
@@ -138,7 +141,6 @@ impl Protected {
 
     /// A separator between whose sides all words went over to one, or went where none were.
     fn moved_separator(&self, translated: &str) -> Option<usize> {
-        let is_separator = |span: &super::Span| span.kind == SpanKind::Separator;
         let first = self.spans.iter().position(is_separator)?;
         let (was, is) = (self.filled(&self.skeleton), self.filled(translated));
         let moved = was.iter().zip(&is).position(|(was, is)| was != is)?;
@@ -152,7 +154,7 @@ impl Protected {
         let mut begin = 0;
         for (found, number) in placeholder::all(text) {
             let span = self.spans.get(number);
-            if span.is_some_and(|span| span.kind == SpanKind::Separator) {
+            if span.is_some_and(is_separator) {
                 filled.push(!text[begin..found.start].trim().is_empty());
                 begin = found.end;
             }
