@@ -40,8 +40,6 @@ use media::Uploads;
 use server::Server;
 pub use wire::Visibility;
 
-/// How long after an ambiguous answer a post may still arrive.
-const QUIET: Duration = Duration::from_secs(30);
 /// The most bytes of an answer.
 const MAX_BODY: usize = 4_000_000;
 
@@ -58,6 +56,8 @@ pub struct MastodonConfig {
     /// How long after its planning a post is published by the server itself, which shows it to the
     /// account until then; none: at once.
     pub schedule: Option<Duration>,
+    /// How long after an ambiguous answer a post may still arrive.
+    pub quiet: Duration,
     /// Who sees the posts; none leaves it to the account's settings.
     pub visibility: Option<Visibility>,
     /// How it connects.
@@ -288,7 +288,7 @@ impl Outlet for MastodonOutlet {
     }
 
     fn quiet(&self) -> Duration {
-        QUIET
+        self.config.quiet
     }
 
     fn limit(&self) -> LocalBoxFuture<'_, Result<Limit, OutletError>> {

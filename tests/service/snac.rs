@@ -66,7 +66,7 @@ fn service(way: &Resetting, bot: &User) -> (Program, Patient) {
          [[source]]\nname = \"ana\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\naccount = \"ana\"\n\
          language = \"en\"\nevery = \"1s\"\nbackfill = \"all\"\n\
          [[outlet]]\nname = \"bot\"\nkind = \"mastodon\"\nbase_url = \"{way}\"\nlanguage = \"es\"\n\
-         token_env = \"ACCOUNT\"\n{AT_ONCE}",
+         token_env = \"ACCOUNT\"\nquiet = \"2s\"\n{AT_ONCE}",
         patient.settings(),
     );
     let mut program = Program::new(&settings);

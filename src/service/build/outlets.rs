@@ -38,11 +38,13 @@ pub(in crate::service) fn outlet(
             visibility,
             account,
             schedule,
+            quiet,
         } => Rc::new(MastodonOutlet::new(MastodonConfig {
             base_url: uri(base_url, outlet.name.as_str())?,
             token: token.clone(),
             account: account.clone(),
             schedule: *schedule,
+            quiet: *quiet,
             visibility: visibility.map(visible),
             http: http_config(settings),
             timeout: settings.translation.timeout,

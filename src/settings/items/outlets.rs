@@ -72,6 +72,8 @@ pub enum OutletKind {
         account: Option<String>,
         /// How long after it is ready the server publishes a post; none: at once.
         schedule: Option<Duration>,
+        /// How long after an answer that tells nothing a post may still come out.
+        quiet: Duration,
     },
     /// An account of Bluesky.
     Bluesky {
@@ -178,6 +180,8 @@ impl Visibility {
 /// The shortest time after which a server of Mastodon's publishes: five minutes by its clock, and
 /// what a request takes.
 const SOONEST: Duration = Duration::from_secs(6 * 60);
+/// How long a server of Mastodon's may take for a post, where nothing is said.
+const QUIET: Duration = Duration::from_secs(30);
 /// What waits longer for earlier posts is forgotten rather than in order.
 const LONGEST_IN_LINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where accounts of Bluesky log in, unless they have a server of their own.
@@ -303,7 +307,14 @@ fn read_outlet(
     let more: &[&str] = match kind {
         KindOfOutlet::File => &["path"],
         KindOfOutlet::Feed => &["path", "title"],
-        KindOfOutlet::Mastodon => &["base_url", "token_env", "visibility", "account", "schedule"],
+        KindOfOutlet::Mastodon => &[
+            "base_url",
+            "token_env",
+            "visibility",
+            "account",
+            "schedule",
+            "quiet",
+        ],
         KindOfOutlet::Bluesky => &["base_url", "account", "password_env"],
         KindOfOutlet::X => &x::OUTLET,
         KindOfOutlet::Telegram => &["base_url", "token_env", "chat", "topic", "preview"],
@@ -365,6 +376,7 @@ fn read_mastodon(section: &Section<'_>) -> Option<OutletKind> {
         visibility,
         account,
         schedule: section.optional("schedule", duration(SOONEST)),
+        quiet: section.read("quiet", QUIET, duration(Duration::ZERO)),
     })
 }
 

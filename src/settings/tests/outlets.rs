@@ -131,25 +131,38 @@ fn what_chats_must_be_told_is_named_and_no_address_is_shown() {
 
 #[test]
 fn an_account_on_mastodon_publishes_later_where_that_is_wanted() {
-    let written = |more: &str| {
-        let account = "base_url = \"https://social.example\"\ntoken_env = \"TELEGRAM_TOKEN\"\n";
-        outlet("mastodon", &format!("{account}{more}"))
-    };
     for (more, expected) in [
         ("", None),
         ("schedule = \"6m\"", Some(Duration::from_secs(360))),
         ("schedule = \"2h\"", Some(Duration::from_secs(7_200))),
     ] {
-        let settings = read(&written(more), &[], &KEYS).expect("valid");
+        let settings = read(&on_mastodon(more), &[], &KEYS).expect("valid");
         let OutletKind::Mastodon { schedule, .. } = settings.outlets[0].kind else {
             panic!("{:?}", settings.outlets[0]);
         };
         assert_eq!(schedule, expected, "{more}");
     }
-    let told = mistakes(&written("schedule = \"5m\""), &[], &KEYS).join("\n");
+    let told = mistakes(&on_mastodon("schedule = \"5m\""), &[], &KEYS).join("\n");
     assert!(told.contains("schedule: "), "{told}");
     let elsewhere = outlet("file", "path = \"es.jsonl\"\nschedule = \"30m\"");
     assert!(read(&elsewhere, &[], &KEYS).is_err());
+}
+
+#[test]
+fn a_server_of_mastodons_has_half_a_minute_for_a_post_unless_it_is_told_another_time() {
+    for (more, expected) in [("", 30), ("quiet = \"2s\"", 2)] {
+        let settings = read(&on_mastodon(more), &[], &KEYS).expect("valid");
+        let OutletKind::Mastodon { quiet, .. } = settings.outlets[0].kind else {
+            panic!("{:?}", settings.outlets[0]);
+        };
+        assert_eq!(quiet, Duration::from_secs(expected), "{more}");
+    }
+}
+
+/// An account on Mastodon, with more that it is told.
+fn on_mastodon(more: &str) -> String {
+    let account = "base_url = \"https://social.example\"\ntoken_env = \"TELEGRAM_TOKEN\"\n";
+    outlet("mastodon", &format!("{account}{more}"))
 }
 
 #[test]

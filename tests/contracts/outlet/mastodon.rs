@@ -71,6 +71,7 @@ fn config(server: &Mastodon, token: &str, reach: Reach) -> MastodonConfig {
         token: Secret::new(token),
         account: Some("@bot".to_owned()),
         schedule: None,
+        quiet: Duration::from_secs(30),
         visibility: Some(Visibility::Unlisted),
         http: HttpConfig::default(),
         timeout: Duration::from_secs(5),

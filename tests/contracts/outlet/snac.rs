@@ -38,6 +38,7 @@ fn outlet(base_url: &str, token: &str) -> MastodonOutlet {
         token: Secret::new(token),
         account: None,
         schedule: None,
+        quiet: Duration::from_secs(30),
         visibility: None,
         http: HttpConfig::default(),
         timeout: Duration::from_secs(20),

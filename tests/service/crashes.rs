@@ -109,7 +109,7 @@ impl Storm {
             "[translation]\nconcurrency = 20\n{UNCHECKED}{}\n\
              [[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n\
              [[outlet]]\nname = \"fr\"\nkind = \"mastodon\"\nlanguage = \"fr\"\n\
-             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nper_hour = 0\n{AT_ONCE}",
+             token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nquiet = \"2s\"\nper_hour = 0\n{AT_ONCE}",
             patient.settings(),
             account.base_url()
         );
@@ -180,14 +180,13 @@ impl Storm {
         file.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// The account gets its texts in the first half, so that its times of quiet pass meanwhile.
     fn lines(&mut self, round: usize) -> Lines {
         (0..REQUESTS)
             .map(|number| {
                 let key = format!("{round}-{number}");
                 let text = format!("Message {number} of round {round}");
                 let target = match number % ONE_TO_THE_ACCOUNT {
-                    7 if round <= ROUNDS / 2 => "fr",
+                    7 => "fr",
                     _ => "es",
                 };
                 let body = json!({"key": key, "text": text, "targets": [target], "publish": true});
