@@ -18,8 +18,10 @@ use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
 const ROUNDS: usize = 50;
 /// The requests of one round.
 const REQUESTS: usize = 500;
-/// One request in so many goes to the account.
+/// One request in so many goes to the account, in one round of so many: each crash counts up to a
+/// tenth of its minute as used.
 const ONE_TO_THE_ACCOUNT: usize = 100;
+const ONE_ROUND_WITH_ACCOUNT: usize = 4;
 /// The most rounds in which nothing was under way when the process died.
 const MOST_IDLE: usize = 10;
 /// What was acknowledged in a round and is handed in once more.
@@ -181,12 +183,13 @@ impl Storm {
     }
 
     fn lines(&mut self, round: usize) -> Lines {
+        let has_account = round % ONE_ROUND_WITH_ACCOUNT == 1;
         (0..REQUESTS)
             .map(|number| {
                 let key = format!("{round}-{number}");
                 let text = format!("Message {number} of round {round}");
                 let target = match number % ONE_TO_THE_ACCOUNT {
-                    7 => "fr",
+                    7 if has_account => "fr",
                     _ => "es",
                 };
                 let body = json!({"key": key, "text": text, "targets": [target], "publish": true});
