@@ -1,8 +1,8 @@
 //! A long quota: what of a day or a month is used, and what of it is drawn from the ledger.
 //!
 //! Nothing is used that is not written down before. So that no call waits for the disk, use is
-//! drawn ahead in blocks of half a percent of the limit, two at most, at least one request.
-//! After a crash an open block counts as used: never too little, at most 1 % too much.
+//! drawn ahead in blocks of half a percent of the limit, two at most, at least one request, from
+//! the first use on. After a crash an open block counts as used: never too little, at most 1 % too much.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -448,6 +448,10 @@ impl Account {
             return false;
         }
         let wanted = self.pressing.max(self.reserving);
+        if wanted.max(self.largest) <= 0.0 && open >= -EPSILON {
+            // A process that uses nothing draws nothing: it may be the next of many that fall.
+            return false;
+        }
         let least = self.block().max(wanted).min(left);
         let most = self.blocks().max(self.largest).max(self.reserving) + self.block();
         open + EPSILON < least || open > most + EPSILON

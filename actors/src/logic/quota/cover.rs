@@ -147,6 +147,10 @@ impl Cover {
             return false;
         };
         let open = stretch.asked - stretch.used;
+        if self.largest <= 0.0 && open >= -EPSILON {
+            // A process that uses nothing draws nothing: it may be the next of many that fall.
+            return false;
+        }
         let least = (limit * BLOCK).max(self.pressing);
         let most = open_blocks(unit, limit).max(self.largest) + least;
         open + EPSILON < least || open > most + EPSILON || self.wants_next(wall)

@@ -98,6 +98,34 @@ fn after_a_crash_a_day_is_never_too_much_and_at_most_a_hundredth_too_little() {
 }
 
 #[test]
+fn processes_that_fall_before_they_call_use_nothing_up() {
+    let lane = || {
+        let day = Account::set(
+            Unit::Requests,
+            vec![(Span::Day(DayReset::Utc), Some(1_000.0))],
+        );
+        let minute = Window::set(Unit::Requests, 60.0, MINUTE).kept();
+        Quota::new(vec![minute], vec![day], None)
+    };
+    let mut disk = Disk::default();
+    let mut first = lane();
+    disk.load(&mut first, at(0));
+    run_kept(&mut first, &mut disk, 0, 0..20, &mut Vec::new());
+    let (used, n_writes) = (disk.entries.clone(), disk.n_writes);
+
+    for life in 1..200 {
+        let boot = life * 100;
+        let mut quota = lane();
+        disk.load(&mut quota, since_boot(boot, boot));
+        quota.look(since_boot(boot, boot + 50));
+        disk.sync(&mut quota, since_boot(boot, boot + 50));
+    }
+
+    assert!(!used.is_empty());
+    assert_eq!((disk.entries, disk.n_writes), (used, n_writes));
+}
+
+#[test]
 fn no_call_of_a_steady_lane_waits_for_the_ledger() {
     let day = Span::Day(DayReset::Rolling);
     let account = Account::set(Unit::Requests, vec![(day, Some(100_000.0))]);
