@@ -349,6 +349,7 @@ impl Handler<Settle> for RateLimiterActor {
             Verdict::Bounced { wait } => Word::Bounced(wait),
             Verdict::Exhausted { wait } => Word::Exhausted(wait),
             Verdict::Failed { wait } => Word::Failed(wait),
+            Verdict::Unreachable => Word::Unreachable,
             Verdict::Unanswered => Word::Unanswered,
             Verdict::Person => Word::Person,
         };

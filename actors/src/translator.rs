@@ -321,7 +321,7 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
 /// What a failed call says of its lane.
 fn verdict(error: &ProviderError) -> Verdict {
     match (error, error.remedy()) {
-        (ProviderError::Unreachable { .. }, _) => Verdict::Failed { wait: None },
+        (ProviderError::Unreachable { .. }, _) => Verdict::Unreachable,
         (ProviderError::QuotaExhausted { wait, .. }, _) => Verdict::Exhausted { wait: *wait },
         // What is larger than a window was not counted in it, and no wait makes it smaller.
         (ProviderError::TooLarge { .. }, _) => Verdict::Answered {

@@ -135,6 +135,38 @@ fn after_a_bounce_at_most_one_call_begins_before_the_wait_is_over() {
 }
 
 #[test]
+fn minutes_without_a_connection_cost_nothing_of_a_limit_and_the_full_rate_is_there_at_once() {
+    world::run(84, async |mut world: World| {
+        let limits = LaneLimits {
+            rpm: Some(30.0),
+            rpd: Some(200.0),
+            tpd: Some(20_000.0),
+            ..LaneLimits::default()
+        };
+        let provider = alone(&mut world, Duration::from_millis(100), limits);
+        let unreachable = ProviderError::Unreachable {
+            detail: "no route".into(),
+        };
+        provider.always(Some(ProviderFault::Error(unreachable)));
+        world.config.max_batch_size = 1;
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(100), "es").await;
+        pass(Duration::from_secs(600)).await;
+        let n_probes = provider.n_calls();
+        assert!(n_probes > 500, "one a second: {n_probes}");
+        provider.always(None);
+        pass(Duration::from_secs(2)).await;
+        let n_calls = provider.n_calls() - n_probes;
+        assert!((29..=31).contains(&n_calls), "{n_calls}");
+        assert_eq!(finish(&handles, &ids).await, 100);
+        let lanes = handles.lanes.send(Lanes).await.expect("heard");
+        let mut days = lanes[0].windows.iter().filter(|it| it.per == "day");
+        let requests = days.find(|it| it.unit == "requests");
+        assert_eq!(requests.map(|day| day.used), Some(100.0));
+    });
+}
+
+#[test]
 fn permits_come_back_from_panics_timeouts_and_cancelled_tasks() {
     world::run(74, async |mut world: World| {
         let limits = LaneLimits {

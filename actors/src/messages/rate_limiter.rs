@@ -168,11 +168,14 @@ pub enum Verdict {
         /// For how long; where that is not known, it is tried again each hour.
         wait: Option<Duration>,
     },
-    /// The lane failed, for nothing: no connection, a server error.
+    /// The lane failed, for nothing: a server error.
     Failed {
         /// How long the lane asks to wait, where it does.
         wait: Option<Duration>,
     },
+    /// There was no connection, so nothing of it arrived: all of it comes back, and the lane
+    /// counts as failing.
+    Unreachable,
     /// It was sent, and nothing came back that says what became of it, as at a timeout; it may
     /// have to be paid.
     Unanswered,

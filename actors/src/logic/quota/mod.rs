@@ -53,6 +53,8 @@ pub enum Word {
     Exhausted(Option<Duration>),
     /// Failed, for nothing; the lane asks to wait so long, where it does.
     Failed(Option<Duration>),
+    /// Never arrived, for want of a connection: all of it comes back, and the lane fails.
+    Unreachable,
     /// Sent, and nothing came back that says what became of it; it may have to be paid.
     Unanswered,
     /// A person has to mend something.
@@ -444,7 +446,9 @@ impl Quota {
             }
             Word::Exhausted(wait) => self.breaker.exhausted(wait, moment),
             Word::Failed(wait) => self.breaker.failed(serial, began, wait, moment),
-            Word::Unanswered => self.breaker.failed(serial, began, None, moment),
+            Word::Unreachable | Word::Unanswered => {
+                self.breaker.failed(serial, began, None, moment)
+            }
             Word::Person => self.breaker.person(moment),
         }
     }
@@ -485,7 +489,7 @@ impl Quota {
     fn correct(&mut self, call: &Outstanding, word: Word, now: Now) {
         let reserved = call.charge;
         let real = match word {
-            Word::Unused => Charge::default(),
+            Word::Unused | Word::Unreachable => Charge::default(),
             Word::Spent(tokens) => Charge {
                 tokens: tokens.unwrap_or(reserved.tokens),
                 ..reserved
@@ -503,6 +507,15 @@ impl Quota {
                 ..reserved
             },
         };
+        let real_of_days = match word {
+            // Limits of a minute may count what such calls asked for, as OpenAI's do. No day is
+            // known to, and hours of errors would use it up with tokens that nobody processed.
+            Word::Bounced(_) | Word::Exhausted(_) | Word::Failed(_) | Word::Person => Charge {
+                tokens: Tokens::default(),
+                ..real
+            },
+            _ => real,
+        };
         for window in &mut self.windows {
             let change = real.of(window.unit()) - reserved.of(window.unit());
             if change != 0.0 {
@@ -510,7 +523,7 @@ impl Quota {
             }
         }
         for account in &mut self.accounts {
-            let change = real.of(account.unit()) - reserved.of(account.unit());
+            let change = real_of_days.of(account.unit()) - reserved.of(account.unit());
             if change != 0.0 {
                 account.correct(change, call.at.wall, now.wall);
             }

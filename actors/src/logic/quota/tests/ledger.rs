@@ -65,6 +65,82 @@ fn many_calls_at_once_do_not_pass_a_budget_of_which_nothing_is_known_yet() {
     assert!((quota.usd_today() - 5.0 * 0.015).abs() < 1e-9);
 }
 
+/// A lane with limits on calls by the minute and the day, and on tokens by both.
+fn limited() -> Quota {
+    let windows = vec![
+        Window::set(Unit::Requests, 30.0, MINUTE).kept(),
+        Window::set(Unit::Tokens, 60_000.0, MINUTE).kept(),
+    ];
+    let day = |limit| vec![(Span::Day(DayReset::Rolling), Some(limit))];
+    let accounts = vec![
+        Account::set(Unit::Requests, day(1_000.0)),
+        Account::set(Unit::Tokens, day(100_000.0)),
+    ];
+    Quota::new(windows, accounts, None)
+}
+
+fn used_of_days(quota: &Quota) -> Vec<f64> {
+    let limits = quota.accounts().iter().flat_map(Account::limits);
+    limits.map(Long::used).collect()
+}
+
+#[test]
+fn an_hour_without_a_connection_uses_nothing_up_and_the_full_rate_is_there_at_once() {
+    let (mut quota, mut disk) = (limited(), Disk::default());
+    disk.load(&mut quota, at(0));
+    let need = tokens(500, 500);
+    let back = 3_600_000;
+    let mut n_probes = 0;
+    for millis in (0..back).step_by(10) {
+        disk.sync(&mut quota, at(millis));
+        if quota.room(1, need, Urgency::Bulk, at(millis)) == 1 {
+            n_probes += 1;
+            quota.grant(n_probes, need, at(millis));
+            quota.settle(n_probes, Word::Unreachable, at(millis + 5));
+        }
+    }
+    assert!(n_probes >= 3_500, "{n_probes}");
+    quota.look(at(back));
+    assert_eq!(used_of_days(&quota), [0.0, 0.0]);
+    let mut again = limited();
+    disk.load(&mut again, since_boot(back, back));
+    again.look(since_boot(back, back));
+    let of_limit = |(used, limit): (f64, f64)| used / limit;
+    let used = used_of_days(&again).into_iter().zip([1_000.0, 100_000.0]);
+    assert!(used.map(of_limit).all(|share| share <= 0.02));
+
+    let begun = (back..back + 2_000).step_by(10).map(|millis| {
+        disk.sync(&mut quota, at(millis));
+        let room = quota.room(50, need, Urgency::Bulk, at(millis)) as u64;
+        for serial in 0..room {
+            let serial = millis * 100 + serial;
+            quota.grant(serial, need, at(millis));
+            quota.settle(serial, Word::Answered(Some(need), None), at(millis));
+        }
+        room
+    });
+    assert_eq!(begun.sum::<u64>(), 30);
+}
+
+#[test]
+fn what_a_refused_call_asked_for_counts_by_the_minute_and_not_by_the_day() {
+    for word in [Word::Failed(None), Word::Bounced(None)] {
+        let (mut quota, mut disk) = (limited(), Disk::default());
+        disk.load(&mut quota, at(0));
+        let need = tokens(500, 500);
+        quota.room(1, need, Urgency::Bulk, at(0));
+        disk.sync(&mut quota, at(0));
+        quota.grant(1, need, at(0));
+
+        quota.settle(1, word, at(100));
+
+        let of_minutes: Vec<f64> = quota.windows().iter().map(Window::used).collect();
+        assert_eq!(of_minutes, [1.0, 1_000.0], "{word:?}");
+        quota.look(at(100));
+        assert_eq!(used_of_days(&quota), [1.0, 0.0], "{word:?}");
+    }
+}
+
 #[test]
 fn after_a_crash_a_day_is_never_too_much_and_at_most_a_hundredth_too_little() {
     for n_used in [1_u64, 7, 333, 990] {
