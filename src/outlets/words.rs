@@ -2,6 +2,7 @@
 
 use babelfeed_actors::domain::{Attached, Media, Poll, Publication, PublicationId};
 use babelfeed_actors::logic::fit::Limit;
+use babelfeed_actors::logic::links::leads_to;
 use log::warn;
 
 /// What kind of file a medium is, as far as can be told without asking for it.
@@ -72,7 +73,12 @@ pub(super) fn poll(poll: &Poll) -> String {
 
 /// The address of the post that is quoted, unless the text shows it already.
 pub(super) fn quoted<'a>(attached: &'a Attached, publication: &Publication) -> Option<&'a str> {
-    let is_shown = |address: &&str| publication.parts.iter().any(|it| it.text.contains(address));
+    let is_shown = |address: &&str| {
+        publication
+            .parts
+            .iter()
+            .any(|it| leads_to(&it.text, address))
+    };
     attached.quoted.as_deref().filter(|it| !is_shown(it))
 }
 

@@ -59,6 +59,24 @@ pub(super) fn with_links_apart(text: &str, limit: Limit) -> Cow<'_, str> {
     Cow::Owned(apart)
 }
 
+/// Whether an address stands in a text, not merely as the beginning or a part of a longer one.
+pub fn leads_to(text: &str, address: &str) -> bool {
+    let mut found = text.match_indices(address).peekable();
+    if address.is_empty() || found.peek().is_none() {
+        return false;
+    }
+    let spans: Vec<Found> = Scan::through_code(text).collect();
+    found.any(|(start, _)| {
+        let end = start + address.len();
+        let cuts = |span: &Found| {
+            let touches = span.start < end && start < span.end;
+            let is_longer = end < span.end && &text[end..span.end] != "/";
+            touches && (span.start < start || is_longer)
+        };
+        !spans.iter().any(cuts)
+    })
+}
+
 /// Whether something stands there that may be taken for more of an address.
 fn goes_on(behind: &str) -> bool {
     !behind.is_empty() && !behind.starts_with([' ', '\n', '\r', '\t', '<'])

@@ -17,7 +17,7 @@ pub mod hex;
 pub mod known;
 pub mod landing;
 pub mod lifecycle;
-mod links;
+pub mod links;
 pub mod markdown;
 pub mod outstanding;
 pub mod pack;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::fit::{Limit, TooLong};
 use super::hashtags::Hashtags;
+use super::links::leads_to;
 use super::policy::Mentions;
 use shorten::{linked, shorten};
 use tail::with_tail;
@@ -128,7 +129,18 @@ impl Style {
             return Ok(vec![whole]);
         }
         let parts = match self.long {
-            Long::Shorten => vec![shorten(text, limit, &first)?],
+            Long::Shorten => {
+                let short = shorten(text, limit, &first)?;
+                let url = self.wanted_link(origin);
+                match url.filter(|url| !leads_to(&short, url)) {
+                    // It stood in what was cut off.
+                    Some(url) => {
+                        let begin = text.split(url).next().unwrap_or(text);
+                        vec![linked(begin, limit, &first, origin)?]
+                    }
+                    None => vec![short],
+                }
+            }
             Long::Link if origin.url.is_some() => vec![linked(text, limit, &first, origin)?],
             // Without an address nothing would lead to what is cut off.
             Long::Thread | Long::Link => self.thread(text, limit, &first, origin)?,

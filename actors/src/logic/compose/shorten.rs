@@ -3,7 +3,7 @@
 use super::Origin;
 use super::tail::{below, with_tail};
 use crate::logic::fit::{Limit, TooLong, fit_beside};
-use crate::logic::links::with_links_apart;
+use crate::logic::links::{leads_to, with_links_apart};
 use crate::logic::spans::Scan;
 
 /// What stands at the end of a text that was cut.
@@ -40,7 +40,7 @@ pub(super) fn linked(
     tail: &str,
     origin: Origin<'_>,
 ) -> Result<String, TooLong> {
-    let url = origin.url.filter(|url| !tail.contains(*url));
+    let url = origin.url.filter(|url| !leads_to(tail, url));
     let lines = [Some(tail), url].into_iter().flatten();
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     shorten(text, limit, &lines.join("\n"))

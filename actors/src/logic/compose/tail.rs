@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Link, Origin, Style};
 use crate::logic::fit::{Limit, taken};
+use crate::logic::links::leads_to;
 use crate::logic::policy::{with_mentions, without_mentions};
 
 impl Style {
@@ -24,16 +25,22 @@ impl Style {
         lines.extend(attribution.map(|template| self.fill(template, limit, origin)));
         let mark = self.mark.as_deref().filter(|_| origin.is_translated);
         lines.extend(mark.map(str::to_owned));
+        let is_there =
+            |url: &&str| leads_to(text, url) || lines.iter().any(|line| leads_to(line, url));
+        let url = self.wanted_link(origin).filter(|url| !is_there(url));
+        lines.extend(url.map(str::to_owned));
+        lines.retain(|line| !line.trim().is_empty());
+        taken(&lines.join("\n"), limit).into_owned()
+    }
+
+    /// The address of the original, where it is wanted in the first part.
+    pub(super) fn wanted_link<'a>(&self, origin: Origin<'a>) -> Option<&'a str> {
         let is_wanted = match &self.link {
             Link::Never => false,
             Link::First | Link::Always => true,
             Link::Sources(sources) => sources.iter().any(|source| **source == *origin.source),
         };
-        let is_there = |url: &&str| text.contains(*url) || lines.iter().any(|it| it.contains(*url));
-        let url = origin.url.filter(|url| is_wanted && !is_there(url));
-        lines.extend(url.map(str::to_owned));
-        lines.retain(|line| !line.trim().is_empty());
-        taken(&lines.join("\n"), limit).into_owned()
+        origin.url.filter(|_| is_wanted)
     }
 
     /// An attribution with what stands for its names.

@@ -4,6 +4,7 @@ use super::shorten::linked;
 use super::tail::{below, with_tail};
 use super::{Link, Origin, Style, Unfit};
 use crate::logic::fit::{Limit, TooLong, fit, fit_beside};
+use crate::logic::links::leads_to;
 
 impl Style {
     /// The parts of a text that is too long for one; its beginning where they are more than go out.
@@ -67,7 +68,7 @@ impl Style {
         let n_parts = bodies.len();
         let parts = (1..).zip(bodies).map(|(place, body)| {
             let tail = if place == 1 { first_tail } else { later_tail };
-            let tail = if body.contains(tail) { "" } else { tail };
+            let tail = if leads_to(body, tail) { "" } else { tail };
             if self.numbers && n_parts > 1 {
                 with_tail(&format!("{body} {place}/{n_parts}"), tail)
             } else {

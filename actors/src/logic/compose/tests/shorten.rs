@@ -1,7 +1,7 @@
 //! What is left of a text that is cut.
 
 use super::{ORIGIN, URL, compose, words};
-use crate::logic::compose::{Long, Origin, Style};
+use crate::logic::compose::{Link, Long, Origin, Style};
 use crate::logic::fit::Limit;
 
 #[test]
@@ -15,6 +15,23 @@ fn a_long_text_is_shortened_where_that_is_wanted() {
     let linked = compose(&style(Long::Link), &words(20), 50);
     assert_eq!(linked, [format!("Word Word Word Word…\n\n{URL}")]);
     assert_eq!(compose(&style(Long::Link), "Word", 20), ["Word"]);
+}
+
+#[test]
+fn a_link_that_is_cut_off_with_the_text_stands_below_what_is_left() {
+    let style = |link| Style {
+        long: Long::Shorten,
+        link,
+        ..Style::default()
+    };
+    let text = format!("{} More: {URL}", words(20));
+    let cut = compose(&style(Link::First), &text, 50);
+    assert_eq!(cut, [format!("Word Word Word Word…\n\n{URL}")]);
+    let cut = compose(&style(Link::Never), &text, 30);
+    assert_eq!(cut, [format!("{}…", words(6))]);
+    let text = format!("{URL} {}", words(20));
+    let cut = compose(&style(Link::First), &text, 50);
+    assert_eq!(cut, [format!("{URL} Word Word Word Word…")]);
 }
 
 #[test]

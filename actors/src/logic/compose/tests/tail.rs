@@ -55,6 +55,26 @@ fn a_link_stands_where_it_is_wanted() {
 }
 
 #[test]
+fn a_longer_address_in_the_text_is_not_taken_for_the_link() {
+    let style = Style {
+        link: Link::First,
+        ..Style::default()
+    };
+    for longer in [format!("{URL}2"), format!("https://a.example/?of={URL}")] {
+        let text = format!("See {longer}");
+        assert_eq!(compose(&style, &text, 200), [format!("{text}\n\n{URL}")]);
+    }
+    for same in [
+        format!("{URL}/"),
+        format!("{URL}, too"),
+        format!("({URL})."),
+    ] {
+        let text = format!("See {same}");
+        assert_eq!(compose(&style, &text, 200), [text]);
+    }
+}
+
+#[test]
 fn a_persons_text_bears_its_lines_once() {
     let style = Style {
         link: Link::First,
