@@ -227,12 +227,6 @@ struct Address {
     media_key: Option<String>,
 }
 
-/// What stands in a text instead of a short address.
-enum Instead<'a> {
-    Full(&'a str),
-    Nothing,
-}
-
 impl Shown {
     /// What it refers to.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
@@ -260,22 +254,42 @@ impl Shown {
         first.map_or(&self.id, |first| first)
     }
 
+    /// Whether an address is that of one of its own media, which X writes behind the text.
+    fn is_own_medium(&self, address: &Address) -> bool {
+        let ids = [&self.edit_history_tweet_ids, &self.edit_history_post_ids];
+        let mut ids = ids.into_iter().flatten().chain([&self.id]);
+        let is_place =
+            |behind: &str| behind.starts_with("/photo/") || behind.starts_with("/video/");
+        address.media_key.is_some() || ids.any(|id| address.behind_post(id).is_some_and(is_place))
+    }
+
     /// Its whole text: unescaped, with full addresses, without those of its own media and of
     /// the post that it quotes.
     pub fn full_text(&self) -> String {
+        let quoted = self.reference("quoted");
+        self.text_without(|address| {
+            self.is_own_medium(address) || quoted.is_some_and(|id| address.is_of_post(id))
+        })
+    }
+
+    /// The same with the address of the post that it quotes, where that stands in it: X takes a
+    /// post for quoted whose address was written.
+    pub fn text_with_quoted(&self) -> String {
+        self.text_without(|address| self.is_own_medium(address))
+    }
+
+    fn text_without(&self, is_left_out: impl Fn(&Address) -> bool) -> String {
         let note = self.note_tweet.as_ref().or(self.note_post.as_ref());
         let (text, entities) = match note {
             Some(note) => (&note.text, &note.entities),
             None => (&self.text, &self.entities),
         };
-        let quoted = self.reference("quoted");
         let mut full = String::with_capacity(text.len());
         let mut done = 0;
         for (start, end, address) in places(text, &entities.urls) {
             full.push_str(&unescaped(&text[done..start]));
-            match instead(address, quoted) {
-                Instead::Full(url) => full.push_str(url),
-                Instead::Nothing => {}
+            if !is_left_out(address) {
+                full.push_str(address.full());
             }
             done = end;
         }
@@ -284,21 +298,20 @@ impl Shown {
     }
 }
 
-fn instead<'a>(address: &'a Address, quoted: Option<&str>) -> Instead<'a> {
-    let full = address.expanded_url.as_deref().unwrap_or(&address.url);
-    let is_status = |id: &str| {
-        full.split(['?', '#'])
-            .next()
-            .is_some_and(|it| it.ends_with(&format!("/status/{id}")))
-    };
-    let is_medium = address.media_key.is_some()
-        || ["/photo/", "/video/"]
-            .iter()
-            .any(|place| full.contains("/status/") && full.contains(place));
-    if is_medium || quoted.is_some_and(is_status) {
-        Instead::Nothing
-    } else {
-        Instead::Full(full)
+impl Address {
+    fn full(&self) -> &str {
+        self.expanded_url.as_deref().unwrap_or(&self.url)
+    }
+
+    /// What stands behind the id of a post in its address; none where it is no address of that post.
+    fn behind_post(&self, id: &str) -> Option<&str> {
+        let address = self.full().split(['?', '#']).next()?;
+        let (_, behind) = address.split_once(&format!("/status/{id}"))?;
+        (behind.is_empty() || behind.starts_with('/')).then_some(behind)
+    }
+
+    fn is_of_post(&self, id: &str) -> bool {
+        self.behind_post(id).is_some_and(str::is_empty)
     }
 }
 
@@ -386,6 +399,20 @@ mod tests {
             ));
             assert_eq!(post.full_text(), "See");
             assert_eq!(post.reference("quoted"), Some("77"));
+        }
+    }
+
+    #[test]
+    fn an_address_of_somebody_elses_post_is_part_of_the_text() {
+        for address in [
+            "https://x.com/nasa/status/1/photo/1",
+            "https://x.com/nasa/status/77",
+        ] {
+            let post = shown(&format!(
+                r#"{{"id":"2","text":"See https://t.co/q","referenced_tweets":[{{"type":"quoted","id":"77"}}],
+                "entities":{{"urls":[{{"start":4,"end":18,"url":"https://t.co/q","expanded_url":"{address}"}}]}}}}"#
+            ));
+            assert_eq!(post.text_with_quoted(), format!("See {address}"));
         }
     }
 

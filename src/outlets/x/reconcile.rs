@@ -82,7 +82,11 @@ fn earliest(part: &Frozen, since: Since) -> Timestamp {
 
 fn is_same(post: &Shown, wanted: &NewPost) -> bool {
     let parent = wanted.reply.as_ref().map(|it| &*it.in_reply_to_tweet_id);
-    post.reference("replied_to") == parent && normal(&post.full_text()) == normal(&wanted.text)
+    let text = normal(&wanted.text);
+    // An address of a post may make it a quoted one, and then it stands in the text or not.
+    let is_text = |shown: &str| normal(shown) == text;
+    post.reference("replied_to") == parent
+        && (is_text(&post.full_text()) || is_text(&post.text_with_quoted()))
 }
 
 /// A text without what X changes in it: white space, schemes, slashes that end an address, and

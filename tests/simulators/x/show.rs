@@ -78,7 +78,10 @@ impl Node {
         );
         let kinds = [
             ("replied_to", post.parent),
-            ("quoted", post.quoted),
+            (
+                "quoted",
+                post.quoted.or_else(|| quoted_by_address(&post.text)),
+            ),
             ("retweeted", post.reposted),
         ];
         let refers: Vec<Value> = kinds
@@ -163,6 +166,15 @@ impl Node {
         }
         (shown, urls)
     }
+}
+
+/// The post that a text ends with the address of, which is taken for quoted.
+fn quoted_by_address(text: &str) -> Option<u64> {
+    let (_, last) = text.rsplit_once(char::is_whitespace)?;
+    let (host, id) = last.split_once("/status/")?;
+    host.starts_with("https://x.com/")
+        .then(|| id.parse().ok())
+        .flatten()
 }
 
 fn escaped(text: &str) -> String {

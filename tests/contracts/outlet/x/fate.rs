@@ -32,6 +32,24 @@ async fn whatever_is_lost_on_the_way_a_text_stands_once() {
 }
 
 #[actix_rt::test]
+async fn a_text_with_the_address_of_a_post_is_found_whatever_x_makes_of_it() {
+    for address in [
+        "https://x.com/nasa/status/1234567890",
+        "https://x.com/nasa/status/1234567890/photo/1",
+        "https://x.com/nasa/status/1234567890/video/1 ya",
+    ] {
+        let account = Account::with_keys();
+        let (one, part) = account.freeze(1, &format!("Mira {address}")).await;
+        account.server.fail_next(Fault::ReplyLost);
+        account.publish(&part).await.expect_err("is lost");
+        settle(&account.outlet, &part).await;
+        assert_eq!(account.n_standing(&one), 1, "{address}");
+        let found = account.outlet.read_back(&part).await.expect("an answer");
+        assert!(matches!(found, ReadBack::Found(_)), "{address}: {found:?}");
+    }
+}
+
+#[actix_rt::test]
 async fn a_thread_is_found_part_by_part() {
     let account = Account::with_keys();
     let two = publication(1, &["parte uno", "parte dos"]);
