@@ -360,6 +360,32 @@ fn a_quoted_post_is_shown_as_what_is_out_of_it_and_waited_for() {
 }
 
 #[test]
+fn an_edit_of_a_post_shows_as_quoted_what_the_post_does() {
+    world::run(719, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        outlet.set_abilities(Abilities {
+            quotes: true,
+            edits: true,
+            ..Abilities::default()
+        });
+        show(&source, "a", None, "A start.");
+        quote(&source, "b", "a", "Look at this.");
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        let start = find(&outlet, "[es] A start.");
+
+        quote(&source, "b", "a", "Look at this, please.");
+        poll(&handles).await;
+        settle(&handles).await;
+
+        let edited = find(&outlet, "[es] Look at this, please.");
+        assert_eq!(quoted_as(&edited), Some(start.id));
+        assert_eq!(outlet.out().len(), 2);
+    });
+}
+
+#[test]
 fn a_quoted_post_that_is_refused_or_cannot_be_shown_holds_nothing_up() {
     for quotes in [true, false] {
         world::run(717, async |mut world: World| {

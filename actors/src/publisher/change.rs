@@ -103,6 +103,7 @@ impl PublisherActor {
         let publication = Arc::make_mut(&mut record.publication);
         publication.thread.clone_from(&earlier.publication.thread);
         publication.place = earlier.publication.place;
+        quote_as(publication, &earlier.publication);
         earlier.state = PublicationState::Deleted;
         earlier.why = Some("its post was edited, and the edit takes its place".into());
         earlier.at = at;
@@ -119,6 +120,18 @@ impl PublisherActor {
             own.do_send(Changed(records));
         });
         true
+    }
+}
+
+/// Has an edit show as quoted what its post is out with.
+fn quote_as(edit: &mut Publication, earlier: &Publication) {
+    let (Some(attached), Some(before)) = (&mut edit.attached, &earlier.attached) else {
+        return;
+    };
+    if attached.quoted_post == before.quoted_post && attached.quoted_as != before.quoted_as {
+        Arc::make_mut(attached)
+            .quoted_as
+            .clone_from(&before.quoted_as);
     }
 }
 
