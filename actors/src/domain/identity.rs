@@ -106,6 +106,10 @@ impl PublicationId {
     }
 }
 
+/// The last serial within a millisecond: so many microseconds it has, by which platforms that count
+/// in them tell ids apart.
+const LAST_SERIAL: u16 = 999;
+
 /// Mints request ids that rise strictly within one process.
 #[derive(Debug, Default)]
 pub struct IdMint {
@@ -119,7 +123,7 @@ impl IdMint {
         let now = u64::try_from(at.as_millis()).unwrap_or(0);
         if now > self.millis {
             (self.millis, self.serial) = (now, 0);
-        } else if self.serial == 0xfff {
+        } else if self.serial == LAST_SERIAL {
             (self.millis, self.serial) = (self.millis + 1, 0);
         } else {
             self.serial += 1;

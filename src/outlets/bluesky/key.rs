@@ -12,7 +12,7 @@ pub const MAX_LANGUAGES: usize = 8;
 /// The key of a part; none for a part too many.
 ///
 /// Ids of requests rise by millisecond and a serial within it, so keys rise as well. The serial
-/// is told as microseconds. The ten bits beside the time tell the target's number, since two
+/// is told as microseconds, of which there are as many as serials. The ten bits beside the time tell the target's number, since two
 /// languages may go to one account, and the part; settings with more languages than that are
 /// refused two on one account.
 pub(super) fn of(id: PublicationId, part: usize) -> Option<Tid> {
@@ -39,8 +39,8 @@ mod tests {
     fn keys_of_parts_and_publications_differ_and_rise() {
         let mut mint = IdMint::default();
         let mut keys = Vec::new();
-        for number in 0..900 {
-            let at = Timestamp::from_millis(1_795_262_700_000 + number / 300);
+        for number in 0..4_500 {
+            let at = Timestamp::from_millis(1_795_262_700_000 + number / 1_500);
             let request = mint.next(at, u64::MAX);
             for target in 1..=3 {
                 let id = request.task(target).publication(1);
