@@ -103,6 +103,12 @@ impl Source for Anchored {
         self.source.news()
     }
 
+    fn taken(&self, cursor: &Cursor) {
+        if let Place::Here(own) = self.place(cursor) {
+            self.source.taken(&own);
+        }
+    }
+
     fn rest(&self) {
         self.source.rest();
     }

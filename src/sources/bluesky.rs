@@ -414,6 +414,13 @@ impl Source for BlueskySource {
         }
     }
 
+    fn taken(&self, cursor: &Cursor) {
+        let read = Seen::of(Some(cursor)).and_then(|seen| seen.stream);
+        if let (Some(stream), Some(read)) = (&self.stream, read) {
+            stream.forget(read);
+        }
+    }
+
     fn rest(&self) {
         if let Some(stream) = &self.stream {
             stream.rest();

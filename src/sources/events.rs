@@ -1,4 +1,4 @@
-//! What a stream has told, until a poll has shown it.
+//! What a stream has told, until what a poll has shown of it was taken.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use babelfeed_actors::domain::SourceName;
 use log::warn;
 use tokio::sync::Notify;
 
-/// The most events that wait for a poll.
+/// The most events that wait.
 const MAX_WAITING: usize = 1_000;
 
 /// The events of one stream.
@@ -19,7 +19,7 @@ pub(super) struct Events<T> {
     news: Notify,
 }
 
-/// An event that no poll has shown yet.
+/// An event that was not taken yet.
 #[derive(Clone, Debug)]
 pub(super) struct Told<T> {
     /// Rises with each event.
@@ -82,23 +82,29 @@ impl<T: Clone> Events<T> {
         self.waiting.borrow_mut().clear();
     }
 
-    /// What no poll has shown yet.
+    /// What was not taken yet.
     pub(super) fn waiting(&self) -> Vec<Told<T>> {
         self.waiting.borrow().iter().cloned().collect()
     }
 
-    /// Forgets what was told up to a number, because it was taken. The first time, the number is
-    /// that of an earlier process, and events count on from there.
-    pub(super) fn settle(&self, number: u64) {
+    /// What was told after a number. The first time, the number is that of an earlier process, and
+    /// events count on from there.
+    pub(super) fn waiting_after(&self, number: u64) -> Vec<Told<T>> {
         let mut waiting = self.waiting.borrow_mut();
-        if self.is_settled.replace(true) {
-            waiting.retain(|told| told.number > number);
-            return;
+        if !self.is_settled.replace(true) {
+            self.n_events.set(self.n_events.get() + number);
+            for told in waiting.iter_mut() {
+                told.number += number;
+            }
         }
-        self.n_events.set(self.n_events.get() + number);
-        for told in waiting.iter_mut() {
-            told.number += number;
-        }
+        let after = waiting.iter().filter(|told| told.number > number);
+        after.cloned().collect()
+    }
+
+    /// Forgets what was told up to a number, because it was taken.
+    pub(super) fn forget(&self, number: u64) {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.retain(|told| told.number > number);
     }
 }
 
@@ -109,13 +115,17 @@ mod tests {
     #[test]
     fn events_count_on_from_an_earlier_process_and_wait_until_they_were_taken() {
         let events = Events::default();
-        let numbers = || -> Vec<u64> { events.waiting().iter().map(|it| it.number).collect() };
+        let numbers = |after| -> Vec<u64> {
+            let waiting = events.waiting_after(after);
+            waiting.iter().map(|it| it.number).collect()
+        };
         events.tell("before the first poll");
-        events.settle(7);
+        assert_eq!(numbers(7), [8]);
         events.tell("after it");
-        assert_eq!(numbers(), [8, 9]);
-        events.settle(8);
-        assert_eq!(numbers(), [9]);
+        assert_eq!(numbers(8), [9]);
+        assert_eq!(numbers(7), [8, 9]);
+        events.forget(8);
+        assert_eq!(numbers(7), [9]);
     }
 
     #[test]

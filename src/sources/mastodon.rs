@@ -95,9 +95,6 @@ impl MastodonSource {
                 ..polled
             });
         };
-        if let Some(stream) = &self.stream {
-            stream.settle(place.n_events);
-        }
         if place.is_walking {
             self.walk(&reader, place, room).await
         } else {
@@ -228,7 +225,7 @@ impl MastodonSource {
         gone: &mut Vec<String>,
     ) {
         let Some(stream) = &self.stream else { return };
-        for event in stream.waiting() {
+        for event in stream.waiting_after(place.n_events) {
             place.n_events = place.n_events.max(event.number);
             match event.what {
                 Event::Deleted(id) if !gone.contains(&id) => gone.push(id),
@@ -350,6 +347,15 @@ impl Source for MastodonSource {
         match &self.stream {
             Some(stream) => stream.news().boxed_local(),
             None => std::future::pending().boxed_local(),
+        }
+    }
+
+    fn taken(&self, cursor: &Cursor) {
+        if let Some(stream) = &self.stream
+            && let Some(account) = &*self.account.borrow()
+            && let Some(place) = Place::from_cursor(cursor, &account.id)
+        {
+            stream.forget(place.n_events);
         }
     }
 

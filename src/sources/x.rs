@@ -187,8 +187,7 @@ impl XSource {
         let Some(stream) = &self.inner.stream else {
             return self.reader(seen)?.since(Vec::new()).await;
         };
-        stream.settle(seen.told);
-        let told = stream.waiting();
+        let told = stream.waiting_after(seen.told);
         let is_whole = stream.is_whole(&told);
         let reader = Reader::new(&self.inner, seen);
         if !is_whole || !reader.knows_all() {
@@ -209,10 +208,7 @@ impl XSource {
             return self.read(Some(cursor)).await;
         };
         let told = match &self.inner.stream {
-            Some(stream) => {
-                stream.settle(seen.told);
-                stream.waiting()
-            }
+            Some(stream) => stream.waiting_after(seen.told),
             None => Vec::new(),
         };
         self.reader(seen)?.skip(&told).await
@@ -258,6 +254,14 @@ impl Source for XSource {
         match &self.inner.stream {
             Some(stream) => stream.news().boxed_local(),
             None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn taken(&self, cursor: &Cursor) {
+        if let Some(stream) = &self.inner.stream
+            && let Some(seen) = Seen::from_cursor(cursor)
+        {
+            stream.forget(seen.told);
         }
     }
 

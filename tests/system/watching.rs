@@ -7,6 +7,7 @@ use babelfeed_actors::messages::{
     Missed, PauseSource, PollNow, ResumeSource, SourceState, SourceView, Watching,
 };
 use babelfeed_actors::ports::{Abilities, SourceError, StoreError, TaskStore};
+use babelfeed_actors::setup::OnDelete;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
@@ -407,6 +408,32 @@ fn a_post_is_taken_once_it_has_settled_as_it_was_edited_until_then() {
         let expected = ["[es] No typo.", "[es] Something else."].map(str::to_owned);
         assert_out_once(&outlet, expected);
         assert!(source.n_polls() < 8, "{}", source.n_polls());
+    });
+}
+
+#[test]
+fn a_deletion_that_was_read_and_not_taken_is_told_again() {
+    world::run(67, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        world.source_rules.settle = Duration::from_secs(600);
+        world.rules.on_delete = OnDelete::Delete;
+        outlet.set_abilities(Abilities {
+            deletes: true,
+            ..Abilities::default()
+        });
+        show(&source, 0..1);
+        let handles = world.start();
+        pass(Duration::from_secs(800)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(0..1));
+        show(&source, 1..2);
+        source.lose_post("1");
+        poll(&handles).await;
+        source.fail_next(SourceFault::Panic);
+        poll(&handles).await;
+        pass(Duration::from_secs(1_200)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, posts(1..2));
     });
 }
 

@@ -266,10 +266,14 @@ impl Poll {
             };
             n_new += self.submit(submit).await?;
             if is_last {
-                return Ok(n_new);
+                break;
             }
             (submissions, seen) = (rest, rest_seen);
         }
+        if let Some(cursor) = cursor {
+            self.watched.source.taken(&cursor);
+        }
+        Ok(n_new)
     }
 
     /// The posts that are not publications of ours, and those that are: a feed outlet names them by

@@ -79,6 +79,9 @@ pub trait Source {
         Box::pin(std::future::pending())
     }
 
+    /// Hears that what was shown up to this cursor was taken: no poll goes on before it any more.
+    fn taken(&self, _cursor: &Cursor) {}
+
     /// Closes what is open for the sake of news, until they are waited for again.
     fn rest(&self) {}
 

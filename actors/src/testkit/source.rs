@@ -34,7 +34,9 @@ pub enum SourceFault {
 #[derive(Debug, Default)]
 struct Stage {
     posts: Vec<Post>,
-    gone: Vec<String>,
+    /// What was deleted and not taken yet, each with its number from 1.
+    gone: Vec<(u64, String)>,
+    n_gone: u64,
     faults: VecDeque<SourceFault>,
     delay: Duration,
     rest: Option<Duration>,
@@ -78,9 +80,12 @@ impl FakeSource {
         stage.begins_anew = true;
     }
 
-    /// Says at the next poll that a post was deleted.
+    /// Says from the next poll on, until it was taken, that a post was deleted.
     pub fn lose_post(&self, id: impl Into<String>) {
-        self.stage().gone.push(id.into());
+        let mut stage = self.stage();
+        stage.n_gone += 1;
+        let gone = (stage.n_gone, id.into());
+        stage.gone.push(gone);
     }
 
     /// Makes a coming poll fail; several wait their turn.
@@ -132,12 +137,15 @@ impl FakeSource {
         let mut stage = self.stage();
         let begins_anew = std::mem::take(&mut stage.begins_anew) && cursor.is_some();
         let cursor = cursor.filter(|_| !begins_anew);
-        let start = cursor.map_or(0, position).min(stage.posts.len());
+        let (start, told) = cursor.map_or((0, 0), place);
+        let start = start.min(stage.posts.len());
         let end = start.saturating_add(room).min(stage.posts.len());
+        let gone = stage.gone.iter().filter(|(number, _)| *number > told);
+        let place = [end as u64, stage.n_gone].map(u64::to_be_bytes);
         Ok(Polled {
             posts: stage.posts[start..end].to_vec(),
-            cursor: Some(Cursor((end as u64).to_be_bytes().to_vec())),
-            gone: std::mem::take(&mut stage.gone),
+            cursor: Some(Cursor(place.concat())),
+            gone: gone.map(|(_, id)| id.clone()).collect(),
             has_more: end < stage.posts.len(),
             rest: stage.rest,
             begins_anew,
@@ -175,6 +183,11 @@ impl Source for FakeSource {
         .boxed_local()
     }
 
+    fn taken(&self, cursor: &Cursor) {
+        let (_, told) = place(cursor);
+        self.stage().gone.retain(|(number, _)| *number > told);
+    }
+
     fn rest(&self) {
         self.is_open.store(false, Ordering::SeqCst);
     }
@@ -184,7 +197,10 @@ impl Source for FakeSource {
     }
 }
 
-fn position(cursor: &Cursor) -> usize {
-    let bytes = cursor.0.as_slice().try_into().map(u64::from_be_bytes);
-    usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX)
+/// How many posts were shown, and how many deletions.
+fn place(cursor: &Cursor) -> (usize, u64) {
+    let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
+    let (posts, gone) = cursor.0.split_at(cursor.0.len().min(8));
+    let posts = usize::try_from(number(posts));
+    (posts.unwrap_or(usize::MAX), number(gone))
 }

@@ -107,10 +107,14 @@ impl Stream {
             // A restart: the stream is heard again from where polls have got to.
             heard.read.set(read);
         }
-        let is_untold = |(at, _): &(u64, String)| read.is_none_or(|read| *at > read);
-        heard.events.retain(is_untold);
-        let gone = heard.events.waiting().into_iter().map(|it| it.what.1);
-        (gone.collect(), heard.read.get())
+        let waiting = heard.events.waiting().into_iter().map(|it| it.what);
+        let untold = waiting.filter(|(at, _)| read.is_none_or(|read| *at > read));
+        (untold.map(|it| it.1).collect(), heard.read.get())
+    }
+
+    /// Forgets what was deleted until then, because it was taken.
+    pub(super) fn forget(&self, read: u64) {
+        self.heard.events.retain(|(at, _)| *at > read);
     }
 
     /// Sees to another poll where one did not yet show what the stream told of.

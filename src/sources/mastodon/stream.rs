@@ -79,14 +79,14 @@ impl Stream {
         self.reading.take();
     }
 
-    /// The changes that no poll has shown yet.
-    pub(super) fn waiting(&self) -> Vec<Told<Event>> {
-        self.shared.events.waiting()
+    /// The changes after a number, as [`Events::waiting_after`] says.
+    pub(super) fn waiting_after(&self, number: u64) -> Vec<Told<Event>> {
+        self.shared.events.waiting_after(number)
     }
 
-    /// Forgets the changes up to a number, as [`Events::settle`] does.
-    pub(super) fn settle(&self, number: u64) {
-        self.shared.events.settle(number);
+    /// Forgets the changes up to a number, because they were taken.
+    pub(super) fn forget(&self, number: u64) {
+        self.shared.events.forget(number);
     }
 }
 

@@ -178,9 +178,9 @@ impl Listener {
         }
     }
 
-    /// What no poll has shown yet.
-    pub(super) fn waiting(&self) -> Vec<Told> {
-        self.member.events.waiting()
+    /// What was told after a number, as [`Events::waiting_after`] says.
+    pub(super) fn waiting_after(&self, number: u64) -> Vec<Told> {
+        self.member.events.waiting_after(number)
     }
 
     /// Whether nothing can have come that is not in what waits.
@@ -188,9 +188,9 @@ impl Listener {
         self.member.is_heard.get() && waiting.iter().all(|told| told.what.is_some())
     }
 
-    /// Forgets what was told up to a number, as [`Events::settle`] does.
-    pub(super) fn settle(&self, number: u64) {
-        self.member.events.settle(number);
+    /// Forgets what was told up to a number, because it was taken.
+    pub(super) fn forget(&self, number: u64) {
+        self.member.events.forget(number);
     }
 }
 

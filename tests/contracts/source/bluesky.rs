@@ -392,7 +392,14 @@ async fn a_source_that_rests_hears_later_what_was_deleted_meanwhile() {
     news(&source).await;
     jetstream.tell(event(1_000, "delete", &one));
     news(&source).await;
-    assert_eq!(poll(&source, &mut cursor).await.gone, [one]);
+    let untaken = cursor.clone();
+    assert_eq!(poll(&source, &mut cursor).await.gone, [one.as_str()]);
+    assert_eq!(poll(&source, &mut cursor).await.gone, [""; 0]);
+    let again = poll(&source, &mut untaken.clone()).await;
+    assert_eq!(again.gone, [one.as_str()], "it was shown, and not taken");
+    source.taken(cursor.as_ref().expect("a cursor"));
+    let again = poll(&source, &mut untaken.clone()).await;
+    assert_eq!(again.gone, [""; 0], "it was taken");
 
     source.rest();
     jetstream.tell(event(2_000, "delete", &two));

@@ -475,9 +475,15 @@ async fn changes_of_posts_that_no_page_shows_come_by_the_stream() {
     assert_eq!(polled.posts[0].id, old);
     assert!(polled.posts[0].was_shown, "it is no new post");
     assert_eq!(polled.gone, [older]);
+    let untaken = cursor.clone();
     let again = account.poll(&mut cursor).await;
     assert_eq!(again.gone, polled.gone, "what was not taken is shown again");
     let nothing = account.poll(&mut cursor).await;
+    assert_eq!((nothing.posts, nothing.gone), (vec![], vec![]));
+    let again = account.poll(&mut untaken.clone()).await;
+    assert_eq!((again.posts, again.gone), (polled.posts, polled.gone));
+    account.source.taken(cursor.as_ref().expect("a cursor"));
+    let nothing = account.poll(&mut untaken.clone()).await;
     assert_eq!((nothing.posts, nothing.gone), (vec![], vec![]));
 }
 

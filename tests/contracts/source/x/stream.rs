@@ -60,6 +60,8 @@ async fn what_was_not_taken_is_told_again_and_paid_once() {
         let polled = accounts.source.poll(cursor.as_ref(), 500).await;
         let polled = polled.expect("a poll");
         assert_eq!(texts(&polled.posts), ["One"]);
+        // Whoever goes on without having taken it may come back.
+        accounts.poll(&mut polled.cursor.clone()).await;
     }
     assert_charged(&accounts, 0.0);
 }
