@@ -1,5 +1,7 @@
 //! What a feed said of its version, and which items it showed then.
 
+use std::collections::BTreeSet;
+
 use babelfeed_actors::domain::Post;
 use babelfeed_actors::ports::Cursor;
 use serde::{Deserialize, Serialize};
@@ -26,10 +28,10 @@ pub(super) struct Seen {
     pub(super) items: Vec<Item>,
 }
 
-/// What is remembered of an item: its identity, and what stays where a feed gives it another, both
-/// as hashes.
+/// What is remembered of an item, as hashes: its identity, its date, or its words where it has none,
+/// and its words; of these 0 where they are not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Item(u32, u32);
+pub(super) struct Item(u32, u32, #[serde(default)] u32);
 
 /// What tells one version of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,23 +50,48 @@ impl Seen {
     /// Remembers the items that a feed shows, the oldest first. Where all of them bear ids that it
     /// did not show before, and some are the same nevertheless, those and all before them are
     /// marked as shown; answers how many.
+    ///
+    /// Where half of them come again by their dates, of which there are several, they are the same
+    /// whatever their words are, since these change with whoever writes the feed anew. A date alone
+    /// proves nothing: many feeds tell days.
     pub(super) fn note(&mut self, posts: &mut [Post]) -> usize {
         if posts.is_empty() {
             return 0;
         }
         let items: Vec<Item> = posts.iter().map(Item::of).collect();
         let knows_id = |item: &Item| self.items.iter().any(|it| it.0 == item.0);
-        let is_same = |item: &Item| self.items.iter().any(|it| it.1 == item.1);
-        let last_same = items.iter().rposition(is_same);
-        let n_renamed = match last_same {
-            Some(last) if !items.iter().any(knows_id) => last + 1,
-            _ => 0,
+        let n_renamed = match items.iter().any(knows_id) {
+            true => 0,
+            false => self.n_renamed(&items),
         };
         for post in &mut posts[..n_renamed] {
             post.was_shown = true;
         }
         self.items = items[items.len().saturating_sub(MAX_ITEMS)..].to_vec();
         n_renamed
+    }
+
+    /// How many of items with other ids were shown before.
+    fn n_renamed(&self, items: &[Item]) -> usize {
+        // Each known item is found once, since several may be of one day.
+        let mut left: Vec<u32> = self.items.iter().map(|it| it.1).collect();
+        let mut dates = BTreeSet::new();
+        let mut end = 0;
+        for (place, item) in items.iter().enumerate() {
+            if let Some(found) = left.iter().position(|date| *date == item.1) {
+                dates.insert(left.swap_remove(found));
+                end = place + 1;
+            }
+        }
+        let n_found = self.items.len() - left.len();
+        if dates.len() > 1 && n_found * 2 >= self.items.len() {
+            return end;
+        }
+        let is_same = |item: &Item| {
+            let mut known = self.items.iter();
+            item.2 != 0 && known.any(|it| (it.1, it.2) == (item.1, item.2))
+        };
+        items.iter().rposition(is_same).map_or(0, |last| last + 1)
     }
 
     /// The version as the store keeps it.
@@ -81,12 +108,12 @@ impl Seen {
 
 impl Item {
     fn of(post: &Post) -> Self {
-        // Words change with whoever writes the feed anew; the date of an item does not.
-        let stays = match post.created_at {
-            Some(at) => hash(&at.as_millis().to_string()),
-            None => hash(&post.text),
+        let words = match post.text.as_str() {
+            "" => 0,
+            text => hash(text),
         };
-        Self(hash(&post.id), stays)
+        let date = post.created_at.map(|at| hash(&at.as_millis().to_string()));
+        Self(hash(&post.id), date.unwrap_or(words), words)
     }
 }
 
@@ -125,6 +152,37 @@ mod tests {
         assert!(!renamed[300].was_shown && !renamed[301].was_shown);
         let mut next = items("https://a/", 3..304);
         assert_eq!((seen.note(&mut next), n_shown(&next)), (0, 0));
+    }
+
+    #[test]
+    fn items_of_the_same_days_are_new_unless_half_of_them_come_again() {
+        let day = |ids: &str, day: i64, words: &str| Post {
+            created_at: Some(Timestamp::from_millis(day * 86_400_000)),
+            ..Post::new("news".into(), ids, words)
+        };
+        let n_shown_after = |before: &[Post], mut after: Vec<Post>| {
+            let mut seen = Seen::default();
+            seen.note(&mut before.to_vec());
+            seen.note(&mut after);
+            n_shown(&after)
+        };
+        let one = [day("a", 1, "One")];
+        assert_eq!(n_shown_after(&one, vec![day("b", 1, "Two")]), 0);
+        assert_eq!(n_shown_after(&one, vec![day("b", 1, "One")]), 1, "renamed");
+        let renamed = vec![day("b", 1, "One"), day("c", 1, "Two")];
+        assert_eq!(n_shown_after(&one, renamed), 1);
+        let many = [1, 1, 2, 3].map(|at| day(&at.to_string(), at, "Text"));
+        let turned_over = [3, 3, 3, 4].map(|at| day(&format!("b{at}"), at, "Other"));
+        assert_eq!(n_shown_after(&many, turned_over.to_vec()), 0);
+        let rewritten = [1, 2, 3, 3].map(|at| day(&format!("b{at}"), at, "Other"));
+        assert_eq!(n_shown_after(&many, rewritten.to_vec()), 3);
+    }
+
+    #[test]
+    fn what_an_earlier_version_remembered_is_read() {
+        let kept = Cursor(br#"{"items":[[1,2]]}"#.to_vec());
+        let seen = Seen::from_cursor(&kept).expect("is read");
+        assert_eq!(seen.items, [Item(1, 2, 0)]);
     }
 
     #[test]
