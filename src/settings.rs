@@ -5,6 +5,7 @@ mod chats;
 mod glossary;
 mod items;
 mod mistakes;
+mod networks;
 mod pace;
 mod reader;
 mod sections;

@@ -1,5 +1,6 @@
 //! Watches sources: polls each at its times, and hands its posts in.
 
+mod ours;
 mod poll;
 mod settling;
 
@@ -14,14 +15,14 @@ use futures_util::FutureExt as _;
 use log::{error, info, warn};
 use tokio::sync::oneshot;
 
-use crate::domain::{Language, Moment, PausedBy, SourceName, Timestamp};
+use crate::domain::{Language, Moment, OutletName, PausedBy, SourceName, Timestamp};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::{
     Missed, Operation, PauseSource, PollNow, Record, ResumeSource, SourceState, SourceView, Submit,
     UnknownName, Watching,
 };
-use crate::ports::{Chance, Clock, Source, SourceError, SourceRemedy, TaskStore};
+use crate::ports::{Chance, Clock, Outlet, Source, SourceError, SourceRemedy, TaskStore};
 use crate::setup::SourceRules;
 
 use poll::{Ended, Poll, PollError};
@@ -57,6 +58,8 @@ pub struct Watched {
     pub revised: Vec<Language>,
     /// Whether at any of them something goes when its post is deleted.
     pub minds_deletions: bool,
+    /// The outlets whose publications it may show, whichever take it.
+    pub echoed: Vec<(OutletName, Rc<dyn Outlet>)>,
 }
 
 /// Owns the schedule and the cursor of every source.

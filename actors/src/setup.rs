@@ -74,6 +74,8 @@ pub struct SourceSetup {
     pub kind: &'static str,
     /// The adapter.
     pub source: Rc<dyn Source>,
+    /// Names where its posts have their ids, where what outlets publish there has such ids too.
+    pub network: Option<Arc<str>>,
     /// How often it is polled.
     pub every: Duration,
     /// Whether the server may lengthen that.
@@ -177,6 +179,8 @@ pub struct OutletSetup {
     pub kind: &'static str,
     /// The adapter.
     pub outlet: Rc<dyn Outlet>,
+    /// Names where what it publishes has its ids, where sources know posts by such ids.
+    pub network: Option<Arc<str>>,
     /// The language that it receives.
     pub language: Language,
     /// The sources that it takes, `requests` among them; none: all.

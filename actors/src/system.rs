@@ -566,7 +566,12 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         }
         minds_deletions |= outlet.minds_deletions();
     }
+    let echoed = outlets
+        .iter()
+        .filter(|outlet| outlet.network.is_some() && outlet.network == source.network)
+        .map(|outlet| (outlet.name.clone(), Rc::clone(&outlet.outlet)));
     Watched {
+        echoed: echoed.collect(),
         name: source.name,
         kind: source.kind,
         source: source.source,

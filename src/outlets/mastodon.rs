@@ -283,6 +283,12 @@ impl Outlet for MastodonOutlet {
         }
     }
 
+    fn author(&self) -> Option<String> {
+        let host = self.config.base_url.host()?;
+        let account = self.account.borrow();
+        account.as_ref().map(|it| format!("@{}@{host}", it.acct))
+    }
+
     fn batch(&self) -> usize {
         1
     }

@@ -282,6 +282,12 @@ impl Outlet for XOutlet {
         }
     }
 
+    fn author(&self) -> Option<String> {
+        let account = self.account.borrow();
+        let name = account.as_ref().map(|it| it.username.as_str());
+        name.filter(|name| !name.is_empty()).map(str::to_owned)
+    }
+
     fn batch(&self) -> usize {
         1
     }

@@ -18,8 +18,8 @@ pub(in crate::settings) use outlets::read_outlets;
 pub use outlets::{OutletKind, OutletSettings, Visibility};
 pub(in crate::settings) use providers::read_providers;
 pub use providers::{ProviderKind, ProviderSettings};
-pub(in crate::settings) use sources::read_sources;
 pub use sources::{FeedPlace, SourceKind, SourceSettings};
+pub(in crate::settings) use sources::{read_sources, without_scheme};
 
 const DAYS: [(&str, DayReset); 3] = [
     ("rolling", DayReset::Rolling),

@@ -9,6 +9,7 @@ mod chats;
 mod checks;
 mod commands;
 mod crashes;
+mod echoes;
 mod falls;
 mod feeds;
 mod fit;

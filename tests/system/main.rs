@@ -3,6 +3,7 @@
 mod budget;
 mod checks;
 mod clock;
+mod echoes;
 mod edits;
 mod figures;
 mod flow;

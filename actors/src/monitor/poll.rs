@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use log::error;
 
 use super::Watched;
+use super::ours::Ours;
 use super::settling::Settling;
 use crate::domain::{Attached, Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
 use crate::failpoints;
@@ -231,7 +232,11 @@ impl Poll {
             let is_wanted = post.shows_something() && !self.watched.targets.is_empty();
             is_wanted && filter.refusal(post).is_none()
         };
-        let (posts, our_own) = self.by_whether_ours(posts).await?;
+        let ours = Ours::new(&*self.store, &self.watched.echoed);
+        let (posts, our_own) = ours.part(posts).await.map_err(|error| PollError::Full {
+            wait: RETRY,
+            why: format!("a publication was not looked up: {error}"),
+        })?;
         let (useful, useless): (Vec<Post>, Vec<Post>) = posts.into_iter().partition(has_use);
         // What is ours stays ours when its publication is forgotten.
         let mut seen: Vec<(SourceName, Arc<str>)> = seen
@@ -274,35 +279,6 @@ impl Poll {
             self.watched.source.taken(&cursor);
         }
         Ok(n_new)
-    }
-
-    /// The posts that are not publications of ours, and those that are: a feed outlet names them by
-    /// their ids, others in what the source reads of them.
-    async fn by_whether_ours(&self, posts: Vec<Post>) -> Result<(Vec<Post>, Vec<Post>), PollError> {
-        let mut others = Vec::with_capacity(posts.len());
-        let mut our_own = Vec::new();
-        for post in posts {
-            let by_id = || post.id.strip_prefix("urn:uuid:")?.parse().ok();
-            let is_ours = match post.publication.or_else(by_id) {
-                Some(id) => self
-                    .store
-                    .publication(id)
-                    .await
-                    .map(|found| found.is_some()),
-                _ => Ok(false),
-            };
-            match is_ours {
-                Ok(true) => our_own.push(post),
-                Ok(false) => others.push(post),
-                Err(error) => {
-                    return Err(PollError::Full {
-                        wait: RETRY,
-                        why: format!("a publication was not looked up: {error}"),
-                    });
-                }
-            }
-        }
-        Ok((others, our_own))
     }
 
     async fn submit(&self, submit: Submit) -> Result<u64, PollError> {

@@ -71,6 +71,11 @@ pub trait Outlet {
         Abilities::default()
     }
 
+    /// As whom it publishes, as sources there name authors, where it has asked that already.
+    fn author(&self) -> Option<String> {
+        None
+    }
+
     /// The most parts that one call of `publish` takes; they are of different publications.
     fn batch(&self) -> usize;
 

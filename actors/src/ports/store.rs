@@ -379,6 +379,14 @@ pub trait TaskStore: BatchStore {
         post: Arc<str>,
     ) -> LocalBoxFuture<'_, Result<bool, StoreError>>;
 
+    /// Whether one of these outlets published something that people can read there and that bears
+    /// that id, be it forgotten since.
+    fn is_published(
+        &self,
+        outlets: Vec<OutletName>,
+        id: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>>;
+
     /// Requests whose posts were deleted at their sources, until that is seen to, behind `after`,
     /// in the order of ids.
     fn withdrawn(

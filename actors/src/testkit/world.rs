@@ -132,6 +132,8 @@ pub struct World {
     pub escalated: Rc<RefCell<Vec<&'static str>>>,
     /// Names the account of every outlet.
     pub place: Option<u64>,
+    /// Names where every source reads and every outlet publishes.
+    pub network: Option<&'static str>,
 }
 
 /// Runs a test in virtual time, in a world of its own.
@@ -215,6 +217,7 @@ impl World {
             rules: OutletRules::default(),
             escalated: Rc::default(),
             place: None,
+            network: None,
         }
     }
 
@@ -269,6 +272,7 @@ impl World {
             name: SourceName::from(*name),
             kind: "fake",
             source: Rc::new(source.clone()),
+            network: self.network.map(Arc::from),
             every: Duration::from_secs(60),
             respects_hints: false,
             backfill: self.backfill,
@@ -284,6 +288,7 @@ impl World {
             name: OutletName::from(*name),
             kind: "fake",
             outlet: Rc::new(outlet.clone()),
+            network: self.network.map(Arc::from),
             language: tag(language),
             from: None,
             hold: self.hold,

@@ -146,6 +146,7 @@ pub(super) fn outlet_setup(
         name: it.name.clone(),
         kind: it.kind.name(),
         outlet: outlet(it, settings)?,
+        network: it.kind.network().map(Into::into),
         language: it.language.clone(),
         from: it.from.clone(),
         rules: it.rules.clone(),

@@ -143,6 +143,7 @@ pub(super) fn source_setup(
         name: settings.name.clone(),
         kind: settings.kind.name(),
         source: source_with(settings, http, callbacks, apps)?,
+        network: settings.kind.network().map(Into::into),
         every: settings.every,
         respects_hints: settings.respect_hints,
         backfill: settings.backfill,

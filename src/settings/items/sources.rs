@@ -138,7 +138,7 @@ impl SourceKind {
 }
 
 /// An address that stays the same where a server turns to `https`.
-fn without_scheme(url: &str) -> String {
+pub(in crate::settings) fn without_scheme(url: &str) -> String {
     let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
     bare.trim_end_matches('/').to_owned()
 }

@@ -358,6 +358,14 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.is_gone(&source, &post))
     }
 
+    fn is_published(
+        &self,
+        outlets: Vec<OutletName>,
+        id: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
+        self.read(move |reads| reads.is_published(&outlets, &id))
+    }
+
     fn withdrawn(
         &self,
         after: Option<RequestId>,

@@ -28,7 +28,7 @@ use super::pauses;
 use super::quotas;
 use super::rows;
 use super::schema;
-use super::tables::{post_hash, publication_range};
+use super::tables::{post_hash, publication_range, published_hash};
 use super::{Config, Watched};
 
 /// How many reads may wait.
@@ -363,6 +363,18 @@ impl Reads<'_> {
         let sql = "SELECT 1 FROM identity WHERE hash = ?1 AND gone = 1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.exists([post_hash(source, post)])?)
+    }
+
+    /// Whether one of these outlets published something that bears that id.
+    pub(super) fn is_published(&mut self, outlets: &[OutletName], id: &str) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM identity WHERE hash = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for outlet in outlets {
+            if statement.exists([published_hash(outlet, id)])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Requests whose posts were deleted.

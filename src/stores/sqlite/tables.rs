@@ -1,7 +1,8 @@
 //! What each write does to the tables, inside a transaction that is open already.
 
 use babelfeed_actors::domain::{
-    Language, Origin, PublicationState, Request, RequestId, SourceName, State, TaskId, Timestamp,
+    Language, Origin, OutletName, Publication, PublicationState, Request, RequestId, SourceName,
+    State, TaskId, Timestamp,
 };
 use babelfeed_actors::logic::lifecycle::{Lifecycle, Step};
 use babelfeed_actors::ports::{
@@ -153,7 +154,20 @@ impl<'c> Tables<'c> {
         if let Some(count) = publication_count(&mut self.tally, after.state) {
             *count += 1;
         }
+        self.note_published(&after.publication)?;
         Ok(Kept::Yes)
+    }
+
+    /// Notes the ids of what is out, by which a source that reads the same place knows it as ours.
+    /// What people cannot read, like lines of a file, no such source shows.
+    fn note_published(&mut self, publication: &Publication) -> Result<(), Fault> {
+        let parts = publication.parts.iter();
+        for part in parts.filter(|part| part.url.is_some()) {
+            if let Some(id) = &part.id {
+                self.note_seen(published_hash(&publication.outlet, id))?;
+            }
+        }
+        Ok(())
     }
 
     /// Changes publications that need each other: all of them, or none.
@@ -603,6 +617,10 @@ pub(super) fn publication_range(id: TaskId) -> ([u8; 16], [u8; 16]) {
 /// The hash under which a post is known.
 pub(super) fn post_hash(source: &SourceName, post: &str) -> [u8; 16] {
     identity_hash(&[b"post", source.as_str().as_bytes(), post.as_bytes()])
+}
+
+pub(super) fn published_hash(outlet: &OutletName, id: &str) -> [u8; 16] {
+    identity_hash(&[b"published", outlet.as_str().as_bytes(), id.as_bytes()])
 }
 
 /// Whether a post is shown again with another text that is wanted.

@@ -106,6 +106,14 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
 
     assert_eq!(kept.await, Ok(vec![Kept::Yes, Kept::Ghost]));
     kind.crash();
+    let is_published = async |outlets: &[&str], id: &str| {
+        let outlets = outlets.iter().map(|outlet| (*outlet).into()).collect();
+        let found = kind.store().is_published(outlets, id.into()).await;
+        found.expect("a read")
+    };
+    assert!(is_published(&["fr", "es"], "77").await);
+    assert!(!is_published(&["fr"], "77").await);
+    assert!(!is_published(&["es"], "76").await);
     let id = after.publication.id;
     assert_eq!(kind.store().publication(id).await, Ok(Some(after.clone())));
     let list = async |outlet: &str, state, behind| {

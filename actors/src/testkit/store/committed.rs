@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::{
-    Correction, Lane, Language, Origin, PublicationId, PublicationState, Request, RequestId,
-    SourceName, State, Task, TaskId, Timestamp, Unit,
+    Correction, Lane, Language, Origin, OutletName, PublicationId, PublicationState, Request,
+    RequestId, SourceName, State, Task, TaskId, Timestamp, Unit,
 };
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::ports::{
@@ -23,6 +23,7 @@ pub(super) struct Committed {
     pub(super) cursors: HashMap<SourceName, Cursor>,
     pub(super) identities: HashMap<Identity, Option<(RequestId, [u8; 16])>>,
     pub(super) gone: HashSet<Identity>,
+    pub(super) published: HashSet<(OutletName, Arc<str>)>,
     pub(super) withdrawn: BTreeSet<RequestId>,
     pub(super) corrections: Vec<Correction>,
     pub(super) known: BTreeMap<KnownKey, Known>,
@@ -219,6 +220,11 @@ impl Committed {
     pub(super) fn publish(&mut self, change: PublicationChange) -> Kept {
         match self.publications.get_mut(&change.after.publication.id) {
             Some(record) if record.token == change.held => {
+                let publication = &change.after.publication;
+                let parts = publication.parts.iter().filter(|it| it.url.is_some());
+                let ids = parts.filter_map(|part| part.id.clone());
+                let published = ids.map(|id| (publication.outlet.clone(), id));
+                self.published.extend(published);
                 *record = change.after;
                 Kept::Yes
             }

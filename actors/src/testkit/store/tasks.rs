@@ -230,6 +230,17 @@ impl TaskStore for MemoryStore {
         self.read(|committed| committed.gone.contains(&Identity::Post(source, post)))
     }
 
+    fn is_published(
+        &self,
+        outlets: Vec<OutletName>,
+        id: Arc<str>,
+    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
+        self.read(move |committed| {
+            let mut outlets = outlets.into_iter();
+            outlets.any(|outlet| committed.published.contains(&(outlet, Arc::clone(&id))))
+        })
+    }
+
     fn withdrawn(
         &self,
         after: Option<RequestId>,
