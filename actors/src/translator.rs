@@ -137,7 +137,10 @@ impl Call {
         self.tools.metrics.do_send(Record {
             operation: self.callee.operation.clone(),
             took: self.tools.clock.now().since(begun),
-            is_error: outcome.is_err(),
+            is_error: match &outcome {
+                Ok(answer) => answer.error.is_some(),
+                Err(_) => true,
+            },
         });
         match outcome {
             Ok(answer) => self.accept(&pack, items, answer, permit),
@@ -172,17 +175,19 @@ impl Call {
         let tokens = usage.map(Usage::tokens);
         let cost_usd = tokens.map(|tokens| usd(tokens, self.callee.price));
         let seen = self.callee.provider.take_seen();
-        permit.settle(Verdict::Answered { tokens, cost_usd }, seen);
+        let answered = Verdict::Answered { tokens, cost_usd };
+        match answer.error.as_ref().map(verdict) {
+            None | Some(Verdict::Answered { .. }) => permit.settle(answered, seen),
+            // Counted as a whole, since nobody knows what became of the rest.
+            Some(Verdict::Unanswered) => permit.settle(Verdict::Unanswered, seen),
+            Some(failed) => permit.settle_in_part(failed, cost_usd.unwrap_or_default(), seen),
+        }
+        let ending = answer.ending();
         let texts = items.iter().map(|item| Arc::clone(&item.text));
         let ids = pack.items.iter().map(|item| Arc::clone(&item.id));
         let sent: Vec<_> = ids.zip(texts).collect();
         let answered = answer.items.into_iter();
         let answered = answered.map(|Translated { id, text }| (id, text));
-        let ending = if answer.is_truncated {
-            Ending::Cut
-        } else {
-            Ending::Whole
-        };
         let took = Usage {
             cost_usd: cost_usd.unwrap_or_default(),
             ..usage.unwrap_or_default()
@@ -214,6 +219,10 @@ impl Call {
             };
             let translation = match text {
                 Ok(text) => translation(text),
+                Err(Flaw::Broken(Broken::Missing)) if answer.error.is_some() => {
+                    ends.push(not_made(item));
+                    continue;
+                }
                 Err(Flaw::Broken(broken)) => {
                     ends.push(troubled(item, trouble(broken)));
                     continue;
@@ -238,8 +247,9 @@ impl Call {
         }
         CallEnd {
             items: ends,
-            error: None,
-            used: tokens,
+            // What a part was charged says nothing of all the texts.
+            used: tokens.filter(|_| answer.error.is_none()),
+            error: answer.error,
             thoughts: answer.thoughts,
             ending,
         }
@@ -301,20 +311,20 @@ fn refused(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
 }
 
 fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
-    let items = items
-        .into_iter()
-        .map(|item| ItemEnd {
-            token: item.token,
-            result: None,
-            duty: Some(item.duty),
-        })
-        .collect();
     CallEnd {
-        items,
+        items: items.into_iter().map(not_made).collect(),
         error: Some(error),
         used: None,
         thoughts: None,
         ending: Ending::Whole,
+    }
+}
+
+fn not_made(item: JobItem) -> ItemEnd {
+    ItemEnd {
+        token: item.token,
+        result: None,
+        duty: Some(item.duty),
     }
 }
 

@@ -185,8 +185,8 @@ impl AnthropicProvider {
             items,
             model: model.map_or_else(|| Arc::clone(&self.model), Arc::from),
             usage: message.usage.map(Usage::from),
-            thoughts: None,
             is_truncated,
+            ..Answer::default()
         })
     }
 

@@ -18,7 +18,9 @@ use self::letters::Letters;
 use self::pairs::Pairs;
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, MAX_ANSWER, endpoint, failure, hints, post, unanswered};
+use super::{
+    BaseUrlError, Deadline, MAX_ANSWER, cut_short, endpoint, failure, hints, post, unanswered,
+};
 use crate::http::{Call, HttpClient, HttpConfig, Method, Response, Uri};
 
 /// The most texts that one call takes: this API has no lists.
@@ -81,16 +83,17 @@ impl ApertiumProvider {
 
     async fn call(&self, pack: &Pack, deadline: Deadline) -> Result<Answer, ProviderError> {
         let langpair = self.langpair(&pack.pair, deadline).await?;
-        let mut answer = Answer::default();
+        let mut answer = Answer {
+            is_in_place: true,
+            ..Answer::default()
+        };
         for item in &pack.items {
             match self.translate_text(&item.text, &langpair, deadline).await {
                 Ok(text) => answer.items.push(Translated {
                     id: Arc::clone(&item.id),
                     text,
                 }),
-                Err(error) if answer.items.is_empty() => return Err(error),
-                // What is missing is asked for again, and meets the error then.
-                Err(_) => break,
+                Err(error) => return cut_short(answer, error),
             }
         }
         Ok(answer)

@@ -19,7 +19,7 @@ use self::connection::Connection;
 pub use self::glossaries::Glossaries;
 use self::glossaries::Wanted;
 use super::wire::excerpt;
-use super::{BaseUrlError, Deadline, unanswered};
+use super::{BaseUrlError, Deadline, cut_short, unanswered};
 use crate::http::{HttpConfig, Response};
 use crate::secret::Secret;
 
@@ -85,13 +85,14 @@ impl DeepLProvider {
 
     /// Translates text by text where their contexts differ: a call has one context.
     async fn call(&self, pack: &Pack, deadline: Deadline) -> Result<Answer, ProviderError> {
-        let mut answer = Answer::default();
+        let mut answer = Answer {
+            is_in_place: true,
+            ..Answer::default()
+        };
         for items in by_context(&pack.items) {
             match self.translate_items(pack, &items, deadline).await {
                 Ok(reply) => take(&mut answer, &items, reply),
-                Err(error) if answer.items.is_empty() => return Err(error),
-                // What is missing is asked for again, and meets the error then.
-                Err(_) => break,
+                Err(error) => return cut_short(answer, error),
             }
         }
         Ok(answer)

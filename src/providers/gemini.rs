@@ -177,6 +177,7 @@ impl GeminiProvider {
             usage: gathered.usage,
             thoughts: self.thoughts(gathered.thought),
             is_truncated: gathered.is_truncated,
+            ..Answer::default()
         })
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{self, Noticed};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
-use super::{BaseUrlError, Deadline, endpoint, hints, post, unanswered};
+use super::{BaseUrlError, Deadline, cut_short, endpoint, hints, post, unanswered};
 use crate::http::{HttpClient, HttpConfig, Response, Uri};
 use crate::secret::Secret;
 
@@ -80,9 +80,7 @@ impl LibreTranslateProvider {
         for item in pack.items.chunks(1) {
             match self.translate_items(pack, item, deadline).await {
                 Ok(translated) => items.extend(translated),
-                Err(error) if items.is_empty() => return Err(error),
-                // What is missing is asked for again, and meets the error then.
-                Err(_) => break,
+                Err(error) => return cut_short(answer(items), error),
             }
         }
         Ok(answer(items))
@@ -196,10 +194,8 @@ struct Reply {
 fn answer(items: Vec<Translated>) -> Answer {
     Answer {
         items,
-        model: Arc::default(),
-        usage: None,
-        thoughts: None,
-        is_truncated: false,
+        is_in_place: true,
+        ..Answer::default()
     }
 }
 

@@ -15,7 +15,7 @@ mod wire;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use babelfeed_actors::ports::ProviderError;
+use babelfeed_actors::ports::{Answer, ProviderError};
 use tokio::time::Instant;
 
 use crate::http::hints;
@@ -85,6 +85,17 @@ fn failure(error: HttpError) -> ProviderError {
         }
         other => unanswered(&other.to_string()),
     }
+}
+
+/// What becomes of a call of several requests when a later one fails.
+fn cut_short(answer: Answer, error: ProviderError) -> Result<Answer, ProviderError> {
+    if answer.items.is_empty() {
+        return Err(error);
+    }
+    Ok(Answer {
+        error: Some(error),
+        ..answer
+    })
 }
 
 fn unanswered(detail: &str) -> ProviderError {

@@ -197,8 +197,8 @@ impl OpenAiProvider {
             items,
             model: model.map_or_else(|| Arc::clone(&self.model), Arc::from),
             usage: usage.map(Usage::from),
-            thoughts: None,
             is_truncated,
+            ..Answer::default()
         })
     }
 

@@ -98,6 +98,26 @@ async fn provider_days(provider: &FakeProvider, handles: &Handles, ids: &[TaskId
 }
 
 #[test]
+fn a_part_that_was_answered_is_paid_although_the_rest_was_refused() {
+    world::run(1_521, async |mut world: World| {
+        let provider = with_budget(&mut world, Duration::from_secs(1));
+        provider.then(ProviderFault::Halfway(ProviderError::RateLimited {
+            wait: Some(Duration::from_secs(60)),
+            detail: "enough for now".to_owned(),
+        }));
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(2), "es").await;
+        pass(Duration::from_secs(10)).await;
+        let part = usd_today(&handles).await;
+        assert_eq!(provider.n_calls(), 1);
+        assert!(part > 0.0, "{part}");
+
+        assert_eq!(finish(&handles, &ids).await, 2);
+        assert!(usd_today(&handles).await > part);
+    });
+}
+
+#[test]
 fn calls_that_were_sent_and_brought_nothing_count_as_they_were_reserved() {
     world::run(1_502, async |mut world: World| {
         let provider = with_budget(&mut world, Duration::from_secs(1));

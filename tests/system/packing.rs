@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, Flow, TaskId};
 use babelfeed_actors::messages::{Submission, TranslateNow};
+use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
@@ -128,6 +129,33 @@ fn a_cut_answer_goes_again_with_twice_the_room() {
         for &id in &ids {
             assert_eq!(find(&handles, id).await.record.lifecycle.attempts(), 1);
         }
+    });
+}
+
+#[test]
+fn what_came_before_an_error_is_kept_and_the_rest_goes_together_when_the_lane_opens() {
+    world::run(1113, async |mut world: World| {
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        let (detail, wait) = ("enough for now".to_owned(), Duration::from_secs(60));
+        let wait = Some(wait);
+        provider.then(ProviderFault::Halfway(ProviderError::RateLimited {
+            wait,
+            detail,
+        }));
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(10), "es").await;
+
+        pass(Duration::from_secs(50)).await;
+        assert_eq!(provider.n_calls(), 1, "the lane is parked");
+        for (n, &id) in ids.iter().enumerate() {
+            let expected = ["Completed", "RateLimited"][n % 2];
+            assert_eq!(ending(&handles, id).await, expected, "text {n}");
+        }
+        assert_eq!(finish(&handles, &ids).await, 10);
+        let packs = provider.packs();
+        let sizes: Vec<_> = packs.iter().map(|pack| pack.items.len()).collect();
+        assert_eq!(sizes, [10, 5]);
     });
 }
 

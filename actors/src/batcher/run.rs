@@ -16,7 +16,6 @@ use super::{Callee, Means, Spare, until_written};
 use crate::domain::{Guide, Lane, Timestamp, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
-use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
 use crate::logic::price::{IN_A_JOB, usd};
@@ -338,12 +337,8 @@ impl Run {
             .iter()
             .map(|text| (Arc::clone(&text.id), Arc::clone(&text.text)))
             .collect();
+        let ending = answer.ending();
         let answered = answer.items.into_iter().map(|item| (item.id, item.text));
-        let ending = if answer.is_truncated {
-            Ending::Cut
-        } else {
-            Ending::Whole
-        };
         let guide = self.means.edition.guide(&call.pair);
         let wishes = Wishes::of(
             guide.as_deref(),

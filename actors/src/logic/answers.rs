@@ -40,7 +40,8 @@ pub enum Broken {
 /// Matches answers to the ids that were sent, by id alone.
 ///
 /// A text without words is never sent, so an empty translation is always broken. Models merge
-/// neighbours, so beside a text that is missing from a whole answer nothing is proven.
+/// neighbours, so beside a text that is missing from a whole answer nothing is proven, unless each
+/// text has a place of its own there.
 pub fn check(
     ids: &[Arc<str>],
     answered: impl IntoIterator<Item = (Arc<str>, String)>,
@@ -74,6 +75,7 @@ pub fn check(
                 }
             }
         }
+        Ending::InPlace => (),
     }
     for (position, result) in results.into_iter().enumerate() {
         match result {
@@ -176,6 +178,16 @@ mod tests {
         let checked = check(&ids, answered, Ending::Cut);
         assert_eq!(checked.good, [(0, "uno".into())]);
         assert_eq!(checked.broken, [(1, Broken::Cut), (2, Broken::Cut)]);
+    }
+
+    #[test]
+    fn beside_a_missing_text_all_is_proven_that_has_a_place_of_its_own() {
+        let ids: Vec<Arc<str>> = ["1", "2", "3"].map(Arc::from).into();
+        let answered = [("1", "uno"), ("3", "tres")];
+        let answered = answered.map(|(id, text)| (id.into(), text.to_owned()));
+        let checked = check(&ids, answered, Ending::InPlace);
+        assert_eq!(checked.good, [(0, "uno".into()), (2, "tres".into())]);
+        assert_eq!(checked.broken, [(1, Broken::Missing)]);
     }
 
     proptest! {

@@ -100,6 +100,8 @@ pub enum Ending {
     Whole,
     /// It was cut off at the most tokens allowed.
     Cut,
+    /// As [`Ending::Whole`], and what is missing from it stands in no other text's place.
+    InPlace,
 }
 
 /// What one model needs, learned from what its calls were charged.
@@ -184,8 +186,10 @@ impl Estimates {
         self.thoughts = match ending {
             // They may have taken the room of the answer.
             Ending::Cut => allowed,
-            Ending::Whole if is_first => allowed,
-            Ending::Whole => expected.max(self.thoughts * THINKING_DECAY).min(allowed),
+            Ending::Whole | Ending::InPlace if is_first => allowed,
+            Ending::Whole | Ending::InPlace => {
+                expected.max(self.thoughts * THINKING_DECAY).min(allowed)
+            }
         };
     }
 
@@ -208,7 +212,7 @@ impl Estimates {
             let ratio = used.output as f64 / weight.output as f64;
             output.seen_at = age;
             output.learn(match ending {
-                Ending::Whole => ratio,
+                Ending::Whole | Ending::InPlace => ratio,
                 // How long it would have become is not known, only that this was too short.
                 Ending::Cut => ratio * 2.0,
             });

@@ -90,15 +90,21 @@ impl Permit {
 
     /// Ends the permit with what the call was, and what its response said of limits.
     pub fn settle(mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
-        self.end(verdict, seen);
+        self.end(verdict, 0.0, seen);
     }
 
-    fn end(&mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
+    /// The same for a call that failed when a part of it was answered, which cost so much.
+    pub fn settle_in_part(mut self, verdict: Verdict, usd: f64, seen: Vec<SeenLimit>) {
+        self.end(verdict, usd, seen);
+    }
+
+    fn end(&mut self, verdict: Verdict, part_usd: f64, seen: Vec<SeenLimit>) {
         if let Some(home) = self.home.take() {
             let settle = Settle {
                 home: Arc::clone(&home),
                 serial: self.serial,
                 verdict,
+                part_usd,
                 seen,
             };
             home.settle.do_send(settle);
@@ -114,7 +120,7 @@ impl Drop for Permit {
         } else {
             Verdict::Unused
         };
-        self.end(verdict, Vec::new());
+        self.end(verdict, 0.0, Vec::new());
     }
 }
 
@@ -137,6 +143,8 @@ pub struct Settle {
     pub serial: u64,
     /// What the call was.
     pub verdict: Verdict,
+    /// What was answered of it before it failed has cost, in US dollars.
+    pub part_usd: f64,
     /// What its response said of limits.
     pub seen: Vec<SeenLimit>,
 }

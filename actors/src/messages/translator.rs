@@ -94,7 +94,7 @@ impl Duty {
 pub struct CallEnd {
     /// How each of its texts ended, in the order of the call.
     pub items: Vec<ItemEnd>,
-    /// Why the call as a whole brought nothing, if so.
+    /// Why the call brought nothing, or not all of it, if so.
     pub error: Option<ProviderError>,
     /// What the call was charged, where that is known.
     pub used: Option<Tokens>,
@@ -117,8 +117,8 @@ impl CallEnd {
 pub struct ItemEnd {
     /// Who it is.
     pub token: u64,
-    /// The translation, its text with placeholders, or what was wrong; none when the call as a
-    /// whole brought nothing.
+    /// The translation, its text with placeholders, or what was wrong; none when the error of the
+    /// call is why.
     pub result: Option<Result<Arc<Translation>, Trouble>>,
     /// The duty to the cache, where it is not yet fulfilled.
     pub duty: Option<Duty>,

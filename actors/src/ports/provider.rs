@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{Guide, Pair, SeenLimit, Thoughts, Usage};
+use crate::logic::estimate::Ending;
 
 /// Texts of one pair of languages that go in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,27 @@ pub struct Answer {
     pub thoughts: Option<Thoughts>,
     /// Whether the answer was cut at the length limit.
     pub is_truncated: bool,
+    /// Whether each text was matched by its place in a list as long as it had to be, so that no
+    /// other text can hold one that is missing.
+    pub is_in_place: bool,
+    /// Why the texts that are missing did not come, where a call takes several requests and a
+    /// later one failed.
+    pub error: Option<ProviderError>,
+}
+
+impl Answer {
+    /// How it ended.
+    pub const fn ending(&self) -> Ending {
+        match self {
+            Self {
+                is_truncated: true, ..
+            } => Ending::Cut,
+            Self {
+                is_in_place: true, ..
+            } => Ending::InPlace,
+            _ => Ending::Whole,
+        }
+    }
 }
 
 /// One text that came back.

@@ -44,6 +44,8 @@ pub enum ProviderFault {
     Truncated,
     /// The item at this place has the text of the next one too, which is missing.
     Merged(usize),
+    /// Every second text came in its place, and this instead of the others.
+    Halfway(ProviderError),
     /// Nothing in the answer can be read.
     Unreadable,
 }
@@ -255,6 +257,7 @@ fn well(pack: &Pack) -> impl Iterator<Item = Translated> {
 pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer, ProviderError> {
     let mut items: Vec<Translated> = well(pack).collect();
     let mut is_truncated = false;
+    let mut error = None;
     match fault {
         Some(ProviderFault::Error(error)) => return Err(error),
         Some(ProviderFault::Panic) => panic!("the fake provider was told to panic"),
@@ -301,6 +304,10 @@ pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer
             let second = items.remove(place + 1);
             items[place].text.push_str(&second.text);
         }
+        Some(ProviderFault::Halfway(halfway)) => {
+            items = items.into_iter().step_by(2).collect();
+            error = Some(halfway);
+        }
         Some(ProviderFault::Unreadable) => items.clear(),
         _ => {}
     }
@@ -310,6 +317,8 @@ pub(super) fn answer(pack: &Pack, fault: Option<ProviderFault>) -> Result<Answer
         model: "fake-1".into(),
         thoughts: None,
         is_truncated,
+        is_in_place: error.is_some(),
+        error,
     })
 }
 

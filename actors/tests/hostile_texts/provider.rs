@@ -122,8 +122,7 @@ impl Desk {
             }),
             items,
             model: "hostile".into(),
-            thoughts: None,
-            is_truncated: false,
+            ..Answer::default()
         };
         if self.rng.u32(..1_000) < WRONG.1 {
             let (name, spoil) = ANSWERS[self.rng.usize(..ANSWERS.len())];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use babelfeed::providers::deepl::Glossaries;
 use babelfeed_actors::domain::{Guide, Term};
+use babelfeed_actors::logic::estimate::Ending;
 
 use super::kinds::adapter;
 use super::*;
@@ -138,6 +139,21 @@ async fn texts_of_another_context_go_in_another_call() {
         .collect();
     assert_eq!(contexts, [None, Some("the thread")]);
     assert_eq!(calls[0].n_texts, 2);
+}
+
+#[actix_rt::test]
+async fn a_text_whose_tags_cannot_be_read_casts_no_doubt_on_those_beside_it() {
+    let (simulator, provider) = adapter(Dialect::DeepL);
+    simulator.then(Fault::Raw {
+        status: 200,
+        headers: Vec::new(),
+        body: r#"{"translations":[{"text":"uno"},{"text":"<b>dos</b>"},{"text":"tres"}]}"#.into(),
+    });
+    let pack = pack(&["one", "two", "three"]);
+    let answer = provider.translate(&pack, LONG).await.expect("an answer");
+    let ids: Vec<_> = answer.items.iter().map(|item| &*item.id).collect();
+    assert_eq!(ids, ["id0", "id2"]);
+    assert_eq!((answer.ending(), &answer.error), (Ending::InPlace, &None));
 }
 
 #[actix_rt::test]

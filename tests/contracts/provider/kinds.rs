@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use babelfeed_actors::domain::{Guide, Term};
+use babelfeed_actors::logic::estimate::Ending;
 
 use super::*;
 
@@ -237,6 +238,32 @@ async fn a_list_of_another_length_is_never_matched_by_position() {
                 .expect_err("a list");
             assert_eq!(error.remedy(), ProviderRemedy::Retry(None), "{fault:?}");
         }
+    }
+}
+
+#[actix_rt::test]
+async fn what_was_answered_before_an_error_stands_beside_it() {
+    for (dialect, source) in [
+        (Dialect::DeepL, Some("en")),
+        (Dialect::LibreTranslate, None),
+        (Dialect::Apertium, Some("en")),
+    ] {
+        let (simulator, provider) = adapter(dialect);
+        let mut pack = Pack {
+            pair: pair(source, "es"),
+            ..pack(&["one", "two"])
+        };
+        pack.items[1].context = Some("the thread".into());
+        simulator.then_well();
+        simulator.then(Fault::Overloaded);
+
+        let answer = provider.translate(&pack, LONG).await.expect("a part");
+
+        assert!(text_of(&answer, "id0").ends_with("one"), "{dialect:?}");
+        assert_eq!(answer.items.len(), 1, "{dialect:?}");
+        assert_eq!(answer.ending(), Ending::InPlace, "{dialect:?}");
+        let remedy = answer.error.map(|error| error.remedy());
+        assert_eq!(remedy, Some(ProviderRemedy::Retry(None)), "{dialect:?}");
     }
 }
 
