@@ -264,7 +264,7 @@ struct State {
     /// Work that waits for a flight, by number.
     following: HashMap<Token, Work>,
     /// Where the leaders stand that are in the queue.
-    leaders: HashMap<KnownKey, Spot>,
+    leaders: HashMap<KnownKey, (Option<Routes>, Spot)>,
     /// Work that waits out a backoff.
     delayed: BTreeMap<(Moment, Token), Work>,
     /// The deadlines of tasks in memory.
@@ -645,15 +645,16 @@ impl TaskManagerActor {
         });
     }
 
-    /// Puts work whose backoff is over into the queue.
+    /// Finds places for work whose backoff is over.
     fn release_delayed(&mut self) {
         let now = self.clock.now();
+        let mut released = Vec::new();
         while let Some(entry) = self.state.delayed.first_entry()
             && entry.key().0 <= now
         {
-            let work = entry.remove();
-            self.enqueue(work);
+            released.push(entry.remove());
         }
+        self.look_up(released);
     }
 
     /// Fails tasks in memory whose deadline has passed.

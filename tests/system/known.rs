@@ -123,7 +123,32 @@ fn a_failure_of_the_lane_is_not_shared() {
         let ids = hand_in_all(&handles, of_clients(50)).await;
 
         assert_eq!(finish(&handles, &ids).await, 50);
-        assert_eq!(provider.n_texts(), 2, "the leader tried again, alone");
+        assert_eq!(provider.n_texts(), 2, "the next who waited led, alone");
+    });
+}
+
+#[test]
+fn who_waits_does_not_sleep_with_a_leader_whose_lane_failed() {
+    world::run(7, async |mut world: World| {
+        let provider = slow(&mut world, Duration::from_millis(10));
+        provider.then(ProviderFault::Error(ProviderError::Transient {
+            detail: "not now".to_owned(),
+            wait: None,
+        }));
+        let handles = world.start();
+        let ids = hand_in(&handles, [SAME.to_owned()], "es").await;
+        until("the call has failed", async || {
+            let attempts = find(&handles, ids[0]).await.record.lifecycle.attempts();
+            let state = find(&handles, ids[0]).await.record.lifecycle.state();
+            (attempts, state) == (1, State::Queued)
+        })
+        .await;
+
+        let answer = ask(&handles, SAME, Duration::from_millis(100)).await;
+
+        assert!(!answer.expect("in time").cached, "who waited led");
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert_eq!(provider.n_texts(), 2);
     });
 }
 

@@ -286,14 +286,43 @@ fn an_outage_longer_than_a_thousand_probes_costs_no_task() {
 }
 
 fn now(deadline: u64) -> TranslateNow {
+    now_of("Hello there", deadline)
+}
+
+fn now_of(text: &str, deadline: u64) -> TranslateNow {
     TranslateNow {
-        texts: vec!["Hello there".into()],
+        texts: vec![text.into()],
         source: Some(tag("en")),
         target: tag("es"),
         deadline: Duration::from_secs(deadline),
         class: Class::Interactive,
         flow: "requests".into(),
     }
+}
+
+#[test]
+fn who_waits_in_haste_raises_a_leader_that_only_some_providers_may_do() {
+    world::run(1_320, async |mut world: World| {
+        let limits = LaneLimits {
+            concurrency: Some(1),
+            ..NONE
+        };
+        let [first, second] = two(&mut world, [10, 1_000], [NONE, limits]);
+        first.always(Some(ProviderFault::Error(ProviderError::Rejected {
+            detail: "I will not".into(),
+        })));
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(20), "es").await;
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(first.n_texts(), 20, "all were refused by the first");
+        let last = texts(20).last().expect("the last");
+
+        let answer = handles.translate_now.send(now_of(&last, 5)).await;
+
+        assert!(answer.expect("heard").is_ok(), "the last of all came first");
+        assert_eq!(finish(&handles, &ids).await, 20);
+        assert_eq!(second.n_texts(), 20);
+    });
 }
 
 #[test]

@@ -164,6 +164,7 @@ impl TaskManagerActor {
             let strays = self.state.strays.get_mut(&among);
             let works = strays.map(|strays| take_where(strays, |_, work| !work.avoids.is_empty()));
             for mut work in works.into_iter().flatten() {
+                self.state.leaders.remove(&work.key);
                 work.avoids = Routes::default();
                 self.enqueue(work);
             }

@@ -15,6 +15,7 @@ use crate::supervision::unless_panicked;
 use super::window::{Load, Room};
 use crate::domain::{Bucket, Pair, Position};
 use crate::logic::queue::{Queue, Spot};
+use crate::logic::routing::Routes;
 
 /// The cache has answered.
 #[derive(actix::Message)]
@@ -215,17 +216,32 @@ impl TaskManagerActor {
     /// Raises the leader of a flight that somebody more urgent waits for.
     fn raise(&mut self, waiter: &Work) {
         let class = waiter.bucket.class;
-        let Some(&spot) = self.state.leaders.get(&waiter.key) else {
+        let Some(&(among, spot)) = self.state.leaders.get(&waiter.key) else {
             return;
         };
-        let leader = self.state.queue.get(spot);
+        let queue = match &among {
+            None => Some(&self.state.queue),
+            Some(among) => self.state.strays.get(among),
+        };
+        let leader = queue.and_then(|queue| queue.get(spot));
         if leader.is_none_or(|leader| leader.bucket.class <= class) {
             return;
         }
-        if let Some(mut leader) = self.state.queue.remove(spot) {
+        if let Some(mut leader) = self.remove_queued(among, spot) {
             leader.bucket.class = class;
             self.enqueue(leader);
         }
+    }
+
+    /// Takes work out of the queue that it stands in.
+    fn remove_queued(&mut self, among: Option<Routes>, spot: Spot) -> Option<Work> {
+        let queue = match &among {
+            None => &mut self.state.queue,
+            Some(among) => self.state.strays.get_mut(among)?,
+        };
+        let work = queue.remove(spot)?;
+        self.state.leaders.remove(&work.key);
+        Some(work)
     }
 
     /// Puts work into the queue of who may still do it; without such a provider it fails.
@@ -255,8 +271,8 @@ impl TaskManagerActor {
         if let Some(id) = id {
             self.state.places.insert(id, Place::Queued(stray, spot));
         }
-        if leads && stray.is_none() {
-            self.state.leaders.insert(key, spot);
+        if leads {
+            self.state.leaders.insert(key, (stray, spot));
         }
     }
 
@@ -296,12 +312,7 @@ impl TaskManagerActor {
     pub(super) fn remove_from_place(&mut self, id: TaskId) -> Option<Work> {
         match self.state.places.get(&id)?.clone() {
             Place::Asking => None,
-            Place::Queued(None, spot) => {
-                let work = self.state.queue.remove(spot)?;
-                self.state.leaders.remove(&work.key);
-                Some(work)
-            }
-            Place::Queued(Some(among), spot) => self.state.strays.get_mut(&among)?.remove(spot),
+            Place::Queued(among, spot) => self.remove_queued(among, spot),
             Place::Following(number) => self.state.following.remove(&number),
             Place::Delayed(moment, number) => self.state.delayed.remove(&(moment, number)),
             Place::Gathering(route) => self.remove_gathered(route, id),

@@ -420,7 +420,7 @@ impl TaskManagerActor {
         self.go_again(work, step);
     }
 
-    /// Puts work into the queue at once that waits because its lane failed, now that it works.
+    /// Finds places at once for work that waits because its lane failed, now that it works.
     fn release_blameless(&mut self) {
         let is_blameless = |work: &Work| work.refunds > 0;
         let waiting = self.state.delayed.iter();
@@ -428,11 +428,10 @@ impl TaskManagerActor {
             .filter(|(_, work)| is_blameless(work))
             .map(|(key, _)| *key)
             .collect();
-        for key in chosen {
-            if let Some(work) = self.state.delayed.remove(&key) {
-                self.enqueue(work);
-            }
-        }
+        let delayed = &mut self.state.delayed;
+        let works = chosen.iter().filter_map(|key| delayed.remove(key));
+        let works = works.collect();
+        self.look_up(works);
     }
 
     /// The call as a whole brought nothing.
@@ -523,6 +522,8 @@ impl TaskManagerActor {
         if !self.step_back(&mut work, step) {
             return;
         }
+        // Whoever waits for the same text is not to sleep with it.
+        work.leadership = None;
         let attempts = match &work.subject {
             Subject::Task(live) => live.record.lifecycle.attempts(),
             Subject::Now { .. } => work.attempts,
