@@ -109,6 +109,9 @@ pub struct ProviderSetup {
     pub limits: LaneLimits,
     /// The most texts in one call that the kind takes; none: as many as wanted.
     pub max_items: Option<usize>,
+    /// The most texts in one call that the kind takes of a language that nobody told; none: as many
+    /// as of any.
+    pub max_untold: Option<usize>,
     /// The most bytes of texts in one call that the kind takes; none: as many as wanted.
     pub max_bytes: Option<usize>,
     /// Whether limits count tokens for this kind, which are then estimated; what has a price is in

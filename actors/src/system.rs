@@ -514,6 +514,7 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             name: provider.name.clone(),
             lane: provider.lane.clone(),
             max_items: provider.max_items,
+            max_untold: provider.max_untold,
             max_bytes: provider.max_bytes,
             counts_tokens: provider.counts_tokens || provider.price != (0.0, 0.0),
             max_tokens: most_tokens(&provider.limits, provider.price),

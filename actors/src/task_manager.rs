@@ -120,6 +120,9 @@ pub struct ProviderRoute {
     pub lane: Lane,
     /// The most texts in one call that it takes; none: as many as wanted.
     pub max_items: Option<usize>,
+    /// The most texts in one call that it takes of a language that nobody told; none: as many
+    /// as of any.
+    pub max_untold: Option<usize>,
     /// The most bytes of texts in one call that it takes; none: as many as wanted.
     pub max_bytes: Option<usize>,
     /// Whether its limits or its price count tokens, or characters in their place.

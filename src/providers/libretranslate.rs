@@ -19,6 +19,9 @@ use crate::secret::Secret;
 
 /// The most texts that one call takes; none of the kind's own.
 pub const MAX_ITEMS: Option<usize> = None;
+/// The most texts of a language that nobody told: the server detects one for a whole list, so
+/// each of more would be a request of its own.
+pub const MAX_UNTOLD: Option<usize> = Some(1);
 
 /// The settings of one provider of this kind.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ pub struct LibreTranslateProvider {
     url: Uri,
     /// The regional languages that the server did not know, so that the plain one is asked for.
     unknown: RefCell<HashSet<Language>>,
-    /// The most texts of a call so far: the server counts each text as a request.
+    /// The most texts of a call since the last refusal: the server counts each text as a request.
     largest: Cell<usize>,
     noticed: Noticed,
 }
@@ -75,7 +78,7 @@ impl LibreTranslateProvider {
             let items = self.translate_items(pack, &pack.items, deadline).await?;
             return Ok(answer(items));
         }
-        // The server detects one language for a whole list, so each text goes alone.
+        // One language is detected for a whole list, so each text goes alone.
         let mut items = Vec::with_capacity(pack.items.len());
         for item in pack.items.chunks(1) {
             match self.translate_items(pack, item, deadline).await {
@@ -126,7 +129,7 @@ impl LibreTranslateProvider {
         let headers = [("content-type", "application/json")];
         let response = post(&self.client, &self.url, &headers, body, deadline).await?;
         if !response.is_success() {
-            return Err(self.error_of(&response));
+            return Err(self.error_of(&response, items.len()));
         }
         matched(items, &response)
     }
@@ -147,10 +150,11 @@ impl LibreTranslateProvider {
         }
     }
 
-    fn error_of(&self, response: &Response) -> ProviderError {
+    fn error_of(&self, response: &Response, n_texts: usize) -> ProviderError {
         let body = ErrorBody::parse(&response.body);
         if response.status == 429 {
-            self.noticed.add(seen(&body.message, self.largest.get()));
+            let largest = self.largest.replace(1).max(n_texts);
+            self.noticed.add(seen(&body.message, largest));
         }
         error_of(&Refusal {
             status: response.status,
@@ -220,7 +224,7 @@ fn matched(items: &[Item], response: &Response) -> Result<Vec<Translated>, Provi
         .collect())
 }
 
-/// The limit that a refusal names, in calls as large as the largest so far, so that none exceeds it.
+/// The limit that a refusal names, in calls as large as the largest of late, so that none exceeds it.
 fn seen(message: &str, largest: usize) -> Option<SeenLimit> {
     let (most, per) = limits::slowdown(message)?;
     Some(SeenLimit {

@@ -160,6 +160,29 @@ fn what_came_before_an_error_is_kept_and_the_rest_goes_together_when_the_lane_op
 }
 
 #[test]
+fn texts_of_a_language_that_nobody_told_go_alone_where_they_would_be_requests_of_their_own() {
+    world::run(1114, async |mut world: World| {
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        world.max_untold = Some(1);
+        let handles = world.start();
+        let all = texts(20).enumerate().map(|(n, text)| Submission {
+            source: (n % 2 == 0).then(|| tag("en")),
+            ..submission(&text, "es")
+        });
+        let ids = hand_in_all(&handles, all.collect()).await;
+        assert_eq!(finish(&handles, &ids).await, 20);
+        let sizes_of = |is_told: bool| -> Vec<usize> {
+            let packs = provider.packs().into_iter();
+            let packs = packs.filter(|pack| pack.pair.source.is_some() == is_told);
+            packs.map(|pack| pack.items.len()).collect()
+        };
+        assert_eq!(sizes_of(true), [10]);
+        assert_eq!(sizes_of(false), [1; 10]);
+    });
+}
+
+#[test]
 fn a_call_never_needs_more_tokens_than_a_lane_has_however_much_waits() {
     world::run(1105, async |mut world: World| {
         let limits = LaneLimits {

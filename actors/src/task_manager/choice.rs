@@ -109,7 +109,7 @@ impl TaskManagerActor {
             if self.n_routes() == 1 {
                 return Some((turn, usize::MAX));
             }
-            let pack = self.pack_size(route);
+            let pack = self.pack_size_at(route, turn);
             let ready = |other| self.is_ready(other, urgency);
             let most = self.routing.most_calls(route, pack, ready);
             return Some((turn, most.max(1)));

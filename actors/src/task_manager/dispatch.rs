@@ -133,7 +133,7 @@ impl TaskManagerActor {
         };
         let is_short = state.is_some_and(|state| state.waiting_until.is_some());
         let crowd = self.crowd(route, line, head);
-        let pack = self.pack_size(route);
+        let pack = self.pack_size_at(route, (line, head));
         if urgency == Urgency::Bulk
             && is_short
             && crowd.n_texts < pack
@@ -206,7 +206,8 @@ impl TaskManagerActor {
             input: crowd.weight.input.div_ceil(n_waiting),
             output: crowd.weight.output.div_ceil(n_waiting),
         };
-        let wanted = self.pack_size(route).min(company.most).min(n_expected);
+        let pack = self.pack_size_for(route, &company.pair);
+        let wanted = pack.min(company.most).min(n_expected);
         let n_texts = texts_within(provider.max_tokens, rate, average, wanted) as u64;
         let pack = rate.tokens(Weight {
             input: average.input * n_texts,
@@ -296,6 +297,21 @@ impl TaskManagerActor {
     pub(super) fn pack_size(&self, route: usize) -> usize {
         let wanted = self.wanted_size(route);
         self.learned[route].digestion.size(wanted)
+    }
+
+    /// The most texts of a pair in one call.
+    pub(super) fn pack_size_for(&self, route: usize, pair: &Pair) -> usize {
+        let untold = self.config.routes[route].max_untold;
+        let untold = untold.filter(|_| pair.source.is_none());
+        self.pack_size(route).min(untold.unwrap_or(usize::MAX))
+    }
+
+    /// The same for the work at a place.
+    pub(super) fn pack_size_at(&self, route: usize, (line, spot): (Line, Spot)) -> usize {
+        match self.queue(line).company(spot) {
+            Some(company) => self.pack_size_for(route, &company.pair),
+            None => self.pack_size(route),
+        }
     }
 
     /// How many texts wait that this provider may do, or a little more.

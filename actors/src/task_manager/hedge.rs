@@ -85,7 +85,7 @@ impl TaskManagerActor {
                 && asks == [Ask::Done; 2]
                 && self.serves(route, &hedged.sent.pair)
                 && !self.state.under_way.hangs(route)
-                && self.pack_size(route) >= n_texts
+                && self.pack_size_for(route, &hedged.sent.pair) >= n_texts
         };
         let Some(route) = self.routing.first(&hedged.sent.pair, spares) else {
             return;

@@ -114,6 +114,8 @@ pub struct World {
     pub outlets: Vec<(&'static str, FakeOutlet, &'static str)>,
     /// What every outlet's lane is limited to.
     pub outlet_limits: LaneLimits,
+    /// The most texts of a language that nobody told in one call, for every provider.
+    pub max_untold: Option<usize>,
     /// How well every provider translates.
     pub quality: Quality,
     /// What every provider takes in US dollars for a million tokens, in and out.
@@ -204,6 +206,7 @@ impl World {
             pairs: Vec::new(),
             outlets: Vec::new(),
             outlet_limits: LaneLimits::default(),
+            max_untold: None,
             quality: Quality::Model,
             price: (0.0, 0.0),
             // The fake provider does not really translate.
@@ -310,6 +313,7 @@ impl World {
             account: self.account,
             limits: *limits,
             max_items: None,
+            max_untold: self.max_untold,
             max_bytes: None,
             counts_tokens: limits.tpm.is_some() || limits.tps.is_some(),
             quality: self.quality,

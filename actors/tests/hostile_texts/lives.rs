@@ -322,6 +322,7 @@ fn provider_setup(
             ..LaneLimits::default()
         },
         max_items: None,
+        max_untold: None,
         max_bytes: None,
         counts_tokens: true,
         quality,

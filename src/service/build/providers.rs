@@ -104,6 +104,10 @@ pub(super) fn provider_setup(
         account: it.account(),
         limits: it.limits,
         max_items,
+        max_untold: match it.kind {
+            ProviderKind::LibreTranslate => libretranslate::MAX_UNTOLD,
+            _ => None,
+        },
         max_bytes: match it.kind {
             ProviderKind::DeepL => deepl::MAX_BYTES,
             _ => None,

@@ -209,6 +209,23 @@ async fn libretranslate_counts_texts_and_bans_who_goes_on() {
 }
 
 #[actix_rt::test]
+async fn libretranslate_tells_a_limit_in_calls_as_large_as_those_since_the_last_refusal() {
+    let simulator = ProviderSimulator::start();
+    let provider = provider(
+        Dialect::LibreTranslate,
+        &simulator.base_url(Dialect::LibreTranslate),
+    );
+    for (n_texts, limit) in [(10, 8.0), (1, 80.0), (2, 40.0)] {
+        simulator.then(Fault::RateLimited);
+        let texts = vec!["one"; n_texts];
+        let refused = provider.translate(&pack(&texts), LONG).await;
+        refused.expect_err("too many");
+        let seen = of_unit(&provider.take_seen(), Unit::Requests);
+        assert_eq!(seen.limit, Some(limit), "{n_texts}");
+    }
+}
+
+#[actix_rt::test]
 async fn hints_that_are_absurd_are_bounded_or_passed_over() {
     const MONTH: Duration = Duration::from_secs(31 * 86_400);
     for (header, value, wait) in [

@@ -156,7 +156,7 @@ impl TaskManagerActor {
     fn filling(&self, route: usize, company: &Company, granted: Tokens) -> Filling {
         let provider = &self.config.routes[route];
         Filling::new(Bounds {
-            texts: self.pack_size(route).min(company.most),
+            texts: self.pack_size_for(route, &company.pair).min(company.most),
             bytes: provider.max_bytes,
             tokens: provider
                 .counts_tokens
