@@ -161,6 +161,8 @@ impl Quota {
             .bounced_at
             .is_some_and(|before| moment.since(before) <= MINUTE);
         self.bounced_at = Some(moment);
+        // Who refuses everything says nothing of the pace.
+        let has_passed = std::mem::take(&mut self.has_passed);
         let mut is_explained = false;
         for window in &mut self.windows {
             window.forget(moment);
@@ -175,8 +177,9 @@ impl Quota {
         // What began before the refused call and is under way has passed as well.
         let n_passed = n_answered + self.outstanding.len() as f64;
         match &mut self.trial {
-            Some(trial) => trial.refused(now),
-            None if is_second || (wait.is_none() && n_passed >= SAMPLE) => {
+            Some(trial) if has_passed => trial.refused(now),
+            Some(trial) => trial.refused_again(now),
+            None if (is_second && has_passed) || (wait.is_none() && n_passed >= SAMPLE) => {
                 self.trial = Some(Trial::first(n_passed, since, now));
             }
             None => return,

@@ -149,6 +149,8 @@ pub struct Quota {
     /// Since when the lane is busy without a minute's pause, and what passed since.
     run: (Moment, f64),
     bounced_at: Option<Moment>,
+    /// Whether a call was answered that began after that.
+    has_passed: bool,
     doubted_at: Moment,
     memory: Memory,
 }
@@ -166,6 +168,7 @@ impl Quota {
             trial: None,
             run: (Moment::default(), 0.0),
             bounced_at: None,
+            has_passed: false,
             doubted_at: Moment::default(),
             memory: Memory::default(),
         };
@@ -203,6 +206,7 @@ impl Quota {
         self.trial = earlier.trial;
         self.run = earlier.run;
         self.bounced_at = earlier.bounced_at;
+        self.has_passed = earlier.has_passed;
         self.doubted_at = earlier.doubted_at;
         self.memory = earlier.memory;
         self.memory.not_kept();
@@ -428,6 +432,7 @@ impl Quota {
             }
             Word::Answered(..) => {
                 self.run.1 += 1.0;
+                self.has_passed |= self.bounced_at.is_none_or(|at| began > at);
                 if let Some(trial) = &mut self.trial {
                     trial.passed();
                 }

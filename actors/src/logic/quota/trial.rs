@@ -122,6 +122,17 @@ impl Trial {
         };
     }
 
+    /// Another call was refused, and none passed since one was: that says nothing of the pace.
+    pub(super) fn refused_again(&mut self, now: Now) {
+        *self = Self {
+            refused_at: now,
+            n_passed: 0.0,
+            held_back: 0.0,
+            looked_at: now.moment,
+            ..*self
+        };
+    }
+
     /// The pace held work back, or nobody looked, until now.
     pub(super) fn held_back(&mut self, now: Moment) {
         let a_call = MINUTE / self.limit();

@@ -24,6 +24,8 @@ struct Silent {
     falls: Option<(u64, f64)>,
     /// When the process dies, and starts again at once.
     dies_at: Option<u64>,
+    /// From when until when every call is refused.
+    storm: Option<(u64, u64)>,
 }
 
 /// A bucket that refills continuously, full at first.
@@ -106,7 +108,10 @@ impl Silent {
                 let most = size * 1.5;
                 let costs = [1.0, most];
                 let mut open = buckets.iter_mut().zip(costs);
-                let is_unlucky = self.by_chance > 0.0 && rng.f64() < self.by_chance;
+                let is_in_storm = self
+                    .storm
+                    .is_some_and(|(from, to)| (from..to).contains(&millis));
+                let is_unlucky = is_in_storm || self.by_chance > 0.0 && rng.f64() < self.by_chance;
                 let is_let_in =
                     !is_unlucky && open.all(|(bucket, cost)| *bucket.level(millis) >= cost);
                 let real = (size * lognormal(&mut rng, 0.2)).min(most);
@@ -172,6 +177,7 @@ const LARGE: Silent = Silent {
     by_chance: 0.0,
     falls: None,
     dies_at: None,
+    storm: None,
 };
 
 /// Small ones, so that requests do.
@@ -227,6 +233,37 @@ fn a_provider_that_refuses_some_calls_whatever_the_pace_is_still_used_after_hour
     };
     let (share, _) = measure(overloaded, 10, 7_200_000, 10_800_000);
     assert!(share >= 0.1, "{share}");
+}
+
+#[test]
+fn after_minutes_in_which_all_was_refused_the_earlier_rate_is_soon_there_again() {
+    for silent in [LARGE, SMALL] {
+        for (minutes, dies_at) in [(5, None), (10, None), (10, Some(900_000))] {
+            let over = 600_000 + minutes * 60_000;
+            let storm = Silent {
+                storm: Some((600_000, over)),
+                dies_at,
+                ..silent
+            };
+            let (share, _) = measure(storm, 10, over + 120_000, over + 300_000);
+            assert!(share >= 0.85, "{share} of {storm:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lane_that_was_refused_everything_from_the_first_call_on_has_the_pace_that_is_set() {
+    let mut quota = requests(600.0, MINUTE);
+    for millis in (0..600_000).step_by(10) {
+        if quota.room(1, Tokens::default(), Urgency::Bulk, at(millis)) == 1 {
+            quota.grant(millis, Tokens::default(), at(millis));
+            quota.settle(millis, Word::Bounced(None), at(millis + 5));
+        }
+    }
+
+    // It is left alone for a minute at most; then a minute's calls go, and those of the next.
+    let begun = run(&mut quota, 600_000, 780_000);
+    assert!(begun.len() > 1_200, "{}", begun.len());
 }
 
 #[test]
