@@ -194,7 +194,7 @@ fn quota(limits: &LaneLimits, now: Moment) -> Quota {
     ];
     let money = Account::set(Unit::Dollars, money.into());
     let accounts = days.chain([money]).collect();
-    Quota::new(windows, accounts, limits.concurrency)
+    Quota::new(windows, accounts, limits.concurrency).with_day(limits.day)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Now;
 use super::calendar::{DAY, Span};
-use crate::domain::{KnownBy, LearnedLimit, Moment, Timestamp, Unit};
+use crate::domain::{DayReset, KnownBy, LearnedLimit, Moment, Timestamp, Unit};
 
 /// The stretches in which a day is counted, 7.5 minutes: whole ones in every time zone.
 const SLOT: i64 = 450_000;
@@ -143,11 +143,15 @@ impl Account {
         }
     }
 
-    /// The account with what was learned alone, as the settings say nothing more of it.
-    pub fn without_settings(mut self) -> Option<Self> {
+    /// The account with what was learned alone, as the settings say nothing more of it but when
+    /// its day is over.
+    pub fn without_settings(mut self, day: DayReset) -> Option<Self> {
         self.limits.retain(|long| long.told.is_some());
         for long in &mut self.limits {
             long.set = None;
+            if long.is_day() {
+                long.span = Span::Day(day);
+            }
         }
         self.fresh_until = i64::MIN;
         self.not_kept();
@@ -234,7 +238,8 @@ impl Account {
         }
     }
 
-    /// Believes that more of a day is used than is known here; all is free after `resets_in`.
+    /// Believes that more of a day is used than is known here; all is free after `resets_in`, or
+    /// when the day is over.
     pub fn believe(&mut self, used: f64, resets_in: Option<Duration>, wall: Timestamp) {
         self.look(wall);
         let day = self.limits.iter().find(|long| long.is_day());
@@ -247,7 +252,10 @@ impl Account {
         let wait = resets_in.map_or(DAY, |wait| {
             i64::try_from(wait.as_millis()).unwrap_or(DAY).min(DAY)
         });
-        let begin = now - DAY + wait - self.length();
+        let begin = match day.span {
+            Span::Day(DayReset::Rolling) => now - DAY + wait - self.length(),
+            _ => now,
+        };
         let slot = self.slot_of(begin.clamp(now - DAY, now));
         match self.slots.binary_search_by_key(&slot, |it| it.start) {
             Ok(place) => self.slots[place].used += others,

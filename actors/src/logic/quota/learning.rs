@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Account, MINUTE, Now, Quota, Span, Trial, Window, per_name};
-use crate::domain::{DayReset, KnownBy, Moment, SeenLimit, Unit};
+use crate::domain::{KnownBy, Moment, SeenLimit, Unit};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// The most windows of a lane, so that no provider can make it count without end.
@@ -123,7 +123,7 @@ impl Quota {
     }
 
     fn learn_day(&mut self, seen: &SeenLimit, now: Now) -> Option<Learned> {
-        let span = Span::Day(DayReset::Rolling);
+        let span = Span::Day(self.day);
         let place = self.accounts.iter().position(|it| it.unit() == seen.unit);
         let place = match (place, seen.limit) {
             (Some(place), _) => place,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::learning::{DAY, WINDOWS, is_sane};
 use super::{Account, Learned, MINUTE, Now, Quota, Span, Trial, Window, per_name};
-use crate::domain::{DayReset, KnownBy, LearnedLimit, Timestamp, Unit};
+use crate::domain::{KnownBy, LearnedLimit, Timestamp, Unit};
 
 /// How long nothing more is written down after something was.
 const QUIET: Duration = Duration::from_secs(1);
@@ -152,6 +152,7 @@ impl Quota {
             ..
         } = *learned;
         if per >= DAY {
+            let day = self.day;
             if !self.accounts.iter().any(|it| it.unit() == unit) {
                 self.accounts.push(Account::learned(unit).unloaded());
             }
@@ -159,7 +160,7 @@ impl Quota {
             let Some(account) = account.filter(|it| !is_told_since(it.set_of_day())) else {
                 return false;
             };
-            account.tell(Span::Day(DayReset::Rolling), limit, known_by, told);
+            account.tell(Span::Day(day), limit, known_by, told);
             return true;
         }
         if self.window(unit, per).is_none() && self.windows.len() < WINDOWS {

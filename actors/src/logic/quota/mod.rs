@@ -143,6 +143,8 @@ pub struct Quota {
     windows: Vec<Window>,
     accounts: Vec<Account>,
     concurrency: Option<usize>,
+    /// When a learned quota of a day is there again.
+    day: DayReset,
     outstanding: HashMap<u64, Outstanding, BuildHasherDefault<SerialHasher>>,
     breaker: Breaker,
     trial: Option<Trial>,
@@ -163,6 +165,7 @@ impl Quota {
             windows,
             accounts,
             concurrency,
+            day: DayReset::Rolling,
             outstanding: HashMap::default(),
             breaker: Breaker::default(),
             trial: None,
@@ -178,6 +181,12 @@ impl Quota {
             }
         }
         quota
+    }
+
+    /// The same quota, in a lane whose day is over then.
+    pub fn with_day(mut self, day: DayReset) -> Self {
+        self.day = day;
+        self
     }
 
     /// Goes on from the quota of the same lane under other settings: what was used still counts,
@@ -200,7 +209,7 @@ impl Quota {
             let mut own = self.accounts.iter_mut();
             match own.find(|own| own.unit() == account.unit()) {
                 Some(own) => own.follow(account),
-                None => self.accounts.extend(account.without_settings()),
+                None => self.accounts.extend(account.without_settings(self.day)),
             }
         }
         self.trial = earlier.trial;

@@ -103,6 +103,42 @@ fn what_the_settings_tell_since_then_is_forgotten() {
 }
 
 #[test]
+fn a_learned_day_is_over_when_the_settings_say_so_also_after_a_restart_and_a_reload() {
+    // It is five past twelve, and five past four in California.
+    for (day, minutes) in [
+        (DayReset::Utc, 11 * 60 + 55),
+        (DayReset::Pacific, 19 * 60 + 55),
+    ] {
+        let told = SeenLimit {
+            per: Some(DAY),
+            ..told(Unit::Requests, 50.0, 0.0, KnownBy::Headers)
+        };
+        let learns = |mut quota: Quota| {
+            let mut disk = Disk::default();
+            disk.load(&mut quota, at(0));
+            quota.grant(1, Tokens::default(), at(0));
+            quota.learn(1, &[told], at(0));
+            quota.settle(1, Word::Answered(None, Some(0.0)), at(0));
+            disk.sync(&mut quota, at(0));
+            (quota, disk)
+        };
+        let (quota, disk) = learns(untold().with_day(day));
+        let mut again = untold().with_day(day);
+        disk.load(&mut again, at(0));
+        let (earlier, disk) = learns(untold());
+        let mut reloaded = untold().with_day(day);
+        reloaded.follow(earlier, at(0));
+        disk.load(&mut reloaded, at(0));
+        for (what, mut quota) in [("learned", quota), ("again", again), ("reloaded", reloaded)] {
+            quota.look(at(10));
+            let due = quota.due(Tokens::default(), at(10));
+            let expected = Moment::from_start(Duration::from_secs(minutes * 60));
+            assert_eq!(due, Some(expected), "{what}: {day:?}");
+        }
+    }
+}
+
+#[test]
 fn damaged_memories_are_not_believed() {
     for limit in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let mut quota = untold();
