@@ -91,7 +91,7 @@ impl KnownBy {
 pub struct SeenLimit {
     /// What it counts.
     pub unit: Unit,
-    /// Over what time.
+    /// Over what time; where nobody knows it, a reset within a minute may tell it.
     pub per: Option<Duration>,
     /// The most of it.
     pub limit: Option<f64>,

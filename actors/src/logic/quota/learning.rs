@@ -49,7 +49,9 @@ impl Quota {
                     .filter(|left| left.is_finite() && *left >= 0.0),
                 ..*seen
             };
-            let per = seen.per.unwrap_or(MINUTE);
+            let Some(per) = seen.per.or_else(|| told_by_reset(&seen)) else {
+                continue;
+            };
             if per > DAY {
                 // Months and the like are waited for when they are refused.
                 continue;
@@ -225,6 +227,13 @@ impl Quota {
             _ => (),
         }
     }
+}
+
+/// The window of a limit that is told without one: what is free again within a minute may count
+/// by the minute, and of all else nothing is known.
+fn told_by_reset(seen: &SeenLimit) -> Option<Duration> {
+    let is_within = |wait: Duration| wait <= MINUTE;
+    seen.resets_in.is_some_and(is_within).then_some(MINUTE)
 }
 
 /// Whether it can be a limit at all.

@@ -63,6 +63,29 @@ fn absurd_limits_are_not_believed() {
 }
 
 #[test]
+fn a_limit_of_which_nobody_knows_over_what_time_it_counts_is_believed_by_its_reset_alone() {
+    let hours = Duration::from_secs(9 * 3_600 + 12 * 60);
+    for (resets_in, n_learned, may_go) in [
+        (None, 0, 100),
+        (Some(hours), 0, 100),
+        (Some(Duration::from_secs(30)), 1, 40),
+    ] {
+        let mut quota = Quota::new(Vec::new(), Vec::new(), None);
+        quota.grant(1, Tokens::default(), at(0));
+        let seen = SeenLimit {
+            per: None,
+            resets_in,
+            ..told(Unit::Requests, 1_000.0, 40.0, KnownBy::Headers)
+        };
+
+        let learned = quota.learn(1, &[seen], at(10));
+
+        assert_eq!(learned.len(), n_learned, "{resets_in:?}");
+        assert_eq!(room(&quota, 20), may_go, "{resets_in:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_comes_late_does_not_bring_an_old_limit_back() {
     let mut quota = Quota::new(Vec::new(), Vec::new(), None);
     quota.grant(1, Tokens::default(), at(0));
