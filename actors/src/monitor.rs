@@ -24,6 +24,7 @@ use crate::messages::{
 };
 use crate::ports::{Chance, Clock, Outlet, Source, SourceError, SourceRemedy, TaskStore};
 use crate::setup::SourceRules;
+use crate::supervision::{Words, until_answered};
 
 use poll::{Ended, Poll, PollError};
 use settling::Settling;
@@ -32,6 +33,11 @@ use settling::Settling;
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600));
 /// How much that is unreadable is told of one source, until all of it is readable again.
 const WARNINGS: usize = 100;
+/// What the log says of a store that does not note that what came during a pause was passed over.
+const WORDS: Words = Words {
+    fails: "the end of a pause is not written down now",
+    again: "the end of a pause is written down",
+};
 /// The longest that a server's hint is believed.
 const LONGEST_REST: Duration = Duration::from_secs(86_400);
 
@@ -173,6 +179,17 @@ impl MonitorActor {
         self
     }
 
+    /// The same, with what came to these sources until their next poll counted as seen.
+    #[must_use]
+    pub fn with_skipping(mut self, sources: Vec<SourceName>) -> Self {
+        for source in sources {
+            if self.sources.iter().any(|watched| watched.name == source) {
+                self.state.entry(source).or_default().missed = Missed::Skipped;
+            }
+        }
+        self
+    }
+
     /// Whether any outlet takes what a source shows: what nobody takes is left where it is, for
     /// when somebody does.
     fn is_wanted(&self, source: &SourceName) -> bool {
@@ -286,6 +303,7 @@ impl MonitorActor {
             kind: watched.kind,
             state,
             paused_by: schedule.paused,
+            missed: schedule.missed,
             last_poll: schedule.last_poll,
             lag: schedule.lag,
             error: schedule.error.clone(),
@@ -330,6 +348,12 @@ impl Drop for UnderWay {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.source);
     }
+}
+
+/// Has the next start know that what came during a pause was passed over, and that it takes what
+/// comes from now on.
+async fn note_skipped(store: Rc<dyn TaskStore>, source: SourceName) {
+    until_answered(WORDS, async || store.note_skipped(source.clone()).await).await;
 }
 
 impl Actor for MonitorActor {
@@ -444,7 +468,9 @@ impl Handler<Ended> for MonitorActor {
                     info!(source:% = source; "a source answers again");
                 }
                 schedule.failures = 0;
-                schedule.missed = Missed::Taken;
+                if std::mem::take(&mut schedule.missed) == Missed::Skipped {
+                    actix_rt::spawn(note_skipped(Rc::clone(&self.store), source.clone()));
+                }
                 schedule.last_poll = Some(wall);
                 let is_paused = schedule.paused.is_some();
                 let rest = rest.filter(|_| watched.respects_hints).unwrap_or_default();
@@ -542,7 +568,8 @@ impl Handler<ResumeSource> for MonitorActor {
             {
                 schedule.missed = match by {
                     PausedBy::Person => resume.missed,
-                    PausedBy::Service => Missed::Taken,
+                    // What was to be passed over before still is.
+                    PausedBy::Service => schedule.missed,
                 };
                 if self.is_wanted(&source) {
                     self.set_timer(&source, Duration::ZERO);

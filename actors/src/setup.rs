@@ -58,6 +58,9 @@ pub struct Setup {
 pub struct Pauses {
     /// Sources, and by whom each was paused.
     pub sources: Vec<(SourceName, PausedBy)>,
+    /// Sources that were resumed, and that no poll has yet brought past what came meanwhile, which
+    /// counts as seen.
+    pub skipping: Vec<SourceName>,
     /// Outlets.
     pub outlets: Vec<OutletName>,
     /// Lanes of providers and outlets.

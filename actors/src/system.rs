@@ -321,6 +321,7 @@ pub fn start(setup: Setup) -> Handles {
             watched,
         )
         .with_paused(pauses.sources)
+        .with_skipping(pauses.skipping)
     });
 
     Handles {

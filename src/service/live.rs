@@ -10,10 +10,10 @@ use babelfeed_actors::domain::{Lane, Moment, OutletName, PausedBy, PublicationSt
 use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
-    Closed, Depth, Follow, Lanes, Outlets, PauseOutlet, PauseSource, Quotas, SaveAll, Stop,
-    Watching,
+    Closed, Depth, Follow, Lanes, Missed, Outlets, PauseOutlet, PauseSource, Quotas, SaveAll,
+    SourceView, Stop, Watching,
 };
-use babelfeed_actors::ports::{Clock, TaskStore as _};
+use babelfeed_actors::ports::{Clock, StoreError, TaskStore as _};
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -133,7 +133,10 @@ impl Live {
         let outlets = handles.outlets.send(Outlets).await.unwrap_or_default();
         let lanes = handles.lanes.send(Lanes).await.unwrap_or_default();
         let depth = handles.depth.send(Depth).await;
+        let skips = |source: &&SourceView| source.missed == Missed::Skipped;
+        let skipping = sources.iter().filter(skips);
         Pauses {
+            skipping: skipping.map(|source| source.name.clone()).collect(),
             sources: sources
                 .into_iter()
                 .filter_map(|source| Some((source.name, source.paused_by?)))
@@ -149,6 +152,23 @@ impl Live {
                 .map(|lane| lane.name)
                 .collect(),
             is_draining: matches!(depth, Ok(Ok(backlog)) if backlog.closed == Some(Closed::Draining)),
+        }
+    }
+
+    /// Keeps what is paused for the next start.
+    ///
+    /// # Errors
+    /// When the store did not keep it.
+    pub(super) async fn keep_pauses(&self, store: &SqliteStore) -> Result<(), StoreError> {
+        let mut pauses = self.pauses().await;
+        loop {
+            store.keep_pauses(pauses.clone()).await?;
+            // A source may have passed over what it missed between the question and the writing.
+            let later = self.pauses().await;
+            if later == pauses {
+                return Ok(());
+            }
+            pauses = later;
         }
     }
 

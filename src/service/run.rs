@@ -97,7 +97,7 @@ pub(super) async fn serve(
                 command = orders.recv() => match command {
                     None => break Order::Stop,
                     Some(Command::KeepPauses(answer)) => {
-                        let kept = store.keep_pauses(live.pauses().await).await;
+                        let kept = live.keep_pauses(store).await;
                         // Who asked may have gone.
                         let _ = answer.send(kept.map_err(|error| error.to_string()));
                     }
@@ -126,7 +126,7 @@ pub(super) async fn serve(
                 }
             }
         };
-        let pauses = live.pauses().await;
+        let mut pauses = live.pauses().await;
         let drain = settings.service.drain_timeout;
         if matches!(order, Order::Rebuild(..)) {
             let longest = settings.translation.timeout;
@@ -134,6 +134,8 @@ pub(super) async fn serve(
                 () = hear_stop(&mut signal, &mut orders) => order = Order::Stop,
                 () = live.finish_publishing(store, longest) => (),
             }
+            // Sources are polled all the while.
+            pauses.skipping = live.pauses().await.skipping;
         }
         let quotas = live.stop(store, drain).await;
         if matches!(order, Order::Rebuild(..)) && signal.try_recv().is_ok() {

@@ -126,6 +126,59 @@ fn what_came_while_a_person_paused_a_source_counts_as_seen_after_settings_are_re
 }
 
 #[test]
+fn what_came_during_a_pause_counts_as_seen_although_the_service_falls_before_it_is_passed_over() {
+    let patient = Patient::start(0, 0);
+    let source = "[[source]]\nname = \"news\"\nkind = \"feed\"\npath = \"news.xml\"\n\
+         every = \"1s\"\nlanguage = \"en\"\nbackfill = \"all\"\n";
+    let settings = |pack| format!("{}{source}", settings(&patient, pack));
+    let feed = |words: &[&str]| {
+        let items = words.iter().rev().map(|word| {
+            format!("<item><guid isPermaLink=\"false\">{word}</guid><title>{word}</title></item>")
+        });
+        let items: String = items.collect();
+        format!("<rss version=\"2.0\"><channel><title>News</title>{items}</channel></rss>")
+    };
+    let out_after = |program: &Program, n: usize| {
+        until("one more is out", || {
+            let out = program.published("es.jsonl");
+            (out.len() == n).then(|| out[n - 1]["text"].clone())
+        })
+    };
+    let mut program = Program::new(&settings(1));
+    program.write("news.xml", &feed(&["First"]));
+    program.start();
+    out_after(&program, 1);
+    program.run(&["pause", "news"]).well();
+    program.write("news.xml", "This is no feed.");
+    program.run(&["resume", "news"]).well();
+    let fails = |program: &Program| {
+        until("it fails", || {
+            program.status()["sources"][0]["error"]
+                .is_string()
+                .then_some(())
+        });
+    };
+    fails(&program);
+    program.write("Settings.toml", &settings(2));
+    program.run(&["reload"]).well();
+    wait_for_rebuild(&program, 1);
+    fails(&program);
+    program.kill();
+    program.write("news.xml", &feed(&["First", "Second"]));
+    program.start();
+    until("it was polled", || {
+        (program.status()["sources"][0]["last_poll"].is_string()).then_some(())
+    });
+    program.write("news.xml", &feed(&["First", "Second", "Third"]));
+    assert_eq!(out_after(&program, 2), "[es] Third");
+
+    program.kill();
+    program.write("news.xml", &feed(&["First", "Second", "Third", "Fourth"]));
+    program.start();
+    assert_eq!(out_after(&program, 3), "[es] Fourth", "the pause is over");
+}
+
+#[test]
 fn a_service_that_drains_still_drains_when_settings_are_read_again() {
     let patient = Patient::start(0, 0);
     let program = Program::started(&settings(&patient, 1));

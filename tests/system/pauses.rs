@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::PausedBy;
-use babelfeed_actors::messages::{Adjust, Adjustment, Missed, OpenIntake, ResumeSource, Watching};
+use babelfeed_actors::messages::{
+    Adjust, Adjustment, Missed, OpenIntake, PauseSource, ResumeSource, Watching,
+};
+use babelfeed_actors::ports::SourceError;
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::FakeProvider;
-use babelfeed_actors::testkit::source::FakeSource;
+use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
 use babelfeed_actors::testkit::world::{self, World, finish, submission, submit};
 
 use crate::helpers::{assert_out_once, hand_in, pass, publish, resume_outlets, settle, texts};
@@ -49,6 +52,43 @@ fn a_source_paused_before_is_not_polled_and_what_it_shows_belongs_to_who_paused_
             );
         });
     }
+}
+
+#[test]
+fn a_source_that_was_resumed_before_passes_over_what_it_missed_at_its_first_poll_that_ends_well() {
+    world::run(1_604, async |mut world: World| {
+        let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.pauses.skipping = vec!["news".into(), "gone".into()];
+        source.show("Missed.");
+        source.fail_next(SourceFault::Error(SourceError::Unreachable {
+            detail: "no connection".into(),
+        }));
+        let handles = world.start();
+        let missed = async || {
+            let views = handles.watching.send(Watching).await.expect("heard");
+            views[0].missed
+        };
+        pass(Duration::from_secs(10)).await;
+        assert_eq!(missed().await, Missed::Skipped, "the poll failed");
+        // What the service pauses meanwhile changes nothing of it.
+        let pause = PauseSource(None, PausedBy::Service);
+        let paused = handles.pause_source.send(pause).await;
+        paused.expect("heard").expect("known");
+        let resumed = handles.resume_source.send(ResumeSource {
+            name: None,
+            missed: Missed::Taken,
+        });
+        resumed.await.expect("heard").expect("known");
+        pass(Duration::from_secs(120)).await;
+        assert_eq!(missed().await, Missed::Taken);
+        assert_eq!(world.store.skipped(), ["news".into()]);
+        source.show("New.");
+        pass(Duration::from_secs(120)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, ["[es] New.".to_owned()]);
+    });
 }
 
 #[test]

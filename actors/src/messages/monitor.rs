@@ -58,6 +58,8 @@ pub struct SourceView {
     pub state: SourceState,
     /// By whom it is paused, where it is.
     pub paused_by: Option<PausedBy>,
+    /// What becomes of what its next poll finds.
+    pub missed: Missed,
     /// When it was last polled to the end.
     pub last_poll: Option<Timestamp>,
     /// How long after its post's publication the latest one was taken.

@@ -404,6 +404,13 @@ pub trait TaskStore: BatchStore {
         requests: Vec<RequestId>,
     ) -> LocalBoxFuture<'_, Result<(), StoreError>>;
 
+    /// Notes that what came to a source during a pause was passed over, which the next start would
+    /// do again otherwise.
+    ///
+    /// # Errors
+    /// When nothing was noted.
+    fn note_skipped(&self, source: SourceName) -> LocalBoxFuture<'_, Result<(), StoreError>>;
+
     /// Keeps what people corrected, each once; of very many the oldest are forgotten.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
-use crate::domain::Timestamp;
+use crate::domain::{SourceName, Timestamp};
 use crate::ports::{StoreError, Token};
 
 use committed::Committed;
@@ -76,6 +76,11 @@ impl MemoryStore {
     /// Makes every answer of a read take so long; it says what was so when it was asked for.
     pub fn delay_reads(&self, delay: Duration) {
         self.0.borrow_mut().read_delay = delay;
+    }
+
+    /// The sources of which it was noted that what came during a pause was passed over.
+    pub fn skipped(&self) -> Vec<SourceName> {
+        self.0.borrow().committed.skipped.clone()
     }
 
     /// How many reads were asked for.

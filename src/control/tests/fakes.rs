@@ -315,6 +315,7 @@ hears!(Watching, |memory, _watching| {
         kind: "feed",
         state,
         paused_by: None,
+        missed: Missed::Taken,
         last_poll: None,
         lag: Some(Duration::from_millis(1_500)),
         error: Some("no route".into()),

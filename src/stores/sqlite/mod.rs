@@ -381,6 +381,10 @@ impl TaskStore for SqliteStore {
         self.write(requests, Write::ForgetWithdrawn)
     }
 
+    fn note_skipped(&self, source: SourceName) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(source, Write::NoteSkipped)
+    }
+
     fn keep_corrections(
         &self,
         corrections: Vec<Correction>,

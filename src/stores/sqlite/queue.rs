@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Correction, RequestId, Timestamp};
+use babelfeed_actors::domain::{Correction, RequestId, SourceName, Timestamp};
 use babelfeed_actors::ports::{
     Admission, Admitted, BatchJob, Kept, Known, KnownKey, PublicationChange, QuotaChange, Reserved,
     StoreError, TaskChange, Token,
@@ -79,6 +79,8 @@ pub(super) enum Write {
     Prune(Ask<(Timestamp, usize), usize>),
     /// What a person paused.
     Pause(Ask<Pauses, ()>),
+    /// A source of which what came during a pause was passed over.
+    NoteSkipped(Ask<SourceName, ()>),
     /// Nothing; answered when everything before it is.
     Barrier(Ask<(), ()>),
 }
@@ -107,7 +109,8 @@ impl Write {
             | Self::Barrier(_)
             | Self::NoteJob(_)
             | Self::CloseJob(_)
-            | Self::Pause(_) => 1,
+            | Self::Pause(_)
+            | Self::NoteSkipped(_) => 1,
         };
         n_rows.max(1)
     }
@@ -129,6 +132,7 @@ impl Write {
             Self::Correct(ask) => ask.finish(verdict),
             Self::Prune(ask) => ask.finish(verdict),
             Self::Pause(ask) => ask.finish(verdict),
+            Self::NoteSkipped(ask) => ask.finish(verdict),
         }
     }
 

@@ -299,6 +299,9 @@ impl<'c> Writer<'c> {
                 Write::Pause(ask) => {
                     ask.outcome = Some(pauses::replace(self.connection, &ask.what)?);
                 }
+                Write::NoteSkipped(ask) => {
+                    ask.outcome = Some(pauses::note_skipped(self.connection, &ask.what)?);
+                }
                 Write::Barrier(ask) => ask.outcome = Some(()),
             }
         }

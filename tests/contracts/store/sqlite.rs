@@ -248,6 +248,7 @@ fn what_a_person_paused_is_kept_and_replaced_as_a_whole() {
     let config = config(&folder);
     let pauses = Pauses {
         sources: vec![("news".into(), PausedBy::Person)],
+        skipping: vec!["blog".into(), "feed".into()],
         outlets: vec!["es".into()],
         lanes: vec!["groq".into(), "es".into()],
         is_draining: false,
@@ -264,6 +265,14 @@ fn what_a_person_paused_is_kept_and_replaced_as_a_whole() {
         let mut kept = store.pauses().await.expect("a read");
         kept.lanes.sort_by(|one, other| other.cmp(one));
         assert_eq!(kept, pauses);
+        for source in ["news", "feed"] {
+            assert_eq!(store.note_skipped(source.into()).await, Ok(()));
+        }
+        let kept = store.pauses().await.expect("a read");
+        assert_eq!(
+            (kept.sources, kept.skipping),
+            (pauses.sources, vec!["blog".into()])
+        );
         assert_eq!(store.keep_pauses(Pauses::default()).await, Ok(()));
         assert_eq!(store.pauses().await, Ok(Pauses::default()));
     });

@@ -25,6 +25,8 @@ pub(super) struct Committed {
     pub(super) gone: HashSet<Identity>,
     pub(super) published: HashSet<(OutletName, Arc<str>)>,
     pub(super) withdrawn: BTreeSet<RequestId>,
+    /// The sources of which what came during a pause was passed over.
+    pub(super) skipped: Vec<SourceName>,
     pub(super) corrections: Vec<Correction>,
     pub(super) known: BTreeMap<KnownKey, Known>,
     pub(super) quota: BTreeMap<(Lane, Unit, Timestamp), f64>,

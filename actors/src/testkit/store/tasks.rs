@@ -264,6 +264,10 @@ impl TaskStore for MemoryStore {
         })
     }
 
+    fn note_skipped(&self, source: SourceName) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        self.write(move |committed| committed.skipped.push(source))
+    }
+
     fn keep_corrections(
         &self,
         corrections: Vec<Correction>,
