@@ -4,6 +4,7 @@ mod ours;
 mod poll;
 mod settling;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::domain::{Language, Moment, OutletName, PausedBy, SourceName, Timestamp};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
+use crate::logic::talks::Talks;
 use crate::messages::{
     Missed, Operation, PauseSource, PollNow, Record, ResumeSource, SourceState, SourceView, Submit,
     UnknownName, Watching,
@@ -94,6 +96,8 @@ struct Schedule {
     missed: Missed,
     /// Posts that are not old enough to be taken.
     settling: Settling,
+    /// Which of its posts go on in a conversation with somebody else.
+    talks: Rc<RefCell<Talks>>,
     has_ended: bool,
     failures: u32,
     last_poll: Option<Timestamp>,
@@ -258,6 +262,7 @@ impl MonitorActor {
         let poll = Poll {
             watched,
             settling: std::mem::take(&mut schedule.settling),
+            talks: Rc::clone(&schedule.talks),
             missed: schedule.missed,
             clock: Arc::clone(&self.clock),
             store: Rc::clone(&self.store),

@@ -474,6 +474,30 @@ fn a_young_post_is_taken_when_it_is_old_enough() {
 }
 
 #[test]
+fn what_an_author_adds_to_an_answer_of_their_own_is_no_thread_of_theirs() {
+    world::run(87, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        let show = |id: &str, parent: Option<&str>, relation| {
+            source.show_post(Post {
+                parent: parent.map(str::to_owned),
+                relation,
+                ..Post::new("news".into(), id, format!("{id}."))
+            });
+        };
+        show("A start", None, Relation::Own);
+        show("An answer", None, Relation::Reply);
+        show("More of it", Some("An answer"), Relation::Own);
+        let handles = world.start();
+        poll(&handles).await;
+        show("The end of it", Some("More of it"), Relation::Own);
+        show("A thread", Some("A start"), Relation::Own);
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A start.", "[es] A thread."]);
+    });
+}
+
+#[test]
 fn what_the_filter_refuses_counts_as_seen() {
     world::run(63, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);

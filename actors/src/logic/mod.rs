@@ -29,4 +29,5 @@ pub mod routing;
 pub mod shelf;
 pub mod spans;
 pub mod steady;
+pub mod talks;
 pub mod x_text;

@@ -1,5 +1,6 @@
 //! One poll of one source: page by page, until the source has no more.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use super::ours::Ours;
 use super::settling::Settling;
 use crate::domain::{Attached, Class, Flow, Moment, Origin, Post, SourceName, Timestamp};
 use crate::failpoints;
+use crate::logic::talks::Talks;
 use crate::messages::{Missed, Submission, Submit};
 use crate::ports::{Clock, Cursor, Outcome, Polled, SourceError, TaskStore};
 
@@ -79,6 +81,8 @@ pub(super) struct Poll {
     pub(super) submit: Recipient<Submit>,
     /// Posts that earlier polls found, and that were not old enough to be taken.
     pub(super) settling: Settling,
+    /// Which posts of the source go on in a conversation with somebody else.
+    pub(super) talks: Rc<RefCell<Talks>>,
     /// What becomes of what came since the last poll.
     pub(super) missed: Missed,
 }
@@ -217,11 +221,14 @@ impl Poll {
     /// Hands posts in, in pages, the cursor with the last; answers how many were new.
     async fn hand_in(&self, taken: Taken) -> Result<u64, PollError> {
         let Taken {
-            posts,
-            seen,
+            mut posts,
+            mut seen,
             gone,
             cursor,
         } = taken;
+        for post in seen.iter_mut().chain(&mut posts) {
+            self.talks.borrow_mut().tell_apart(post);
+        }
         let mut gone: Vec<(SourceName, Arc<str>)> = gone
             .into_iter()
             .filter(|_| self.watched.minds_deletions)
