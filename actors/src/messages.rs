@@ -10,7 +10,9 @@ mod rate_limiter;
 mod task_manager;
 mod translator;
 
-pub use batcher::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob, TextEnd};
+pub use batcher::{
+    AbandonJob, Brought, CloseJob, JobCall, JobEnd, JobOrder, JobText, NotBrought, RunJob, TextEnd,
+};
 pub use cache::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign, SaveAll,
 };

@@ -14,7 +14,6 @@ use crate::domain::{Failure, FailureKind, ProviderName, Tokens, Translation, Usa
 use crate::failpoints;
 use crate::logic::answers::Broken;
 use crate::logic::checks::Checks;
-use crate::logic::estimate::Ending;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, Landed, land};
 use crate::logic::price::usd;
@@ -171,6 +170,7 @@ impl Call {
 
     /// Keeps what is provably right: matched by id, with every protected span, and as wanted.
     fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
+        let charged = answer.charged();
         let usage = answer.usage;
         let tokens = usage.map(Usage::tokens);
         let cost_usd = tokens.map(|tokens| usd(tokens, self.callee.price));
@@ -182,7 +182,6 @@ impl Call {
             Some(Verdict::Unanswered) => permit.settle(Verdict::Unanswered, seen),
             Some(failed) => permit.settle_in_part(failed, cost_usd.unwrap_or_default(), seen),
         }
-        let ending = answer.ending();
         let texts = items.iter().map(|item| Arc::clone(&item.text));
         let ids = pack.items.iter().map(|item| Arc::clone(&item.id));
         let sent: Vec<_> = ids.zip(texts).collect();
@@ -204,7 +203,7 @@ impl Call {
             pair: &pack.pair,
             wishes: &wishes,
         };
-        let landed = land(&sent, answered, (ending, took), exam);
+        let landed = land(&sent, answered, (charged.ending, took), exam);
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
         for (item, Landed { text, usage }) in items.into_iter().zip(landed) {
@@ -247,11 +246,8 @@ impl Call {
         }
         CallEnd {
             items: ends,
-            // What a part was charged says nothing of all the texts.
-            used: tokens.filter(|_| answer.error.is_none()),
             error: answer.error,
-            thoughts: answer.thoughts,
-            ending,
+            charged: Some(charged),
         }
     }
 }
@@ -314,9 +310,7 @@ fn nothing(items: Vec<JobItem>, error: ProviderError) -> CallEnd {
     CallEnd {
         items: items.into_iter().map(not_made).collect(),
         error: Some(error),
-        used: None,
-        thoughts: None,
-        ending: Ending::Whole,
+        charged: None,
     }
 }
 

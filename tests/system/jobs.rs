@@ -6,6 +6,7 @@ use babelfeed_actors::domain::{Class, State, TaskId};
 use babelfeed_actors::failpoints;
 use babelfeed_actors::messages::{Cancel, Stop, Submission};
 use babelfeed_actors::ports::{BatchStore as _, ProviderError};
+use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::batch::{CreateFault, Ending, FakeBatchProvider};
 use babelfeed_actors::testkit::provider::FakeProvider;
@@ -273,6 +274,28 @@ fn what_a_job_did_not_bring_goes_by_ordinary_calls() {
             assert_eq!(record.lifecycle.attempts(), expected, "{end:?}");
         });
     }
+}
+
+#[test]
+fn what_was_cut_off_in_a_job_has_more_room_in_its_call() {
+    let room_of_a_text = |end: Ending| {
+        world::run(518, async |mut world| {
+            let (batch, provider) = with_jobs(&mut world);
+            world.limit(LaneLimits {
+                tpm: Some(1_000_000.0),
+                ..LaneLimits::default()
+            });
+            batch.end(end);
+            let handles = world.start();
+            let ids = hand_in_low(&handles, 10).await;
+            assert_eq!(finish(&handles, &ids).await, 10);
+            assert_eq!(provider.n_calls(), 1);
+            let pack = provider.packs().remove(0);
+            f64::from(pack.max_tokens.expect("limited")) / pack.items.len() as f64
+        })
+    };
+    let (failed, cut) = (room_of_a_text(Ending::Failed), room_of_a_text(Ending::Cut));
+    assert!(cut >= 1.8 * failed, "{cut} {failed}");
 }
 
 #[test]

@@ -250,6 +250,29 @@ fn what_a_job_costs_is_counted_wherever_the_process_dies() {
 }
 
 #[test]
+fn less_is_reserved_for_a_job_once_it_is_known_what_the_one_before_it_cost() {
+    world::run(1_522, async |mut world: World| {
+        let (batch, _) = with_jobs(&mut world);
+        let handles = world.start();
+        let mut reserved = Vec::new();
+        for n in 0..2 {
+            let before = usd_today(&handles).await;
+            let all = texts(8 * (n + 1)).skip(8 * n);
+            let low = all.map(|text| Submission {
+                class: Class::Low,
+                ..submission(&text, "es")
+            });
+            let ids = hand_in_all(&handles, low.collect()).await;
+            until("the job is made", async || batch.n_jobs() > n).await;
+            reserved.push(usd_today(&handles).await - before);
+            assert_eq!(finish(&handles, &ids).await, 8);
+            until_closed(&world).await;
+        }
+        assert!(reserved[1] < 0.8 * reserved[0], "{reserved:?}");
+    });
+}
+
+#[test]
 fn a_job_that_is_not_taken_costs_nothing() {
     world::run(1_506, async |mut world: World| {
         let (batch, provider) = with_jobs(&mut world);

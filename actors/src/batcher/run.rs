@@ -15,14 +15,15 @@ use tokio::sync::Notify;
 use super::{Callee, Means, Spare, until_written};
 use crate::domain::{Guide, Lane, Timestamp, Tokens, Translation, Usage};
 use crate::failpoints;
+use crate::logic::answers::Broken;
 use crate::logic::backoff::Backoff;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
 use crate::logic::price::{IN_A_JOB, usd};
 use crate::logic::quota::Urgency;
 use crate::messages::{
-    Acquire, Acquired, Amend, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup, Permit,
-    Record, Reserve, TextEnd, Verdict,
+    Acquire, Acquired, Amend, Brought, Found, Insert, JobCall, JobEnd, JobOrder, JobText, Lookup,
+    NotBrought, Permit, Record, Reserve, Verdict,
 };
 use crate::ports::{
     Answer, BatchAnswers, BatchCall, BatchProgress, Item, KnownKey, Pack, ProviderError,
@@ -81,7 +82,7 @@ impl Run {
         };
         match self.answers(&remote).await {
             Some(answers) => self.landed(&remote, answers).await,
-            None => JobEnd::Over(Vec::new()),
+            None => JobEnd::Over(Brought::default()),
         }
     }
 
@@ -107,11 +108,11 @@ impl Run {
                 }
             } else if self.is_abandoned.get() {
                 self.give_back();
-                return Err(JobEnd::Over(Vec::new()));
+                return Err(JobEnd::Over(Brought::default()));
             } else if !self.has_money().await {
                 // It is there again tomorrow or next month; calls would not get it either.
                 if self.is_too_old() {
-                    return Err(JobEnd::Over(Vec::new()));
+                    return Err(JobEnd::Over(Brought::default()));
                 }
                 continue;
             } else {
@@ -125,7 +126,7 @@ impl Run {
                 }
             };
             if self.is_too_old() {
-                return Err(JobEnd::Over(Vec::new()));
+                return Err(JobEnd::Over(Brought::default()));
             }
             may_exist |= matches!(
                 error,
@@ -260,7 +261,7 @@ impl Run {
         for (key, answer) in answers {
             by_key.entry(key).or_default().push(answer);
         }
-        let (mut ends, mut known) = (Vec::new(), Vec::new());
+        let (mut brought, mut known) = (Brought::default(), Vec::new());
         // None as soon as something was answered that does not say what it used.
         let mut cost_usd = Some(0.0);
         for call in &*self.order.calls {
@@ -269,28 +270,28 @@ impl Run {
                 (Some(Ok(answer)), true) => {
                     let took = self.took(&answer);
                     cost_usd = answer.usage.and_then(|_| Some(cost_usd? + took.cost_usd));
-                    self.land(call, answer, took, &mut ends, &mut known);
+                    self.land(call, answer, took, &mut brought, &mut known);
                 }
-                (Some(Err(error)), true) => fail(call, &error.to_string().into(), &mut ends),
+                (Some(Err(error)), true) => fail(call, &error.to_string().into(), &mut brought),
                 (Some(_), false) => {
                     cost_usd = None;
-                    fail(call, &"its call was answered twice".into(), &mut ends);
+                    fail(call, &"its call was answered twice".into(), &mut brought);
                 }
                 (None, _) => {
                     let why = why.clone();
                     let why = why.unwrap_or_else(|| "no answer came for its call".into());
-                    fail(call, &why, &mut ends);
+                    fail(call, &why, &mut brought);
                 }
             }
         }
-        let n_texts = ends.len();
+        let n_texts = brought.texts.len();
         info!(provider:% = self.callee.name, job = remote, texts = n_texts, translated = known.len(),
             why = why.as_deref().unwrap_or("done"); "job over");
         if let Some(cost_usd) = cost_usd {
             self.charge(cost_usd);
         }
         self.tell_cache(known).await;
-        JobEnd::Over(ends)
+        JobEnd::Over(brought)
     }
 
     /// Counts what it cost instead of what was reserved.
@@ -329,7 +330,7 @@ impl Run {
         call: &JobCall,
         answer: Answer,
         took: Usage,
-        ends: &mut Vec<TextEnd>,
+        brought: &mut Brought,
         known: &mut Vec<(KnownKey, Arc<Translation>)>,
     ) {
         let sent: Vec<_> = call
@@ -337,7 +338,9 @@ impl Run {
             .iter()
             .map(|text| (Arc::clone(&text.id), Arc::clone(&text.text)))
             .collect();
-        let ending = answer.ending();
+        let charged = answer.charged();
+        let tasks = call.texts.iter().map(|text| text.task).collect();
+        brought.charged.push((tasks, charged));
         let answered = answer.items.into_iter().map(|item| (item.id, item.text));
         let guide = self.means.edition.guide(&call.pair);
         let wishes = Wishes::of(
@@ -349,13 +352,16 @@ impl Run {
             pair: &call.pair,
             wishes: &wishes,
         };
-        let landed = land(&sent, answered, (ending, took), exam);
+        let landed = land(&sent, answered, (charged.ending, took), exam);
         for (text, landed) in call.texts.iter().zip(landed) {
             if let Err(Flaw::Faulty { fault, .. }) = &landed.text {
                 self.means.peers.record.do_send(Record::of_fault(fault));
             }
             // What is not as it was wanted goes on by an ordinary call.
-            let wanted = landed.text.map_err(|flaw| Arc::from(flaw.to_string()));
+            let wanted = landed.text.map_err(|flaw| match flaw {
+                Flaw::Broken(Broken::Cut) => NotBrought::Cut,
+                flaw => NotBrought::Because(flaw.to_string().into()),
+            });
             let translated = wanted.map(|translated| {
                 Arc::new(Translation {
                     text: translated,
@@ -368,7 +374,7 @@ impl Run {
             if let Ok(translation) = &translated {
                 known.push((text.known_by, Arc::clone(translation)));
             }
-            ends.push((text.task, translated));
+            brought.texts.push((text.task, translated));
         }
     }
 
@@ -469,12 +475,12 @@ fn call(call: &JobCall, guide: Option<&Arc<Guide>>) -> BatchCall {
     }
 }
 
-fn fail(call: &JobCall, why: &Arc<str>, ends: &mut Vec<TextEnd>) {
-    ends.extend(
-        call.texts
-            .iter()
-            .map(|text| (text.task, Err(Arc::clone(why)))),
-    );
+fn fail(call: &JobCall, why: &Arc<str>, brought: &mut Brought) {
+    let because = || NotBrought::Because(Arc::clone(why));
+    let texts = call.texts.iter();
+    brought
+        .texts
+        .extend(texts.map(|text| (text.task, Err(because()))));
 }
 
 /// The next permit of a lane; none when the system has ended.

@@ -104,6 +104,17 @@ pub enum Ending {
     InPlace,
 }
 
+/// What a call was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// The tokens, where they are known.
+    pub used: Option<Tokens>,
+    /// What of them was thought, where a model thinks before it answers.
+    pub thoughts: Option<Thoughts>,
+    /// How the answer ended.
+    pub ending: Ending,
+}
+
 /// What one model needs, learned from what its calls were charged.
 #[derive(Clone, Debug, Default)]
 pub struct Estimates {
@@ -174,6 +185,26 @@ impl Estimates {
             input: factor * spare,
             output: ratio * MARGIN.0,
             thoughts: self.thoughts,
+        }
+    }
+
+    /// Learns from a call with texts of this weight.
+    pub fn learn_call(&mut self, pair: &Pair, weight: Weight, charged: Charged) {
+        let Charged {
+            used,
+            thoughts,
+            ending,
+        } = charged;
+        if let Some(thoughts) = thoughts {
+            self.learn_thoughts(thoughts, ending);
+        }
+        if let Some(used) = used {
+            let thought = thoughts.map_or(0, |thoughts| thoughts.used);
+            let used = Tokens {
+                output: used.output.saturating_sub(thought),
+                ..used
+            };
+            self.learn(pair, weight, used, ending);
         }
     }
 

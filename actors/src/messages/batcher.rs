@@ -5,6 +5,8 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::domain::{Pair, TaskId, Translation};
+use crate::logic::answers::Broken;
+use crate::logic::estimate::Charged;
 use crate::logic::spans::Protected;
 use crate::ports::{BatchJob, KnownKey, ProviderError, Token};
 
@@ -58,14 +60,34 @@ pub struct JobText {
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobEnd {
-    /// Nothing more comes of it: each text has its translation, or the reason why it has none.
-    Over(Vec<TextEnd>),
+    /// Nothing more comes of it.
+    Over(Brought),
     /// It was never made, and the provider takes none like it for now.
     NotMade(ProviderError),
 }
 
+/// What a job brought.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Brought {
+    /// What came of each text.
+    pub texts: Vec<TextEnd>,
+    /// What its calls were charged, each with the tasks whose texts it had.
+    pub charged: Vec<(Vec<TaskId>, Charged)>,
+}
+
 /// What came of one text of a job: its translation, with placeholders, or why there is none.
-pub type TextEnd = (TaskId, Result<Arc<Translation>, Arc<str>>);
+pub type TextEnd = (TaskId, Result<Arc<Translation>, NotBrought>);
+
+/// Why a job brought no translation of a text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotBrought {
+    /// Its answer needs more room.
+    #[error("{}", Broken::Cut)]
+    Cut,
+    /// Anything else.
+    #[error("{0}")]
+    Because(Arc<str>),
+}
 
 /// Nobody wants what a job brings any more; the task manager says it. Its end comes soon.
 #[derive(Clone, Copy, Debug, Message)]

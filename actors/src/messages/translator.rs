@@ -7,9 +7,9 @@ use actix::Message;
 
 use super::cache::Leadership;
 use super::rate_limiter::Permit;
-use crate::domain::{Failure, Guide, Pair, ProviderName, Thoughts, Tokens, Translation};
+use crate::domain::{Failure, Guide, Pair, ProviderName, Translation};
 use crate::logic::checks::Fault;
-use crate::logic::estimate::Ending;
+use crate::logic::estimate::Charged;
 use crate::logic::spans::Protected;
 use crate::ports::ProviderError;
 
@@ -96,12 +96,8 @@ pub struct CallEnd {
     pub items: Vec<ItemEnd>,
     /// Why the call brought nothing, or not all of it, if so.
     pub error: Option<ProviderError>,
-    /// What the call was charged, where that is known.
-    pub used: Option<Tokens>,
-    /// What of that was thought, where a model thinks before it answers.
-    pub thoughts: Option<Thoughts>,
-    /// Whether the answer was whole.
-    pub ending: Ending,
+    /// What the call was charged; none when it brought nothing.
+    pub charged: Option<Charged>,
 }
 
 impl CallEnd {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::{Guide, Pair, SeenLimit, Thoughts, Usage};
-use crate::logic::estimate::Ending;
+use crate::logic::estimate::{Charged, Ending};
 
 /// Texts of one pair of languages that go in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,16 @@ impl Answer {
                 is_in_place: true, ..
             } => Ending::InPlace,
             _ => Ending::Whole,
+        }
+    }
+
+    /// What it was charged; what a part was charged says nothing of all the texts.
+    pub fn charged(&self) -> Charged {
+        let usage = self.usage.filter(|_| self.error.is_none());
+        Charged {
+            used: usage.map(Usage::tokens),
+            thoughts: self.thoughts,
+            ending: self.ending(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A job and the claims of its tasks are one commit, made before anything is said to the
 //! provider. So a claim whose token is a job's is no lost call, and is adopted at a restart.
 
+mod end;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -10,9 +12,8 @@ use std::time::Duration;
 
 use actix::{Context, Handler};
 use log::{error, warn};
-use tokio::sync::oneshot;
 
-use super::lookup::{Made, RETRY};
+use super::lookup::RETRY;
 use super::work::{Subject, Work, stand_of};
 use super::{Intake, Place, TaskManagerActor};
 use crate::domain::{Class, Moment, Pair, TaskId};
@@ -20,7 +21,7 @@ use crate::failpoints;
 use crate::logic::estimate::Weight;
 use crate::logic::lifecycle::Step;
 use crate::logic::price::{IN_A_JOB, usd};
-use crate::messages::{AbandonJob, CloseJob, JobCall, JobEnd, JobOrder, JobText, RunJob};
+use crate::messages::{AbandonJob, JobCall, JobEnd, JobOrder, JobText, RunJob};
 use crate::ports::{BatchJob, Kept, KnownKey, TaskChange, TaskRecord, TaskStore, Token};
 use crate::supervision::{Words, until_answered};
 
@@ -446,73 +447,6 @@ impl TaskManagerActor {
             .filter_map(|number| following.remove(number))
             .collect();
         self.look_up(works);
-    }
-
-    fn end_job(&mut self, live: Live, end: JobEnd) {
-        let ids: Vec<TaskId> = live.works.keys().copied().collect();
-        let mut again = Vec::new();
-        match end {
-            JobEnd::Over(texts) => {
-                let mut texts: HashMap<_, _> = texts.into_iter().collect();
-                for (id, work) in live.works {
-                    match texts.remove(&id) {
-                        Some(Ok(translation)) => self.complete(work, &translation, Made::ByCall),
-                        Some(Err(why)) => again.push((work, why, false)),
-                        None => again.push((work, "the job brought nothing".into(), false)),
-                    }
-                }
-            }
-            JobEnd::NotMade(error) => {
-                if let Some(route) = live.route {
-                    let until = self.clock.now().plus(CLOSED);
-                    self.state.jobs.closed.insert(route, until);
-                }
-                let why: Arc<str> = error.to_string().into();
-                let works = live.works.into_values();
-                again.extend(works.map(|work| (work, Arc::clone(&why), true)));
-            }
-        }
-        let mut works = Vec::with_capacity(again.len());
-        for (mut work, why, refund) in again {
-            if self.step_back(&mut work, Step::Again { why, refund }) {
-                works.push(work);
-            }
-        }
-        self.look_up(works);
-        self.release_followers(&live.keys);
-        self.close_when_written(live.job, &ids);
-    }
-
-    /// Closes a job once the ends of its tasks are durable.
-    fn close_when_written(&mut self, job: Arc<BatchJob>, ids: &[TaskId]) {
-        let ids: HashSet<TaskId> = ids.iter().copied().collect();
-        // All of them are written in one batch, so the last stands for all.
-        let last = {
-            let book = self.book.lock();
-            let mut changes = book.outbox.changes.iter().rev();
-            let last = changes.find(|it| ids.contains(&it.change.id));
-            last.map(|it| it.change.id)
-        };
-        let Some(last) = last else {
-            return self.close_job(job);
-        };
-        let (sender, recorded) = oneshot::channel();
-        self.state.waiters.entry(last).or_default().push(sender);
-        let close = self.peers.batcher.close.clone();
-        actix_rt::spawn(async move {
-            // After a fall the job is closed at the next start.
-            if matches!(recorded.await, Ok(Ok(()))) {
-                let _ = close.send(CloseJob(job)).await;
-            }
-        });
-    }
-
-    fn close_job(&self, job: Arc<BatchJob>) {
-        let sending = self.peers.batcher.close.send(CloseJob(job));
-        actix_rt::spawn(async move {
-            // A job that is not closed is closed at the next start.
-            let _ = sending.await;
-        });
     }
 }
 

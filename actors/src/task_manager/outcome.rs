@@ -13,7 +13,7 @@ use super::lookup::Made;
 use super::plan::{Planned, Standing, Text, plan};
 use super::work::{Subject, Work};
 use super::{Learned, Place, TaskManagerActor};
-use crate::domain::{Failure, FailureKind, State, Tokens, Translation, Usage};
+use crate::domain::{Failure, FailureKind, State, Translation, Usage};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::checks::{Check, Fault};
@@ -29,8 +29,6 @@ const UNSUPPORTED: Duration = Duration::from_secs(3_600);
 const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 /// So many failures in a row are the lane's fault, and cost its tasks no attempt.
 const LANE_FAILS: u32 = 3;
-/// An answer that was cut off gets at most so many times twice the room.
-const DOUBLINGS: u8 = 6;
 /// After each so many attempts given back for its lane's sake a task waits twice as long.
 const REFUNDS: u32 = 100;
 
@@ -121,16 +119,8 @@ impl TaskManagerActor {
                 digestion.learn(sent.n_texts, n_broken, wanted);
             }
         }
-        if let Some(thoughts) = end.thoughts {
-            estimates.learn_thoughts(thoughts, end.ending);
-        }
-        if let Some(used) = end.used {
-            let thought = end.thoughts.map_or(0, |thoughts| thoughts.used);
-            let used = Tokens {
-                output: used.output.saturating_sub(thought),
-                ..used
-            };
-            estimates.learn(&sent.pair, sent.weight, used, end.ending);
+        if let Some(charged) = end.charged {
+            estimates.learn_call(&sent.pair, sent.weight, charged);
         }
     }
 
@@ -173,7 +163,7 @@ impl TaskManagerActor {
                 }
                 (Some(Err(Trouble::Broken(why))), _) => self.broken(work, route, n_items, why),
                 (Some(Err(Trouble::Cut)), _) => {
-                    work.doublings = (work.doublings + 1).min(DOUBLINGS);
+                    work.was_cut();
                     self.broken(work, route, n_items, "the answer was cut off before it");
                 }
                 (Some(Err(Trouble::Doubtful { fault, .. })), _)

@@ -16,6 +16,9 @@ use crate::logic::spans::Protected;
 use crate::messages::{Leadership, NowError};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
+/// An answer that was cut off gets at most so many times twice the room.
+const DOUBLINGS: u8 = 6;
+
 /// One text on its way.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -43,7 +46,7 @@ pub(super) struct Work {
     /// What it weighs in a call.
     weight: Weight,
     /// How often its answer was cut off, so that it needs twice the room each time.
-    pub(super) doublings: u8,
+    doublings: u8,
     /// The providers that refused it, with the reason of the last.
     pub(super) refused_by: Routes,
     pub(super) refusal: Option<Failure>,
@@ -183,6 +186,11 @@ impl Work {
         (self.text, self.key, self.tight) = (text, key, Some(Box::new(tight)));
         (self.leadership, self.doubt, self.doublings) = (None, None, 0);
         (self.pack_limit, self.avoids) = (1, Routes::default());
+    }
+
+    /// Notes that its answer was cut off, so that it gets more room.
+    pub(super) fn was_cut(&mut self) {
+        self.doublings = (self.doublings + 1).min(DOUBLINGS);
     }
 
     /// Notes that a provider failed it, so that others come first.

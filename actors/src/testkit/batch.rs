@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::provider::{answer, full_usage};
+use super::provider::{ProviderFault, answer, full_usage};
 use crate::domain::Timestamp;
 use crate::logic::price::{IN_A_JOB, usd};
 use crate::ports::{
@@ -43,6 +43,8 @@ pub enum Ending {
     FirstTwice,
     /// The protected spans of every text are gone.
     Unmarked,
+    /// Only the first half of every answer, rounded down, was finished.
+    Cut,
 }
 
 /// A deterministic provider of jobs; its clones are the same provider.
@@ -189,6 +191,12 @@ fn answers(calls: &[BatchCall], ending: &Ending) -> BatchAnswers {
             answers[0].1 = Err(ProviderError::Rejected { detail });
         }
         Ending::FirstTwice => answers.push(answers[0].clone()),
+        Ending::Cut => {
+            let cut = |call: &BatchCall| answer(&call.pack, Some(ProviderFault::Truncated));
+            for ((_, answer), call) in answers.iter_mut().zip(calls) {
+                *answer = cut(call);
+            }
+        }
         Ending::Unmarked => {
             for answer in answers.iter_mut().filter_map(|(_, it)| it.as_mut().ok()) {
                 for item in &mut answer.items {
