@@ -354,7 +354,9 @@ impl Handler<Settle> for RateLimiterActor {
             Verdict::Person => Word::Person,
         };
         let turn = state.quota.settle(settle.serial, word, now);
-        state.quota.amend(settle.part_usd, now.wall, now);
+        if settle.part_usd > 0.0 {
+            state.quota.amend(settle.part_usd, now.wall, now);
+        }
         report(lane, turn, &state.quota, now.moment);
         if state.is_waited_for() {
             self.serve(lane);

@@ -1,5 +1,6 @@
 //! Which posts that a source shows are publications of ours.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -54,9 +55,11 @@ impl<'a> Ours<'a> {
             // Read before ids are asked for: what is out by then has its id in the store.
             false => self.open().await?,
         };
+        let out = self.out(&posts).await?;
         for post in posts {
+            let is_known = out.contains(post.id.as_str());
             let is_open = || open.iter().any(|open| open.may_be(&post));
-            if self.is_named(&post).await? || is_open() || self.is_out(&post).await? {
+            if is_known || self.is_named(&post).await? || is_open() {
                 our_own.push(post);
             } else {
                 others.push(post);
@@ -73,14 +76,15 @@ impl<'a> Ours<'a> {
         }
     }
 
-    async fn is_out(&self, post: &Post) -> Result<bool, StoreError> {
-        if self.outlets.is_empty() {
-            return Ok(false);
+    /// The ids of those posts that are known to be out, read at once.
+    async fn out(&self, posts: &[Post]) -> Result<HashSet<Arc<str>>, StoreError> {
+        if self.outlets.is_empty() || posts.is_empty() {
+            return Ok(HashSet::new());
         }
         let outlets = self.outlets.iter().map(|it| it.0.clone()).collect();
-        self.store
-            .is_published(outlets, post.id.as_str().into())
-            .await
+        let ids = posts.iter().map(|post| post.id.as_str().into()).collect();
+        let out = self.store.published_among(outlets, ids).await?;
+        Ok(out.into_iter().collect())
     }
 
     async fn open(&self) -> Result<Vec<Open>, StoreError> {

@@ -379,13 +379,13 @@ pub trait TaskStore: BatchStore {
         post: Arc<str>,
     ) -> LocalBoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Whether one of these outlets published something that people can read there and that bears
-    /// that id, be it forgotten since.
-    fn is_published(
+    /// Those of these ids under which one of these outlets published something that people can read
+    /// there, be it forgotten since.
+    fn published_among(
         &self,
         outlets: Vec<OutletName>,
-        id: Arc<str>,
-    ) -> LocalBoxFuture<'_, Result<bool, StoreError>>;
+        ids: Vec<Arc<str>>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Arc<str>>, StoreError>>;
 
     /// Requests whose posts were deleted at their sources, until that is seen to, behind `after`,
     /// in the order of ids.

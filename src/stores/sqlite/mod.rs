@@ -358,12 +358,12 @@ impl TaskStore for SqliteStore {
         self.read(move |reads| reads.is_gone(&source, &post))
     }
 
-    fn is_published(
+    fn published_among(
         &self,
         outlets: Vec<OutletName>,
-        id: Arc<str>,
-    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
-        self.read(move |reads| reads.is_published(&outlets, &id))
+        ids: Vec<Arc<str>>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Arc<str>>, StoreError>> {
+        self.read(move |reads| reads.published_among(&outlets, ids))
     }
 
     fn withdrawn(

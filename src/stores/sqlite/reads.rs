@@ -365,16 +365,24 @@ impl Reads<'_> {
         Ok(statement.exists([post_hash(source, post)])?)
     }
 
-    /// Whether one of these outlets published something that bears that id.
-    pub(super) fn is_published(&mut self, outlets: &[OutletName], id: &str) -> Result<bool, Fault> {
+    /// Those of these ids under which one of these outlets published something.
+    pub(super) fn published_among(
+        &mut self,
+        outlets: &[OutletName],
+        ids: Vec<Arc<str>>,
+    ) -> Result<Vec<Arc<str>>, Fault> {
         let sql = "SELECT 1 FROM identity WHERE hash = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for outlet in outlets {
-            if statement.exists([published_hash(outlet, id)])? {
-                return Ok(true);
+        let mut published = Vec::new();
+        for id in ids {
+            for outlet in outlets {
+                if statement.exists([published_hash(outlet, &id)])? {
+                    published.push(id);
+                    break;
+                }
             }
         }
-        Ok(false)
+        Ok(published)
     }
 
     /// Requests whose posts were deleted.

@@ -158,14 +158,14 @@ impl<'c> Tables<'c> {
         Ok(Kept::Yes)
     }
 
-    /// Notes the ids of what is out, by which a source that reads the same place knows it as ours.
-    /// What people cannot read, like lines of a file, no such source shows.
+    /// Notes the id of the part that came out last, by which a source that reads the same place
+    /// knows it as ours; those before it were noted when they did. What people cannot read, like
+    /// lines of a file, no such source shows.
     fn note_published(&mut self, publication: &Publication) -> Result<(), Fault> {
-        let parts = publication.parts.iter();
-        for part in parts.filter(|part| part.url.is_some()) {
-            if let Some(id) = &part.id {
-                self.note_seen(published_hash(&publication.outlet, id))?;
-            }
+        let last = publication.parts.iter().rfind(|part| part.id.is_some());
+        let last = last.filter(|part| part.url.is_some());
+        if let Some(id) = last.and_then(|part| part.id.as_ref()) {
+            self.note_seen(published_hash(&publication.outlet, id))?;
         }
         Ok(())
     }

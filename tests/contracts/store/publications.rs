@@ -108,8 +108,11 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
     kind.crash();
     let is_published = async |outlets: &[&str], id: &str| {
         let outlets = outlets.iter().map(|outlet| (*outlet).into()).collect();
-        let found = kind.store().is_published(outlets, id.into()).await;
-        found.expect("a read")
+        let ids = vec!["75".into(), id.into(), "78".into()];
+        let found = kind.store().published_among(outlets, ids).await;
+        let found = found.expect("a read");
+        assert!(found.iter().all(|it| **it == *id), "{found:?}");
+        !found.is_empty()
     };
     assert!(is_published(&["fr", "es"], "77").await);
     assert!(!is_published(&["fr"], "77").await);

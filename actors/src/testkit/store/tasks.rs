@@ -230,14 +230,17 @@ impl TaskStore for MemoryStore {
         self.read(|committed| committed.gone.contains(&Identity::Post(source, post)))
     }
 
-    fn is_published(
+    fn published_among(
         &self,
         outlets: Vec<OutletName>,
-        id: Arc<str>,
-    ) -> LocalBoxFuture<'_, Result<bool, StoreError>> {
+        ids: Vec<Arc<str>>,
+    ) -> LocalBoxFuture<'_, Result<Vec<Arc<str>>, StoreError>> {
         self.read(move |committed| {
-            let mut outlets = outlets.into_iter();
-            outlets.any(|outlet| committed.published.contains(&(outlet, Arc::clone(&id))))
+            let is_published = |id: &Arc<str>| {
+                let mut outlets = outlets.iter().cloned();
+                outlets.any(|outlet| committed.published.contains(&(outlet, Arc::clone(id))))
+            };
+            ids.into_iter().filter(is_published).collect()
         })
     }
 
