@@ -94,7 +94,9 @@ pub(super) struct Interactive {
     pub(super) socket: PathBuf,
     /// The simulated provider.
     pub(super) provider: SocketAddr,
-    /// How many new texts.
+    /// The number of the first text.
+    pub(super) first: u64,
+    /// How many new texts, and as many behind them for the direct calls.
     pub(super) n_new: u64,
     /// How many times a known text.
     pub(super) n_known: u64,
@@ -426,10 +428,8 @@ async fn ask(questions: Interactive) -> anyhow::Result<InteractiveOutcome> {
     let (mut through, mut direct, mut known) = (Times::new(), Times::new(), Times::new());
     let mut added = Vec::new();
     let mut outcome = InteractiveOutcome::default();
-    for n in 0..questions.n_new {
-        let called = Instant::now();
-        let cached = translate(&mut service, &question(n)).await?;
-        let time_through = called.elapsed();
+    for n in questions.first..questions.first + questions.n_new {
+        let (cached, time_through) = translate(&mut service, &question(n)).await?;
         outcome.n_answered += 1;
         outcome.n_cached += u64::from(cached);
 
@@ -452,11 +452,10 @@ async fn ask(questions: Interactive) -> anyhow::Result<InteractiveOutcome> {
         direct.add(time_direct);
         added.push((time_through.as_secs_f64() - time_direct.as_secs_f64()) * 1e6);
     }
-    let known_question = question(0);
+    let known_question = question(questions.first);
     for _ in 0..questions.n_known {
-        let called = Instant::now();
-        let cached = translate(&mut service, &known_question).await?;
-        known.add(called.elapsed());
+        let (cached, time) = translate(&mut service, &known_question).await?;
+        known.add(time);
         outcome.n_answered += 1;
         outcome.n_cached += u64::from(cached);
     }
@@ -478,9 +477,14 @@ fn question(n: u64) -> Vec<u8> {
     client::post("/v1/translate", "application/json", body.as_bytes())
 }
 
-/// Asks for one translation; returns whether it was known.
-async fn translate(service: &mut UnixConnection, question: &[u8]) -> anyhow::Result<bool> {
+/// Asks for one translation; returns whether it was known, and how long the exchange took.
+async fn translate(
+    service: &mut UnixConnection,
+    question: &[u8],
+) -> anyhow::Result<(bool, Duration)> {
+    let called = Instant::now();
     let response = service.exchange(question).await?;
+    let time = called.elapsed();
     anyhow::ensure!(
         response.status == 200,
         "the service answered {}: {}",
@@ -494,5 +498,5 @@ async fn translate(service: &mut UnixConnection, question: &[u8]) -> anyhow::Res
             answered.translations.len()
         );
     };
-    Ok(translation.cached)
+    Ok((translation.cached, time))
 }

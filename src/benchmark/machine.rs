@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::cores;
 use super::statistics::quantile;
 
 /// Ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every Linux.
@@ -29,6 +30,8 @@ pub(super) struct Machine {
     pub(super) kernel: String,
     /// Median of appending 4 KiB and `fdatasync` in the data folder, in milliseconds.
     pub(super) fdatasync_ms: f64,
+    /// Median time that a thread on an idle core takes to wake up, in microseconds.
+    pub(super) wake_up_us: f64,
     /// The profile that this program was built with.
     pub(super) build: &'static str,
 }
@@ -47,6 +50,7 @@ impl Machine {
             memory_mib: field(&memory, "MemTotal").and_then(kibibytes).unwrap_or(0) / 1_024,
             kernel: kernel.trim().to_owned(),
             fdatasync_ms: fdatasync_ms(folder)?,
+            wake_up_us: cores::wake_up_us(),
             build: if cfg!(debug_assertions) {
                 "development"
             } else {

@@ -4,6 +4,7 @@
 //! and what the provider counted for itself agree.
 
 mod client;
+mod cores;
 mod corpus;
 mod load;
 mod machine;

@@ -170,6 +170,7 @@ mod tests {
                 memory_mib: 1,
                 kernel: "6".into(),
                 fdatasync_ms: 0.1,
+                wake_up_us: 5.0,
                 build: "release",
             },
             rows: vec![row],

@@ -221,12 +221,13 @@ impl fmt::Display for Agreement {
 /// Returns one line about the machine.
 pub(super) fn machine_line(machine: &Machine) -> String {
     format!(
-        "{}, {} cores, {} MiB, Linux {}; fdatasync of 4 KiB {} ms; {} build",
+        "{}, {} cores, {} MiB, Linux {}; fdatasync of 4 KiB {} ms; an idle core wakes up in {} µs; {} build",
         machine.processor,
         machine.cores,
         number(machine.memory_mib as f64),
         machine.kernel,
         number(machine.fdatasync_ms),
+        number(machine.wake_up_us),
         machine.build
     )
 }

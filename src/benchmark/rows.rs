@@ -69,7 +69,7 @@ const KINDS: [Kind; 18] = [
     Kind {
         name: "added_latency",
         about: "one translation at a time, each beside a call straight to the provider",
-        seconds: [5, 2],
+        seconds: [8, 3],
     },
     Kind {
         name: "memory",

@@ -175,6 +175,7 @@ fn questions_alternate_with_direct_calls_and_known_ones_are_counted() {
             Job::Interactive(Interactive {
                 socket,
                 provider,
+                first: 3,
                 n_new: 5,
                 n_known: 7,
             })
@@ -199,6 +200,7 @@ fn a_service_that_refuses_a_question_is_an_error() {
             Job::Interactive(Interactive {
                 socket,
                 provider,
+                first: 0,
                 n_new: 1,
                 n_known: 0,
             })

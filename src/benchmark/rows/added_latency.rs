@@ -1,70 +1,90 @@
 //! What the service adds to one call, and what a known text takes.
 
-use super::super::load::{Interactive, Job, Outcome};
+use super::super::cores::Awake;
+use super::super::load::{Interactive, InteractiveOutcome, Job, Outcome};
 use super::super::processes;
 use super::super::report::{Row, Target};
 use super::super::service::Setup;
 use super::super::simulator::Plan;
 use super::{Bench, Stage};
 
-/// Measures one translation at a time.
+/// Measures one translation at a time: as the machine is, and with its idle cores kept awake.
+///
+/// With one question at a time all cores are idle most of the time, and a core that was put to
+/// sleep may take longer to wake up than the work on it. So the second figures are what the service
+/// does, and the first what comes of it on this machine.
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let (n_new, n_known) = (bench.sizes.n_questions, 2 * bench.sizes.n_questions);
     row.conditions = format!(
-        "{n_new} new texts, a known one {n_known} times, one at a time, provider without delay; settings as they ship"
+        "{n_new} new texts, a known one {n_known} times, one at a time, provider without delay; settings as they ship; as the machine is, and again with its idle cores kept awake"
     );
     let setup = Setup::shipped();
     let stage = bench.stage(&Plan::default(), &setup).await?;
     let Stage {
         service, provider, ..
     } = &stage;
-    let job = Job::Interactive(Interactive {
-        socket: service.socket().to_owned(),
-        provider: provider.address,
-        n_new,
-        n_known,
-    });
-    let Outcome::Interactive(asked) = processes::work(&bench.program, &job).await? else {
-        anyhow::bail!("expected an outcome of questions");
+    let ask = async |first| {
+        let job = Job::Interactive(Interactive {
+            socket: service.socket().to_owned(),
+            provider: provider.address,
+            first,
+            n_new,
+            n_known,
+        });
+        match processes::work(&bench.program, &job).await? {
+            Outcome::Interactive(asked) => Ok(asked),
+            _ => anyhow::bail!("expected an outcome of questions"),
+        }
     };
-    row.aimed(
-        "added, median",
-        asked.added_p50_us,
-        "µs",
-        Target::AtMost(100.0),
-    );
-    row.aimed(
-        "added, p99",
-        asked.added_p99_us,
-        "µs",
-        Target::AtMost(400.0),
-    );
-    row.figure("through the service, median", asked.through.p50_us, "µs");
-    row.figure("through the service, p99", asked.through.p99_us, "µs");
-    row.figure(
-        "straight to the provider, median",
-        asked.direct.p50_us,
-        "µs",
-    );
-    row.figure("straight to the provider, p99", asked.direct.p99_us, "µs");
-    row.aimed(
-        "a known text, median",
-        asked.known.p50_us,
-        "µs",
-        Target::AtMost(60.0),
-    );
-    row.figure("a known text, p99", asked.known.p99_us, "µs");
+    let as_it_is = ask(0).await?;
+    show(row, "", &as_it_is);
+    let mut passes = vec![as_it_is];
+    match Awake::keep() {
+        Ok(awake) => {
+            let asked = ask(2 * n_new).await?;
+            drop(awake);
+            show(row, "cores awake: ", &asked);
+            passes.push(asked);
+        }
+        Err(error) => row.conditions += &format!(", which is not allowed here ({error})"),
+    }
+    let sum = |of: fn(&InteractiveOutcome) -> u64| passes.iter().map(of).sum::<u64>();
+    let n_cached = sum(|asked| asked.n_cached);
     row.count(
         "known texts",
-        &[("asked", n_known), ("cached", asked.n_cached)],
+        &[
+            ("asked", n_known * passes.len() as u64),
+            ("cached", n_cached),
+        ],
     );
     let n_texts = provider.counts().await?.texts;
     row.count(
         "new texts",
         &[
-            ("answered", asked.n_answered - asked.n_cached),
-            ("the provider", n_texts.saturating_sub(asked.n_direct)),
+            ("answered", sum(|asked| asked.n_answered) - n_cached),
+            (
+                "the provider",
+                n_texts.saturating_sub(sum(|asked| asked.n_direct)),
+            ),
         ],
     );
     Ok(())
+}
+
+fn show(row: &mut Row, under: &str, asked: &InteractiveOutcome) {
+    let name = |name: &str| format!("{under}{name}");
+    let most = Target::AtMost;
+    row.aimed(name("added, median"), asked.added_p50_us, "µs", most(100.0));
+    row.aimed(name("added, p99"), asked.added_p99_us, "µs", most(400.0));
+    let (through, direct, known) = (&asked.through, &asked.direct, &asked.known);
+    row.figure(name("through the service, median"), through.p50_us, "µs");
+    row.figure(name("through the service, p99"), through.p99_us, "µs");
+    row.figure(
+        name("straight to the provider, median"),
+        direct.p50_us,
+        "µs",
+    );
+    row.figure(name("straight to the provider, p99"), direct.p99_us, "µs");
+    row.aimed(name("a known text, median"), known.p50_us, "µs", most(60.0));
+    row.figure(name("a known text, p99"), known.p99_us, "µs");
 }
