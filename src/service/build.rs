@@ -4,7 +4,6 @@ mod outlets;
 mod providers;
 mod sources;
 
-use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -54,7 +53,10 @@ pub(super) fn prepare(
 ) -> anyhow::Result<Prepared> {
     warn_of_idle(settings);
     tell_of_shared_lanes(settings);
-    let n_arbiters = settings.translation.translators.unwrap_or_else(n_cores);
+    let n_arbiters = settings
+        .translation
+        .translators
+        .unwrap_or_else(n_translators);
     let counts: Vec<Arc<Counts>> = settings.providers.iter().map(|_| Arc::default()).collect();
     let callbacks = callbacks(settings);
     let sources = settings.sources.iter();
@@ -104,9 +106,12 @@ fn callbacks(settings: &Settings) -> Option<Callbacks> {
     Some(Callbacks::new(public_url, file))
 }
 
-/// How many threads the machine runs at once.
-pub(super) fn n_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+/// How many translators there are where the settings name no number: one for every two cores.
+///
+/// A call that is made on another thread than the actors' costs several messages between the two
+/// and as many wake-ups, and the other cores have the store and the sockets to serve.
+fn n_translators() -> usize {
+    std::thread::available_parallelism().map_or(1, |n_cores| n_cores.get().div_ceil(2))
 }
 
 fn config(settings: &Settings) -> SystemConfig {
