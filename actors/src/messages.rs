@@ -2,6 +2,7 @@
 
 mod batcher;
 mod cache;
+mod caller;
 mod events;
 mod metrics;
 mod monitor;
@@ -16,6 +17,8 @@ pub use batcher::{
 pub use cache::{
     CacheStats, CacheView, Clear, FlightEnd, Found, Insert, Leadership, Lookup, Resign, SaveAll,
 };
+pub use caller::AwaitedText;
+pub(crate) use caller::NowCall;
 pub use events::{Event, Events};
 pub use metrics::{Follow, INSIDE, Operation, Quantiles, Record, Report, ReportNow, ServiceReport};
 pub use monitor::{
@@ -30,8 +33,8 @@ pub use rate_limiter::{
     Quotas, Reserve, Settle, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
-    Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask, FindTasks, List,
-    Listed, NowError, OpenIntake, ProviderView, Providers, Retry, Stop, Submission, Submit,
-    SubmitError, TaskView, TranslateNow,
+    AskedTexts, Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask,
+    FindTasks, List, Listed, NowError, OpenIntake, ProviderView, Providers, Retry, Stop,
+    Submission, Submit, SubmitError, TaskView, TranslateNow,
 };
 pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Translate, Trouble};

@@ -15,7 +15,7 @@ use crate::failpoints;
 use crate::logic::answers::Broken;
 use crate::logic::checks::Checks;
 use crate::logic::glossary::Wishes;
-use crate::logic::landing::{Exam, Flaw, Landed, land};
+use crate::logic::landing::{Exam, Flaw, Landed, Sound, land};
 use crate::logic::price::usd;
 use crate::messages::{
     CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
@@ -133,22 +133,24 @@ impl Call {
         };
         let begun = self.tools.clock.now();
         let outcome = self.call(&pack, timeout).await;
-        self.tools.metrics.do_send(Record {
+        let record = Record {
             operation: self.callee.operation.clone(),
             took: self.tools.clock.now().since(begun),
             is_error: match &outcome {
                 Ok(answer) => answer.error.is_some(),
                 Err(_) => true,
             },
-        });
-        match outcome {
+        };
+        let end = match outcome {
             Ok(answer) => self.accept(&pack, items, answer, permit),
             Err(error) => {
                 debug!(provider:% = self.callee.name, cause:% = error; "a call brought nothing");
                 permit.settle(verdict(&error), self.callee.provider.take_seen());
                 refused(items, error)
             }
-        }
+        };
+        self.tools.metrics.do_send(record);
+        end
     }
 
     /// The provider's answer; a panic and a call that does not end are errors like others.
@@ -169,19 +171,14 @@ impl Call {
     }
 
     /// Keeps what is provably right: matched by id, with every protected span, and as wanted.
+    ///
+    /// Who waits for a text is answered first: all else that follows from a call would be waited
+    /// for with it.
     fn accept(&self, pack: &Pack, items: Vec<JobItem>, answer: Answer, permit: Permit) -> CallEnd {
         let charged = answer.charged();
         let usage = answer.usage;
         let tokens = usage.map(Usage::tokens);
         let cost_usd = tokens.map(|tokens| usd(tokens, self.callee.price));
-        let seen = self.callee.provider.take_seen();
-        let answered = Verdict::Answered { tokens, cost_usd };
-        match answer.error.as_ref().map(verdict) {
-            None | Some(Verdict::Answered { .. }) => permit.settle(answered, seen),
-            // Counted as a whole, since nobody knows what became of the rest.
-            Some(Verdict::Unanswered) => permit.settle(Verdict::Unanswered, seen),
-            Some(failed) => permit.settle_in_part(failed, cost_usd.unwrap_or_default(), seen),
-        }
         let texts = items.iter().map(|item| Arc::clone(&item.text));
         let ids = pack.items.iter().map(|item| Arc::clone(&item.id));
         let sent: Vec<_> = ids.zip(texts).collect();
@@ -206,18 +203,16 @@ impl Call {
         let landed = land(&sent, answered, (charged.ending, took), exam);
         let mut known = Vec::with_capacity(items.len());
         let mut ends = Vec::with_capacity(items.len());
-        for (item, Landed { text, usage }) in items.into_iter().zip(landed) {
-            let translation = |text| {
-                Arc::new(Translation {
-                    text,
-                    provider: self.callee.name.clone(),
-                    model: Arc::clone(&answer.model),
-                    cached: false,
-                    usage,
-                })
+        for (mut item, Landed { text, usage }) in items.into_iter().zip(landed) {
+            let translation = |text| Translation {
+                text,
+                provider: self.callee.name.clone(),
+                model: Arc::clone(&answer.model),
+                cached: false,
+                usage,
             };
-            let translation = match text {
-                Ok(text) => translation(text),
+            let Sound { text, restored } = match text {
+                Ok(sound) => sound,
                 Err(Flaw::Broken(Broken::Missing)) if answer.error.is_some() => {
                     ends.push(not_made(item));
                     continue;
@@ -227,19 +222,33 @@ impl Call {
                     continue;
                 }
                 Err(Flaw::Faulty { text, fault }) => {
-                    let translation = translation(text);
+                    let translation = Arc::new(translation(text));
                     ends.push(troubled(item, Trouble::Doubtful { fault, translation }));
                     continue;
                 }
             };
+            let restored: Arc<str> = restored.into();
+            if let Some(awaited) = item.awaited.take() {
+                awaited.answer(translation(Arc::clone(&restored)));
+            }
+            let translation = Arc::new(translation(text));
             if let Some(leadership) = item.duty.take() {
                 known.push((leadership, Ok(Arc::clone(&translation))));
             }
             ends.push(ItemEnd {
                 token: item.token,
                 result: Some(Ok(translation)),
+                restored: Some(restored),
                 duty: None,
             });
+        }
+        let seen = self.callee.provider.take_seen();
+        let answered = Verdict::Answered { tokens, cost_usd };
+        match answer.error.as_ref().map(verdict) {
+            None | Some(Verdict::Answered { .. }) => permit.settle(answered, seen),
+            // Counted as a whole, since nobody knows what became of the rest.
+            Some(Verdict::Unanswered) => permit.settle(Verdict::Unanswered, seen),
+            Some(failed) => permit.settle_in_part(failed, cost_usd.unwrap_or_default(), seen),
         }
         if !known.is_empty() {
             self.tools.cache.do_send(Insert(known));
@@ -274,6 +283,7 @@ fn troubled(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: Some(Err(trouble)),
+        restored: None,
         duty: Some(item.duty),
     }
 }
@@ -318,6 +328,7 @@ fn not_made(item: JobItem) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: None,
+        restored: None,
         duty: Some(item.duty),
     }
 }

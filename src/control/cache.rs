@@ -93,7 +93,7 @@ impl Warmer {
         let mut n_tries = 0;
         while !texts.is_empty() && n_tries < MAX_TRIES && !*self.0.closing.borrow() {
             let message = TranslateNow {
-                texts: texts.clone(),
+                texts: texts.clone().into(),
                 source: pair.source.clone(),
                 target: pair.target.clone(),
                 deadline: CHUNK_DEADLINE,

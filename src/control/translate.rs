@@ -7,7 +7,8 @@ use std::time::Duration;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use babelfeed_actors::domain::{Class, Pair, Translation};
-use babelfeed_actors::messages::TranslateNow;
+use babelfeed_actors::logic::known::Keyed;
+use babelfeed_actors::messages::{AskedTexts, TranslateNow};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -53,11 +54,13 @@ pub(super) async fn translate(
         source: body.source.map(|tag| tag.0),
         target: body.target.0,
     };
-    if let Some(translations) = face.control.handles.known.read(&texts, &pair) {
+    let known = &face.control.handles.known;
+    let texts: Vec<Keyed> = texts.iter().map(|text| known.keyed(text, &pair)).collect();
+    if let Some(translations) = known.read(&texts, &pair) {
         return Ok(answer(&translations));
     }
     let message = TranslateNow {
-        texts,
+        texts: AskedTexts::Keyed(texts),
         source: pair.source,
         target: pair.target,
         deadline,

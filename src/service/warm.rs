@@ -147,7 +147,7 @@ async fn translate(
     let mut texts = texts.to_vec();
     while !texts.is_empty() {
         let wanted = TranslateNow {
-            texts: texts.clone(),
+            texts: texts.clone().into(),
             source: pair.source.clone(),
             target: pair.target.clone(),
             deadline: DEADLINE,
@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use actix::{Actor, Context, Handler, MessageResult};
     use babelfeed_actors::domain::{Failure, FailureKind, Translation, Usage};
+    use babelfeed_actors::messages::AskedTexts;
 
     /// Refuses the text `bad`, and all that come with it.
     struct Fussy;
@@ -200,12 +201,15 @@ mod tests {
                 cached: false,
                 usage: Usage::default(),
             };
-            MessageResult(match now.texts.iter().position(|text| &**text == "bad") {
+            let AskedTexts::Plain(texts) = now.texts else {
+                panic!("texts to warm up with were looked up before");
+            };
+            MessageResult(match texts.iter().position(|text| &**text == "bad") {
                 Some(index) => Err(NowError::Refused {
                     index,
                     failure: failure(),
                 }),
-                None => Ok(now.texts.into_iter().map(translation).collect()),
+                None => Ok(texts.into_iter().map(translation).collect()),
             })
         }
     }

@@ -252,7 +252,7 @@ fn who_waits_for_a_text_is_told_that_it_failed_its_checks() {
         that_says(&mut world, ProviderFault::Echo);
         let handles = world.start();
         let now = TranslateNow {
-            texts: vec![TEXT.into()],
+            texts: vec![TEXT].into(),
             source: Some(tag("en")),
             target: tag("es"),
             deadline: Duration::from_secs(10),

@@ -118,7 +118,7 @@ fn an_interactive_text_overtakes_bulk_work_and_touches_no_disk() {
         world.store.withhold();
         let begun = tokio::time::Instant::now();
         let answer = handles.translate_now.send(TranslateNow {
-            texts: vec!["Hello there".into()],
+            texts: vec!["Hello there"].into(),
             source: Some(tag("en")),
             target: tag("es"),
             deadline: Duration::from_secs(10),

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, Flow, Pair, State, Translation};
+use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::logic::spans::Numbers;
-use babelfeed_actors::messages::{CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow};
+use babelfeed_actors::messages::{
+    AskedTexts, CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow,
+};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -20,7 +23,7 @@ const SAME: &str = "The same text for everybody.";
 /// A caller who waits for a text that long.
 async fn ask(handles: &Handles, text: &str, wait: Duration) -> Result<Translation, NowError> {
     let asked = handles.translate_now.send(TranslateNow {
-        texts: vec![text.into()],
+        texts: vec![text].into(),
         source: Some(tag("en")),
         target: tag("es"),
         deadline: wait,
@@ -81,7 +84,8 @@ fn what_is_known_is_read_by_whoever_asks_whatever_becomes_of_numbers() {
                 source: Some(tag("en")),
                 target: tag("es"),
             };
-            let read = || handles.known.read(&[text.into()], &pair);
+            let keyed = handles.known.keyed(&text.into(), &pair);
+            let read = || handles.known.read(std::slice::from_ref(&keyed), &pair);
             assert_eq!(read(), None);
 
             let made = ask(&handles, text, Duration::from_secs(10)).await;
@@ -90,6 +94,57 @@ fn what_is_known_is_read_by_whoever_asks_whatever_becomes_of_numbers() {
             assert_eq!(known[0].text, made.expect("an answer").text, "{numbers:?}");
         });
     }
+}
+
+#[test]
+fn who_waits_is_answered_when_the_task_manager_falls_over_the_end_of_their_call() {
+    world::run(1, async |mut world: World| {
+        let latency = Duration::from_secs(1);
+        let provider = slow(&mut world, latency);
+        let handles = world.start();
+        arm("task_manager.ended", 1);
+
+        let begun = Instant::now();
+        let answer = ask(&handles, SAME, Duration::from_secs(60)).await;
+
+        assert!(answer.is_ok(), "{answer:?}");
+        assert_eq!(begun.elapsed(), latency, "nobody waited for the restart");
+        pass(Duration::from_secs(30)).await;
+        assert!(!is_armed("task_manager.ended"));
+        assert_eq!(provider.n_calls(), 1);
+    });
+}
+
+#[test]
+fn a_text_that_was_looked_up_before_is_translated_as_it_was_written() {
+    world::run(1, async |world: World| {
+        let handles = world.start();
+        let text = " It drives at 33 km/h to https://example.org today.\n";
+        let pair = Pair {
+            source: Some(tag("en")),
+            target: tag("es"),
+        };
+        let keyed = handles.known.keyed(&text.into(), &pair);
+        let asked = handles.translate_now.send(TranslateNow {
+            texts: AskedTexts::Keyed(vec![keyed]),
+            source: pair.source,
+            target: pair.target,
+            deadline: Duration::from_secs(10),
+            class: Class::Interactive,
+            flow: "requests".into(),
+        });
+        let made = asked.await.expect("heard").expect("translations");
+
+        let known = ask(&handles, text, Duration::from_secs(10)).await;
+        let known = known.expect("an answer");
+        assert!(known.cached && !made[0].cached);
+        assert_eq!(known.text, made[0].text);
+        assert!(
+            known.text.contains(" https://example.org "),
+            "{}",
+            known.text
+        );
+    });
 }
 
 #[test]

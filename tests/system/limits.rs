@@ -79,7 +79,7 @@ fn so_many_calls_at_once_and_no_more_are_in_flight() {
         let begun = tokio::time::Instant::now();
         let ids = hand_in(&handles, texts(300), "es").await;
         let answer = handles.translate_now.send(TranslateNow {
-            texts: vec!["Hello there".into()],
+            texts: vec!["Hello there"].into(),
             source: Some(tag("en")),
             target: tag("es"),
             deadline: Duration::from_millis(1_500),
@@ -353,7 +353,7 @@ fn a_text_that_somebody_waits_for_ends_with_its_attempts_too() {
         provider.always(Some(ProviderFault::Missing(0)));
         let handles = world.start();
         let answer = handles.translate_now.send(TranslateNow {
-            texts: vec!["Hello there".into()],
+            texts: vec!["Hello there"].into(),
             source: Some(tag("en")),
             target: tag("es"),
             deadline: Duration::from_secs(60),

@@ -226,7 +226,7 @@ fn bulk_work_of_a_short_lane_waits_for_company_and_what_somebody_waits_for_does_
         }
         let begun = Instant::now();
         let answer = handles.translate_now.send(TranslateNow {
-            texts: vec!["Hello there".into()],
+            texts: vec!["Hello there"].into(),
             source: Some(tag("en")),
             target: tag("fr"),
             deadline: Duration::from_secs(10),
@@ -338,7 +338,7 @@ fn now(
     texts: Vec<String>,
 ) -> actix::prelude::RecipientRequest<TranslateNow> {
     handles.translate_now.send(TranslateNow {
-        texts: texts.into_iter().map(Into::into).collect(),
+        texts: texts.into(),
         source: Some(tag("en")),
         target: tag("es"),
         deadline: Duration::from_secs(3_600),

@@ -291,7 +291,7 @@ fn now(deadline: u64) -> TranslateNow {
 
 fn now_of(text: &str, deadline: u64) -> TranslateNow {
     TranslateNow {
-        texts: vec![text.into()],
+        texts: vec![text].into(),
         source: Some(tag("en")),
         target: tag("es"),
         deadline: Duration::from_secs(deadline),
@@ -372,7 +372,7 @@ async fn tail(handles: &Handles, n: usize) -> Duration {
     for number in 0..n {
         let translate = handles.translate_now.clone();
         let one = TranslateNow {
-            texts: vec![format!("A text that has the number {number}.").into()],
+            texts: vec![format!("A text that has the number {number}.")].into(),
             ..now(60)
         };
         let begun = Instant::now();

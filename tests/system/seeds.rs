@@ -157,7 +157,7 @@ fn live(seed: u64) -> Trace {
         poll(&handles).await;
         let callers = (0..20).map(|n| {
             handles.translate_now.send(TranslateNow {
-                texts: vec![format!("Somebody waits for {life}-{n}.").into()],
+                texts: vec![format!("Somebody waits for {life}-{n}.")].into(),
                 source: Some(tag("en")),
                 target: tag("es"),
                 deadline: Duration::from_secs(30),

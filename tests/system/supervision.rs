@@ -90,7 +90,7 @@ async fn question(handles: &Handles, actor: &str, id: TaskId) -> usize {
 async fn translate_now(handles: &Handles, n: usize) -> Vec<Result<(), NowError>> {
     let calls = (0..n).map(|n| {
         handles.translate_now.send(TranslateNow {
-            texts: vec![format!("Somebody waits for the text {n}.").into()],
+            texts: vec![format!("Somebody waits for the text {n}.")].into(),
             source: Some(tag("en")),
             target: tag("es"),
             deadline: Duration::from_secs(120),

@@ -362,9 +362,9 @@ impl Run {
                 Flaw::Broken(Broken::Cut) => NotBrought::Cut,
                 flaw => NotBrought::Because(flaw.to_string().into()),
             });
-            let translated = wanted.map(|translated| {
+            let translated = wanted.map(|sound| {
                 Arc::new(Translation {
-                    text: translated,
+                    text: sound.text,
                     provider: self.callee.name.clone(),
                     model: Arc::clone(&answer.model),
                     cached: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::domain::{Pair, Translation, Usage};
-use crate::logic::known::Edition;
+use crate::logic::known::{Edition, Keyed};
 use crate::logic::shelf::Shelf;
 use crate::ports::{Clock, KnownKey};
 
@@ -33,25 +33,27 @@ impl KnownReader {
         }
     }
 
+    /// A text as it is looked up.
+    pub fn keyed(&self, text: &Arc<str>, pair: &Pair) -> Keyed {
+        self.edition.keyed(text, pair)
+    }
+
     /// The translations of texts, in order, where all of them are known and good.
     ///
     /// None means that the task manager must be asked: something is not known, wants to be made
     /// anew, needs no translation, or intake is closed.
-    pub fn read(&self, texts: &[Arc<str>], pair: &Pair) -> Option<Vec<Translation>> {
+    pub fn read(&self, texts: &[Keyed], pair: &Pair) -> Option<Vec<Translation>> {
         if !self.is_open.load(Ordering::Relaxed) || pair.source.as_ref() == Some(&pair.target) {
             return None;
         }
-        let texts = texts.iter().map(|text| self.edition.protect(text));
-        let texts: Vec<_> = texts.collect();
-        if !texts.iter().all(|text| text.has_words()) {
+        if !texts.iter().all(|it| it.text.has_words()) {
             return None;
         }
-        let key = |skeleton: &str| self.edition.key(skeleton, None, pair);
-        let keys: Vec<KnownKey> = texts.iter().map(|text| key(&text.skeleton)).collect();
+        let keys: Vec<KnownKey> = texts.iter().map(|it| it.key).collect();
         let known = self.shelf.take_all(&keys, self.clock.wall())?;
-        let restored = texts.iter().zip(known).map(|(text, known)| {
+        let restored = texts.iter().zip(known).map(|(asked, known)| {
             Some(Translation {
-                text: text.restore(&known.text).ok()?.into(),
+                text: asked.text.restore(&known.text).ok()?.into(),
                 provider: known.provider.clone(),
                 model: Arc::clone(&known.model),
                 cached: true,

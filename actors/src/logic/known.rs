@@ -114,6 +114,15 @@ impl Edition {
         self.glossary.learn(corrections);
     }
 
+    /// A text as it is looked up, without anything that it belongs to.
+    pub fn keyed(&self, text: &Arc<str>, pair: &Pair) -> Keyed {
+        let text = self.protect(text);
+        Keyed {
+            key: self.key(&text.skeleton, None, pair),
+            text: Arc::new(text),
+        }
+    }
+
     /// The key of the translation of a text, whose spans are set aside.
     pub fn key(&self, skeleton: &str, context: Option<&str>, pair: &Pair) -> [u8; 16] {
         let guide = self.guide(pair);
@@ -134,6 +143,15 @@ impl Edition {
             Numbers::Translated => known_key(&parts[..parts.len() - 1]),
         }
     }
+}
+
+/// A text as it is looked up.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// The text, its spans set aside.
+    pub text: Arc<Protected>,
+    /// The key of its translation.
+    pub key: [u8; 16],
 }
 
 /// How often a translation must be asked for to be made anew before its time is over.

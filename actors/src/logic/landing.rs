@@ -12,10 +12,19 @@ use crate::domain::{Pair, Usage};
 /// What one text of a call got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Landed {
-    /// Its translation with placeholders, or what was wrong with what came back.
-    pub text: Result<Arc<str>, Flaw>,
+    /// Its translation, or what was wrong with what came back.
+    pub text: Result<Sound, Flaw>,
     /// Its share of what the call took.
     pub usage: Usage,
+}
+
+/// A translation that is as it was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Its text with placeholders, as others can use it who have the same text.
+    pub text: Arc<str>,
+    /// Its text with the spans of the text itself.
+    pub restored: String,
 }
 
 /// Why a text of an answered call has no translation.
@@ -78,19 +87,19 @@ pub fn land(
 
 impl Exam<'_> {
     /// The translation of a text as it is taken, or what is wrong with it.
-    fn take(&self, source: &Protected, text: Arc<str>) -> Result<Arc<str>, Flaw> {
+    fn take(&self, source: &Protected, text: Arc<str>) -> Result<Sound, Flaw> {
         // Mended first: fences around the whole would be taken for a span that the text lacks.
         let Examined { text, fault } = self.checks.examine(source, text, self.pair);
-        let torn = source.restore(&text).err();
-        let torn = torn.map(|broken| Fault::new(Check::Spans, broken));
+        let restored = source.restore(&text);
+        let restored = restored.map_err(|broken| Fault::new(Check::Spans, broken));
         let missed = || {
             let missed = self.wishes.check(&source.skeleton, &text);
             let missed = missed.err();
             missed.map(|missed| Fault::new(Check::Glossary, missed))
         };
-        match torn.or(fault).or_else(missed) {
-            Some(fault) => Err(Flaw::Faulty { text, fault }),
-            None => Ok(text),
+        match restored.map(|restored| (restored, fault.or_else(missed))) {
+            Ok((restored, None)) => Ok(Sound { text, restored }),
+            Ok((_, Some(fault))) | Err(fault) => Err(Flaw::Faulty { text, fault }),
         }
     }
 }
@@ -158,7 +167,8 @@ mod tests {
             (Ending::Cut, Usage::default()),
             exam,
         );
-        landed.into_iter().map(|landed| landed.text).collect()
+        let texts = landed.into_iter().map(|landed| landed.text);
+        texts.map(|text| text.map(|sound| sound.text)).collect()
     }
 
     #[test]

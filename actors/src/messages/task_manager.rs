@@ -9,6 +9,7 @@ use crate::domain::{
     Attached, Class, Failure, Flow, Language, Origin, ProviderName, RequestId, SourceName, State,
     TaskId, Translation,
 };
+use crate::logic::known::Keyed;
 use crate::logic::routing::Figures;
 use crate::ports::{Admitted, Cursor, Outdated, PublicationRecord, StoreError, TaskRecord};
 
@@ -87,7 +88,7 @@ impl SubmitError {
 #[rtype(result = "Result<Vec<Translation>, NowError>")]
 pub struct TranslateNow {
     /// The texts; answered in their order.
-    pub texts: Vec<Arc<str>>,
+    pub texts: AskedTexts,
     /// Their language, where it is known.
     pub source: Option<Language>,
     /// The language wanted.
@@ -98,6 +99,21 @@ pub struct TranslateNow {
     pub class: Class,
     /// Who asks.
     pub flow: Flow,
+}
+
+/// Texts that a caller asks for.
+#[derive(Clone, Debug)]
+pub enum AskedTexts {
+    /// As they were written.
+    Plain(Vec<Arc<str>>),
+    /// As whoever asks has looked them up, which need not be done again.
+    Keyed(Vec<Keyed>),
+}
+
+impl<T: Into<Arc<str>>> From<Vec<T>> for AskedTexts {
+    fn from(texts: Vec<T>) -> Self {
+        Self::Plain(texts.into_iter().map(Into::into).collect())
+    }
 }
 
 /// Why texts were not translated at once.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Message;
 
 use super::cache::Leadership;
+use super::caller::AwaitedText;
 use super::rate_limiter::Permit;
 use crate::domain::{Failure, Guide, Pair, ProviderName, Translation};
 use crate::logic::checks::Fault;
@@ -48,6 +49,8 @@ pub struct JobItem {
     pub context: Option<Arc<str>>,
     /// The duty to tell the cache what came of it; comes back inside [`ItemEnd`] if unfulfilled.
     pub duty: Duty,
+    /// Who waits for it, if somebody does; answered before anything else follows from the call.
+    pub awaited: Option<AwaitedText>,
 }
 
 /// The duty to tell the cache what came of a text, which two calls for it may have.
@@ -116,6 +119,8 @@ pub struct ItemEnd {
     /// The translation, its text with placeholders, or what was wrong; none when the error of the
     /// call is why.
     pub result: Option<Result<Arc<Translation>, Trouble>>,
+    /// The translation's text with the spans of the text itself, where there is a translation.
+    pub restored: Option<Arc<str>>,
     /// The duty to the cache, where it is not yet fulfilled.
     pub duty: Option<Duty>,
 }

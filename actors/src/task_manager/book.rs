@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use foldhash::{HashMap, HashSet};
 
 use super::plan::Planned;
-use super::work::{NowCall, Work};
+use super::work::Work;
 use crate::domain::{Moment, TaskId};
 use crate::logic::outstanding::Line;
+use crate::messages::NowCall;
 use crate::ports::{Errand, PublicationRecord, TaskChange, TaskRecord, Token};
 
 /// The registry of what is in flight, and the outbox of changes.

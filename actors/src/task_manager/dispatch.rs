@@ -227,10 +227,11 @@ impl TaskManagerActor {
     }
 
     fn acquire(&self, route: usize, acquire: Acquire) {
-        let (limiter, own) = (self.peers.acquire.clone(), self.own.clone());
         let (urgency, epoch) = (acquire.urgency, self.epoch);
+        let own = self.own.clone();
+        let asking = self.peers.acquire.send(acquire);
         actix_rt::spawn(async move {
-            let permits = match limiter.send(acquire).await {
+            let permits = match asking.await {
                 Ok(Acquired::Now(permits)) => permits,
                 Ok(Acquired::Later { until, permits }) => {
                     own.do_send(NotYet {
@@ -396,6 +397,7 @@ impl TaskManagerActor {
             text: work.text.clone(),
             context: work.context.clone(),
             duty: if self.hedges() { duty.shared() } else { duty },
+            awaited: work.awaited(),
         };
         self.book.lock().in_flight.insert(number, work);
         Some(item)

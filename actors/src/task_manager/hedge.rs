@@ -169,6 +169,7 @@ impl TaskManagerActor {
                 text: work.text.clone(),
                 context: work.context.clone(),
                 duty: duty.twin()?,
+                awaited: work.awaited(),
             });
         }
         if !self.hedging.spend(self.clock.now()) {

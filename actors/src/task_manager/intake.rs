@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 
 use super::lookup::RETRY;
 use super::outdated::find_outdated;
-use super::work::{NowCall, Work};
+use super::work::Work;
 use super::{Intake, TaskManagerActor};
 use crate::domain::{Origin, Pair, Request, Task, Timestamp, Translation};
 use crate::failpoints;
 use crate::logic::lifecycle::{Lifecycle, Step};
 use crate::messages::{
-    Drain, Event, Found, Lookup, NowError, OpenIntake, Submission, Submit, SubmitError,
-    TranslateNow, Withdraw,
+    AskedTexts, Drain, Event, Found, Lookup, NowCall, NowError, OpenIntake, Submission, Submit,
+    SubmitError, TranslateNow, Withdraw,
 };
 use crate::ports::{
     Admission, Admitted, NewRequest, Outcome, StoreError, StoreRemedy, TaskRecord, TaskStore,
@@ -318,15 +318,12 @@ impl Handler<TranslateNow> for TaskManagerActor {
             target: now.target,
         };
         let edition = &self.config.edition;
-        let texts: Vec<_> = now
-            .texts
-            .iter()
-            .map(|text| Arc::new(edition.protect(text)))
-            .collect();
-        let keys = texts
-            .iter()
-            .map(|text| edition.key(&text.skeleton, None, &pair));
-        let keys: Vec<_> = keys.collect();
+        let keyed = match now.texts {
+            AskedTexts::Keyed(keyed) => keyed,
+            AskedTexts::Plain(texts) => texts.iter().map(|it| edition.keyed(it, &pair)).collect(),
+        };
+        let keyed = keyed.into_iter().map(|it| (it.text, it.key));
+        let (texts, keys): (Vec<_>, Vec<_>) = keyed.unzip();
         let asked = keys.clone();
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();
@@ -341,14 +338,17 @@ impl Handler<TranslateNow> for TaskManagerActor {
             self.book.clone(),
         );
         let deadline = now.deadline;
+        // Sent at once, so that the cache has its turn before what waits for its answer.
+        let mut looking = lookup.send(Lookup(Vec::clone(&asked)));
         Box::pin(async move {
             let asking = async {
                 let found = loop {
-                    match lookup.send(Lookup(Vec::clone(&asked))).await {
-                        Ok(found) => break found,
-                        // The cache fell over this message; it is back after its backoff.
-                        Err(_) => tokio::time::sleep(RETRY).await,
+                    if let Ok(found) = looking.await {
+                        break found;
                     }
+                    // The cache fell over this message; it is back after its backoff.
+                    tokio::time::sleep(RETRY).await;
+                    looking = lookup.send(Lookup(Vec::clone(&asked)));
                 };
                 own.do_send(Called { call, found });
                 answer.await.unwrap_or(Err(NowError::Busy))

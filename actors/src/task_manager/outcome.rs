@@ -134,6 +134,7 @@ impl TaskManagerActor {
             let ItemEnd {
                 token,
                 result,
+                restored,
                 duty,
             } = item;
             let landed = match &result {
@@ -159,7 +160,15 @@ impl TaskManagerActor {
                 (Some(Ok(translation)), _) => {
                     work.doubt = None;
                     self.note_usage(route, &work, &translation);
-                    self.complete(work, &translation, Made::ByCall);
+                    if work.is_answered() {
+                        continue;
+                    }
+                    match restored.filter(|_| work.tight.is_none()) {
+                        Some(text) => {
+                            self.complete_restored(work, &translation, Made::ByCall, &text)
+                        }
+                        None => self.complete(work, &translation, Made::ByCall),
+                    }
                 }
                 (Some(Err(Trouble::Broken(why))), _) => self.broken(work, route, n_items, why),
                 (Some(Err(Trouble::Cut)), _) => {
@@ -241,10 +250,21 @@ impl TaskManagerActor {
             self.give_up(work, failure);
             return;
         };
+        self.complete_restored(work, translation, made, &text);
+    }
+
+    /// The same, its text with the spans of the text itself.
+    fn complete_restored(
+        &mut self,
+        work: Work,
+        translation: &Translation,
+        made: Made,
+        restored: &str,
+    ) {
         let is_known = made != Made::ByCall;
         let (text, tags) = match &work.subject {
-            Subject::Task(live) => apart(&text, &live.record.task.request.text, &work.tags),
-            Subject::Now { .. } => (&*text, Translated::default()),
+            Subject::Task(live) => apart(restored, &live.record.task.request.text, &work.tags),
+            Subject::Now { .. } => (restored, Translated::default()),
         };
         // What is in the language already has its hashtags in it, too.
         let tags = match made {

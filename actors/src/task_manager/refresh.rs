@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::work::{NowCall, Work};
+use super::work::Work;
 use super::{Intake, TaskManagerActor};
 use crate::domain::Class;
-use crate::messages::Leadership;
+use crate::messages::{Leadership, NowCall};
 
 /// How long such a translation may take; then it is left to whoever asks next.
 const DEADLINE: Duration = Duration::from_secs(600);

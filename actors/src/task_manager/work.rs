@@ -1,19 +1,17 @@
 //! One text on its way through the task manager: of a task, or of a caller who waits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 use super::Config;
 use super::doubt::Doubt;
 use super::plan::OutletRoute;
 use super::tighten::Tight;
-use crate::domain::{Bucket, Class, Failure, Flow, Pair, Position, TaskId, Timestamp, Translation};
+use crate::domain::{Bucket, Failure, Position, TaskId};
 use crate::logic::estimate::Weight;
 use crate::logic::hashtags::{hashtags, with_words};
 use crate::logic::routing::Routes;
 use crate::logic::spans::Protected;
-use crate::messages::{Leadership, NowError};
+use crate::messages::{AwaitedText, Leadership, NowCall};
 use crate::ports::{KnownKey, TaskRecord, Token};
 
 /// An answer that was cut off gets at most so many times twice the room.
@@ -217,6 +215,22 @@ impl Work {
         }
     }
 
+    /// The caller's text, if it is a caller's.
+    pub(super) fn awaited(&self) -> Option<AwaitedText> {
+        match &self.subject {
+            Subject::Task(_) => None,
+            Subject::Now { call, index } => Some(AwaitedText::new(call, *index)),
+        }
+    }
+
+    /// Whether it is a caller's, who has its translation from the translator.
+    pub(super) fn is_answered(&self) -> bool {
+        match &self.subject {
+            Subject::Task(_) => false,
+            Subject::Now { call, index } => call.has(*index),
+        }
+    }
+
     /// Whether nobody wants it any more.
     pub(super) fn is_abandoned(&self) -> bool {
         match &self.subject {
@@ -235,101 +249,4 @@ pub(super) fn stand_of(record: &TaskRecord) -> (Bucket, Position) {
         pair: record.task.pair(),
     };
     (bucket, Position::new(request.deadline, record.task.id))
-}
-
-/// A caller who waits for texts; all or nothing.
-#[derive(Debug)]
-pub(super) struct NowCall {
-    pub(super) texts: Vec<Arc<Protected>>,
-    pub(super) keys: Vec<KnownKey>,
-    pub(super) pair: Pair,
-    pub(super) class: Class,
-    pub(super) flow: Flow,
-    /// When the caller gives up, by wall clock.
-    pub(super) due: Timestamp,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Debug)]
-struct Progress {
-    done: Vec<Option<Translation>>,
-    missing: usize,
-    reply: Option<oneshot::Sender<Result<Vec<Translation>, NowError>>>,
-}
-
-impl NowCall {
-    /// A caller none of whose texts is done.
-    pub(super) fn new(
-        texts: Vec<Arc<Protected>>,
-        keys: Vec<KnownKey>,
-        pair: Pair,
-        (class, flow): (Class, Flow),
-        due: Timestamp,
-        reply: oneshot::Sender<Result<Vec<Translation>, NowError>>,
-    ) -> Arc<Self> {
-        let progress = Mutex::new(Progress {
-            done: vec![None; texts.len()],
-            missing: texts.len(),
-            reply: Some(reply),
-        });
-        Arc::new(Self {
-            texts,
-            keys,
-            pair,
-            class,
-            flow,
-            due,
-            progress,
-        })
-    }
-
-    /// The caller's progress; it is used on one thread alone, so nobody waits for the lock.
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the caller was answered, or has left.
-    pub(super) fn is_over(&self) -> bool {
-        self.progress()
-            .reply
-            .as_ref()
-            .is_none_or(oneshot::Sender::is_closed)
-    }
-
-    /// The texts that are not done.
-    pub(super) fn missing(&self) -> Vec<usize> {
-        let progress = self.progress();
-        let undone = progress.done.iter().enumerate();
-        undone
-            .filter(|(_, done)| done.is_none())
-            .map(|(index, _)| index)
-            .collect()
-    }
-
-    /// Takes one finished text, and answers the caller when it is the last.
-    pub(super) fn finish(&self, index: usize, translation: Translation) {
-        let mut progress = self.progress();
-        let progress = &mut *progress;
-        if progress.reply.is_none() {
-            // After a fall a text can be under way twice; the caller was answered by the first.
-            return;
-        }
-        if progress.done[index].replace(translation).is_none() {
-            progress.missing -= 1;
-        }
-        if progress.missing == 0
-            && let Some(reply) = progress.reply.take()
-        {
-            let done = progress.done.iter_mut().filter_map(Option::take).collect();
-            // A caller who has left needs no answer.
-            let _ = reply.send(Ok(done));
-        }
-    }
-
-    /// Answers the caller that one of the texts cannot be had.
-    pub(super) fn refuse(&self, error: NowError) {
-        if let Some(reply) = self.progress().reply.take() {
-            let _ = reply.send(Err(error));
-        }
-    }
 }

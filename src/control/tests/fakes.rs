@@ -134,11 +134,18 @@ impl Handler<TranslateNow> for Fake {
     fn handle(&mut self, now: TranslateNow, _: &mut Self::Context) -> Self::Result {
         let mut memory = self.0.lock().expect("no test panics with it");
         let is_low = now.class == Class::Low;
+        let texts = match now.texts {
+            AskedTexts::Plain(texts) => texts,
+            AskedTexts::Keyed(keyed) => keyed
+                .into_iter()
+                .map(|it| it.text.skeleton.clone())
+                .collect(),
+        };
         memory
             .orders
-            .extend(is_low.then(|| format!("warm {}", now.texts.len())));
+            .extend(is_low.then(|| format!("warm {}", texts.len())));
         Box::pin(async move {
-            let refused = now.texts.iter().position(|text| &**text == "bad");
+            let refused = texts.iter().position(|text| &**text == "bad");
             if let Some(index) = refused {
                 let failure = Failure {
                     kind: FailureKind::Rejected,
@@ -146,11 +153,11 @@ impl Handler<TranslateNow> for Fake {
                 };
                 return Err(NowError::Refused { index, failure });
             }
-            if now.texts.iter().any(|text| &**text == "slow") {
+            if texts.iter().any(|text| &**text == "slow") {
                 return Err(NowError::Expired);
             }
             let shout = |text: &Arc<str>| translation(&text.to_uppercase());
-            Ok(now.texts.iter().map(shout).collect())
+            Ok(texts.iter().map(shout).collect())
         })
     }
 }
