@@ -30,11 +30,11 @@ pub use publisher::{
 };
 pub use rate_limiter::{
     Acquire, Acquired, Adjust, Adjustment, Amend, BindingView, LaneView, Lanes, Permit, PermitHome,
-    Quotas, Reserve, Settle, Urgency, Verdict, WindowView,
+    Quotas, Reserve, Settle, Settling, Urgency, Verdict, WindowView,
 };
 pub use task_manager::{
     AskedTexts, Backlog, Cancel, ChangeError, Closed, Depth, Drain, FindRequest, FindTask,
     FindTasks, List, Listed, NowError, OpenIntake, ProviderView, Providers, Retry, Stop,
     Submission, Submit, SubmitError, TaskView, TranslateNow,
 };
-pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Translate, Trouble};
+pub use translator::{CallEnd, Duty, ItemEnd, Job, JobItem, Rendered, Translate, Trouble};

@@ -18,7 +18,8 @@ use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, Landed, Sound, land};
 use crate::logic::price::usd;
 use crate::messages::{
-    CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Translate, Trouble, Verdict,
+    CallEnd, Insert, ItemEnd, Job, JobItem, Operation, Permit, Record, Rendered, Translate,
+    Trouble, Verdict,
 };
 use crate::ports::{
     Answer, Clock, Item, Pack, Provider, ProviderError, ProviderRemedy, Translated,
@@ -179,6 +180,14 @@ impl Call {
         let usage = answer.usage;
         let tokens = usage.map(Usage::tokens);
         let cost_usd = tokens.map(|tokens| usd(tokens, self.callee.price));
+        let (verdict, part_usd) = match answer.error.as_ref().map(verdict) {
+            None | Some(Verdict::Answered { .. }) => (Verdict::Answered { tokens, cost_usd }, 0.0),
+            // Counted as a whole, since nobody knows what became of the rest.
+            Some(Verdict::Unanswered) => (Verdict::Unanswered, 0.0),
+            Some(failed) => (failed, cost_usd.unwrap_or_default()),
+        };
+        // Told when all is done here, or when a check panics over what has been paid.
+        let _settling = permit.settling(verdict, part_usd, self.callee.provider.take_seen());
         let texts = items.iter().map(|item| Arc::clone(&item.text));
         let ids = pack.items.iter().map(|item| Arc::clone(&item.id));
         let sent: Vec<_> = ids.zip(texts).collect();
@@ -237,18 +246,12 @@ impl Call {
             }
             ends.push(ItemEnd {
                 token: item.token,
-                result: Some(Ok(translation)),
-                restored: Some(restored),
+                result: Some(Ok(Rendered {
+                    translation,
+                    restored,
+                })),
                 duty: None,
             });
-        }
-        let seen = self.callee.provider.take_seen();
-        let answered = Verdict::Answered { tokens, cost_usd };
-        match answer.error.as_ref().map(verdict) {
-            None | Some(Verdict::Answered { .. }) => permit.settle(answered, seen),
-            // Counted as a whole, since nobody knows what became of the rest.
-            Some(Verdict::Unanswered) => permit.settle(Verdict::Unanswered, seen),
-            Some(failed) => permit.settle_in_part(failed, cost_usd.unwrap_or_default(), seen),
         }
         if !known.is_empty() {
             self.tools.cache.do_send(Insert(known));
@@ -283,7 +286,6 @@ fn troubled(item: JobItem, trouble: Trouble) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: Some(Err(trouble)),
-        restored: None,
         duty: Some(item.duty),
     }
 }
@@ -328,7 +330,6 @@ fn not_made(item: JobItem) -> ItemEnd {
     ItemEnd {
         token: item.token,
         result: None,
-        restored: None,
         duty: Some(item.duty),
     }
 }

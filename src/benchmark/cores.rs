@@ -1,4 +1,4 @@
-//! How soon an idle core wakes up, and what keeps idle cores awake.
+//! The sleep of idle cores.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,21 +12,19 @@ const N_WAKE_UPS: usize = 200;
 /// How long a core is left idle before it is woken up.
 const IDLE: Duration = Duration::from_micros(200);
 
-/// Nobody has called the sleeper since it answered last.
-const UNCALLED: u64 = 0;
-/// The sleeper was called and has not answered.
+/// Stands where the sleeper was called and has not answered.
 const CALLED: u64 = 1;
 
 /// Where Linux is told how much later than due an idle core may wake up; see "PM Quality Of
 /// Service Interface" in its documentation.
 const LATENCY_FILE: &str = "/dev/cpu_dma_latency";
 
-/// Returns the median time, in microseconds, until a thread runs that is woken up while the other
-/// cores are idle.
+/// Returns the median time, in microseconds, from waking up a thread until it runs on a core that
+/// was idle; on a single core, until it runs in place of who woke it.
 pub(super) fn wake_up_us() -> f64 {
     let began = Instant::now();
-    // What the sleeper was told, or when it ran, in nanoseconds.
-    let note = AtomicU64::new(UNCALLED);
+    // That the sleeper is called, or when it ran last, in nanoseconds; zero before its first call.
+    let note = AtomicU64::new(0);
     let mut times = Vec::with_capacity(N_WAKE_UPS);
     std::thread::scope(|scope| {
         let sleeper = scope.spawn(|| {

@@ -30,7 +30,7 @@ pub(super) struct Machine {
     pub(super) kernel: String,
     /// Median of appending 4 KiB and `fdatasync` in the data folder, in milliseconds.
     pub(super) fdatasync_ms: f64,
-    /// Median time that a thread on an idle core takes to wake up, in microseconds.
+    /// Median time from waking up a thread until it runs on a core that was idle, in microseconds.
     pub(super) wake_up_us: f64,
     /// The profile that this program was built with.
     pub(super) build: &'static str,

@@ -221,7 +221,7 @@ impl fmt::Display for Agreement {
 /// Returns one line about the machine.
 pub(super) fn machine_line(machine: &Machine) -> String {
     format!(
-        "{}, {} cores, {} MiB, Linux {}; fdatasync of 4 KiB {} ms; an idle core wakes up in {} µs; {} build",
+        "{}, {} cores, {} MiB, Linux {}; fdatasync of 4 KiB {} ms; a thread on an idle core runs after {} µs; {} build",
         machine.processor,
         machine.cores,
         number(machine.memory_mib as f64),

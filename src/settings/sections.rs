@@ -104,7 +104,7 @@ pub struct TranslationSettings {
     pub concurrency: Option<usize>,
     /// Connections to each provider.
     pub connections: usize,
-    /// Translator actors; none: one a core.
+    /// Translator actors; none: one for every two cores.
     pub translators: Option<usize>,
     /// Calls made for one task before it fails.
     pub max_attempts: u32,

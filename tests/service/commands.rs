@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -200,6 +201,38 @@ fn a_translation_is_made_at_once_and_known_afterwards() {
     assert_eq!(program.post("/v1/translate", &late).status, 504);
     patient.release();
     assert!(program.all_tasks().is_empty(), "nothing is kept as tasks");
+}
+
+#[test]
+fn many_texts_of_a_caller_are_answered_in_order_whichever_threads_make_their_calls() {
+    const N_TEXTS: u64 = 30;
+    let patient = Patient::start(0, 0);
+    let program = Program::started(&format!(
+        "[translation]\nconcurrency = 40\ntranslators = 3\n[batching]\nmax_batch_size = 1\n{}",
+        settings(&patient)
+    ));
+    let texts: Vec<String> = (0..N_TEXTS).map(|n| format!("Ship number {n}")).collect();
+    let body = json!({"texts": texts, "target": "es", "source": "en"});
+    patient.hold();
+    let answer = thread::scope(|scope| {
+        let asking = scope.spawn(|| program.post("/v1/translate", &body));
+        until("all calls are under way", || {
+            (patient.n_waiting() == N_TEXTS).then_some(())
+        });
+        patient.release();
+        asking.join().expect("an answer")
+    });
+
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    let answered = answer.json();
+    let answered = answered["translations"].as_array().expect("translations");
+    let answered: Vec<String> = answered
+        .iter()
+        .map(|it| it["text"].as_str().expect("a text").to_owned())
+        .collect();
+    let expected: Vec<String> = texts.iter().map(|text| format!("[es] {text}")).collect();
+    assert_eq!(answered, expected);
+    assert_eq!(patient.n_calls(), N_TEXTS);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Storm {
         let patient = Patient::start(5, 60);
         let account = Mastodon::start(Keys::Kept);
         let settings = format!(
-            "[translation]\nconcurrency = 20\n{UNCHECKED}{}\n\
+            "[translation]\nconcurrency = 20\ntranslators = 3\n{UNCHECKED}{}\n\
              [[outlet]]\nname = \"es\"\nkind = \"file\"\nlanguage = \"es\"\npath = \"es.jsonl\"\n\
              [[outlet]]\nname = \"fr\"\nkind = \"mastodon\"\nlanguage = \"fr\"\n\
              token_env = \"ACCOUNT\"\nbase_url = \"{}\"\nquiet = \"2s\"\nper_hour = 0\n{AT_ONCE}",

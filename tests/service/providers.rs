@@ -35,7 +35,7 @@ fn provider(dialect: Dialect, simulator: &ProviderSimulator) -> String {
 
 fn program(providers: &[String]) -> Program {
     let text = format!(
-        "[translation]\ntimeout = \"3s\"\n{UNCHECKED}{}",
+        "[translation]\ntimeout = \"3s\"\ntranslators = 2\n{UNCHECKED}{}",
         providers.concat()
     );
     let mut program = Program::new(&text);

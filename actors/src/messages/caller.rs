@@ -68,10 +68,11 @@ impl NowCall {
             .is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// Whether one of the texts needs no translation any more: it has one, or nobody waits for it.
-    pub(crate) fn has(&self, index: usize) -> bool {
+    /// Whether the caller still waits for one of the texts.
+    pub(crate) fn wants(&self, index: usize) -> bool {
         let progress = self.progress();
-        progress.reply.is_none() || progress.done[index].is_some()
+        let reply = progress.reply.as_ref();
+        progress.done[index].is_none() && reply.is_some_and(|reply| !reply.is_closed())
     }
 
     /// The texts that are not done.
@@ -84,17 +85,17 @@ impl NowCall {
             .collect()
     }
 
-    /// Takes one finished text, and answers the caller when it is the last.
+    /// Takes the first translation of a text, and answers the caller when it is the last text.
     pub(crate) fn finish(&self, index: usize, translation: Translation) {
         let mut progress = self.progress();
         let progress = &mut *progress;
-        if progress.reply.is_none() {
-            // A text can be under way twice; the caller was answered by the first.
+        let text = &mut progress.done[index];
+        if progress.reply.is_none() || text.is_some() {
+            // A text can be under way twice; the first translation counts.
             return;
         }
-        if progress.done[index].replace(translation).is_none() {
-            progress.missing -= 1;
-        }
+        *text = Some(translation);
+        progress.missing -= 1;
         if progress.missing == 0
             && let Some(reply) = progress.reply.take()
         {
@@ -131,5 +132,46 @@ impl AwaitedText {
     /// Gives the caller its translation, spans and all.
     pub(crate) fn answer(&self, translation: Translation) {
         self.call.finish(self.index, translation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Usage;
+    use crate::logic::spans::protect;
+
+    fn translation(text: &str) -> Translation {
+        Translation {
+            text: text.into(),
+            provider: "p".into(),
+            model: "m".into(),
+            cached: false,
+            usage: Usage::default(),
+        }
+    }
+
+    #[test]
+    fn of_two_translations_of_a_text_the_caller_gets_the_first() {
+        let (reply, mut answer) = oneshot::channel();
+        let texts: Vec<_> = ["One", "Two"]
+            .map(|it| Arc::new(protect(&it.into())))
+            .into();
+        let pair = Pair {
+            source: None,
+            target: "es".parse().expect("a tag"),
+        };
+        let asking = (Class::Interactive, "requests".into());
+        let due = Timestamp::from_millis(0);
+        let call = NowCall::new(texts, vec![[0; 16], [1; 16]], pair, asking, due, reply);
+
+        for (index, text) in [(0, "Uno"), (0, "Un"), (1, "Dos"), (1, "Dos más")] {
+            assert_eq!(call.wants(index), !matches!(text, "Un" | "Dos más"));
+            AwaitedText::new(&call, index).answer(translation(text));
+        }
+
+        let answer = answer.try_recv().expect("an answer").expect("translations");
+        let texts: Vec<&str> = answer.iter().map(|it| &*it.text).collect();
+        assert_eq!(texts, ["Uno", "Dos"]);
     }
 }

@@ -89,13 +89,19 @@ impl Permit {
     }
 
     /// Ends the permit with what the call was, and what its response said of limits.
-    pub fn settle(mut self, verdict: Verdict, seen: Vec<SeenLimit>) {
-        self.end(verdict, 0.0, seen);
+    pub fn settle(self, verdict: Verdict, seen: Vec<SeenLimit>) {
+        drop(self.settling(verdict, 0.0, seen));
     }
 
-    /// The same for a call that failed when a part of it was answered, which cost so much.
-    pub fn settle_in_part(mut self, verdict: Verdict, usd: f64, seen: Vec<SeenLimit>) {
-        self.end(verdict, usd, seen);
+    /// The same once this is dropped; `part_usd` is what was answered of a call before it failed.
+    #[must_use = "the permit ends when this is dropped"]
+    pub const fn settling(self, verdict: Verdict, part_usd: f64, seen: Vec<SeenLimit>) -> Settling {
+        Settling {
+            permit: self,
+            verdict,
+            part_usd,
+            seen,
+        }
     }
 
     fn end(&mut self, verdict: Verdict, part_usd: f64, seen: Vec<SeenLimit>) {
@@ -121,6 +127,22 @@ impl Drop for Permit {
             Verdict::Unused
         };
         self.end(verdict, 0.0, Vec::new());
+    }
+}
+
+/// The end of a permit, which its lane hears of when this is dropped, however that comes.
+#[derive(Debug)]
+pub struct Settling {
+    permit: Permit,
+    verdict: Verdict,
+    part_usd: f64,
+    seen: Vec<SeenLimit>,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let seen = std::mem::take(&mut self.seen);
+        self.permit.end(self.verdict, self.part_usd, seen);
     }
 }
 

@@ -106,7 +106,8 @@ pub struct TranslateNow {
 pub enum AskedTexts {
     /// As they were written.
     Plain(Vec<Arc<str>>),
-    /// As whoever asks has looked them up, which need not be done again.
+    /// As whoever asks has looked them up, from the same language into the same; that need not be
+    /// done again.
     Keyed(Vec<Keyed>),
 }
 

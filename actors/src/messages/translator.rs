@@ -116,13 +116,19 @@ impl CallEnd {
 pub struct ItemEnd {
     /// Who it is.
     pub token: u64,
-    /// The translation, its text with placeholders, or what was wrong; none when the error of the
-    /// call is why.
-    pub result: Option<Result<Arc<Translation>, Trouble>>,
-    /// The translation's text with the spans of the text itself, where there is a translation.
-    pub restored: Option<Arc<str>>,
+    /// The translation, or what was wrong; none when the error of the call is why.
+    pub result: Option<Result<Rendered, Trouble>>,
     /// The duty to the cache, where it is not yet fulfilled.
     pub duty: Option<Duty>,
+}
+
+/// A translation as it was wanted.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The translation, its text with placeholders.
+    pub translation: Arc<Translation>,
+    /// The same text with the spans of the text itself.
+    pub restored: Arc<str>,
 }
 
 /// What was wrong with one text of an answer.

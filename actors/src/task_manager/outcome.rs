@@ -20,7 +20,7 @@ use crate::logic::checks::{Check, Fault};
 use crate::logic::hashtags::{Translated, apart};
 use crate::logic::lifecycle::Step;
 use crate::logic::outstanding::Line;
-use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Trouble};
+use crate::messages::{CallEnd, Duty, Insert, ItemEnd, NowError, Rendered, Trouble};
 use crate::ports::{self, ProviderError, ProviderRemedy};
 
 /// How long it is believed that a provider does not translate a pair.
@@ -134,7 +134,6 @@ impl TaskManagerActor {
             let ItemEnd {
                 token,
                 result,
-                restored,
                 duty,
             } = item;
             let landed = match &result {
@@ -157,17 +156,21 @@ impl TaskManagerActor {
                 continue;
             }
             match (result, &end.error) {
-                (Some(Ok(translation)), _) => {
+                (Some(Ok(rendered)), _) => {
+                    let Rendered {
+                        translation,
+                        restored,
+                    } = rendered;
                     work.doubt = None;
                     self.note_usage(route, &work, &translation);
-                    if work.is_answered() {
+                    if work.is_abandoned() {
+                        // As a rule its caller has it from the translator.
                         continue;
                     }
-                    match restored.filter(|_| work.tight.is_none()) {
-                        Some(text) => {
-                            self.complete_restored(work, &translation, Made::ByCall, &text)
-                        }
-                        None => self.complete(work, &translation, Made::ByCall),
+                    if work.tight.is_some() {
+                        self.complete(work, &translation, Made::ByCall);
+                    } else {
+                        self.complete_restored(work, &translation, Made::ByCall, &restored);
                     }
                 }
                 (Some(Err(Trouble::Broken(why))), _) => self.broken(work, route, n_items, why),

@@ -223,19 +223,11 @@ impl Work {
         }
     }
 
-    /// Whether it is a caller's, who has its translation from the translator.
-    pub(super) fn is_answered(&self) -> bool {
-        match &self.subject {
-            Subject::Task(_) => false,
-            Subject::Now { call, index } => call.has(*index),
-        }
-    }
-
     /// Whether nobody wants it any more.
     pub(super) fn is_abandoned(&self) -> bool {
         match &self.subject {
             Subject::Task(_) => false,
-            Subject::Now { call, .. } => call.is_over(),
+            Subject::Now { call, index } => !call.wants(*index),
         }
     }
 }

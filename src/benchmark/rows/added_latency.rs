@@ -1,6 +1,6 @@
 //! What the service adds to one call, and what a known text takes.
 
-use super::super::cores::Awake;
+use super::super::cores::{Awake, wake_up_us};
 use super::super::load::{Interactive, InteractiveOutcome, Job, Outcome};
 use super::super::processes;
 use super::super::report::{Row, Target};
@@ -10,9 +10,10 @@ use super::{Bench, Stage};
 
 /// Measures one translation at a time: as the machine is, and with its idle cores kept awake.
 ///
-/// With one question at a time all cores are idle most of the time, and a core that was put to
-/// sleep may take longer to wake up than the work on it. So the second figures are what the service
-/// does, and the first what comes of it on this machine.
+/// With one question at a time all cores are idle most of the time, and one that was put to sleep
+/// may take longer to wake up than the work on it. So the second figures tell what the service
+/// costs, threads that take turns and caches that are cold included, and the first what comes of
+/// it on this machine.
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let (n_new, n_known) = (bench.sizes.n_questions, 2 * bench.sizes.n_questions);
     row.conditions = format!(
@@ -42,11 +43,13 @@ pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Resul
     match Awake::keep() {
         Ok(awake) => {
             let asked = ask(2 * n_new).await?;
+            let wake_up = wake_up_us();
             drop(awake);
             show(row, "cores awake: ", &asked);
+            row.figure("cores awake: until a thread runs", wake_up, "µs");
             passes.push(asked);
         }
-        Err(error) => row.conditions += &format!(", which is not allowed here ({error})"),
+        Err(error) => row.conditions += &format!(", which cannot be had here ({error})"),
     }
     let sum = |of: fn(&InteractiveOutcome) -> u64| passes.iter().map(of).sum::<u64>();
     let n_cached = sum(|asked| asked.n_cached);
