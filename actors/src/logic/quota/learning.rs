@@ -35,6 +35,8 @@ impl Quota {
     /// new of it.
     ///
     /// What a person set is believed unless less is told; a lower remainder is believed at once.
+    /// Of a limit that is set below the told one, so much counts as used that no more is left than
+    /// is told: what others use beyond that is not taken from it.
     pub fn learn(&mut self, serial: u64, seen: &[SeenLimit], now: Now) -> Vec<Learned> {
         let began = self.outstanding.get(&serial).map(|call| call.at);
         let Some(began) = began else {
@@ -99,7 +101,7 @@ impl Quota {
             _ => seen.remaining,
         };
         if let Some(remaining) = remaining {
-            let used = (seen.limit.unwrap_or(limit) - remaining).max(0.0);
+            let used = (limit - remaining).max(0.0);
             if before.is_none_or(|before| limit < before) {
                 // What passed before this limit was known is the provider's to count.
                 let unseen = match seen.known_by {
@@ -144,7 +146,7 @@ impl Quota {
         // A refusal says when it ends, and that is waited for; a header says what is left.
         let is_told = seen.known_by == KnownBy::Headers || seen.resets_in.is_some();
         if let Some(remaining) = seen.remaining.filter(|_| is_told) {
-            let used = (seen.limit.unwrap_or(limit) - remaining).max(0.0);
+            let used = (limit - remaining).max(0.0);
             account.believe(used, seen.resets_in, now.wall);
         }
         let known_by = account.limits().iter().find(day)?.known_by();

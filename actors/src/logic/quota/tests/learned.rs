@@ -52,6 +52,41 @@ fn a_limit_told_in_headers_holds_at_once_and_a_lower_one_beats_the_settings() {
 }
 
 #[test]
+fn of_a_limit_that_others_share_never_more_goes_than_is_set_or_told_to_be_left() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let lane = |per: Duration| match per {
+        DAY => {
+            let day = (Span::Day(DayReset::Rolling), Some(30.0));
+            Quota::new(
+                Vec::new(),
+                vec![Account::set(Unit::Requests, vec![day])],
+                None,
+            )
+        }
+        _ => requests(30.0, per),
+    };
+    for per in [MINUTE, DAY] {
+        for (left, may_go) in [(59.0, 29), (29.0, 29), (20.0, 20), (0.0, 0)] {
+            for known_by in [KnownBy::Headers, KnownBy::Refusal] {
+                let (mut quota, disk) = (lane(per), Disk::default());
+                disk.load(&mut quota, at(0));
+                quota.grant(1, Tokens::default(), at(0));
+                let seen = SeenLimit {
+                    per: Some(per),
+                    resets_in: Some(per),
+                    ..told(Unit::Requests, 60.0, left, known_by)
+                };
+
+                quota.learn(1, &[seen], at(10));
+
+                quota.settle(1, Word::Answered(None, Some(0.0)), at(10));
+                assert_eq!(room(&quota, 20), may_go, "{per:?} {left} {known_by:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn absurd_limits_are_not_believed() {
     let mut quota = Quota::new(Vec::new(), Vec::new(), None);
     quota.grant(1, Tokens::default(), at(0));
