@@ -103,6 +103,20 @@ impl Default for Breaker {
 }
 
 impl Breaker {
+    /// Goes on from the breaker of the same lane under other settings: who asked for rest has it.
+    ///
+    /// The end of a probe that is under way is not heard here, so another follows. What waits for a
+    /// person is tried at once, because other settings are how a person mends it.
+    pub fn follow(&mut self, earlier: Self) {
+        *self = earlier;
+        if matches!(self.probe, Probe::Sent(_)) {
+            self.probe = Probe::Wanted;
+        }
+        if matches!(self.parked, Some((Parked::Person, _))) {
+            self.resume();
+        }
+    }
+
     /// Why it grants nothing, and until when; no end means until it is resumed.
     pub const fn parked(&self) -> Option<(Parked, Option<Moment>)> {
         self.parked

@@ -190,8 +190,8 @@ impl Quota {
     }
 
     /// Goes on from the quota of the same lane under other settings: what was used still counts,
-    /// and what was learned is still believed. What was used of long quotas that the settings
-    /// limit comes from the ledger.
+    /// what was learned is still believed, and a wait goes on. What was used of long quotas that
+    /// the settings limit comes from the ledger.
     pub fn follow(&mut self, earlier: Self, now: Now) {
         for window in earlier.windows {
             let (unit, per) = (window.unit(), window.per());
@@ -212,6 +212,7 @@ impl Quota {
                 None => self.accounts.extend(account.without_settings(self.day)),
             }
         }
+        self.breaker.follow(earlier.breaker);
         self.trial = earlier.trial;
         self.run = earlier.run;
         self.bounced_at = earlier.bounced_at;

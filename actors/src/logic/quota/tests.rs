@@ -124,6 +124,37 @@ fn a_small_limit_is_used_as_well_as_a_large_one() {
 }
 
 #[test]
+fn under_other_settings_who_asked_for_rest_has_it_and_is_probed_then() {
+    let room =
+        |quota: &mut Quota, millis| quota.room(9, Tokens::default(), Urgency::Urgent, at(millis));
+    let follow = |earlier: &Quota, millis| {
+        let mut quota = requests(60.0, MINUTE);
+        quota.follow(earlier.clone(), at(millis));
+        quota
+    };
+    let rest = Some(Duration::from_secs(600));
+    for (word, rests) in [
+        (Word::Bounced(rest), true),
+        (Word::Exhausted(rest), true),
+        (Word::Person, false),
+    ] {
+        let mut earlier = requests(60.0, MINUTE);
+        earlier.grant(1, Tokens::default(), at(0));
+        earlier.settle(1, word, at(0));
+
+        let mut quota = follow(&earlier, 1_000);
+
+        let at_once = room(&mut quota, 2_000);
+        assert_eq!(at_once, usize::from(!rests), "{word:?}");
+        assert_eq!(room(&mut quota, 601_000), 1, "{word:?}");
+        quota.grant(1, Tokens::default(), at(601_000));
+        assert_eq!(room(&mut quota, 602_000), 0, "{word:?}");
+        let mut again = follow(&quota, 602_000);
+        assert_eq!(room(&mut again, 602_000), 1, "its end would not be heard");
+    }
+}
+
+#[test]
 fn under_other_settings_what_was_used_still_counts() {
     let mut earlier = requests(60.0, MINUTE);
     for serial in 0..40 {
