@@ -353,7 +353,11 @@ impl Handler<Settle> for RateLimiterActor {
             Verdict::Unanswered => Word::Unanswered,
             Verdict::Person => Word::Person,
         };
+        let parked = state.quota.parked();
         let turn = state.quota.settle(settle.serial, word, now);
+        if state.quota.parked() != parked {
+            state.let_urgent_ask_again();
+        }
         if settle.part_usd > 0.0 {
             state.quota.amend(settle.part_usd, now.wall, now);
         }

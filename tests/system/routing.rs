@@ -349,6 +349,43 @@ fn who_waits_is_told_at_once_when_all_lanes_are_closed_beyond_the_deadline() {
 }
 
 #[test]
+fn who_waits_already_is_told_at_once_when_a_call_before_closes_the_lane_beyond_the_deadline() {
+    let one_at_once = LaneLimits {
+        concurrency: Some(1),
+        ..NONE
+    };
+    let one_a_second = LaneLimits {
+        rps: Some(1.0),
+        ..NONE
+    };
+    for (seed, limits) in [(1_321, one_at_once), (1_322, one_a_second)] {
+        world::run(seed, async |mut world: World| {
+            let provider = FakeProvider::with_latency(Duration::from_millis(500));
+            provider.always(Some(bounced(600)));
+            world.providers = vec![("only", provider.clone(), limits)];
+            let handles = world.start();
+            let first = handles.translate_now.send(now(30));
+            while provider.n_calls() == 0 {
+                pass(Duration::from_millis(10)).await;
+            }
+            let begun = Instant::now();
+
+            let second = handles.translate_now.send(now_of("Good morning", 30));
+
+            for answer in [second.await, first.await] {
+                let answer = answer.expect("heard");
+                let Err(NowError::Closed { wait }) = answer else {
+                    panic!("{answer:?}");
+                };
+                assert!(wait > Duration::from_secs(598) && wait <= Duration::from_secs(600));
+            }
+            assert!(begun.elapsed() < Duration::from_secs(1));
+            assert_eq!(provider.n_calls(), 1);
+        });
+    }
+}
+
+#[test]
 fn who_waits_is_told_at_once_when_a_person_has_to_act() {
     world::run(915, async |mut world: World| {
         let [first, second] = two(&mut world, [100, 100], FREE);

@@ -36,7 +36,8 @@ pub enum Acquired {
     Later {
         /// When it is expected, where that is known.
         until: Option<Moment>,
-        /// Here come the permits when they are due; closed when the limiter fell: ask again.
+        /// Here come the permits when they are due; closed when the limiter fell, or the lane closed
+        /// so that `until` holds no longer: ask again.
         permits: oneshot::Receiver<Vec<Permit>>,
     },
 }

@@ -73,6 +73,12 @@ impl LaneState {
         }
     }
 
+    /// Closes the channels of urgent work that waits: it was told a moment that holds no longer, and
+    /// somebody whose time ends before the true one is not to wait for it.
+    pub(super) fn let_urgent_ask_again(&mut self) {
+        self.urgent.clear();
+    }
+
     /// Who is served first: urgent work when it comes, but not without end.
     ///
     /// A permit for all work goes to the best of all by its class, so urgent work loses little

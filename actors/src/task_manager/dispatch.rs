@@ -240,7 +240,7 @@ impl TaskManagerActor {
                         urgency,
                         until,
                     });
-                    // Closed when the limiter fell: ask again.
+                    // Closed when the limiter fell, or `until` holds no longer: ask again.
                     permits.await.unwrap_or_default()
                 }
                 Err(_) => {
