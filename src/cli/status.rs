@@ -1,6 +1,7 @@
 //! `status`: how a task, a request or the whole service stands.
 
 use babelfeed_actors::logic::breaker::Parked;
+use babelfeed_actors::logic::quota::AT_ONCE;
 
 use super::client::Client;
 use super::ids::{Kind, kind};
@@ -167,9 +168,9 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         lane.name, lane.in_flight, lane.waiting, lane.usd_today
     );
     for window in &lane.windows {
-        let (unit, per) = (&window.unit, &window.per);
+        let (unit, over) = (&window.unit, over(&window.per));
         line.push_str(&format!(
-            ", {}/{} {unit} per {per}{}",
+            ", {}/{} {unit} {over}{}",
             shown(window.used),
             shown(window.limit),
             learned(window)
@@ -179,10 +180,8 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         line.push_str(&format!(", parked until {until}"));
     }
     if let Some(binding) = &lane.binding {
-        let (unit, per, known_by) = (&binding.unit, &binding.per, &binding.known_by);
-        line.push_str(&format!(
-            ", waits for {unit} per {per} (known by {known_by})"
-        ));
+        let (unit, over, known_by) = (&binding.unit, over(&binding.per), &binding.known_by);
+        line.push_str(&format!(", waits for {unit} {over} (known by {known_by})"));
         if let Some(opens_at) = &binding.opens_at {
             line.push_str(&format!(" until {opens_at}"));
         }
@@ -192,6 +191,14 @@ pub(super) fn lane_line(lane: &Lane) -> String {
         line.push_str(&format!("; when mended: babelfeed resume {}", lane.name));
     }
     line
+}
+
+/// Over what time a limit counts, in words.
+fn over(per: &str) -> String {
+    match per {
+        AT_ONCE => per.to_owned(),
+        _ => format!("per {per}"),
+    }
 }
 
 /// From what a limit was learned; nothing where the settings tell it.

@@ -16,8 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many turns all work has after one that was for urgent work alone, where both wait.
 const TURNS: u8 = 4;
-/// How long a lane says nothing more of the limits it waits for.
-const QUIET: Duration = Duration::from_secs(60);
+/// So long a lane was free of a limit that it speaks of it again.
+const A_WHILE: Duration = Duration::from_secs(3_600);
 
 /// One lane.
 pub(super) struct LaneState {
@@ -31,11 +31,14 @@ pub(super) struct LaneState {
     owed: u8,
     /// When the earliest timer rings.
     pub(super) rings_at: Option<Moment>,
-    /// The limit of which the log spoke last, and when.
-    said: Option<((Unit, &'static str), Moment)>,
+    waits: Waits,
     /// What was said to be learned, a limit each.
     learned: Vec<Learned>,
 }
+
+/// The limits a lane waited for, by what they count and over what time, and when it last did.
+#[derive(Default)]
+struct Waits(Vec<((&'static str, &'static str), Moment)>);
 
 /// Who waits for permits.
 pub(super) struct Waiter {
@@ -60,7 +63,7 @@ impl LaneState {
             bulk: VecDeque::new(),
             owed: 0,
             rings_at: None,
-            said: None,
+            waits: Waits::default(),
             learned: Vec::new(),
         }
     }
@@ -134,7 +137,8 @@ impl LaneState {
         info!(lane:% = self.home.lane(), unit, per, limit, known_by; "a limit is remembered");
     }
 
-    /// Says in the log for which limit the lane waits, once for each change.
+    /// Says in the log for which limit the lane waits, once until it was free of it for a while;
+    /// nothing where only calls in flight are waited for.
     pub(super) fn say_binding(&mut self, need: Need, now: Now) {
         if self.quota.parked().is_some() {
             return;
@@ -142,20 +146,30 @@ impl LaneState {
         let Some(binding) = self.quota.binding(need, now) else {
             return;
         };
-        let Binding { unit, per, .. } = binding;
-        let is_said = |(said, at): ((Unit, &str), Moment)| {
-            said == (unit, per) || now.moment.since(at) < QUIET
-        };
-        if self.said.is_some_and(is_said) {
+        // That calls in flight are as many as were set is how a busy lane is.
+        let Some(opens) = binding.opens else { return };
+        let Binding {
+            unit, per, limit, ..
+        } = binding;
+        if !self.waits.is_anew((unit, per), now.moment) {
             return;
         }
-        self.said = Some(((unit, per), now.moment));
-        let wait = binding
-            .opens
-            .map_or(Duration::ZERO, |opens| opens.since(now.moment));
-        let (limit, known_by) = (binding.limit, binding.known_by.name());
-        info!(lane:% = self.home.lane(), unit = unit.name(), per, limit, known_by, wait_ms = wait.as_millis();
+        let (known_by, wait) = (binding.known_by.name(), opens.since(now.moment));
+        info!(lane:% = self.home.lane(), unit, per, limit, known_by, wait_ms = wait.as_millis();
             "a lane waits for a limit");
+    }
+}
+
+impl Waits {
+    /// Notes that the lane waits for a limit now; answers whether it did not for a while.
+    fn is_anew(&mut self, limit: (&'static str, &'static str), now: Moment) -> bool {
+        match self.0.iter_mut().find(|(it, _)| *it == limit) {
+            Some((_, last)) => now.since(std::mem::replace(last, now)) >= A_WHILE,
+            None => {
+                self.0.push((limit, now));
+                true
+            }
+        }
     }
 }
 
@@ -207,6 +221,24 @@ fn quota(limits: &LaneLimits, now: Moment) -> Quota {
 mod tests {
     use super::*;
     use crate::domain::Tokens;
+
+    #[test]
+    fn a_lane_speaks_again_of_a_limit_that_it_was_free_of_for_an_hour() {
+        let mut waits = Waits::default();
+        let (minute, day) = (("requests", "minute"), ("requests", "day"));
+        let mut is_anew = |limit, minutes: u64| {
+            waits.is_anew(limit, Moment::from_start(Duration::from_secs(minutes * 60)))
+        };
+
+        assert!(is_anew(minute, 0));
+        assert!(is_anew(day, 0));
+        for minutes in (1..=300).step_by(13) {
+            assert!(!is_anew(minute, minutes), "it still waits");
+        }
+        assert!(is_anew(day, 301));
+        assert!(!is_anew(minute, 302));
+        assert!(is_anew(minute, 3 * 1_440));
+    }
 
     #[test]
     fn a_small_call_does_not_wait_for_the_time_of_a_large_one_before_it() {

@@ -2,7 +2,7 @@
 
 use super::lane::LaneState;
 use crate::domain::{Moment, Timestamp, Unit};
-use crate::logic::quota::{Account, Need, Now, Parked, Window, per_name};
+use crate::logic::quota::{AT_ONCE, Account, CALLS, Need, Now, Parked, Window, per_name};
 use crate::messages::{BindingView, LaneView, WindowView};
 
 /// How a lane does.
@@ -15,8 +15,8 @@ pub(super) fn view(state: &mut LaneState, now: Now) -> LaneView {
     windows.extend(quota.accounts().iter().flat_map(|it| account(it, now)));
     if let Some(concurrency) = quota.concurrency() {
         windows.push(WindowView {
-            unit: "calls",
-            per: "at once",
+            unit: CALLS,
+            per: AT_ONCE,
             limit: concurrency as f64,
             used: quota.in_flight() as f64,
             resets_at: None,
@@ -91,7 +91,7 @@ fn account(account: &Account, now: Now) -> impl Iterator<Item = WindowView> {
 fn binding_view(state: &LaneState, need: Need, now: Now) -> Option<BindingView> {
     let binding = state.quota.binding(need, now)?;
     Some(BindingView {
-        unit: binding.unit.name(),
+        unit: binding.unit,
         per: binding.per,
         known_by: binding.known_by.name(),
         opens_at: binding.opens.map(|at| by_wall(at, now)),

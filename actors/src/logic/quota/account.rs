@@ -388,6 +388,11 @@ impl Account {
 
     /// When `amount` may be used, as far as the calendar decides it; none when it may now.
     pub fn due(&self, amount: f64) -> Option<Timestamp> {
+        self.opens_last(amount).map(|(_, due)| due)
+    }
+
+    /// The limit that lets `amount` be used last, and when it does; none when all do now.
+    pub fn opens_last(&self, amount: f64) -> Option<(&Long, Timestamp)> {
         let length = self.length();
         let due = |long: &Long| {
             let limit = long.limit()?;
@@ -404,11 +409,9 @@ impl Account {
             }
             None
         };
-        self.limits
-            .iter()
-            .filter_map(due)
-            .max()
-            .map(Timestamp::from_millis)
+        let short = self.limits.iter();
+        let short = short.filter_map(|long| Some((long, Timestamp::from_millis(due(long)?))));
+        short.max_by_key(|(_, due)| *due)
     }
 
     /// When nothing of a limit is used any more if nothing more is used.

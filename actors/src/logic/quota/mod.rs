@@ -1,6 +1,7 @@
 //! The quota of a lane: what it grants now, when it grants more, what comes back.
 
 mod account;
+mod binding;
 mod calendar;
 mod cover;
 mod learning;
@@ -16,6 +17,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 pub use account::{Account, Long};
+pub use binding::{AT_ONCE, Binding, CALLS};
 pub use calendar::Span;
 pub use learning::Learned;
 pub use window::Window;
@@ -23,7 +25,7 @@ pub use window::Window;
 use memory::Memory;
 use trial::Trial;
 
-use crate::domain::{DayReset, KnownBy, Moment, Timestamp, Tokens, Unit};
+use crate::domain::{DayReset, Moment, Timestamp, Tokens, Unit};
 use crate::logic::breaker::Breaker;
 pub use crate::logic::breaker::{Parked, Turn};
 
@@ -59,21 +61,6 @@ pub enum Word {
     Unanswered,
     /// A person has to mend something.
     Person,
-}
-
-/// The limit that holds work back.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Binding {
-    /// What it counts.
-    pub unit: Unit,
-    /// Over what time.
-    pub per: &'static str,
-    /// The most of it.
-    pub limit: f64,
-    /// How it is known.
-    pub known_by: KnownBy,
-    /// When the call that waits may begin, where time alone decides it.
-    pub opens: Option<Moment>,
 }
 
 /// Both clocks at one time: the monotonic one for waits, the wall for days.
@@ -397,35 +384,6 @@ impl Quota {
         let accounts = accounts.filter_map(|it| it.due(charge.of(it.unit())));
         let accounts = accounts.map(|due| now.moment.plus(due.since(now.wall)));
         windows.chain(accounts).max()
-    }
-
-    /// The limit that a call of that need waits for, the one that opens last.
-    pub fn binding(&self, need: impl Into<Need>, now: Now) -> Option<Binding> {
-        let charge = Charge::from(need.into());
-        let windows = self.windows.iter().filter_map(|window| {
-            let opens = window.due(charge.of(window.unit()), now.moment)?;
-            Some(Binding {
-                unit: window.unit(),
-                per: per_name(window.per()),
-                limit: window.limit()?,
-                known_by: window.known_by(),
-                opens: Some(opens),
-            })
-        });
-        let accounts = self.accounts.iter().filter_map(|account| {
-            let opens = account.due(charge.of(account.unit()))?;
-            let left = |long: &&Long| long.limit().map_or(f64::INFINITY, |it| it - long.used());
-            let tightest = |a: &&Long, b: &&Long| left(a).total_cmp(&left(b));
-            let long = account.limits().iter().min_by(tightest)?;
-            Some(Binding {
-                unit: account.unit(),
-                per: long.span.name(),
-                limit: long.limit()?,
-                known_by: long.known_by(),
-                opens: Some(now.moment.plus(opens.since(now.wall))),
-            })
-        });
-        windows.chain(accounts).max_by_key(|binding| binding.opens)
     }
 
     /// Ends a call that was granted, and says what became of the lane by it.

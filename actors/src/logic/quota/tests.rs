@@ -155,6 +155,54 @@ fn under_other_settings_who_asked_for_rest_has_it_and_is_probed_then() {
 }
 
 #[test]
+fn where_only_calls_in_flight_hold_work_back_that_is_what_is_named() {
+    let window = Window::set(Unit::Requests, 10.0, MINUTE);
+    let mut quota = Quota::new(vec![window], Vec::new(), Some(4));
+    let named = |quota: &Quota| {
+        let binding = quota.binding(Tokens::default(), at(0))?;
+        Some((binding.unit, binding.per, binding.limit))
+    };
+    for serial in 0..2 {
+        quota.grant(serial, Tokens::default(), at(0));
+        assert_eq!(named(&quota), None);
+    }
+    quota.grant(2, Tokens::default(), at(0));
+    assert_eq!(quota.room(1, Tokens::default(), Urgency::Bulk, at(0)), 0);
+    assert_eq!(named(&quota), Some(("calls", "at once", 4.0)));
+
+    for serial in 3..10 {
+        quota.settle(serial - 1, Word::Answered(None, None), at(0));
+        quota.grant(serial, Tokens::default(), at(0));
+    }
+
+    assert_eq!(named(&quota), Some(("requests", "minute", 10.0)));
+}
+
+#[test]
+fn of_a_day_and_a_month_that_are_both_short_the_one_that_opens_last_is_named() {
+    const DAY: u64 = 86_400_000;
+    let limits = vec![
+        (Span::Day(DayReset::Utc), Some(1.0)),
+        (Span::Month, Some(2.5)),
+    ];
+    let mut money = Account::set(Unit::Dollars, limits);
+    money.load(&[], at(0).wall);
+    for (days, usd) in [(0, 0.98), (1, 0.49), (2, 0.98)] {
+        money.take(usd, at(days * DAY).wall);
+    }
+    let quota = Quota::new(Vec::new(), vec![money], None);
+    let need = Need {
+        usd: 0.1,
+        ..Need::default()
+    };
+
+    let binding = quota.binding(need, at(2 * DAY)).expect("a limit");
+
+    assert_eq!((binding.per, binding.limit), ("month", 2.5));
+    assert_eq!(binding.opens, quota.due(need, at(2 * DAY)));
+}
+
+#[test]
 fn under_other_settings_what_was_used_still_counts() {
     let mut earlier = requests(60.0, MINUTE);
     for serial in 0..40 {

@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::*;
-use crate::domain::SeenLimit;
+use crate::domain::{KnownBy, SeenLimit};
 
 /// How many calls may go, at most a hundred, if the disk answers at once.
 fn room(quota: &Quota, millis: u64) -> usize {

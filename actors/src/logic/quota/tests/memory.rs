@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::disk::Disk;
 use super::learned::told;
 use super::*;
-use crate::domain::{LearnedLimit, SeenLimit};
+use crate::domain::{KnownBy, LearnedLimit, SeenLimit};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
