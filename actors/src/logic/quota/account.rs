@@ -453,6 +453,9 @@ impl Account {
         let Some(slot) = self.slots.back().filter(|_| self.is_loaded) else {
             return false;
         };
+        if self.is_behind() {
+            return true;
+        }
         let (open, left) = (slot.asked - slot.used, self.left());
         if left.is_infinite() && slot.used <= EPSILON {
             // Without a limit, nothing has to be drawn before it is used.
@@ -466,6 +469,13 @@ impl Account {
         let least = self.block().max(wanted).min(left);
         let most = self.blocks().max(self.largest).max(self.reserving) + self.block();
         open + EPSILON < least || open > most + EPSILON
+    }
+
+    /// Whether more was used of a stretch that is over than the ledger was asked to hold: a call may
+    /// end after it, for more than was expected, and what a job cost is known a day later.
+    fn is_behind(&self) -> bool {
+        let mut over = self.slots.iter().rev().skip(1);
+        over.any(|slot| slot.used > slot.asked + EPSILON)
     }
 
     /// What the ledger should hold: (slot, amount); counts as asked for.

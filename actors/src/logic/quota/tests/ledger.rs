@@ -35,6 +35,35 @@ fn a_budget_closes_the_lane_until_tomorrow() {
 }
 
 #[test]
+fn what_costs_more_than_was_expected_outlives_a_kill_also_when_its_day_is_over() {
+    let lane = || {
+        let limits = vec![
+            (Span::Day(DayReset::Utc), Some(10.0)),
+            (Span::Month, Some(100.0)),
+        ];
+        let money = Account::set(Unit::Dollars, limits);
+        Quota::new(Vec::new(), vec![money], None)
+    };
+    let (mut quota, mut disk) = (lane(), Disk::default());
+    disk.load(&mut quota, at(0));
+    while !quota.reserve(1.0, at(0)) {
+        disk.sync(&mut quota, at(0));
+    }
+    let tomorrow = 86_400_000;
+
+    quota.amend(0.5, at(0).wall, at(tomorrow));
+
+    disk.sync(&mut quota, at(tomorrow));
+    let mut again = lane();
+    let now = since_boot(tomorrow, tomorrow);
+    disk.load(&mut again, now);
+    again.look(now);
+    let of_month = again.accounts()[0].used_in(|span| span == Span::Month);
+    assert!((1.5..1.7).contains(&of_month), "{of_month}");
+    assert!(!quota.wants_ledger(at(tomorrow).wall), "it is written once");
+}
+
+#[test]
 fn many_calls_at_once_do_not_pass_a_budget_of_which_nothing_is_known_yet() {
     let money = Account::set(
         Unit::Dollars,
