@@ -32,7 +32,7 @@ pub enum Broken {
     /// The text beside it has no answer, so that its own may hold both.
     #[error("an answer to one text was wanted, it may hold the missing one beside it")]
     Merged,
-    /// The answer was cut off before it.
+    /// The answer was cut off before it, and has nothing of any text behind it.
     #[error("a whole answer was wanted, it was cut off before this text")]
     Cut,
 }
@@ -40,8 +40,8 @@ pub enum Broken {
 /// Matches answers to the ids that were sent, by id alone.
 ///
 /// A text without words is never sent, so an empty translation is always broken. Models merge
-/// neighbours, so beside a text that is missing from a whole answer nothing is proven, unless each
-/// text has a place of its own there.
+/// neighbours, so beside a text that is missing nothing is proven, unless the answer was cut off
+/// before it, or each text has a place of its own there.
 pub fn check(
     ids: &[Arc<str>],
     answered: impl IntoIterator<Item = (Arc<str>, String)>,
@@ -66,16 +66,11 @@ pub fn check(
             _ => Err(Broken::Doubled),
         };
     }
-    match ending {
-        Ending::Whole => doubt_neighbours(&mut results),
-        Ending::Cut => {
-            for result in &mut results {
-                if *result == Err(Broken::Missing) {
-                    *result = Err(Broken::Cut);
-                }
-            }
-        }
-        Ending::InPlace => (),
+    if ending == Ending::Cut {
+        note_cut(&mut results);
+    }
+    if ending != Ending::InPlace {
+        doubt_neighbours(&mut results);
     }
     for (position, result) in results.into_iter().enumerate() {
         match result {
@@ -84,6 +79,17 @@ pub fn check(
         }
     }
     checked
+}
+
+/// Notes which texts an answer that was cut off did not come to: those behind the last it has
+/// something of. One that is missing before it was left out, however the answer ended.
+fn note_cut(results: &mut [Result<String, Broken>]) {
+    let is_there = |result: &Result<String, Broken>| *result != Err(Broken::Missing);
+    let n_reached = results
+        .iter()
+        .rposition(is_there)
+        .map_or(0, |last| last + 1);
+    results[n_reached..].fill(Err(Broken::Cut));
 }
 
 /// Takes no text for proven that may hold the one beside it.
@@ -109,14 +115,14 @@ mod tests {
     use super::*;
 
     fn check_all(ids: &[&str], answered: &[(&str, &str)]) -> Checked {
+        check_ended(ids, answered, Ending::Whole)
+    }
+
+    fn check_ended(ids: &[&str], answered: &[(&str, &str)], ending: Ending) -> Checked {
         let ids: Vec<Arc<str>> = ids.iter().map(|&id| id.into()).collect();
-        check(
-            &ids,
-            answered
-                .iter()
-                .map(|&(id, text)| (id.into(), text.to_owned())),
-            Ending::Whole,
-        )
+        let answered = answered.iter();
+        let answered = answered.map(|&(id, text)| (id.into(), text.to_owned()));
+        check(&ids, answered, ending)
     }
 
     #[test]
@@ -173,19 +179,51 @@ mod tests {
 
     #[test]
     fn before_the_cut_everything_is_proven() {
-        let ids: Vec<Arc<str>> = ["1", "2", "3"].map(Arc::from).into();
-        let answered = [("1".into(), "uno".to_owned())];
-        let checked = check(&ids, answered, Ending::Cut);
+        let checked = check_ended(&["1", "2", "3"], &[("1", "uno")], Ending::Cut);
         assert_eq!(checked.good, [(0, "uno".into())]);
         assert_eq!(checked.broken, [(1, Broken::Cut), (2, Broken::Cut)]);
+        let nothing = check_ended(&["1", "2"], &[], Ending::Cut);
+        assert_eq!(nothing.broken, [(0, Broken::Cut), (1, Broken::Cut)]);
+    }
+
+    #[test]
+    fn beside_a_text_that_is_missing_before_the_cut_nothing_is_proven() {
+        let ids = ["1", "2", "3", "4", "5", "6", "7"];
+        let answered = [
+            ("5", "cinco"),
+            ("1", "uno y dos"),
+            ("3", "tres"),
+            ("4", "cuatro"),
+        ];
+        let checked = check_ended(&ids, &answered, Ending::Cut);
+        assert_eq!(checked.good, [(3, "cuatro".into()), (4, "cinco".into())]);
+        let broken = [
+            (0, Broken::Merged),
+            (1, Broken::Missing),
+            (2, Broken::Merged),
+            (5, Broken::Cut),
+            (6, Broken::Cut),
+        ];
+        assert_eq!(checked.broken, broken);
+    }
+
+    #[test]
+    fn of_a_cut_pack_that_was_answered_from_behind_nothing_is_proven_beside_its_gap() {
+        let answered = [("4", "cuatro"), ("3", "tres"), ("2", "")];
+        let checked = check_ended(&["1", "2", "3", "4"], &answered, Ending::Cut);
+        let broken = [
+            (0, Broken::Missing),
+            (1, Broken::Empty),
+            (2, Broken::Merged),
+            (3, Broken::Merged),
+        ];
+        assert_eq!(checked.broken, broken);
     }
 
     #[test]
     fn beside_a_missing_text_all_is_proven_that_has_a_place_of_its_own() {
-        let ids: Vec<Arc<str>> = ["1", "2", "3"].map(Arc::from).into();
         let answered = [("1", "uno"), ("3", "tres")];
-        let answered = answered.map(|(id, text)| (id.into(), text.to_owned()));
-        let checked = check(&ids, answered, Ending::InPlace);
+        let checked = check_ended(&["1", "2", "3"], &answered, Ending::InPlace);
         assert_eq!(checked.good, [(0, "uno".into()), (2, "tres".into())]);
         assert_eq!(checked.broken, [(1, Broken::Missing)]);
     }

@@ -164,7 +164,7 @@ mod tests {
         let landed = land(
             &sent(texts),
             answered,
-            (Ending::Cut, Usage::default()),
+            (Ending::InPlace, Usage::default()),
             exam,
         );
         let texts = landed.into_iter().map(|landed| landed.text);
@@ -185,7 +185,7 @@ mod tests {
         let text = "Lee ahora".into();
         let expected = [
             Err(Flaw::Faulty { text, fault }),
-            Err(Flaw::Broken(Broken::Cut)),
+            Err(Flaw::Broken(Broken::Missing)),
             Ok("Tres".into()),
         ];
         assert_eq!(texts, expected);
