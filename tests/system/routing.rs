@@ -531,6 +531,26 @@ fn a_text_in_two_calls_counts_once_whichever_of_them_fails() {
 }
 
 #[test]
+fn no_second_call_is_made_at_the_account_that_is_slow() {
+    world::run(920, async |mut world: World| {
+        let [first, second] = two(&mut world, [100, 100], FREE);
+        let third = FakeProvider::new();
+        world.providers.push(("third", third.clone(), NONE));
+        world.lanes = vec!["account", "account"];
+        world.config.hedge = true;
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(200), "es").await;
+        assert_eq!(finish(&handles, &ids).await, 200);
+
+        first.then(ProviderFault::Delay(Duration::from_secs(1)));
+        let ids = hand_in(&handles, ["One.".to_owned()], "es").await;
+
+        assert_eq!(finish(&handles, &ids).await, 1);
+        assert_eq!((second.n_calls(), third.n_calls()), (0, 1));
+    });
+}
+
+#[test]
 fn when_both_calls_of_a_text_fail_it_goes_on() {
     world::run(919, async |mut world: World| {
         let [first, second] = two(&mut world, [100, 100], FREE);

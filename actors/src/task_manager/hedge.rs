@@ -79,9 +79,11 @@ impl TaskManagerActor {
             return;
         };
         let n_texts = hedged.duties.len();
+        let lane = &self.config.routes[first].lane;
         let spares = |route: usize| {
             let asks = [Urgency::Urgent, Urgency::Bulk].map(|urgency| self.ask_of(route, urgency));
-            route != first
+            // What is slow there is so for every provider of that account and model.
+            self.config.routes[route].lane != *lane
                 && asks == [Ask::Done; 2]
                 && self.serves(route, &hedged.sent.pair)
                 && !self.state.under_way.hangs(route)

@@ -101,6 +101,8 @@ pub struct World {
     pub sources: Vec<(&'static str, FakeSource)>,
     /// What translates, by name, the first choice first, with the limits of its lane.
     pub providers: Vec<(&'static str, FakeProvider, LaneLimits)>,
+    /// The lanes of providers, in their order; one of its own for who is not named.
+    pub lanes: Vec<&'static str>,
     /// Names the account of every provider's lane.
     pub account: u64,
     /// The interface for jobs of the first provider, if it has one.
@@ -203,6 +205,7 @@ impl World {
             account: 0,
             batch: None,
             shares: Vec::new(),
+            lanes: Vec::new(),
             pairs: Vec::new(),
             outlets: Vec::new(),
             outlet_limits: LaneLimits::default(),
@@ -309,7 +312,7 @@ impl World {
         let provider = provider.clone();
         ProviderSetup {
             name: (*name).into(),
-            lane: (*name).into(),
+            lane: (*self.lanes.get(place).unwrap_or(name)).into(),
             account: self.account,
             limits: *limits,
             max_items: None,
