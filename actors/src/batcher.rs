@@ -17,6 +17,7 @@ use crate::domain::{Lane, ProviderName};
 use crate::failpoints;
 use crate::logic::checks::Checks;
 use crate::logic::known::Edition;
+use crate::logic::steady::Steady;
 use crate::messages::{
     AbandonJob, Acquire, Amend, CloseJob, Insert, JobEnd, Lookup, Operation, Record, Reserve,
     RunJob,
@@ -60,6 +61,8 @@ pub struct Peers {
 /// What every run needs.
 struct Means {
     clock: Arc<dyn Clock>,
+    /// The wall time by which a job is too old.
+    steady: Rc<Steady>,
     chance: Arc<dyn Chance>,
     store: Rc<dyn TaskStore>,
     peers: Peers,
@@ -100,7 +103,7 @@ impl BatcherActor {
     /// A batcher that can have jobs made by these providers, looks at each so often, and makes
     /// these checks on what comes back.
     pub fn new(
-        (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+        (clock, steady, chance): (Arc<dyn Clock>, Rc<Steady>, Arc<dyn Chance>),
         store: Rc<dyn TaskStore>,
         peers: Peers,
         callees: Vec<Callee>,
@@ -112,6 +115,7 @@ impl BatcherActor {
             .collect();
         let means = Rc::new(Means {
             clock,
+            steady,
             chance,
             store,
             peers,

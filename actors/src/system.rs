@@ -228,7 +228,7 @@ pub fn start(setup: Setup) -> Handles {
             record: record.clone(),
         };
         BatcherActor::new(
-            (Arc::clone(&clock), Arc::clone(&chance)),
+            (Arc::clone(&clock), Rc::clone(&steady), Arc::clone(&chance)),
             Rc::clone(&store),
             peers,
             providers.iter().filter_map(batch_callee).collect(),

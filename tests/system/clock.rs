@@ -1,19 +1,22 @@
-//! What a clock that is wrong for a while does to what is counted over days.
+//! What a clock that is wrong for a while does to what goes by the day.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Moment, Timestamp};
+use babelfeed_actors::domain::{Class, Moment, Timestamp};
+use babelfeed_actors::messages::Submission;
 use babelfeed_actors::ports::Clock;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
+use babelfeed_actors::testkit::batch::FakeBatchProvider;
 use babelfeed_actors::testkit::provider::FakeProvider;
-use babelfeed_actors::testkit::world::{self, World};
+use babelfeed_actors::testkit::world::{self, World, finish, submission};
 
-use crate::helpers::{hand_in, pass, texts};
+use crate::helpers::{hand_in, hand_in_all, pass, texts};
 
-const YEAR: u64 = 365 * 86_400;
+const DAY: u64 = 86_400;
+const YEAR: u64 = 365 * DAY;
 
 /// A clock whose wall time goes ahead of the world's by so many seconds.
 struct Leaping {
@@ -68,7 +71,7 @@ async fn use_up(handles: &Handles, provider: &FakeProvider) -> usize {
 async fn assert_nothing_was_freed(provider: &FakeProvider, n_calls: usize) {
     pass(Duration::from_secs(3_600)).await;
     assert_eq!(provider.n_calls(), n_calls);
-    pass(Duration::from_secs(86_400)).await;
+    pass(Duration::from_secs(DAY)).await;
     let n_calls = provider.n_calls();
     assert!((90..=100).contains(&n_calls), "{n_calls} on two days");
 }
@@ -110,9 +113,36 @@ fn a_clock_that_stays_ahead_is_believed_soon() {
         let handles = world.start();
         use_up(&handles, &provider).await;
         // As after the machine has slept.
-        clock.set_ahead(2 * 86_400);
+        clock.set_ahead(2 * DAY);
         pass(Duration::from_secs(1_900)).await;
         let n_calls = provider.n_calls();
         assert!((90..=100).contains(&n_calls), "{n_calls}");
+    });
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_minutes_gives_no_job_up() {
+    world::run(1_704, async |mut world: World| {
+        let batch = FakeBatchProvider::over_after(60);
+        world.batch = Some(batch.clone());
+        world.config.job_timeout = Duration::from_secs(60);
+        world.config.job_poll = Duration::from_secs(10);
+        let clock = Leaping::of(&mut world);
+        let handles = world.start();
+        let low = |text: String| Submission {
+            class: Class::Low,
+            ..submission(&text, "es")
+        };
+        let ids = hand_in_all(&handles, texts(25).map(low).collect()).await;
+        pass(Duration::from_secs(120)).await;
+        assert_eq!(batch.n_jobs(), 1);
+
+        clock.set_ahead(4 * DAY);
+        pass(Duration::from_secs(300)).await;
+        clock.set_ahead(0);
+
+        assert_eq!(finish(&handles, &ids).await, ids.len());
+        let n_calls = world.providers[0].1.n_calls();
+        assert_eq!((batch.n_jobs(), n_calls), (1, 0), "what is paid twice");
     });
 }

@@ -250,7 +250,8 @@ impl Run {
     }
 
     fn is_too_old(&self) -> bool {
-        let now = self.means.clock.wall();
+        let Means { clock, steady, .. } = &*self.means;
+        let now = steady.now(clock.now(), clock.wall()).wall;
         now.since(self.order.job.planned_at) > LONGEST
     }
 
