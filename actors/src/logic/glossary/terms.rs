@@ -9,7 +9,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::{Guide, Term};
 
-/// The most terms that travel with a call; the longest come first.
+/// The most terms that travel with a call; the longest come first. A text whose terms did not all
+/// travel is looked at for all of them, so it goes again alone, with what it missed.
 const MAX_TERMS: usize = 50;
 /// How many faults of one translation are told.
 const FAULTS_TOLD: usize = 5;
@@ -34,7 +35,7 @@ pub struct Wishes<'a>(Option<(&'a Guide, Vec<&'a Term>)>);
 impl<'a> Wishes<'a> {
     /// What this guide, if there is one, wishes of the translations of these texts.
     pub fn of<'t>(guide: Option<&'a Guide>, texts: impl IntoIterator<Item = &'t str>) -> Self {
-        Self(guide.map(|guide| (guide, relevant(guide, texts))))
+        Self(guide.map(|guide| (guide, occurring(guide, texts))))
     }
 
     /// Looks whether the translation of one of the texts is as it is wished.
@@ -49,7 +50,7 @@ impl<'a> Wishes<'a> {
     }
 }
 
-/// The terms that occur in these texts, the longest first, at most 50.
+/// The terms that travel with these texts: of those that occur in them the 50 longest.
 ///
 /// A term occurs where it stands as whole words and no longer term stands. Written with a capital
 /// it occurs only as it is written, without any it occurs in any case.
@@ -57,6 +58,13 @@ pub fn relevant<'a, 't>(
     guide: &'a Guide,
     texts: impl IntoIterator<Item = &'t str>,
 ) -> Vec<&'a Term> {
+    let mut terms = occurring(guide, texts);
+    terms.truncate(MAX_TERMS);
+    terms
+}
+
+/// All terms that occur in these texts, the longest first.
+fn occurring<'a, 't>(guide: &'a Guide, texts: impl IntoIterator<Item = &'t str>) -> Vec<&'a Term> {
     if guide.terms.is_empty() {
         return Vec::new();
     }
@@ -69,7 +77,6 @@ pub fn relevant<'a, 't>(
         let (longer, shorter) = (b.source.len(), a.source.len());
         longer.cmp(&shorter).then_with(|| a.source.cmp(&b.source))
     });
-    terms.truncate(MAX_TERMS);
     terms
 }
 
@@ -369,9 +376,19 @@ mod tests {
         assert_eq!(found[49].len(), 151);
     }
 
+    #[test]
+    fn a_term_that_does_not_travel_with_a_pack_is_looked_for_all_the_same() {
+        let words: Vec<String> = (0..200).map(|n| "x".repeat(n + 1)).collect();
+        let pairs: Vec<(&str, &str)> = words.iter().map(|word| (&**word, &**word)).collect();
+        let guide = guide(&pairs, &[]);
+        let wishes = Wishes::of(Some(&guide), words.iter().map(|word| &**word));
+        assert!(wishes.check("x", "something else").is_err());
+        assert_eq!(wishes.check("x", "x"), Ok(()));
+        assert_eq!(relevant(&guide, ["x"]).len(), 1, "alone it has its term");
+    }
+
     fn faults(guide: &Guide, source: &str, translated: &str) -> String {
-        let terms = relevant(guide, [source]);
-        let checked = check(guide, &terms, source, translated);
+        let checked = Wishes::of(Some(guide), [source]).check(source, translated);
         checked.err().map(|it| it.to_string()).unwrap_or_default()
     }
 
