@@ -1,7 +1,8 @@
 //! The glossaries that we keep at an account: one for each pair of languages and version.
 //!
 //! They are found by their name, so that a restart makes no second one; those of the same owner
-//! and pair that bear another version, or the same name once more, are deleted.
+//! and pair that bear another version, or the same name once more, are deleted; those of pairs that
+//! nobody wants go only where they take the room of another.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use babelfeed_actors::domain::{Guide, Term};
 use babelfeed_actors::ports::{Pack, ProviderError};
 use log::{debug, warn};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::languages;
@@ -21,6 +23,8 @@ use crate::providers::{Deadline, unanswered};
 /// How long is waited until a new glossary is looked at again, and how often.
 const READY_WAIT: Duration = Duration::from_millis(300);
 const READY_LOOKS: usize = 10;
+/// How long an account is believed that it cannot have a glossary: there may be room again.
+const REFUSED: Duration = Duration::from_secs(3_600);
 
 /// What is known of the glossaries of one provider; shared by its adapters on all arbiters.
 #[derive(Debug, Default)]
@@ -35,6 +39,14 @@ struct Known {
     version: Arc<str>,
     /// None where the account cannot have it.
     id: Option<Arc<str>>,
+    found_at: Instant,
+}
+
+impl Known {
+    /// Whether it can be gone by for this version.
+    fn holds_for(&self, version: &Arc<str>) -> bool {
+        self.version == *version && (self.id.is_some() || self.found_at.elapsed() < REFUSED)
+    }
 }
 
 impl Glossaries {
@@ -51,11 +63,12 @@ impl Glossaries {
             return Err(unanswered("timed out while a glossary is made"));
         };
         if let Some(known) = &*known
-            && known.version == wanted.guide.version
+            && known.holds_for(&wanted.guide.version)
         {
             return Ok(known.id.clone());
         }
         let found = Search {
+            all: self,
             wanted,
             connection,
             deadline,
@@ -71,6 +84,7 @@ impl Glossaries {
         *known = Some(Known {
             version: Arc::clone(&wanted.guide.version),
             id: id.clone(),
+            found_at: Instant::now(),
         });
         Ok(id)
     }
@@ -91,6 +105,12 @@ impl Glossaries {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(wanted.prefix.clone()).or_default())
     }
+
+    /// Whether somebody has wanted a glossary of the pair that this name tells.
+    fn has_slot_of(&self, name: &str) -> bool {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.keys().any(|prefix| name.starts_with(prefix.as_str()))
+    }
 }
 
 /// The glossary that a pack goes by.
@@ -98,6 +118,8 @@ pub(super) struct Wanted<'a> {
     guide: &'a Guide,
     source: &'a str,
     target: &'a str,
+    /// What the names of all glossaries of this owner begin with.
+    owned: String,
     /// What the names of all versions begin with.
     prefix: String,
     /// Terms and translations, a pair a line.
@@ -113,12 +135,14 @@ impl<'a> Wanted<'a> {
         let source = languages::of_glossary(from);
         let target = languages::of_glossary(&pack.pair.target);
         let entries = entries(&guide.terms);
+        let owned = format!("babelfeed {owner} ");
         (source != target && !entries.is_empty()).then(|| Self {
             guide,
             source,
             target,
             // By their whole tags: `pt-BR` and `pt-PT` have guides of their own.
-            prefix: format!("babelfeed {owner} {from}:{} ", pack.pair.target),
+            prefix: format!("{owned}{from}:{} ", pack.pair.target),
+            owned,
             entries,
         })
     }
@@ -161,6 +185,7 @@ impl From<ProviderError> for Trouble {
 
 /// One look for a glossary, which is made where it is not found.
 struct Search<'a> {
+    all: &'a Glossaries,
     wanted: &'a Wanted<'a>,
     connection: &'a Connection,
     deadline: Deadline,
@@ -169,7 +194,9 @@ struct Search<'a> {
 impl Search<'_> {
     async fn run(&self) -> Result<Arc<str>, Trouble> {
         let name = self.wanted.name();
-        let mut ours = self.ours().await?;
+        let prefix = self.wanted.prefix.as_str();
+        let ours = self.ours().await?.into_iter();
+        let (mut ours, others): (Vec<_>, Vec<_>) = ours.partition(|it| it.name.starts_with(prefix));
         // The eldest of equal names stays, whoever looks: so two who look do not undo each other.
         ours.sort_by(|one, other| {
             (&one.creation_time, &one.glossary_id).cmp(&(&other.creation_time, &other.glossary_id))
@@ -182,12 +209,29 @@ impl Search<'_> {
         }
         let glossary = match found {
             Some(glossary) => glossary,
-            None => self.create(&name).await?,
+            None => self.create_among(others, &name).await?,
         };
         self.until_ready(glossary).await
     }
 
-    /// The glossaries of this owner and pair, whatever their version.
+    /// Makes it; where that is refused, once more without those of pairs that nobody wants: an
+    /// account may have few, and whoever does want one makes it anew.
+    async fn create_among(&self, others: Vec<Glossary>, name: &str) -> Result<Glossary, Trouble> {
+        let created = self.create(name).await;
+        let others = others.into_iter();
+        let unwanted: Vec<_> = others
+            .filter(|it| !self.all.has_slot_of(&it.name))
+            .collect();
+        if unwanted.is_empty() || !matches!(created, Err(Trouble::Refused(_))) {
+            return created;
+        }
+        for old in unwanted {
+            self.delete(&old).await;
+        }
+        self.create(name).await
+    }
+
+    /// The glossaries of this owner, whatever their pair and version.
     async fn ours(&self) -> Result<Vec<Glossary>, Trouble> {
         #[derive(Deserialize)]
         struct List {
@@ -197,7 +241,7 @@ impl Search<'_> {
         let list: List = self.read(&response).await?;
         let all = list.glossaries.into_iter();
         Ok(all
-            .filter(|it| it.name.starts_with(&self.wanted.prefix))
+            .filter(|it| it.name.starts_with(&self.wanted.owned))
             .collect())
     }
 

@@ -331,6 +331,48 @@ async fn an_outdated_glossary_is_deleted_and_nobody_elses() {
 }
 
 #[actix_rt::test]
+async fn where_there_is_no_room_the_glossaries_of_pairs_that_nobody_wants_go() {
+    let (simulator, provider) = adapter(Dialect::DeepL);
+    let (es, de) = (
+        guided("v1", ("ferry", "balsa")),
+        Pack {
+            pair: pair(Some("en"), "de"),
+            ..guided("v1", ("ferry", "Schiff"))
+        },
+    );
+    translated(&*provider, &de).await;
+    simulator.account(|account| {
+        account.glossaries[0].name = "babelfeed deepl en:fr v1".to_owned();
+        let mut other = account.glossaries[0].clone();
+        (other.id, other.name) = ("other".to_owned(), "of a person".to_owned());
+        account.glossaries.push(other);
+        account.most_glossaries = Some(2);
+    });
+    let restarted = another(&simulator, &Arc::default());
+    assert_eq!(translated(&restarted, &es).await, "[ES] the balsa leaves");
+    let kept = ["of a person", "babelfeed deepl en:es v1"];
+    assert_eq!(names(&simulator), kept);
+
+    // Both of these are wanted.
+    assert_eq!(translated(&restarted, &de).await, "[DE] the ferry leaves");
+    assert_eq!(names(&simulator), kept);
+}
+
+#[actix_rt::test]
+async fn a_refused_glossary_is_asked_for_again_after_an_hour() {
+    let (simulator, provider) = adapter(Dialect::DeepL);
+    let pack = guided("v1", ("ferry", "balsa"));
+    simulator.account(|account| account.most_glossaries = Some(0));
+    assert_eq!(translated(&*provider, &pack).await, "[ES] the ferry leaves");
+    simulator.account(|account| account.most_glossaries = None);
+    assert_eq!(translated(&*provider, &pack).await, "[ES] the ferry leaves");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    tokio::time::resume();
+    assert_eq!(translated(&*provider, &pack).await, "[ES] the balsa leaves");
+}
+
+#[actix_rt::test]
 async fn a_glossary_that_somebody_deleted_is_made_again_in_the_same_call() {
     let (simulator, provider) = adapter(Dialect::DeepL);
     let pack = guided("v1", ("ferry", "balsa"));

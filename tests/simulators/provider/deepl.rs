@@ -28,6 +28,8 @@ pub struct Account {
     pub n_asked: usize,
     /// The status with which these routes answer whatever they are asked.
     pub refuses_glossaries: Option<u16>,
+    /// The most glossaries that it may have.
+    pub most_glossaries: Option<usize>,
     /// Whether a new glossary takes until it is looked at once more.
     pub is_slow: bool,
     /// Whether the answer to a glossary that was made is lost on its way.
@@ -259,6 +261,9 @@ fn create(body: &[u8], account: &mut Account) -> HttpResponse {
     }
     if entries.is_empty() {
         return bad("Missing or invalid argument: entries");
+    }
+    if account.most_glossaries == Some(account.glossaries.len()) {
+        return bad("Maximum number of glossaries reached");
     }
     account.n_created += 1;
     let glossary = Glossary {
