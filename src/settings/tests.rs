@@ -7,6 +7,7 @@ mod sources;
 use std::path::Path;
 use std::time::Duration;
 
+use babelfeed_actors::domain::DayReset;
 use babelfeed_actors::logic::spans::Numbers;
 
 use super::*;

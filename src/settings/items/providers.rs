@@ -84,6 +84,14 @@ impl ProviderKind {
         matches!(self, Self::OpenAi | Self::Gemini)
     }
 
+    /// When the quota of a day is there again, where nothing is said of it.
+    const fn day(self) -> DayReset {
+        match self {
+            Self::Gemini => DayReset::Pacific,
+            _ => DayReset::Rolling,
+        }
+    }
+
     /// Whether it is a language model, which has a name and counts tokens.
     pub const fn is_language_model(self) -> bool {
         matches!(self, Self::OpenAi | Self::Gemini | Self::Anthropic)
@@ -123,14 +131,14 @@ fn share_limits(
     first: &mut ProviderSettings,
     second: &mut ProviderSettings,
 ) {
-    let names_any = |limits: LaneLimits| {
+    let names_any = |provider: &ProviderSettings| {
         let none = LaneLimits {
-            day: limits.day,
+            day: provider.kind.day(),
             ..LaneLimits::default()
         };
-        limits != none
+        provider.limits != none
     };
-    if names_any(second.limits) && names_any(first.limits) && second.limits != first.limits {
+    if names_any(second) && names_any(first) && second.limits != first.limits {
         section.mistake(
             "limits",
             format!(
@@ -140,7 +148,7 @@ fn share_limits(
             ),
         );
     }
-    if !names_any(first.limits) {
+    if !names_any(first) {
         first.limits = second.limits;
     }
     second.limits = first.limits;
@@ -189,11 +197,7 @@ fn read_provider(
     let api_key = section
         .secret_in_variable("api_key_env")
         .or_else(|| section.secret_in_file("api_key_file"));
-    let day = match kind {
-        ProviderKind::Gemini => DayReset::Pacific,
-        _ => DayReset::Rolling,
-    };
-    let limits = read_limits(section, day);
+    let limits = read_limits(section, kind.day());
     let price = section.section("price", &["input", "output"]);
     let price = (
         price.read("input", 0.0, amount),

@@ -40,10 +40,20 @@ fn providers_of_one_lane_have_one_set_of_limits() {
             assert_eq!(provider.limits.rpm, Some(10.0), "{first} {second}");
         }
     }
-    let text = [provider("a", ten), provider("b", twenty)].concat();
-    let found = mistakes(&text, &[], &[]);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("differ from those of `a`"), "{found:?}");
+    let utc = "limits = { day_resets = \"utc\" }";
+    for (first, second) in [("", utc), (utc, ""), (utc, utc)] {
+        let text = [provider("a", first), provider("b", second)].concat();
+        let settings = read(&text, &[], &[]).expect("valid");
+        for provider in &settings.providers {
+            assert_eq!(provider.limits.day, DayReset::Utc, "{first} {second}");
+        }
+    }
+    for (first, second) in [(ten, twenty), (ten, utc), (utc, ten)] {
+        let text = [provider("a", first), provider("b", second)].concat();
+        let found = mistakes(&text, &[], &[]);
+        assert_eq!(found.len(), 1, "{first} {second}: {found:?}");
+        assert!(found[0].contains("differ from those of `a`"), "{found:?}");
+    }
 }
 
 #[test]
