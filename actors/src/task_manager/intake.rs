@@ -324,7 +324,6 @@ impl Handler<TranslateNow> for TaskManagerActor {
         };
         let keyed = keyed.into_iter().map(|it| (it.text, it.key));
         let (texts, keys): (Vec<_>, Vec<_>) = keyed.unzip();
-        let asked = keys.clone();
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();
         let call = NowCall::new(texts, keys, pair, (now.class, now.flow), due, reply);
@@ -339,7 +338,7 @@ impl Handler<TranslateNow> for TaskManagerActor {
         );
         let deadline = now.deadline;
         // Sent at once, so that the cache has its turn before what waits for its answer.
-        let mut looking = lookup.send(Lookup(Vec::clone(&asked)));
+        let mut looking = lookup.send(Lookup(call.keys.clone()));
         Box::pin(async move {
             let asking = async {
                 let found = loop {
@@ -348,7 +347,7 @@ impl Handler<TranslateNow> for TaskManagerActor {
                     }
                     // The cache fell over this message; it is back after its backoff.
                     tokio::time::sleep(RETRY).await;
-                    looking = lookup.send(Lookup(Vec::clone(&asked)));
+                    looking = lookup.send(Lookup(call.keys.clone()));
                 };
                 own.do_send(Called { call, found });
                 answer.await.unwrap_or(Err(NowError::Busy))

@@ -35,6 +35,9 @@ pub struct Account {
     largest: f64,
     /// What is to be written down, so that it can be reserved.
     reserving: f64,
+    /// Whether more was used of a stretch that is over than the ledger was asked to hold: a call
+    /// may end after it, for more than was expected, and what a job cost is known a day later.
+    is_behind: bool,
 }
 
 /// A limit over a day or a month.
@@ -125,6 +128,7 @@ impl Account {
             pressing: 0.0,
             largest: 0.0,
             reserving: 0.0,
+            is_behind: false,
         }
     }
 
@@ -261,6 +265,7 @@ impl Account {
             Ok(place) => self.slots[place].used += others,
             Err(place) => self.slots.insert(place, Slot::new(slot, others)),
         }
+        self.is_behind = true;
         self.fresh_until = i64::MIN;
         self.look(wall);
     }
@@ -436,11 +441,13 @@ impl Account {
     pub fn correct(&mut self, change: f64, at: Timestamp, wall: Timestamp) {
         self.look(wall);
         let (length, at) = (self.length(), at.as_millis());
+        let newest = self.slots.back().map(|slot| slot.start);
         let Some(slot) = self.slots.iter_mut().rev().find(|slot| slot.start <= at) else {
             return;
         };
         let change = change.max(-slot.used);
         slot.used += change;
+        self.is_behind |= newest != Some(slot.start) && slot.used > slot.asked + EPSILON;
         for long in &mut self.limits {
             if long.span.leaves(slot.start, length) > self.looked_at {
                 long.used += change;
@@ -453,7 +460,7 @@ impl Account {
         let Some(slot) = self.slots.back().filter(|_| self.is_loaded) else {
             return false;
         };
-        if self.is_behind() {
+        if self.is_behind {
             return true;
         }
         let (open, left) = (slot.asked - slot.used, self.left());
@@ -471,18 +478,12 @@ impl Account {
         open + EPSILON < least || open > most + EPSILON
     }
 
-    /// Whether more was used of a stretch that is over than the ledger was asked to hold: a call may
-    /// end after it, for more than was expected, and what a job cost is known a day later.
-    fn is_behind(&self) -> bool {
-        let mut over = self.slots.iter().rev().skip(1);
-        over.any(|slot| slot.used > slot.asked + EPSILON)
-    }
-
     /// What the ledger should hold: (slot, amount); counts as asked for.
     pub fn ask_ledger(&mut self, mut ask: impl FnMut(Timestamp, f64)) {
         let wanted = self.blocks().max(self.pressing).max(self.reserving);
         let open = wanted.min(self.left().max(0.0));
         self.pressing = 0.0;
+        self.is_behind = false;
         let n_slots = self.slots.len();
         for (index, slot) in self.slots.iter_mut().enumerate() {
             // The use of a stretch that is over is known; the present one gets its blocks.
