@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::build::{Prepared, prepare};
 use super::live::{join, wait_for_sent};
 use super::lock::DataLock;
+use super::prune::prune;
 use super::run::paused_before;
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
@@ -37,6 +38,8 @@ use report::Report;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the system may need beyond its drain timeout to write everything down.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long may be forgotten what ended long ago; the next run goes on.
+const FORGETTING: Duration = Duration::from_secs(10);
 
 /// Polls every source once, translates and publishes what it found and any backlog, and reports.
 ///
@@ -108,6 +111,7 @@ pub(super) async fn work(
         counts,
         ..
     } = prepared;
+    let clock = Arc::clone(&setup.clock);
     let handles = start(setup);
     let polled_and_done = async {
         poll_each_once(&handles).await?;
@@ -144,6 +148,8 @@ pub(super) async fn work(
     }
     drop(handles);
     join(arbiters).await;
+    // No service may ever run beside a timer, so nobody else would do it.
+    let _ = timeout(FORGETTING, prune(store, &*clock, settings.store.keep)).await;
     gathered
 }
 

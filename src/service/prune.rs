@@ -10,6 +10,8 @@ use tokio::time::sleep;
 
 use crate::stores::SqliteStore;
 
+/// How long after a start is looked for the first time.
+const SOON: Duration = Duration::from_secs(10);
 /// How often is looked for what can be forgotten.
 const EVERY: Duration = Duration::from_secs(600);
 /// The most tasks that are forgotten by one commit, so that others do not wait for long.
@@ -17,30 +19,36 @@ const PAGE: usize = 500;
 /// How long others have the writer for themselves between two pages.
 const REST: Duration = Duration::from_millis(50);
 
-/// Forgets, now and then, what ended longer ago than `keep`.
+/// Forgets, soon after a start and then now and again, what ended longer ago than `keep`.
 pub(super) async fn prune_every(store: SqliteStore, clock: Arc<dyn Clock>, keep: Duration) {
+    sleep(SOON).await;
     loop {
+        prune(&store, &*clock, keep).await;
         sleep(EVERY).await;
-        let before = earlier(clock.wall(), keep);
-        let mut n_forgotten = 0;
-        loop {
-            match store.prune(before, PAGE).await {
-                Ok(n_page) => {
-                    n_forgotten += n_page;
-                    if n_page < PAGE {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    warn!(cause:% = error; "old tasks were not forgotten");
+    }
+}
+
+/// Forgets all that ended longer ago than `keep`; what is cut short goes on with the next call.
+pub(super) async fn prune(store: &SqliteStore, clock: &dyn Clock, keep: Duration) {
+    let before = earlier(clock.wall(), keep);
+    let mut n_forgotten = 0;
+    loop {
+        match store.prune(before, PAGE).await {
+            Ok(n_page) => {
+                n_forgotten += n_page;
+                if n_page < PAGE {
                     break;
                 }
             }
-            sleep(REST).await;
+            Err(error) => {
+                warn!(cause:% = error; "old tasks were not forgotten");
+                break;
+            }
         }
-        if n_forgotten > 0 {
-            info!(tasks = n_forgotten; "old tasks forgotten");
-        }
+        sleep(REST).await;
+    }
+    if n_forgotten > 0 {
+        info!(tasks = n_forgotten; "old tasks forgotten");
     }
 }
 

@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, MessageResult};
 use babelfeed_actors::cache::KnownReader;
+use babelfeed_actors::domain::{
+    Class, Failure, FailureKind, IdMint, Language, Origin, Request, TaskId, Timestamp,
+};
 use babelfeed_actors::logic::known::Edition;
+use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::logic::shelf::Shelf;
 use babelfeed_actors::messages::*;
-use babelfeed_actors::ports::Clock;
+use babelfeed_actors::ports::{Admission, Clock, Ended, NewRequest, TaskChange, TaskStore as _};
 use babelfeed_actors::supervision::Falls;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::*;
 use crate::telemetry::metrics::FILE;
@@ -251,4 +256,91 @@ async fn once_ends_by_itself_when_nothing_is_left_to_do() {
     assert!(is_clean, "{report}");
     assert!(report.starts_with("0 tasks failed, 0 left"), "{report}");
     assert_eq!((STARTS.get(), STOPS.get()), (1, 1));
+}
+
+/// A task that was cancelled long ago.
+async fn ended_long_ago(store: &SqliteStore) -> TaskId {
+    let at = Timestamp::from_millis(1_600_000_000_000);
+    let spanish: Language = "es".parse().expect("a tag");
+    let request = Request {
+        id: IdMint::default().next(at, 7),
+        origin: Origin::Client { key: None },
+        text: "Good morning".into(),
+        source: None,
+        flow: "requests".into(),
+        class: Class::Normal,
+        context: None,
+        url: None,
+        author: None,
+        attached: None,
+        revises: None,
+        accepted_at: at,
+        deadline: None,
+    };
+    let new = NewRequest {
+        request: Arc::new(request),
+        targets: vec![spanish],
+        publish: false,
+        revised: Vec::new(),
+        fingerprint: [1; 16],
+    };
+    let admission = Admission {
+        requests: vec![new],
+        ..Admission::default()
+    };
+    let id = store.admit(admission).await.expect("taken")[0].tasks[0].0;
+    let record = store.task(id).await.expect("a read").expect("the task");
+    let mut lifecycle = record.lifecycle;
+    let kind = FailureKind::Cancelled;
+    lifecycle.step(Step::Fail(kind), at).expect("an edge");
+    let failure = Failure {
+        kind,
+        detail: "by a person".into(),
+    };
+    let change = TaskChange {
+        id,
+        held: record.token,
+        token: store.token(),
+        deaths: 0,
+        ended: Some(Ended::Failed(failure)),
+        lifecycle,
+        publications: Vec::new(),
+    };
+    store.record(Arc::new([change])).await.expect("a write");
+    id
+}
+
+#[actix_rt::test]
+async fn once_forgets_what_ended_long_ago() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let store = open_store(&settings.store).expect("opened");
+    let old = ended_long_ago(&store).await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let prepared = build::prepare(&settings, &store, &clock, Rc::new(escalate)).expect("made");
+
+    let work = once::work(&settings, &store, prepared, start_idle, async {});
+    work.await.expect("a report");
+
+    assert!(store.task(old).await.expect("a read").is_none());
+    close_store(&store).await;
+}
+
+#[actix_rt::test]
+async fn a_service_that_is_often_restarted_forgets_what_ended_long_ago() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let store = open_store(&settings.store).expect("opened");
+    let old = ended_long_ago(&store).await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    tokio::time::pause();
+
+    let forgetting = prune::prune_every(store.clone(), clock, settings.store.keep);
+    let cut = timeout(Duration::from_secs(60), forgetting).await;
+
+    assert!(cut.is_err(), "it goes on as long as the service does");
+    // The time does not wait for the thread that writes.
+    store.barrier().await.expect("written");
+    assert!(store.task(old).await.expect("a read").is_none());
+    close_store(&store).await;
 }
