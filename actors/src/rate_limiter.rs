@@ -432,6 +432,7 @@ impl Handler<Adjust> for RateLimiterActor {
                 }
             }
             self.serve(&lane);
+            self.draw_for(&lane);
         }
         Ok(())
     }

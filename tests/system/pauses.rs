@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::PausedBy;
+use babelfeed_actors::domain::{PausedBy, State};
 use babelfeed_actors::messages::{
     Adjust, Adjustment, Missed, OpenIntake, PauseSource, ResumeSource, Watching,
 };
 use babelfeed_actors::ports::SourceError;
-use babelfeed_actors::setup::Pauses;
+use babelfeed_actors::setup::{LaneLimits, Pauses};
+use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
-use babelfeed_actors::testkit::world::{self, World, finish, submission, submit};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
 use crate::helpers::{assert_out_once, hand_in, pass, publish, resume_outlets, settle, texts};
 
@@ -140,16 +141,38 @@ fn a_lane_paused_before_grants_nothing_and_who_drained_takes_nothing() {
         let ids = hand_in(&handles, texts(5), "es").await;
         pass(Duration::from_secs(600)).await;
         assert_eq!(provider.n_calls(), 0);
-        let resume = Adjust {
-            lane: Some("fake".into()),
-            adjustment: Adjustment::Resume,
-        };
-        handles
-            .adjust
-            .send(resume)
-            .await
-            .expect("heard")
-            .expect("known");
+        resume_lane(&handles, "fake").await;
         assert_eq!(finish(&handles, &ids).await, 5);
     });
+}
+
+#[test]
+fn a_resumed_lane_whose_limits_are_written_down_goes_on_at_once() {
+    let limits = LaneLimits {
+        rpm: Some(60.0),
+        rpd: Some(1_000.0),
+        ..LaneLimits::default()
+    };
+    world::run(1_605, async |mut world: World| {
+        world.providers[0].2 = limits;
+        world.pauses.lanes = vec!["fake".into()];
+        let handles = world.start();
+        let ids = hand_in(&handles, texts(5), "es").await;
+        pass(Duration::from_secs(600)).await;
+        resume_lane(&handles, "fake").await;
+        pass(Duration::from_secs(5)).await;
+        for id in &ids {
+            let state = find(&handles, *id).await.record.lifecycle.state();
+            assert_eq!(state, State::Completed);
+        }
+    });
+}
+
+async fn resume_lane(handles: &Handles, lane: &str) {
+    let resume = Adjust {
+        lane: Some(lane.into()),
+        adjustment: Adjustment::Resume,
+    };
+    let resumed = handles.adjust.send(resume).await;
+    resumed.expect("heard").expect("known");
 }
