@@ -52,8 +52,10 @@ pub(super) fn error_of(refusal: Refusal<'_>) -> ProviderError {
         400 if body.is_any(&["invalid_api_key", "model_not_found"]) => {
             ProviderError::Auth { detail }
         }
+        // A call above a whole window, for which waiting is in vain: OpenAI says so in the words of
+        // a 429, Groq by a 413, and either with Retry-After.
+        429 | 500 if body.mentions(&["request too large"]) => ProviderError::TooLarge { detail },
         429 => limited(&refusal),
-        // Groq sends a 413 with Retry-After for a call above a whole window: waiting is in vain.
         _ => refusal.by_status(),
     }
 }
@@ -144,6 +146,11 @@ mod tests {
             (
                 413,
                 r#"{"error":{"message":"Limit 6000, Requested 6791, please reduce your message size","type":"tokens","code":"rate_limit_exceeded"}}"#,
+                "TooLarge",
+            ),
+            (
+                429,
+                r#"{"error":{"message":"Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 36278. The input or output tokens must be reduced in order to run successfully.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
                 "TooLarge",
             ),
             (422, "", "Invalid"),

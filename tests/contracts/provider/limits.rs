@@ -136,19 +136,21 @@ async fn a_day_that_is_used_up_is_told_from_a_minute() {
 
 #[actix_rt::test]
 async fn a_call_above_a_whole_window_is_split_and_never_waited_for() {
-    let account = Account::at(House::Groq).per_minute(Counted::Tokens, 50.0);
-    let (simulator, provider) = counted(Dialect::OpenAi, account);
-    let error = call(&*provider).await.expect_err("too large");
-    assert!(matches!(error, ProviderError::TooLarge { .. }), "{error}");
-    assert_eq!(error.remedy(), ProviderRemedy::Split);
-    assert_eq!(simulator.n_calls(), 1);
-    let seen = provider.take_seen();
-    let by_text = seen.iter().find(|seen| seen.known_by == KnownBy::Refusal);
-    let by_text = by_text.expect("the limit is learned");
-    assert_eq!(
-        (by_text.unit, by_text.per, by_text.limit, by_text.remaining),
-        (Unit::Tokens, Some(MINUTE), Some(50.0), None)
-    );
+    for house in [House::Groq, House::OpenAi] {
+        let account = Account::at(house).per_minute(Counted::Tokens, 50.0);
+        let (simulator, provider) = counted(Dialect::OpenAi, account);
+        let error = call(&*provider).await.expect_err("too large");
+        assert!(matches!(error, ProviderError::TooLarge { .. }), "{error}");
+        assert_eq!(error.remedy(), ProviderRemedy::Split);
+        assert_eq!(simulator.n_calls(), 1);
+        let seen = provider.take_seen();
+        let by_text = seen.iter().find(|seen| seen.known_by == KnownBy::Refusal);
+        let by_text = by_text.expect("the limit is learned");
+        assert_eq!(
+            (by_text.unit, by_text.per, by_text.limit, by_text.remaining),
+            (Unit::Tokens, Some(MINUTE), Some(50.0), None)
+        );
+    }
 }
 
 #[actix_rt::test]

@@ -160,6 +160,9 @@ impl Account {
     fn refusal(&self, full: &[Bucket], need: f64) -> HttpResponse {
         let first = &full[0];
         let mut response = match self.house {
+            House::OpenAi if need > first.limit => {
+                chat_refusal(429, &first.openai_too_large(need), first)
+            }
             House::OpenAi => chat_refusal(429, &first.openai_message(need), first),
             House::Groq if need > first.limit => {
                 chat_refusal(413, &first.groq_too_large(need), first)
@@ -200,6 +203,10 @@ impl Bucket {
         if self.per == DAY { "day" } else { "minute" }
     }
 
+    fn short_window(&self) -> &'static str {
+        if self.per == DAY { "day" } else { "min" }
+    }
+
     fn noun(&self) -> &'static str {
         match self.counted {
             Counted::Requests => "requests",
@@ -217,11 +224,21 @@ impl Bucket {
         format!(
             "Rate limit reached for m in organization org-1 on {} per {} ({}): Limit {}, Used {}, Requested {need}. Please try again in {}. Visit https://platform.openai.com/account/rate-limits to learn more.",
             self.noun(),
-            if self.per == DAY { "day" } else { "min" },
+            self.short_window(),
             self.initials(),
             self.limit,
             self.used.ceil(),
             go_duration(self.wait(need)),
+        )
+    }
+
+    fn openai_too_large(&self, need: f64) -> String {
+        format!(
+            "Request too large for m in organization org-1 on {} per {} ({}): Limit {}, Requested {need}. The input or output tokens must be reduced in order to run successfully. Visit https://platform.openai.com/account/rate-limits to learn more.",
+            self.noun(),
+            self.short_window(),
+            self.initials(),
+            self.limit,
         )
     }
 
