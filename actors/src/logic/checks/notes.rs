@@ -87,6 +87,20 @@ fn n_more_lines(text: &str) -> usize {
     lines.count().saturating_sub(1)
 }
 
+/// Where the colons of a text stand; between two figures one is part of a time, a result, a verse.
+fn colons(text: &str) -> impl Iterator<Item = usize> {
+    let is_figure = |letter: Option<char>| letter.is_some_and(char::is_numeric);
+    let colons = text.match_indices(':').map(|(at, _)| at);
+    colons.filter(move |at| {
+        let (before, behind) = (&text[..*at], &text[at + 1..]);
+        !(is_figure(before.chars().next_back()) && is_figure(behind.chars().next()))
+    })
+}
+
+fn n_colons(text: &str) -> usize {
+    colons(text).count()
+}
+
 fn n_parentheses(text: &str) -> usize {
     let brackets = text.bytes().filter(|byte| matches!(byte, b'(' | b'['));
     brackets.count()
@@ -107,18 +121,21 @@ fn is_refusal<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
 fn has_preamble<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
     let head = |text: &str| {
         let line = text.trim_start().lines().next().unwrap_or_default();
-        let colon = line.find(':')?;
+        let colon = colons(line).next()?;
         (line[..colon].chars().count() <= HEAD).then(|| line[..colon].trim().to_owned())
     };
     let Some(found) = head(translated) else {
         return false;
     };
     if TRANSLATIONS.any_in(&found) {
-        return !TRANSLATIONS.any_in(source());
+        // The stem of a word about translating may as well be that of a transfer, or of explaining,
+        // but the colon behind such a word is the text's.
+        return has_more(n_colons, translated, &source) && !TRANSLATIONS.any_in(source());
     }
     // Behind the colon of an opening something new begins, and the text has no colon there.
     let opens = OPENINGS.iter().any(|opening| found.starts_with(opening));
-    opens && !source().lines().next().unwrap_or_default().contains(':')
+    let first_line = || source().lines().next().unwrap_or_default();
+    opens && colons(first_line()).next().is_none()
 }
 
 fn has_note<'a>(source: impl Fn() -> &'a str + Copy, translated: &str) -> bool {

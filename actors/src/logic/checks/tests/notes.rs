@@ -204,3 +204,108 @@ fn what_the_text_itself_says_is_no_note_and_no_refusal() {
         );
     }
 }
+
+#[test]
+fn a_colon_of_the_texts_own_or_within_a_time_is_no_preamble() {
+    for (source, target, text, translated) in [
+        (
+            "en",
+            "ru",
+            "Bank transfers: new limits from Monday",
+            "Банковские переводы: новые лимиты с понедельника",
+        ),
+        (
+            "en",
+            "ru",
+            "The clocks go back on Sunday at 3:00",
+            "Перевод часов состоится в воскресенье в 3:00",
+        ),
+        (
+            "en",
+            "pl",
+            "The minister explains: there will be no new tax",
+            "Minister tłumaczy: nowego podatku nie będzie",
+        ),
+        (
+            "en",
+            "pl",
+            "Coach explains 3:1 defeat",
+            "Trener tłumaczy porażkę 3:1",
+        ),
+        (
+            "en",
+            "tr",
+            "Court rejects appeal: the verdict stands",
+            "Mahkeme itirazı geri çevirdi: karar geçerli",
+        ),
+        (
+            "en",
+            "fr",
+            "This means: higher prices for everyone",
+            "Cela se traduit par : des prix plus élevés pour tous",
+        ),
+        (
+            "zh",
+            "fr",
+            "这意味着：物价将上涨",
+            "Cela se traduit par : une hausse des prix",
+        ),
+        (
+            "de",
+            "en",
+            "Klar, wir sehen uns um 10.30 Uhr!",
+            "Sure, see you at 10:30!",
+        ),
+        (
+            "ja",
+            "en",
+            "もちろん、10時半に会いましょう",
+            "Of course, see you at 10:30",
+        ),
+        (
+            "ja",
+            "zh",
+            "もちろん、１０時半に会いましょう",
+            "当然，１０：３０见",
+        ),
+    ] {
+        assert_eq!(
+            fault((source, target), text, translated),
+            None,
+            "{translated}"
+        );
+    }
+}
+
+#[test]
+fn a_preamble_is_found_before_what_has_colons_of_its_own() {
+    for (source, target, text, translated) in [
+        (
+            "en",
+            "es",
+            "The ferry leaves at 9:15: bring your own bread",
+            "Traducción: El ferry sale a las 9:15: traigan su propio pan",
+        ),
+        (
+            "en",
+            "ru",
+            "Ferry: it leaves at nine",
+            "Вот перевод:\nПаром: он отходит в девять",
+        ),
+        (
+            "en",
+            "ja",
+            "The ferry leaves at 9:15.",
+            "以下は翻訳です：フェリーは９：１５に出ます。",
+        ),
+        (
+            "en",
+            "de",
+            "The ferry leaves at 9:15.",
+            "Gerne, hier ist sie: Die Fähre fährt um 9:15.",
+        ),
+    ] {
+        let found = fault((source, target), text, translated);
+        assert_eq!(found, Some(Check::Notes), "{translated}");
+    }
+}
