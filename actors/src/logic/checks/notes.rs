@@ -7,6 +7,7 @@ use std::cell::LazyCell;
 use std::sync::LazyLock;
 
 use super::phrases::Phrases;
+use super::script::Script;
 use super::{Check, Fault};
 
 /// How far a preamble reaches, in characters.
@@ -15,13 +16,14 @@ const HEAD: usize = 120;
 const APOLOGY: usize = 40;
 
 /// What of the translator's stands in a translation.
-pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
+pub(super) fn fault(text: &str, translated: &str) -> Option<Fault> {
     let translated = folded(translated);
     // Most translations have nothing of what the text would be looked at for.
-    let source = LazyCell::new(|| folded(source));
+    let source = LazyCell::new(|| folded(text));
     let source = || source.as_str();
     let is_telling = TELLTALES.any_in(&translated);
-    if is_telling && is_refusal(source, &translated) {
+    let is_about_models = || MODELS.any_in(source()) || names_models(text);
+    if is_telling && is_refusal(source, is_about_models, &translated) {
         let why = "it was a refusal, not a translation";
         return Some(Fault::new(Check::Refusal, why));
     }
@@ -29,7 +31,12 @@ pub(super) fn fault(source: &str, translated: &str) -> Option<Fault> {
         let why = "words about the translation stood before it";
         return Some(Fault::new(Check::Notes, why));
     }
-    let is_by_translator = || TRANSLATORS.any_in(&translated) && !TRANSLATIONS.any_in(source());
+    let is_offer = || {
+        // People offer help as well, but not on a line that their text does not have.
+        OFFERS.any_in(&translated) && has_more(n_more_lines, &translated, source)
+    };
+    let is_by_translator =
+        || (TRANSLATORS.any_in(&translated) || is_offer()) && !TRANSLATIONS.any_in(source());
     if is_telling && is_by_translator() || has_note(source, &translated) {
         let why = "a note of the translator stood in it";
         return Some(Fault::new(Check::Notes, why));
@@ -106,16 +113,36 @@ fn n_parentheses(text: &str) -> usize {
     brackets.count()
 }
 
-fn is_refusal<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
-    if REFUSALS.any_in(translated) {
+fn is_refusal<'a>(
+    source: impl Fn() -> &'a str,
+    is_about_models: impl Fn() -> bool,
+    translated: &str,
+) -> bool {
+    let speaks_of_itself = || SELVES.any_in(translated) && INABILITIES.any_in(translated);
+    if REFUSALS.any_in(translated) || speaks_of_itself() {
         let source = source();
         // What talks of models and of what they cannot do may be about just that.
-        return !APOLOGIES.any_in(source) && !INABILITIES.any_in(source) && !MODELS.any_in(source);
+        return !APOLOGIES.any_in(source) && !INABILITIES.any_in(source) && !is_about_models();
     }
     APOLOGIES.any_in(beginning(translated, APOLOGY))
         && INABILITIES.any_in(translated)
         && !APOLOGIES.any_in(source())
         && !INABILITIES.any_in(source())
+}
+
+/// Whether one of the short names of artificial intelligence stands in a text as a word.
+///
+/// In lower case some of them are other words of some languages.
+fn names_models(text: &str) -> bool {
+    let is_letter = |letter: char| {
+        let is_written_apart = !matches!(
+            Script::of(letter),
+            Some(Script::Han | Script::Kana | Script::Hangul)
+        );
+        letter.is_alphabetic() && is_written_apart
+    };
+    let mut words = text.split(|letter| !is_letter(letter));
+    words.any(|word| MODEL_NAMES.contains(&word))
 }
 
 fn has_preamble<'a>(source: impl Fn() -> &'a str, translated: &str) -> bool {
@@ -163,29 +190,32 @@ fn beginning(text: &str, n_characters: usize) -> &str {
 }
 
 /// What refusals and the notes of translators are known by; one pass tells that a text has none.
-static TELLTALES: LazyLock<Phrases> = LazyLock::new(|| REFUSALS.and(&APOLOGIES).and(&TRANSLATORS));
+static TELLTALES: LazyLock<Phrases> = LazyLock::new(|| {
+    let refusals = REFUSALS.and(&SELVES).and(&APOLOGIES);
+    refusals.and(&TRANSLATORS).and(&OFFERS)
+});
 
 /// What is said only by who will not translate.
 static REFUSALS: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::of(&[
-        "as an ai",
         "as a language model",
         "ai language model",
-        "can't assist",
-        "cannot assist",
-        "can't help with",
-        "cannot help with",
-        "unable to assist",
+        "i can't assist",
+        "i cannot assist",
+        "i can't help with",
+        "i cannot help with",
+        "i'm unable to assist",
+        "i am unable to assist",
         "can't translate",
         "cannot translate",
         "unable to translate",
         "not able to translate",
-        "can't fulfill",
-        "cannot fulfill",
+        "i can't fulfill",
+        "i cannot fulfill",
         "can't provide a translation",
         "cannot provide a translation",
-        "can't comply",
-        "cannot comply",
+        "i can't comply",
+        "i cannot comply",
         "no puedo traducir",
         "no puedo ayudar con",
         "como modelo de lenguaje",
@@ -193,7 +223,6 @@ static REFUSALS: LazyLock<Phrases> = LazyLock::new(|| {
         "en tant que modèle de langage",
         "kann ich nicht übersetzen",
         "kann diesen text nicht übersetzen",
-        "als ki-",
         "não posso traduzir",
         "não posso ajudar com",
         "non posso tradurre",
@@ -205,6 +234,9 @@ static REFUSALS: LazyLock<Phrases> = LazyLock::new(|| {
     ])
 });
 
+/// How a model begins to speak of itself; what it cannot do follows.
+static SELVES: LazyLock<Phrases> = LazyLock::new(|| Phrases::of(&["as an ai", "als ki-"]));
+
 /// What is about models, so that its translation may talk of what they cannot do.
 static MODELS: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::of(&[
@@ -214,18 +246,59 @@ static MODELS: LazyLock<Phrases> = LazyLock::new(|| {
         "llm",
         " ai ",
         " ki ",
+        "openai",
         "artificial",
+        "artificiel",
+        "künstliche intel",
+        "künstlicher intel",
+        "kunstmatige intel",
+        "kunstig intel",
+        "tekoäly",
+        "sztuczn",
+        "umělá intel",
+        "umělé intel",
+        "umelá intel",
+        "umelej intel",
+        "mesterséges intel",
+        "yapay zek",
+        "kecerdasan buatan",
+        "trí tuệ nhân tạo",
         "modelo de leng",
+        "modelo de ling",
         "modèle de lang",
+        "modello linguist",
         "sprachmodell",
+        "taalmodel",
+        "model językow",
+        "modelu językow",
+        "языковая модел",
+        "языковой модел",
         "искусственн",
+        "нейросет",
+        "штучн",
+        "изкуствен",
+        "νοημοσύν",
+        "اصطناع",
+        "هوش مصنوع",
+        "בינה מלאכותית",
+        "कृत्रिम",
+        "ปัญญาประดิษฐ์",
         "人工智能",
+        "人工智慧",
+        "人工知能",
         "大模型",
+        "语言模型",
+        "語言模型",
+        "言語モデル",
         "生成ai",
         "chatgpt",
         "인공지능",
+        "언어 모델",
     ])
 });
+
+/// The short names of artificial intelligence, as they are written where they are words.
+const MODEL_NAMES: [&str; 5] = ["AI", "KI", "IA", "ИИ", "ШІ"];
 
 /// How an apology begins.
 static APOLOGIES: LazyLock<Phrases> = LazyLock::new(|| {
@@ -246,7 +319,8 @@ static APOLOGIES: LazyLock<Phrases> = LazyLock::new(|| {
         "regrett",
         "excus",
         "pardon",
-        "leid",
+        " leid",
+        "leider",
         "entschuldig",
         "verzeih",
         "spiace",
@@ -287,17 +361,26 @@ static INABILITIES: LazyLock<Phrases> = LazyLock::new(|| {
         "not able",
         "won't",
         "impossible",
+        "imposible",
+        "impossibile",
         "no puedo",
         "no podemos",
         "no puede",
+        "no puc",
         "não posso",
         "não consigo",
         "não podemos",
         "peux pas",
         "pouvons pas",
         "peut pas",
+        "peuvent pas",
         "nicht möglich",
         "kann nicht",
+        "kann dem nicht",
+        "kann dir nicht",
+        "kann euch nicht",
+        "kann ihnen nicht",
+        "kann dabei nicht",
         "kann ich",
         "kann das",
         "kann dies",
@@ -309,27 +392,78 @@ static INABILITIES: LazyLock<Phrases> = LazyLock::new(|| {
         "kan niet",
         "kan ik",
         "kan je",
+        "kunnen niet",
+        "kunnen u niet",
+        "kunnen je niet",
+        "kunnen dit niet",
+        "kunnen dat niet",
         "nie mog",
+        "nie moż",
         "nemohu",
+        "nemůž",
+        "nelze",
+        "nemôž",
+        "ne mogu",
+        "ne može",
+        "ne morem",
+        "nu pot",
+        "nu put",
+        "nu poate",
+        "nem tud",
+        "nem lehet",
+        "en voi ",
+        "emme voi ",
+        "ei voi ",
+        "en pysty",
+        "emme pysty",
         "kan ikke",
         "kan inte",
         "edemem",
+        "edemiyor",
+        "edemey",
+        "olamıyor",
+        "olamay",
         "yapamam",
+        "yapamıyor",
+        "yapamay",
         "tidak dapat",
         "tidak bisa",
         "không thể",
-        "не могу",
-        "не можем",
+        "не мог",
+        "не може",
         "не можу",
+        "невозможно",
+        "неможливо",
+        "δεν μπορ",
+        "αδύνατ",
+        "αδυνατ",
+        "لا أستطيع",
+        "لا نستطيع",
+        "لا يستطيع",
+        "لا يمكن",
+        "غير قادر",
+        "نمی‌توان",
+        "نمی توان",
+        "نمیتوان",
+        "לא יכול",
+        "לא ניתן",
+        "לא נוכל",
+        "לא אוכל",
+        "नहीं कर सक",
+        "असमर्थ",
+        "ไม่สามารถ",
         "できません",
         "できない",
+        "かねます",
         "无法",
         "無法",
+        "不能",
         "수 없",
+        "지 못",
     ])
 });
 
-/// Words about translating, by their stems.
+/// Words about translating, by their stems; some are said of other things as well.
 static TRANSLATIONS: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::of(&[
         "translat",
@@ -342,23 +476,57 @@ static TRANSLATIONS: LazyLock<Phrases> = LazyLock::new(|| {
         "vertaling",
         "vertaal",
         "översätt",
+        "översatt",
         "oversæt",
         "oversett",
+        "oversatt",
         "tłumacz",
+        "przekład",
         "překlad",
+        "přelož",
         "preklad",
+        "prelož",
+        "prevod",
+        "preved",
+        "prijevod",
+        "käänn",
+        "kääns",
+        "käänt",
         "fordít",
         "çevir",
         "çeviri",
         "terjemah",
         "bản dịch",
+        "đã dịch",
         "перевод",
+        "перевед",
+        "перевел",
+        "перевёл",
+        "перевест",
         "переклад",
+        "переклал",
+        "переклав",
+        "перекласт",
+        "превод",
+        "превед",
+        "μετάφρ",
+        "μετέφρ",
+        "μεταφρ",
         "翻译",
         "翻譯",
         "翻訳",
+        "訳しま",
+        "訳した",
+        "译了",
+        "译成",
+        "譯了",
+        "譯成",
         "번역",
         "ترجم",
+        "תרגום",
+        "תרגם",
+        "תרגמ",
+        "अनुवाद",
     ])
 });
 
@@ -403,7 +571,6 @@ static TRANSLATORS: LazyLock<Phrases> = LazyLock::new(|| {
         "i've translated",
         "literal translation",
         "literally translated",
-        "let me know if you",
         "nota del traductor",
         "nota de la traducción",
         "n. del t.",
@@ -421,6 +588,9 @@ static TRANSLATORS: LazyLock<Phrases> = LazyLock::new(|| {
         "역주",
     ])
 });
+
+/// How a translator offers more behind a translation.
+static OFFERS: LazyLock<Phrases> = LazyLock::new(|| Phrases::of(&["let me know if you"]));
 
 /// How a note begins; a colon follows.
 const NOTES: [&str; 26] = [

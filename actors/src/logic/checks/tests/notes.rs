@@ -84,10 +84,31 @@ fn preambles_notes_and_refusals_are_found() {
             "I’m sorry, but I can’t assist with translating this.",
             Check::Refusal,
         ),
+        ("es", "I can't assist with that request.", Check::Refusal),
+        (
+            "es",
+            "I'm sorry, but we cannot comply with this request.",
+            Check::Refusal,
+        ),
         (
             "es",
             "As an AI language model, I do not take ferries.",
             Check::Refusal,
+        ),
+        (
+            "es",
+            "As an AI made to be harmless, I won't write this.",
+            Check::Refusal,
+        ),
+        (
+            "de",
+            "Als KI-Assistent kann ich das nicht tun.",
+            Check::Refusal,
+        ),
+        (
+            "en",
+            "The ferry leaves at nine, bring your own bread.\n\nLet me know if you need anything else!",
+            Check::Notes,
         ),
         (
             "fr",
@@ -307,5 +328,180 @@ fn a_preamble_is_found_before_what_has_colons_of_its_own() {
     ] {
         let found = fault((source, target), text, translated);
         assert_eq!(found, Some(Check::Notes), "{translated}");
+    }
+}
+
+#[test]
+fn what_people_offer_and_have_translated_is_no_note_of_the_translator() {
+    for (source, text, translated) in [
+        (
+            "de",
+            "Sagt Bescheid, wenn ihr Hilfe braucht!",
+            "Let me know if you need help!",
+        ),
+        (
+            "es",
+            "Avísame si vienes mañana a la fiesta",
+            "Let me know if you are coming to the party tomorrow",
+        ),
+        (
+            "ja",
+            "明日は雨です。\n来られるなら教えてください",
+            "It will rain tomorrow.\nLet me know if you can come",
+        ),
+        (
+            "ru",
+            "Я перевела это стихотворение",
+            "I translated this poem",
+        ),
+        ("uk", "Я переклала цей вірш", "I translated this poem"),
+        ("sv", "Jag översatte dikten", "I translated the poem"),
+        ("cs", "Přeložil jsem tu báseň", "I translated the poem"),
+        ("fi", "Käänsin tämän runon", "I translated this poem"),
+        ("el", "Μετέφρασα αυτό το ποίημα", "I translated this poem"),
+        ("ja", "この詩を訳しました", "I translated this poem"),
+    ] {
+        assert_eq!(fault((source, "en"), text, translated), None, "{text}");
+    }
+}
+
+#[test]
+fn what_people_who_make_models_say_of_themselves_is_no_refusal() {
+    for (source, text, translated) in [
+        (
+            "fr",
+            "En tant que chercheuse en IA, je refuse d'y participer.",
+            "As an AI researcher, I won't take part in it.",
+        ),
+        (
+            "es",
+            "Como empresa de IA, no aceptamos sobornos.",
+            "As an AI company, we won't take bribes.",
+        ),
+        (
+            "de",
+            "Als KI-Forscherin lehne ich das ab.",
+            "As an AI researcher, I won't do that.",
+        ),
+        (
+            "ru",
+            "Как исследователь ИИ, я отказываюсь от этого.",
+            "As an AI researcher, I won't do that.",
+        ),
+        (
+            "uk",
+            "Як дослідниця ШІ, я від цього відмовляюся.",
+            "As an AI researcher, I won't do that.",
+        ),
+        (
+            "ja",
+            "AI研究者として、お断りします。",
+            "As an AI researcher, I won't do that.",
+        ),
+        (
+            "pl",
+            "Jako badaczka sztucznej inteligencji odmawiam.",
+            "As an AI researcher, I won't do that.",
+        ),
+    ] {
+        assert_eq!(fault((source, "en"), text, translated), None, "{text}");
+    }
+}
+
+#[test]
+fn a_word_that_is_written_like_a_name_of_models_excuses_no_refusal() {
+    for (source, text) in [
+        ("fr", "J'ai faim, allons manger"),
+        ("ru", "Погода в России и в Италии хорошая"),
+        ("id", "ia pergi ke pasar"),
+    ] {
+        let found = fault((source, "en"), text, "As an AI, I won't write that.");
+        assert_eq!(found, Some(Check::Refusal), "{text}");
+    }
+}
+
+#[test]
+fn a_dress_is_no_apology() {
+    let text = "I can afford that dress";
+    let found = fault(("en", "de"), text, "Das Kleid kann ich mir leisten");
+    assert_eq!(found, None);
+}
+
+#[test]
+fn what_people_cannot_do_is_no_refusal() {
+    for (source, text, translated) in [
+        (
+            "nl",
+            "We kunnen niet aan dit verzoek voldoen.",
+            "We cannot comply with this request.",
+        ),
+        (
+            "pl",
+            "Nie możemy pomóc z przeprowadzką.",
+            "We cannot help with the move.",
+        ),
+        (
+            "ar",
+            "لا نستطيع المساعدة في النقل.",
+            "We cannot help with the move.",
+        ),
+        (
+            "ar",
+            "لا أستطيع المساعدة في النقل.",
+            "I cannot help with the move.",
+        ),
+        (
+            "el",
+            "Δεν μπορώ να βοηθήσω με τη μετακόμιση.",
+            "I can't help with the move.",
+        ),
+        (
+            "el",
+            "Λυπάμαι, δεν μπορώ να έρθω απόψε.",
+            "I'm sorry, I can't come tonight.",
+        ),
+        (
+            "ro",
+            "Nu pot ajuta cu mutarea.",
+            "I can't help with the move.",
+        ),
+        ("cs", "S tím nemůžeme pomoct.", "We cannot help with that."),
+        (
+            "hu",
+            "Nem tudok segíteni a költözésben.",
+            "I cannot help with the move.",
+        ),
+        (
+            "fi",
+            "En voi auttaa muutossa.",
+            "I cannot help with the move.",
+        ),
+        (
+            "de",
+            "Ich kann dem nicht nachkommen.",
+            "I cannot comply with that.",
+        ),
+        (
+            "he",
+            "אני לא יכולה לעזור במעבר.",
+            "I can't help with the move.",
+        ),
+        (
+            "fa",
+            "نمی‌توانم در اسباب‌کشی کمک کنم.",
+            "I can't help with the move.",
+        ),
+        (
+            "th",
+            "ฉันไม่สามารถช่วยย้ายบ้านได้",
+            "I cannot help with the move.",
+        ),
+        (
+            "lt",
+            "Negalime padėti kraustantis.",
+            "We cannot help with the move.",
+        ),
+    ] {
+        assert_eq!(fault((source, "en"), text, translated), None, "{text}");
     }
 }
