@@ -263,6 +263,18 @@ async fn a_refusal_says_what_is_to_be_done_and_makes_no_job() {
 }
 
 #[actix_rt::test]
+async fn a_file_that_was_not_taken_tells_that_there_is_no_job() {
+    let Subject::Adapter(_, simulator, provider) = Subject::adapter(Api::OpenAi) else {
+        unreachable!("it is an adapter");
+    };
+    simulator.then(CreateFault::NoFile);
+    let created = provider.create("mark-1", &calls()).await;
+    let remedy = created.map_err(|error| error.remedy());
+    assert_eq!(remedy, Err(ProviderRemedy::Park(None)));
+    assert_eq!(simulator.n_jobs(), 0);
+}
+
+#[actix_rt::test]
 async fn nothing_is_left_of_a_job_that_is_discarded() {
     for api in [Api::OpenAi, Api::Gemini] {
         let subject = Subject::adapter(api);

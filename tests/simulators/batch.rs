@@ -36,6 +36,8 @@ pub enum CreateFault {
     Overloaded,
     /// Nothing is created: the key is refused.
     BadKey,
+    /// The file of calls is not taken: 503. Only OpenAI's interface has any.
+    NoFile,
 }
 
 /// How jobs end.
@@ -251,6 +253,10 @@ fn upload(request: &Request, shared: &Shared) -> Reply {
         return error(400, "expected a file", "invalid_request_error");
     };
     let mut state = lock(shared);
+    if state.faults.front() == Some(&CreateFault::NoFile) {
+        state.faults.pop_front();
+        return error(503, "overloaded", "server_error");
+    }
     let id = state.keep_file(file.bytes.clone());
     answer(&json!({"id": id, "object": "file", "purpose": "batch"}))
 }

@@ -332,6 +332,34 @@ fn a_provider_that_takes_no_job_gets_ordinary_calls_for_an_hour() {
 }
 
 #[test]
+fn a_provider_that_fails_to_create_a_job_for_an_hour_gets_ordinary_calls() {
+    let detail = || "as told".to_owned();
+    let overloaded = ProviderError::Transient {
+        detail: detail(),
+        wait: None,
+    };
+    for error in [overloaded, ProviderError::Unanswered { detail: detail() }] {
+        world::run(516, async |mut world| {
+            let (batch, provider) = with_jobs(&mut world);
+            for _ in 0..100 {
+                batch.then(CreateFault::Error(error.clone()));
+            }
+            let handles = world.start();
+            let ids = hand_in_low(&handles, TEXTS).await;
+            pass(Duration::from_secs(3_600)).await;
+            assert_eq!(provider.n_texts(), 0, "{error:?}");
+
+            pass(Duration::from_secs(1_200)).await;
+
+            assert_eq!((batch.n_jobs(), provider.n_texts()), (0, TEXTS));
+            assert_eq!(finish(&handles, &ids).await, TEXTS);
+            assert_eq!(attempts(&handles, ids[0]).await, 1, "{error:?}");
+            assert_closed(&world).await;
+        });
+    }
+}
+
+#[test]
 fn failures_of_a_provider_are_waited_out() {
     world::run(511, async |mut world| {
         let (batch, provider) = with_jobs(&mut world);

@@ -274,20 +274,55 @@ fn less_is_reserved_for_a_job_once_it_is_known_what_the_one_before_it_cost() {
 
 #[test]
 fn a_job_that_is_not_taken_costs_nothing() {
-    world::run(1_506, async |mut world: World| {
+    let overloaded = ProviderError::Transient {
+        detail: "as told".to_owned(),
+        wait: None,
+    };
+    let refused = ProviderError::Invalid {
+        detail: "no jobs".to_owned(),
+    };
+    for (error, n_times) in [(refused, 1), (overloaded, 100)] {
+        world::run(1_506, async |mut world: World| {
+            let (batch, provider) = with_jobs(&mut world);
+            for _ in 0..n_times {
+                batch.then(CreateFault::Error(error.clone()));
+            }
+            let handles = world.start();
+            let ids = hand_in_low(&handles, 8).await;
+            assert_eq!(finish(&handles, &ids).await, 8);
+            let (billed, counted) = (provider.billed(PRICE), usd_today(&handles).await);
+            assert_eq!(batch.n_jobs(), 0);
+            assert!(
+                (counted - billed).abs() < 1e-6,
+                "{counted} counted, {billed} billed, after {error:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_job_that_waited_for_money_is_not_given_up_at_its_first_refusal() {
+    world::run(1_523, async |mut world: World| {
         let (batch, provider) = with_jobs(&mut world);
-        batch.then(CreateFault::Error(ProviderError::Invalid {
-            detail: "no jobs".to_owned(),
-        }));
+        world.limit(LaneLimits {
+            usd_per_day: Some(USD_PER_DAY / 4.0),
+            ..LaneLimits::default()
+        });
         let handles = world.start();
-        let ids = hand_in_low(&handles, 8).await;
-        assert_eq!(finish(&handles, &ids).await, 8);
-        let (billed, counted) = (provider.billed(PRICE), usd_today(&handles).await);
-        assert_eq!(batch.n_jobs(), 0);
-        assert!(
-            (counted - billed).abs() < 1e-6,
-            "{counted} counted, {billed} billed"
-        );
+        hand_in_low(&handles, TEXTS).await;
+        pass(Duration::from_secs(7_200)).await;
+        let n_jobs = batch.n_jobs();
+        for _ in 0..3 {
+            batch.then(CreateFault::Error(ProviderError::RateLimited {
+                wait: Some(Duration::from_secs(30)),
+                detail: "too many jobs".to_owned(),
+            }));
+        }
+
+        pass(Duration::from_secs(86_400)).await;
+
+        assert!(batch.n_jobs() > n_jobs, "{n_jobs}");
+        assert_eq!(provider.n_calls(), 0);
     });
 }
 

@@ -13,7 +13,7 @@ use log::{error, info, warn};
 use tokio::sync::Notify;
 
 use super::{Callee, Means, Spare, until_written};
-use crate::domain::{Guide, Lane, Timestamp, Tokens, Translation, Usage};
+use crate::domain::{Guide, Lane, Moment, Timestamp, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::answers::Broken;
 use crate::logic::backoff::Backoff;
@@ -32,7 +32,7 @@ use crate::ports::{
 
 /// The waits between failures of a provider.
 const FAILURES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
-/// How long a provider may refuse to take a job, until its texts go another way.
+/// How long after it first took a job not a provider may still take it, until its texts go another way.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// So long after it was planned no job is waited for any more; the longest promise is 48 hours.
 const LONGEST: Duration = Duration::from_secs(72 * 3_600);
@@ -88,9 +88,10 @@ impl Run {
 
     /// The provider's name for the job; it is created only where it provably does not exist.
     async fn found_or_created(&self) -> Result<Arc<str>, JobEnd> {
-        let begun = self.means.clock.now();
         let mut may_exist = !self.order.is_new;
         let mut failures = 0;
+        // When it was first not taken, and why it was not the last time.
+        let mut refused: Option<(Moment, ProviderError)> = None;
         loop {
             let error = if may_exist {
                 // What was sent shortly before may still be on its way.
@@ -102,7 +103,13 @@ impl Run {
                     }
                     Ok(None) => {
                         may_exist = false;
-                        continue;
+                        let now = self.means.clock.now();
+                        match refused {
+                            Some((since, error)) if now.since(since) > PATIENCE => {
+                                return Err(self.not_made(error));
+                            }
+                            _ => continue,
+                        }
                     }
                     Err(error) => error,
                 }
@@ -122,25 +129,35 @@ impl Run {
                         info!(provider:% = self.callee.name, job:% = remote, calls = n_calls; "job created");
                         return Ok(self.noted(remote).await);
                     }
-                    Err(error) => error,
+                    Err(error) => {
+                        let now = self.means.clock.now();
+                        let since = refused.map_or(now, |(since, _)| since);
+                        if may_exist_after(&error) {
+                            may_exist = true;
+                        } else if is_refusal(&error, now.since(since)) {
+                            return Err(self.not_made(error));
+                        }
+                        refused = Some((since, error.clone()));
+                        error
+                    }
                 }
             };
             if self.is_too_old() {
+                if !may_exist {
+                    self.give_back();
+                }
                 return Err(JobEnd::Over(Brought::default()));
-            }
-            may_exist |= matches!(
-                error,
-                ProviderError::Transient { .. } | ProviderError::Unanswered { .. }
-            );
-            let waited = self.means.clock.now().since(begun);
-            if !may_exist && is_refusal(&error, waited) {
-                warn!(provider:% = self.callee.name, cause:% = error; "a job was not taken");
-                self.give_back();
-                return Err(JobEnd::NotMade(error));
             }
             failures += 1;
             self.rest_after(&error, failures).await;
         }
+    }
+
+    /// The end of a job that is not there, and that its provider does not take.
+    fn not_made(&self, error: ProviderError) -> JobEnd {
+        warn!(provider:% = self.callee.name, cause:% = error; "a job was not taken");
+        self.give_back();
+        JobEnd::NotMade(error)
     }
 
     async fn find(&self) -> Result<Option<Arc<str>>, ProviderError> {
@@ -440,6 +457,14 @@ impl Run {
             self.is_abandoned.set(true);
         }
     }
+}
+
+/// Whether a job whose creation failed so may be there all the same.
+const fn may_exist_after(error: &ProviderError) -> bool {
+    matches!(
+        error,
+        ProviderError::Transient { .. } | ProviderError::Unanswered { .. }
+    )
 }
 
 /// Whether a provider that proved to have no job will take none for now.

@@ -114,7 +114,17 @@ impl OpenAiBatch {
     }
 
     async fn create_job(&self, mark: &str, calls: &[BatchCall]) -> Result<Arc<str>, ProviderError> {
-        let input = self.upload(mark, calls).await?;
+        // A job is made of a file whose name we know, so there is none yet whatever failed.
+        let input = self
+            .upload(mark, calls)
+            .await
+            .map_err(|error| match error {
+                ProviderError::Transient { .. } | ProviderError::Unanswered { .. } => {
+                    let detail = format!("the file of a job was not taken: {error}");
+                    ProviderError::Unreachable { detail }
+                }
+                error => error,
+            })?;
         let order = serde_json::json!({
             "input_file_id": input.id,
             "endpoint": ROUTE,
