@@ -13,7 +13,7 @@ use futures_util::future::{AbortHandle, abortable};
 use log::{info, warn};
 use tokio::sync::Notify;
 
-use crate::domain::{Lane, ProviderName};
+use crate::domain::{Lane, ProviderName, Timestamp};
 use crate::failpoints;
 use crate::logic::checks::Checks;
 use crate::logic::known::Edition;
@@ -72,6 +72,13 @@ struct Means {
     edition: Edition,
     /// What is looked at in translations.
     checks: Checks,
+}
+
+impl Means {
+    /// What time it is for the age of jobs.
+    fn wall(&self) -> Timestamp {
+        self.steady.now(self.clock.now(), self.clock.wall()).wall
+    }
 }
 
 /// Has jobs made.

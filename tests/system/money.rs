@@ -10,7 +10,7 @@ use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::batch::{CreateFault, FakeBatchProvider};
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
-use babelfeed_actors::testkit::world::{self, World, finish, submission, until};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, until};
 
 use crate::helpers::{ending, hand_in, hand_in_all, pass, publish, texts};
 
@@ -192,6 +192,7 @@ async fn until_closed(world: &World) {
 fn jobs_keep_within_the_budget_too_and_the_rest_waits_for_tomorrow() {
     world::run(1_504, async |mut world: World| {
         let (batch, provider) = with_jobs(&mut world);
+        world.config.job_poll = Duration::from_secs(300);
         let bill = || batch.billed(PRICE) + provider.billed(PRICE);
         world.limit(LaneLimits {
             usd_per_day: Some(USD_PER_DAY / 4.0),
@@ -213,6 +214,37 @@ fn jobs_keep_within_the_budget_too_and_the_rest_waits_for_tomorrow() {
         }
         assert!(bill() > 2.0 * billed);
         assert_eq!(finish(&handles, &ids).await, TEXTS);
+        assert_eq!(provider.n_calls(), 0, "however many days they waited");
+        let last = find(&handles, ids[TEXTS - 1]).await.record;
+        assert_eq!(last.lifecycle.attempts(), 1);
+    });
+}
+
+#[test]
+fn a_job_that_waited_for_money_for_days_has_as_long_as_any_other() {
+    world::run(1_524, async |mut world: World| {
+        let (batch, provider) = with_jobs(&mut world);
+        // Each is over after twenty hours.
+        world.config.job_poll = Duration::from_secs(3_600);
+        batch.set_looks(20);
+        world.limit(LaneLimits {
+            usd_per_day: Some(USD_PER_DAY / 4.0),
+            ..LaneLimits::default()
+        });
+        let handles = world.start();
+        let ids = hand_in_low(&handles, 100).await;
+        let mut n_days = 0;
+        while batch.sizes().iter().sum::<usize>() < 100 {
+            pass(Duration::from_secs(86_400)).await;
+            n_days += 1;
+            assert!(n_days < 60, "{:?}", batch.sizes());
+        }
+        pass(Duration::from_secs(86_400)).await;
+
+        assert_eq!(finish(&handles, &ids).await, 100);
+
+        assert!(n_days >= 4, "{n_days}");
+        assert_eq!(provider.n_calls(), 0);
     });
 }
 

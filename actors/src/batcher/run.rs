@@ -34,7 +34,8 @@ use crate::ports::{
 const FAILURES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
 /// How long after it first took a job not a provider may still take it, until its texts go another way.
 const PATIENCE: Duration = Duration::from_secs(3_600);
-/// So long after it was planned no job is waited for any more; the longest promise is 48 hours.
+/// So long after its money was reserved no job is waited for any more; the longest promise is 48 hours.
+/// So long one waits for money until its texts are gathered anew.
 const LONGEST: Duration = Duration::from_secs(72 * 3_600);
 /// How long to wait for a neighbour that fell.
 const RETRY: Duration = Duration::from_millis(100);
@@ -46,6 +47,8 @@ pub(super) struct Run {
     order: JobOrder,
     abandoned: Rc<Notify>,
     is_abandoned: Cell<bool>,
+    /// When this run began, by wall clock.
+    begun: Timestamp,
     /// What was reserved for it, where that is known.
     reserved: Cell<Option<Reserved>>,
     spare: Spare,
@@ -67,6 +70,7 @@ impl Run {
             order,
             abandoned,
             is_abandoned: Cell::new(false),
+            begun: means.wall(),
             spare: Rc::clone(spare),
         }
     }
@@ -99,6 +103,7 @@ impl Run {
                 match self.find().await {
                     Ok(Some(remote)) => {
                         info!(provider:% = self.callee.name, job:% = remote; "job found again");
+                        self.note_found();
                         return Ok(self.noted(remote).await);
                     }
                     Ok(None) => {
@@ -119,7 +124,7 @@ impl Run {
             } else if !self.has_money().await {
                 // It is there again tomorrow or next month; calls would not get it either.
                 if self.is_too_old() {
-                    return Err(JobEnd::Over(Brought::default()));
+                    return Err(JobEnd::NoMoney);
                 }
                 continue;
             } else {
@@ -190,6 +195,14 @@ impl Run {
             wait = self.means.poll;
         }
         false
+    }
+
+    /// Has the age of a job that was found count from now, where nobody knows when it was handed in.
+    fn note_found(&self) {
+        if self.reserved.get().is_none() {
+            let at = self.means.wall();
+            self.reserved.set(Some(Reserved { usd: 0.0, at }));
+        }
     }
 
     /// Gives back what was reserved for a job that does not exist.
@@ -266,10 +279,11 @@ impl Run {
         }
     }
 
+    /// Whether it was handed in too long ago, or waits for money, or is looked for, for too long.
     fn is_too_old(&self) -> bool {
-        let Means { clock, steady, .. } = &*self.means;
-        let now = steady.now(clock.now(), clock.wall()).wall;
-        now.since(self.order.job.planned_at) > LONGEST
+        let reserved = self.reserved.get();
+        let since = reserved.map_or(self.begun, |reserved| reserved.at);
+        self.means.wall().since(since) > LONGEST
     }
 
     /// Checks what came back as any call's answer is checked, and tells the cache.

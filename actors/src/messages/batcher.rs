@@ -62,6 +62,9 @@ pub struct JobText {
 pub enum JobEnd {
     /// Nothing more comes of it.
     Over(Brought),
+    /// It was never made, because there was no money for it for days; a job of another size may
+    /// cost less than there will be.
+    NoMoney,
     /// It was never made, and the provider takes none like it for now.
     NotMade(ProviderError),
 }

@@ -34,6 +34,11 @@ impl TaskManagerActor {
                     }
                 }
             }
+            JobEnd::NoMoney => {
+                let why: Arc<str> = "there was no money for its job".into();
+                let works = live.works.into_values();
+                again.extend(works.map(|work| (work, Arc::clone(&why), true)));
+            }
             JobEnd::NotMade(error) => {
                 if let Some(route) = live.route {
                     let until = self.clock.now().plus(CLOSED);
