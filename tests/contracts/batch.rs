@@ -207,6 +207,9 @@ async fn a_job_that_ended_badly_says_why_and_keeps_what_was_done() {
             assert!(answers.why.is_some(), "{name} {ending:?}");
             let good = answers.answers.iter().filter(|(_, answer)| answer.is_ok());
             assert_eq!(good.count(), n_answered, "{name} {ending:?}");
+            let mut bad = answers.answers.iter().filter_map(|it| it.1.as_ref().err());
+            let is_free = bad.all(|error| matches!(error, ProviderError::Transient { .. }));
+            assert!(is_free && !answers.may_lack_answers, "{name} {ending:?}");
         }
     }
 }
@@ -233,7 +236,7 @@ async fn a_job_that_nobody_knows_is_over() {
     for subject in Subject::all() {
         let answers = subject.answers("9999").await;
         assert!(
-            answers.why.is_some() && answers.answers.is_empty(),
+            answers.why.is_some() && answers.answers.is_empty() && answers.may_lack_answers,
             "{}",
             subject.name()
         );
@@ -312,6 +315,22 @@ async fn a_job_that_is_discarded_while_it_runs_is_cancelled() {
             unreachable!("it is an adapter");
         };
         assert_eq!(simulator.n_cancelled(), 1, "{api:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_job_whose_file_is_gone_tells_that_answers_may_be_lacking() {
+    for api in [Api::OpenAi, Api::Gemini] {
+        let subject = Subject::adapter(api);
+        let remote = subject.create().await;
+        if let Subject::Adapter(_, simulator, _) = &subject {
+            simulator.put_answers_in_a_file();
+            simulator.lose_files();
+        }
+        subject.finish(Ending::Well);
+        let answers = subject.answers(&remote).await;
+        assert!(answers.answers.is_empty(), "{api:?}");
+        assert!(answers.may_lack_answers, "{api:?}");
     }
 }
 

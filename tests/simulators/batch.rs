@@ -73,6 +73,7 @@ struct State {
     is_done: bool,
     released: Arc<Watched<bool>>,
     answers_in_a_file: bool,
+    loses_files: bool,
     jobs: Vec<Job>,
     files: BTreeMap<String, Vec<u8>>,
     n_files: usize,
@@ -127,6 +128,11 @@ impl BatchSimulator {
     /// Has Gemini's answers put into a file, as for large jobs.
     pub fn put_answers_in_a_file(&self) {
         self.state().answers_in_a_file = true;
+    }
+
+    /// Has every file be gone when it is asked for.
+    pub fn lose_files(&self) {
+        self.state().loses_files = true;
     }
 
     /// Lets go of what [`CreateFault::Hold`] keeps back.
@@ -623,7 +629,8 @@ fn find(state: &State, id: &str) -> Option<usize> {
 }
 
 fn file_content(file: &str, shared: &Shared) -> Reply {
-    match lock(shared).files.get(file) {
+    let state = lock(shared);
+    match state.files.get(file).filter(|_| !state.loses_files) {
         Some(content) => Answer::new(200, "application/octet-stream", content.clone()).into(),
         None => error(404, "no such file", "not_found"),
     }

@@ -7,7 +7,7 @@ use babelfeed_actors::messages::{Lanes, Submission};
 use babelfeed_actors::ports::{BatchStore as _, ProviderError};
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
-use babelfeed_actors::testkit::batch::{CreateFault, FakeBatchProvider};
+use babelfeed_actors::testkit::batch::{CreateFault, Ending, FakeBatchProvider};
 use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, until};
@@ -356,6 +356,58 @@ fn a_job_that_waited_for_money_is_not_given_up_at_its_first_refusal() {
         assert!(batch.n_jobs() > n_jobs, "{n_jobs}");
         assert_eq!(provider.n_calls(), 0);
     });
+}
+
+/// What counts of a month that began with a job of eight texts, and what was billed in it, once
+/// `trouble` has come over the job and all is translated.
+fn month_with_a_job(trouble: impl AsyncFnOnce(&FakeBatchProvider)) -> (f64, f64) {
+    world::run(1_525, async |mut world: World| {
+        let (batch, provider) = with_jobs(&mut world);
+        world.limit(LaneLimits {
+            usd_per_month: Some(1_000.0),
+            ..LaneLimits::default()
+        });
+        let handles = world.start();
+        let ids = hand_in_low(&handles, 8).await;
+        until("the job is made", async || batch.n_jobs() == 1).await;
+        trouble(&batch).await;
+        assert_eq!(finish(&handles, &ids).await, 8);
+        until_closed(&world).await;
+        let lanes = handles.lanes.send(Lanes).await.expect("heard");
+        let mut windows = lanes.iter().flat_map(|lane| &lane.windows);
+        let month = windows.find(|window| (window.unit, window.per) == ("US dollars", "month"));
+        let counted = month.expect("it is limited").used;
+        (counted, batch.billed(PRICE) + provider.billed(PRICE))
+    })
+}
+
+#[test]
+fn what_a_job_did_without_saying_what_it_used_counts_as_it_was_reserved() {
+    let refused = async |batch: &FakeBatchProvider| batch.end(Ending::FirstRefused);
+    let (counted, billed) = month_with_a_job(refused);
+    assert!(counted >= billed, "{counted} counted, {billed} billed");
+    assert!(
+        counted <= 2.0 * billed,
+        "{counted} counted, {billed} billed"
+    );
+
+    let (counted, billed) = month_with_a_job(async |batch| batch.forget_jobs());
+    assert!(counted >= billed, "{counted} counted, {billed} billed");
+
+    let (counted, billed) = month_with_a_job(async |batch| {
+        batch.set_looks(usize::MAX);
+        pass(Duration::from_secs(73 * 3_600)).await;
+    });
+    assert!(counted >= billed, "{counted} counted, {billed} billed");
+}
+
+#[test]
+fn what_a_job_did_not_do_costs_nothing() {
+    let (counted, billed) = month_with_a_job(async |batch| batch.end(Ending::Expired(1)));
+    assert!(
+        counted < billed,
+        "{counted} counted, {billed} as if all had been answered"
+    );
 }
 
 #[test]

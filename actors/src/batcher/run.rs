@@ -175,7 +175,7 @@ impl Run {
     ///
     /// It counts until the job is closed, so a crash may make it too much, never too little.
     async fn has_money(&self) -> bool {
-        let usd = self.order.usd;
+        let usd = self.order.usd();
         if self.reserved.get().is_some() {
             return true;
         }
@@ -271,10 +271,7 @@ impl Run {
                 }
             }
             if self.is_too_old() {
-                return Some(BatchAnswers {
-                    answers: Vec::new(),
-                    why: Some("the job was not over after 72 hours".into()),
-                });
+                return Some(BatchAnswers::lost("the job was not over after 72 hours"));
             }
         }
     }
@@ -288,33 +285,43 @@ impl Run {
 
     /// Checks what came back as any call's answer is checked, and tells the cache.
     async fn landed(&self, remote: &str, answers: BatchAnswers) -> JobEnd {
-        let BatchAnswers { answers, why } = answers;
+        let BatchAnswers {
+            answers,
+            why,
+            may_lack_answers,
+        } = answers;
         let mut by_key: HashMap<Arc<str>, Vec<Result<Answer, ProviderError>>> = HashMap::new();
         for (key, answer) in answers {
             by_key.entry(key).or_default().push(answer);
         }
         let (mut brought, mut known) = (Brought::default(), Vec::new());
-        // None as soon as something was answered that does not say what it used.
-        let mut cost_usd = Some(0.0);
+        // None as soon as it cannot be told what has to be paid.
+        let mut cost_usd = (!may_lack_answers).then_some(0.0);
         for call in &*self.order.calls {
             let mut answers = by_key.remove(&call.key).unwrap_or_default();
-            match (answers.pop(), answers.is_empty()) {
+            let call_usd = match (answers.pop(), answers.is_empty()) {
                 (Some(Ok(answer)), true) => {
                     let took = self.took(&answer);
-                    cost_usd = answer.usage.and_then(|_| Some(cost_usd? + took.cost_usd));
+                    let call_usd = answer.usage.map(|_| took.cost_usd);
                     self.land(call, answer, took, &mut brought, &mut known);
+                    call_usd
                 }
-                (Some(Err(error)), true) => fail(call, &error.to_string().into(), &mut brought),
+                (Some(Err(error)), true) => {
+                    fail(call, &error.to_string().into(), &mut brought);
+                    Some(if may_be_paid(&error) { call.usd } else { 0.0 })
+                }
                 (Some(_), false) => {
-                    cost_usd = None;
                     fail(call, &"its call was answered twice".into(), &mut brought);
+                    None
                 }
                 (None, _) => {
                     let why = why.clone();
                     let why = why.unwrap_or_else(|| "no answer came for its call".into());
                     fail(call, &why, &mut brought);
+                    Some(0.0)
                 }
-            }
+            };
+            cost_usd = cost_usd.and_then(|usd| Some(usd + call_usd?));
         }
         let n_texts = brought.texts.len();
         info!(provider:% = self.callee.name, job = remote, texts = n_texts, translated = known.len(),
@@ -496,6 +503,14 @@ const fn asked_wait(error: &ProviderError) -> Option<Duration> {
         ProviderRemedy::Retry(wait) | ProviderRemedy::Park(wait) => wait,
         _ => None,
     }
+}
+
+/// Whether a call of a job that ended so was answered, and so has to be paid; nobody says how much.
+const fn may_be_paid(error: &ProviderError) -> bool {
+    matches!(
+        error,
+        ProviderError::Rejected { .. } | ProviderError::Unanswered { .. }
+    )
 }
 
 fn call(call: &JobCall, guide: Option<&Arc<Guide>>) -> BatchCall {

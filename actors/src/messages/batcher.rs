@@ -25,8 +25,13 @@ pub struct JobOrder {
     pub is_new: bool,
     /// Its calls.
     pub calls: Arc<[JobCall]>,
+}
+
+impl JobOrder {
     /// The most that it is expected to cost, in US dollars.
-    pub usd: f64,
+    pub fn usd(&self) -> f64 {
+        self.calls.iter().map(|call| call.usd).sum()
+    }
 }
 
 /// One call of a job.
@@ -40,6 +45,8 @@ pub struct JobCall {
     pub texts: Vec<JobText>,
     /// The most tokens of its answer; none lets the adapter estimate them.
     pub max_tokens: Option<u32>,
+    /// The most that it is expected to cost, in US dollars.
+    pub usd: f64,
 }
 
 /// One text of a job.

@@ -42,6 +42,19 @@ pub struct BatchAnswers {
     pub answers: Vec<(Arc<str>, Result<Answer, ProviderError>)>,
     /// Why calls are missing, where the job as a whole did not end well.
     pub why: Option<Arc<str>>,
+    /// Whether calls may have been made, and have to be paid, whose answers are not among these.
+    pub may_lack_answers: bool,
+}
+
+impl BatchAnswers {
+    /// What is left of a job of which it cannot be told what was done.
+    pub fn lost(why: &str) -> Self {
+        Self {
+            answers: Vec::new(),
+            why: Some(why.into()),
+            may_lack_answers: true,
+        }
+    }
 }
 
 /// A provider's interface for jobs; each method makes one short exchange.
@@ -75,7 +88,8 @@ pub trait BatchProvider {
 
     /// Looks how a job stands, and fetches what came of it once it is over.
     ///
-    /// A job that the provider does not know any more is over.
+    /// A job that the provider does not know any more is over. A call that was not made, for which
+    /// nobody has to pay, has either no answer or [`ProviderError::Transient`].
     ///
     /// # Errors
     /// When that cannot be told now.

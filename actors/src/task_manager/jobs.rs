@@ -309,20 +309,18 @@ impl TaskManagerActor {
             // Begun before a fall; its end comes to this life.
             return;
         }
-        let usd = live.weights().map(|(pair, weight)| match live.route {
-            Some(route) => self.usd_of(route, pair, weight),
-            None => 0.0,
-        });
         let mut order = JobOrder {
             job: Arc::clone(&live.job),
             is_new,
             calls: live.calls(|pair, weight| {
-                let route = live.route?;
+                let Some(route) = live.route else {
+                    return (None, 0.0);
+                };
                 let counts = self.config.routes[route].counts_tokens;
                 let held = self.rate(route, pair).answer(weight);
-                counts.then(|| u32::try_from(held).unwrap_or(u32::MAX))
+                let max_tokens = counts.then(|| u32::try_from(held).unwrap_or(u32::MAX));
+                (max_tokens, self.usd_of(route, pair, weight))
             }),
-            usd: usd.sum(),
         };
         let batcher = self.peers.batcher.run.clone();
         let (own, book) = (self.own.clone(), self.book.clone());
@@ -451,18 +449,9 @@ impl TaskManagerActor {
 }
 
 impl Live {
-    /// What each call weighs, by its pair of languages.
-    fn weights(&self) -> impl Iterator<Item = (&Pair, Weight)> {
-        self.job.calls.iter().filter_map(|tasks| {
-            let works = tasks.iter().filter_map(|id| self.works.get(id));
-            let pair = &works.clone().next()?.bucket.pair;
-            Some((pair, works.map(Work::weight).sum()))
-        })
-    }
-
-    /// The calls, with the texts of the tasks that are still in the job, and the most tokens of
-    /// the answers to texts of such a weight.
-    fn calls(&self, most_tokens: impl Fn(&Pair, Weight) -> Option<u32>) -> Arc<[JobCall]> {
+    /// The calls, with the texts of the tasks that are still in the job; `most` tells of texts of
+    /// such a weight the most tokens of their answer, and the most that they cost.
+    fn calls(&self, most: impl Fn(&Pair, Weight) -> (Option<u32>, f64)) -> Arc<[JobCall]> {
         let calls = self.job.calls.iter().enumerate();
         calls
             .filter_map(|(index, tasks)| {
@@ -470,6 +459,7 @@ impl Live {
                 let works = texts.filter_map(|(place, id)| Some((place, self.works.get(id)?)));
                 let pair = works.clone().next()?.1.bucket.pair.clone();
                 let weight = works.clone().map(|(_, work)| work.weight()).sum();
+                let (max_tokens, usd) = most(&pair, weight);
                 let texts = works.filter_map(|(place, work)| {
                     Some(JobText {
                         id: (place + 1).to_string().into(),
@@ -481,7 +471,8 @@ impl Live {
                 });
                 Some(JobCall {
                     key: (index + 1).to_string().into(),
-                    max_tokens: most_tokens(&pair, weight),
+                    max_tokens,
+                    usd,
                     pair,
                     texts: texts.collect(),
                 })

@@ -100,6 +100,13 @@ impl FakeBatchProvider {
         self.shared.borrow_mut().ending = ending;
     }
 
+    /// Forgets every job, as if somebody else had deleted it.
+    pub fn forget_jobs(&self) {
+        for job in &mut self.shared.borrow_mut().jobs {
+            job.is_discarded = true;
+        }
+    }
+
     /// How many jobs were ever created.
     pub fn n_jobs(&self) -> usize {
         self.shared.borrow().jobs.len()
@@ -152,10 +159,8 @@ impl FakeBatchProvider {
         let (looks, ending) = (shared.looks, shared.ending.clone());
         let job = job_of(&mut shared, remote);
         let Some(job) = job.filter(|job| !job.is_discarded) else {
-            return Ok(BatchProgress::Over(BatchAnswers {
-                answers: Vec::new(),
-                why: Some("there is no such job".into()),
-            }));
+            let lost = BatchAnswers::lost("there is no such job");
+            return Ok(BatchProgress::Over(lost));
         };
         job.looks += 1;
         if job.looks < looks {
@@ -205,7 +210,11 @@ fn answers(calls: &[BatchCall], ending: &Ending) -> BatchAnswers {
             }
         }
     }
-    BatchAnswers { answers, why }
+    BatchAnswers {
+        answers,
+        why,
+        ..BatchAnswers::default()
+    }
 }
 
 impl BatchProvider for FakeBatchProvider {

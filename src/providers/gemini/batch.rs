@@ -158,49 +158,47 @@ impl GeminiBatch {
 
     async fn progress(&self, remote: &str) -> Result<BatchProgress, ProviderError> {
         let Some(job) = self.job(remote).await? else {
-            return Ok(BatchProgress::Over(BatchAnswers {
-                answers: Vec::new(),
-                why: Some("the provider does not know the job any more".into()),
-            }));
+            let lost = BatchAnswers::lost("the provider does not know the job any more");
+            return Ok(BatchProgress::Over(lost));
         };
         if !job.is_over() {
             return Ok(BatchProgress::Running);
         }
-        let mut answers = Vec::new();
+        let mut over = BatchAnswers {
+            why: (job.state() != "SUCCEEDED").then(|| job.why().into()),
+            ..BatchAnswers::default()
+        };
         if let Some(output) = job.output() {
             let inlined = output.inlined_responses.iter();
             for answered in inlined.flat_map(|inlined| &inlined.inlined_responses) {
-                self.take(answered, &mut answers);
+                self.take(answered, &mut over);
             }
             if let Some(file) = output.responses_file.as_deref() {
-                self.read_file(file, &mut answers).await?;
+                self.read_file(file, &mut over).await?;
             }
         }
-        Ok(BatchProgress::Over(BatchAnswers {
-            answers,
-            why: (job.state() != "SUCCEEDED").then(|| job.why().into()),
-        }))
+        Ok(BatchProgress::Over(over))
     }
 
     /// Reads a file of answers, which are matched by their keys.
-    async fn read_file(
-        &self,
-        file: &str,
-        answers: &mut Vec<(Arc<str>, Result<Answer, ProviderError>)>,
-    ) -> Result<(), ProviderError> {
+    async fn read_file(&self, file: &str, over: &mut BatchAnswers) -> Result<(), ProviderError> {
         let Some(url) = self.download_url(file) else {
+            over.may_lack_answers = true;
             return Ok(());
         };
         let response = self.send(Method::GET, &url, Vec::new()).await?;
         match response.status {
             // Deleted by somebody: nothing more comes of it.
-            404 => return Ok(()),
+            404 => {
+                over.may_lack_answers = true;
+                return Ok(());
+            }
             _ if !response.is_success() => return Err(self.error_of(&response)),
             _ => {}
         }
         let lines = response.body.split(|byte| *byte == b'\n');
         for answered in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
-            self.take(&answered, answers);
+            self.take(&answered, over);
         }
         Ok(())
     }
@@ -213,14 +211,11 @@ impl GeminiBatch {
         is_plain(file).then(|| format!("{origin}/download{path}/{file}:download?alt=media"))
     }
 
-    fn take(
-        &self,
-        answered: &Answered,
-        answers: &mut Vec<(Arc<str>, Result<Answer, ProviderError>)>,
-    ) {
+    fn take(&self, answered: &Answered, over: &mut BatchAnswers) {
         // What has no key is nobody's: nothing is matched by its place.
         if let Some(key) = answered.key() {
-            answers.push((key.into(), self.read_answer(answered)));
+            let answer = self.read_answer(answered);
+            over.answers.push((key.into(), answer));
         }
     }
 

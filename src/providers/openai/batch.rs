@@ -177,24 +177,21 @@ impl OpenAiBatch {
 
     async fn progress(&self, remote: &str) -> Result<BatchProgress, ProviderError> {
         let Some(job) = self.job(remote).await? else {
-            return Ok(BatchProgress::Over(BatchAnswers {
-                answers: Vec::new(),
-                why: Some("the provider does not know the job any more".into()),
-            }));
+            let lost = BatchAnswers::lost("the provider does not know the job any more");
+            return Ok(BatchProgress::Over(lost));
         };
         if !job.is_over() {
             return Ok(BatchProgress::Running);
         }
-        let mut answers = Vec::new();
-        for file in [&job.output_file_id, &job.error_file_id] {
-            if let Some(file) = file.as_deref().filter(|file| is_plain(file)) {
-                self.read_file(file, &mut answers).await?;
-            }
-        }
-        Ok(BatchProgress::Over(BatchAnswers {
-            answers,
+        let mut over = BatchAnswers {
             why: (job.status != "completed").then(|| job.why().into()),
-        }))
+            ..BatchAnswers::default()
+        };
+        let files = [&job.output_file_id, &job.error_file_id];
+        for file in files.into_iter().flatten() {
+            self.read_file(file, &mut over).await?;
+        }
+        Ok(BatchProgress::Over(over))
     }
 
     /// The job; none if the provider does not know it.
@@ -210,32 +207,33 @@ impl OpenAiBatch {
         }
     }
 
-    async fn read_file(
-        &self,
-        file: &str,
-        answers: &mut Vec<(Arc<str>, Result<Answer, ProviderError>)>,
-    ) -> Result<(), ProviderError> {
+    async fn read_file(&self, file: &str, over: &mut BatchAnswers) -> Result<(), ProviderError> {
+        if !is_plain(file) {
+            over.may_lack_answers = true;
+            return Ok(());
+        }
         let route = format!("/files/{file}/content");
         let response = self.send(Method::GET, &route, ("", Vec::new())).await?;
         match response.status {
             // Deleted by somebody: nothing more comes of it.
-            404 => return Ok(()),
+            404 => {
+                over.may_lack_answers = true;
+                return Ok(());
+            }
             _ if !response.is_success() => return Err(self.error_of(&response)),
             _ => {}
         }
         let lines = response.body.split(|byte| *byte == b'\n');
         for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
             let answer = self.read_line(&line);
-            answers.push((line.custom_id.as_str().into(), answer));
+            over.answers.push((line.custom_id.as_str().into(), answer));
         }
         Ok(())
     }
 
     fn read_line(&self, line: &Line) -> Result<Answer, ProviderError> {
         let Some(response) = &line.response else {
-            let error = line.error.as_ref().map(Value::to_string);
-            let error = error.unwrap_or_else(|| "a call without an answer".to_owned());
-            return Err(unanswered(&excerpt(&error)));
+            return Err(line.not_made());
         };
         let body = response.body.get().as_bytes();
         if response.status_code == 200 {
@@ -381,6 +379,23 @@ struct Line {
     custom_id: String,
     response: Option<Answered>,
     error: Option<Value>,
+}
+
+impl Line {
+    /// Why its call has no response.
+    fn not_made(&self) -> ProviderError {
+        let Some(error) = &self.error else {
+            return unanswered("a call without an answer");
+        };
+        let detail = excerpt(&error.to_string());
+        match error.get("code").and_then(Value::as_str) {
+            // There was no time for it, and nobody has to pay.
+            Some("batch_expired" | "batch_cancelled") => {
+                ProviderError::Transient { detail, wait: None }
+            }
+            _ => unanswered(&detail),
+        }
+    }
 }
 
 #[derive(Deserialize)]
