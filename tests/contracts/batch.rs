@@ -15,6 +15,8 @@ use babelfeed_actors::ports::{
 };
 use babelfeed_actors::testkit::batch::{self as fake, FakeBatchProvider};
 
+use serde_json::{Value, json};
+
 use crate::simulators::batch::{Api, BatchSimulator, CreateFault, Ending};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -95,6 +97,7 @@ impl Subject {
                     Ending::Expired => fake::Ending::Expired(1),
                     Ending::Failed | Ending::Cancelled => fake::Ending::Failed,
                     Ending::FirstRefused => fake::Ending::FirstRefused,
+                    Ending::FormRefused => unreachable!("the fake has no form"),
                 });
             }
             Self::Adapter(_, simulator, _) => simulator.finish(ending),
@@ -315,6 +318,29 @@ async fn a_job_that_is_discarded_while_it_runs_is_cancelled() {
             unreachable!("it is an adapter");
         };
         assert_eq!(simulator.n_cancelled(), 1, "{api:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn calls_that_were_refused_for_one_field_make_the_next_plainer_by_one_step() {
+    for (api, form, thinking) in [
+        (Api::OpenAi, json!("json_object"), Value::Null),
+        (Api::Gemini, Value::Null, json!({"thinkingLevel": "LOW"})),
+    ] {
+        let subject = Subject::adapter(api);
+        let remotes = [subject.create().await, subject.create().await];
+        subject.finish(Ending::FormRefused);
+        for remote in remotes {
+            let answers = subject.answers(&remote).await;
+            assert!(answers.answers.iter().all(|(_, answer)| answer.is_err()));
+        }
+
+        subject.create().await;
+
+        let Subject::Adapter(_, simulator, _) = &subject else {
+            unreachable!("it is an adapter");
+        };
+        assert_eq!(simulator.last_form(), (form, thinking), "{api:?}");
     }
 }
 

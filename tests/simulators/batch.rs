@@ -54,6 +54,8 @@ pub enum Ending {
     FirstRefused,
     /// Somebody cancelled it before it began.
     Cancelled,
+    /// Every call is refused because of a field that has a plainer form.
+    FormRefused,
 }
 
 /// A running server; it stops when it is dropped.
@@ -156,6 +158,16 @@ impl BatchSimulator {
         let state = self.state();
         let calls = state.jobs.iter().flat_map(|job| &job.calls);
         calls.map(|(_, body)| n_items(body)).sum()
+    }
+
+    /// What the first call of the last job wanted of the form of its answer and of thinking.
+    pub fn last_form(&self) -> (Value, Value) {
+        let state = self.state();
+        let calls = state.jobs.last().map(|job| &job.calls);
+        let body = calls.and_then(|calls| Some(&calls.first()?.1));
+        let body = body.cloned().unwrap_or_default();
+        let thinking = body["generationConfig"]["thinkingConfig"].clone();
+        (body["response_format"]["type"].clone(), thinking)
     }
 
     /// How many ordinary calls came.
@@ -381,7 +393,7 @@ fn openai_job(state: &mut State, number: usize) -> Value {
         _ if state.jobs[number].is_cancelled => "cancelled",
         Ending::Failed => "failed",
         _ if !is_done => "in_progress",
-        Ending::Well | Ending::FirstRefused => "completed",
+        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "completed",
         Ending::Expired => "expired",
         Ending::Cancelled => "cancelled",
     };
@@ -409,6 +421,9 @@ fn openai_lines(calls: &[(String, Value)], ending: Ending) -> (Vec<Value>, Vec<V
             Ending::FirstRefused if place == 0 => errors.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 400, "body": {"error": {"message": "flagged", "type": "invalid_request_error",
                     "param": null, "code": "content_policy_violation"}}}})),
+            Ending::FormRefused => errors.push(json!({"id": "r", "custom_id": key, "error": null,
+                "response": {"status_code": 400, "body": {"error": {"message": "not supported with this model",
+                    "type": "invalid_request_error", "param": "response_format", "code": null}}}})),
             _ => output.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 200, "request_id": "q", "body": completion(body)}})),
         }
@@ -529,7 +544,7 @@ fn gemini_job(state: &mut State, number: usize) -> Value {
     let name = match state.ending_of(number) {
         _ if state.jobs[number].is_cancelled => "CANCELLED",
         _ if !is_done => "RUNNING",
-        Ending::Well | Ending::FirstRefused => "SUCCEEDED",
+        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "SUCCEEDED",
         Ending::Expired => "EXPIRED",
         Ending::Failed => "FAILED",
         Ending::Cancelled => "CANCELLED",
@@ -569,6 +584,8 @@ fn gemini_lines(calls: &[(String, Value)], ending: Ending) -> Vec<Value> {
             }
             Ending::FirstRefused if place == 0 => json!({"metadata": metadata,
                 "response": {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}}),
+            Ending::FormRefused => json!({"metadata": metadata,
+                "error": {"code": 3, "message": "Budget 0 is invalid. This model only works in thinking mode."}}),
             _ => json!({"metadata": metadata, "response": generated(body)}),
         }
     });

@@ -1,5 +1,7 @@
 //! Jobs as Gemini's batch interface takes them: calls in one request, made within a day at half price.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Gathered, GeminiConfig, GeminiProvider, Generated, classify, request};
+use super::request::{self, Shape};
+use super::{Gathered, GeminiConfig, GeminiProvider, Generated, classify};
 use crate::http::{Method, Response, hints};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
@@ -28,6 +31,8 @@ const MAX_PAGES: usize = 100;
 /// The batch interface of a model of the Gemini Developer API.
 pub struct GeminiBatch {
     provider: GeminiProvider,
+    /// The shape of the calls of each job that was created here and is not discarded.
+    shapes: RefCell<HashMap<Arc<str>, Shape>>,
     base_url: String,
     timeout: Duration,
 }
@@ -41,6 +46,7 @@ impl GeminiBatch {
         Ok(Self {
             base_url: config.base_url.trim().trim_end_matches('/').to_owned(),
             provider: GeminiProvider::new(config)?,
+            shapes: RefCell::default(),
             timeout,
         })
     }
@@ -85,27 +91,46 @@ impl GeminiBatch {
         let url = format!("{}/models/{model}:batchGenerateContent", self.base_url);
         let response = self.send(Method::POST, &url, body).await?;
         if !response.is_success() {
-            return Err(self.refused(&response));
+            return Err(self.refused(&response, shape));
         }
         let job: Job = read(&response)?;
-        Ok(job.name.into())
+        let remote: Arc<str> = job.name.into();
+        self.shapes.borrow_mut().insert(Arc::clone(&remote), shape);
+        Ok(remote)
     }
 
-    /// An error of a job as a whole; the next one leaves out the field that it is about.
-    fn refused(&self, response: &Response) -> ProviderError {
+    /// An error of a job as a whole, whose calls were sent in this shape; the next one leaves out
+    /// the field that it is about.
+    fn refused(&self, response: &Response, sent: Shape) -> ProviderError {
         let error = ErrorBody::parse(&response.body);
-        let shape = self.provider.shape.get();
-        match shape.without_what_is_refused(response.status, &error) {
-            Some(plainer) => {
-                self.provider.shape.set(plainer);
-                // Nothing was made of it, and the same job may be handed in again at once.
-                ProviderError::RateLimited {
-                    wait: Some(Duration::from_secs(1)),
-                    detail: "a field of the calls is not taken, and is left out now".to_owned(),
-                }
-            }
-            None => self.provider.error_of(response, error),
+        if self.leaves_out(sent, response.status, &error) {
+            // Nothing was made of it, and the same job may be handed in again at once.
+            return ProviderError::RateLimited {
+                wait: Some(Duration::from_secs(1)),
+                detail: "a field of the calls is not taken, and is left out now".to_owned(),
+            };
         }
+        self.provider.error_of(response, error)
+    }
+
+    /// Whether an error is about a field of calls that were sent in this shape; it is left out
+    /// from then on.
+    fn leaves_out(&self, sent: Shape, status: u16, error: &ErrorBody) -> bool {
+        let Some(plainer) = sent.without_what_is_refused(status, error) else {
+            return false;
+        };
+        // Another call of the same shape may have told as much already.
+        if self.provider.shape.get() == sent {
+            self.provider.shape.set(plainer);
+        }
+        true
+    }
+
+    /// The shape that the calls of a job were sent in, as far as is known.
+    fn shape_of(&self, remote: &str) -> Shape {
+        let shapes = self.shapes.borrow();
+        let sent = shapes.get(remote).copied();
+        sent.unwrap_or_else(|| self.provider.shape.get())
     }
 
     async fn find_job(
@@ -168,20 +193,26 @@ impl GeminiBatch {
             why: (job.state() != "SUCCEEDED").then(|| job.why().into()),
             ..BatchAnswers::default()
         };
+        let sent = self.shape_of(remote);
         if let Some(output) = job.output() {
             let inlined = output.inlined_responses.iter();
             for answered in inlined.flat_map(|inlined| &inlined.inlined_responses) {
-                self.take(answered, &mut over);
+                self.take(answered, sent, &mut over);
             }
             if let Some(file) = output.responses_file.as_deref() {
-                self.read_file(file, &mut over).await?;
+                self.read_file(file, sent, &mut over).await?;
             }
         }
         Ok(BatchProgress::Over(over))
     }
 
     /// Reads a file of answers, which are matched by their keys.
-    async fn read_file(&self, file: &str, over: &mut BatchAnswers) -> Result<(), ProviderError> {
+    async fn read_file(
+        &self,
+        file: &str,
+        sent: Shape,
+        over: &mut BatchAnswers,
+    ) -> Result<(), ProviderError> {
         let Some(url) = self.download_url(file) else {
             over.may_lack_answers = true;
             return Ok(());
@@ -198,7 +229,7 @@ impl GeminiBatch {
         }
         let lines = response.body.split(|byte| *byte == b'\n');
         for answered in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
-            self.take(&answered, over);
+            self.take(&answered, sent, over);
         }
         Ok(())
     }
@@ -211,15 +242,15 @@ impl GeminiBatch {
         is_plain(file).then(|| format!("{origin}/download{path}/{file}:download?alt=media"))
     }
 
-    fn take(&self, answered: &Answered, over: &mut BatchAnswers) {
+    fn take(&self, answered: &Answered, sent: Shape, over: &mut BatchAnswers) {
         // What has no key is nobody's: nothing is matched by its place.
         if let Some(key) = answered.key() {
-            let answer = self.read_answer(answered);
+            let answer = self.read_answer(answered, sent);
             over.answers.push((key.into(), answer));
         }
     }
 
-    fn read_answer(&self, answered: &Answered) -> Result<Answer, ProviderError> {
+    fn read_answer(&self, answered: &Answered, sent: Shape) -> Result<Answer, ProviderError> {
         if let Some(response) = &answered.response {
             let generated: Generated = serde_json::from_str(response.get())
                 .map_err(|_| unanswered("an answer that is no generated content"))?;
@@ -235,11 +266,7 @@ impl GeminiBatch {
         let code = error.get("code").and_then(Value::as_u64).unwrap_or(0);
         let body = ErrorBody::parse(error.to_string().as_bytes());
         let status = http_status(code);
-        let shape = self.provider.shape.get();
-        if let Some(plainer) = shape.without_what_is_refused(status, &body) {
-            // The next job leaves the field out.
-            self.provider.shape.set(plainer);
-        }
+        self.leaves_out(sent, status, &body);
         let refusal = Refusal {
             status,
             body,
@@ -250,6 +277,7 @@ impl GeminiBatch {
     }
 
     async fn discard_job(&self, remote: &str) -> Result<(), ProviderError> {
+        self.shapes.borrow_mut().remove(remote);
         let Some(job) = self.job(remote).await? else {
             return Ok(());
         };

@@ -1,5 +1,7 @@
 //! Jobs as OpenAI's batch interface takes them: a file of calls, made within 24 hours at half price.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{OpenAiConfig, OpenAiProvider, classify, request};
+use super::request::{self, Shape};
+use super::{OpenAiConfig, OpenAiProvider, classify};
 use crate::http::{Method, Response};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
@@ -32,6 +35,8 @@ const MAX_PAGES: usize = 100;
 /// The batch interface of a server of chat completions.
 pub struct OpenAiBatch {
     provider: OpenAiProvider,
+    /// The shape of the calls of each job that was created here and is not discarded.
+    shapes: RefCell<HashMap<Arc<str>, Shape>>,
     base_url: String,
     timeout: Duration,
 }
@@ -45,6 +50,7 @@ impl OpenAiBatch {
         Ok(Self {
             base_url: config.base_url.trim().trim_end_matches('/').to_owned(),
             provider: OpenAiProvider::new(config)?,
+            shapes: RefCell::default(),
             timeout,
         })
     }
@@ -89,7 +95,12 @@ impl OpenAiBatch {
         classify::error_of(self.provider.refusal(response, response.status, error))
     }
 
-    async fn upload(&self, mark: &str, calls: &[BatchCall]) -> Result<Named, ProviderError> {
+    async fn upload(
+        &self,
+        mark: &str,
+        calls: &[BatchCall],
+        shape: Shape,
+    ) -> Result<Named, ProviderError> {
         // The mark is random, so it stands in no text.
         let boundary = mark;
         let mut body = format!(
@@ -104,7 +115,6 @@ impl OpenAiBatch {
                 format!("{{\"custom_id\":{key},\"method\":\"POST\",\"url\":\"{ROUTE}\",\"body\":")
                     .bytes(),
             );
-            let shape = self.provider.shape.get();
             body.extend(request::body(&self.provider.config, shape, &call.pack));
             body.extend(b"}\n");
         }
@@ -114,9 +124,10 @@ impl OpenAiBatch {
     }
 
     async fn create_job(&self, mark: &str, calls: &[BatchCall]) -> Result<Arc<str>, ProviderError> {
+        let shape = self.provider.shape.get();
         // A job is made of a file whose name we know, so there is none yet whatever failed.
         let input = self
-            .upload(mark, calls)
+            .upload(mark, calls, shape)
             .await
             .map_err(|error| match error {
                 ProviderError::Transient { .. } | ProviderError::Unanswered { .. } => {
@@ -134,7 +145,11 @@ impl OpenAiBatch {
         let body = ("application/json", order.to_string().into_bytes());
         let created: Result<Named, _> = self.ask(Method::POST, "/batches", body).await;
         match created {
-            Ok(job) => Ok(job.id.into()),
+            Ok(job) => {
+                let remote: Arc<str> = job.id.into();
+                self.shapes.borrow_mut().insert(Arc::clone(&remote), shape);
+                Ok(remote)
+            }
             Err(error) => {
                 if !matches!(
                     error,
@@ -187,9 +202,10 @@ impl OpenAiBatch {
             why: (job.status != "completed").then(|| job.why().into()),
             ..BatchAnswers::default()
         };
+        let sent = self.shape_of(remote);
         let files = [&job.output_file_id, &job.error_file_id];
         for file in files.into_iter().flatten() {
-            self.read_file(file, &mut over).await?;
+            self.read_file(file, sent, &mut over).await?;
         }
         Ok(BatchProgress::Over(over))
     }
@@ -207,7 +223,19 @@ impl OpenAiBatch {
         }
     }
 
-    async fn read_file(&self, file: &str, over: &mut BatchAnswers) -> Result<(), ProviderError> {
+    /// The shape that the calls of a job were sent in, as far as is known.
+    fn shape_of(&self, remote: &str) -> Shape {
+        let shapes = self.shapes.borrow();
+        let sent = shapes.get(remote).copied();
+        sent.unwrap_or_else(|| self.provider.shape.get())
+    }
+
+    async fn read_file(
+        &self,
+        file: &str,
+        sent: Shape,
+        over: &mut BatchAnswers,
+    ) -> Result<(), ProviderError> {
         if !is_plain(file) {
             over.may_lack_answers = true;
             return Ok(());
@@ -225,13 +253,13 @@ impl OpenAiBatch {
         }
         let lines = response.body.split(|byte| *byte == b'\n');
         for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
-            let answer = self.read_line(&line);
+            let answer = self.read_line(&line, sent);
             over.answers.push((line.custom_id.as_str().into(), answer));
         }
         Ok(())
     }
 
-    fn read_line(&self, line: &Line) -> Result<Answer, ProviderError> {
+    fn read_line(&self, line: &Line, sent: Shape) -> Result<Answer, ProviderError> {
         let Some(response) = &line.response else {
             return Err(line.not_made());
         };
@@ -242,8 +270,10 @@ impl OpenAiBatch {
                 .unwrap_or_else(|| Err(unanswered("an answer that is no chat completion")));
         }
         let error = ErrorBody::parse(body);
-        let shape = self.provider.shape.get();
-        if let Some(plainer) = shape.without_what_is_refused(response.status_code, &error) {
+        if let Some(plainer) = sent.without_what_is_refused(response.status_code, &error)
+            // Another call of the same shape may have told as much already.
+            && self.provider.shape.get() == sent
+        {
             // The next job leaves the field out.
             self.provider.shape.set(plainer);
         }
@@ -256,6 +286,7 @@ impl OpenAiBatch {
     }
 
     async fn discard_job(&self, remote: &str) -> Result<(), ProviderError> {
+        self.shapes.borrow_mut().remove(remote);
         let Some(job) = self.job(remote).await? else {
             return Ok(());
         };
