@@ -359,6 +359,53 @@ fn a_provider_that_fails_to_create_a_job_for_an_hour_gets_ordinary_calls() {
     }
 }
 
+/// Has jobs made by a provider that a person has paused, beside one that makes calls.
+fn with_a_paused_lane(world: &mut World) -> (FakeBatchProvider, FakeProvider) {
+    let (batch, _) = with_jobs(world);
+    let other = FakeProvider::new();
+    world
+        .providers
+        .push(("other", other.clone(), LaneLimits::default()));
+    world.pauses.lanes = vec!["fake".into()];
+    (batch, other)
+}
+
+#[test]
+fn a_job_does_not_wait_longer_than_an_hour_for_a_paused_provider() {
+    world::run(517, async |mut world| {
+        let (batch, other) = with_a_paused_lane(&mut world);
+        let handles = world.start();
+        let ids = hand_in_low(&handles, TEXTS).await;
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(other.n_texts(), 0);
+
+        pass(Duration::from_secs(120)).await;
+
+        assert_eq!((batch.n_jobs(), other.n_texts()), (0, TEXTS));
+        assert_eq!(finish(&handles, &ids).await, TEXTS);
+        assert_eq!(attempts(&handles, ids[0]).await, 1);
+        assert_closed(&world).await;
+    });
+}
+
+#[test]
+fn a_job_that_nobody_wants_any_more_does_not_wait_for_its_lane() {
+    world::run(519, async |mut world| {
+        let (batch, _) = with_a_paused_lane(&mut world);
+        let handles = world.start();
+        let ids = hand_in_low(&handles, 2).await;
+        pass(Duration::from_secs(100)).await;
+        assert_eq!(world.store.jobs().await.map(|jobs| jobs.len()), Ok(1));
+        for &id in &ids {
+            let cancelled = handles.cancel.send(Cancel(id)).await.expect("heard");
+            assert!(cancelled.is_ok());
+        }
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(world.store.jobs().await.map(|jobs| jobs.len()), Ok(0));
+        assert_eq!(batch.n_jobs(), 0);
+    });
+}
+
 #[test]
 fn failures_of_a_provider_are_waited_out() {
     world::run(511, async |mut world| {

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Recipient;
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use log::{error, info, warn};
 use tokio::sync::Notify;
 
@@ -37,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// So long after its money was reserved no job is waited for any more; the longest promise is 48 hours.
 /// So long one waits for money until its texts are gathered anew.
 const LONGEST: Duration = Duration::from_secs(72 * 3_600);
+/// So long after its money was reserved no job is created any more: what is left until then is the
+/// longest promise.
+const LATEST: Duration = Duration::from_secs(24 * 3_600);
 /// How long to wait for a neighbour that fell.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -128,7 +132,8 @@ impl Run {
                 }
                 continue;
             } else {
-                match self.create().await {
+                let permit = self.permit().await?;
+                match self.create(permit).await {
                     Ok(remote) => {
                         let n_calls = self.order.calls.len();
                         info!(provider:% = self.callee.name, job:% = remote, calls = n_calls; "job created");
@@ -220,13 +225,49 @@ impl Run {
         });
     }
 
-    async fn create(&self) -> Result<Arc<str>, ProviderError> {
+    /// A permit for the creation; none when the system has ended.
+    ///
+    /// The job ends without one when nobody wants it any more, and when its lane has granted
+    /// nothing for an hour and nobody can tell until when, as while a person has paused it.
+    async fn permit(&self) -> Result<Option<Permit>, JobEnd> {
+        let acquire = &self.means.peers.acquire;
+        loop {
+            if self.is_abandoned.get() {
+                self.give_back();
+                return Err(JobEnd::Over(Brought::default()));
+            }
+            let permits = match acquire.send(acquire_one(&self.callee.lane)).await {
+                Ok(Acquired::Now(permits)) => permits,
+                Ok(Acquired::Later { until, permits }) => {
+                    match self.within(PATIENCE, permits).await {
+                        // Closed when the limiter fell: ask again.
+                        Some(permits) => permits.unwrap_or_default(),
+                        None if self.is_abandoned.get() => continue,
+                        None if until.is_none() || self.age() > LATEST => {
+                            let detail = "the lane has granted nothing for an hour".to_owned();
+                            let closed = ProviderError::RateLimited { wait: None, detail };
+                            return Err(self.not_made(closed));
+                        }
+                        // By now it may be closed in another manner.
+                        None => continue,
+                    }
+                }
+                Err(_) if !acquire.connected() => return Ok(None),
+                Err(_) => Vec::new(),
+            };
+            match permits.into_iter().next() {
+                Some(permit) => return Ok(Some(permit)),
+                None => self.rest(RETRY).await,
+            }
+        }
+    }
+
+    async fn create(&self, permit: Option<Permit>) -> Result<Arc<str>, ProviderError> {
         let edition = &self.means.edition;
         let calls = self.order.calls.iter();
         let calls: Vec<BatchCall> = calls
             .map(|order| call(order, edition.guide(&order.pair).as_ref()))
             .collect();
-        let permit = permit(&self.means.peers.acquire, &self.callee.lane).await;
         let mark = &self.order.job.mark;
         let created = self
             .exchange(self.callee.provider.create(mark, &calls))
@@ -278,9 +319,14 @@ impl Run {
 
     /// Whether it was handed in too long ago, or waits for money, or is looked for, for too long.
     fn is_too_old(&self) -> bool {
+        self.age() > LONGEST
+    }
+
+    /// How long ago its money was reserved, or this run began where that is not known.
+    fn age(&self) -> Duration {
         let reserved = self.reserved.get();
         let since = reserved.map_or(self.begun, |reserved| reserved.at);
-        self.means.wall().since(since) > LONGEST
+        self.means.wall().since(since)
     }
 
     /// Checks what came back as any call's answer is checked, and tells the cache.
@@ -473,9 +519,19 @@ impl Run {
 
     /// Waits, but not longer than the job is wanted.
     async fn rest(&self, wait: Duration) {
-        let abandoned = tokio::time::timeout(wait, self.abandoned.notified());
-        if abandoned.await.is_ok() {
-            self.is_abandoned.set(true);
+        self.within(wait, std::future::pending::<()>()).await;
+    }
+
+    /// What comes within a time, as long as the job is wanted.
+    async fn within<T>(&self, wait: Duration, coming: impl Future<Output = T>) -> Option<T> {
+        let (coming, abandoned) = (pin!(coming), pin!(self.abandoned.notified()));
+        match tokio::time::timeout(wait, select(coming, abandoned)).await {
+            Ok(Either::Left((it, _))) => Some(it),
+            Ok(Either::Right(_)) => {
+                self.is_abandoned.set(true);
+                None
+            }
+            Err(_) => None,
         }
     }
 }
@@ -538,26 +594,13 @@ fn fail(call: &JobCall, why: &Arc<str>, brought: &mut Brought) {
         .extend(texts.map(|text| (text.task, Err(because()))));
 }
 
-/// The next permit of a lane; none when the system has ended.
-async fn permit(acquire: &Recipient<Acquire>, lane: &Lane) -> Option<Permit> {
-    loop {
-        let wanted = Acquire {
-            lane: lane.clone(),
-            urgency: Urgency::Bulk,
-            calls: 1,
-            tokens: Tokens::default(),
-            usd: 0.0,
-        };
-        let permits = match acquire.send(wanted).await {
-            Ok(Acquired::Now(permits)) => permits,
-            // Closed when the limiter fell: ask again.
-            Ok(Acquired::Later { permits, .. }) => permits.await.unwrap_or_default(),
-            Err(_) if !acquire.connected() => return None,
-            Err(_) => Vec::new(),
-        };
-        match permits.into_iter().next() {
-            Some(permit) => return Some(permit),
-            None => tokio::time::sleep(RETRY).await,
-        }
+/// Asks for a permit whose call is no call of a text.
+fn acquire_one(lane: &Lane) -> Acquire {
+    Acquire {
+        lane: lane.clone(),
+        urgency: Urgency::Bulk,
+        calls: 1,
+        tokens: Tokens::default(),
+        usd: 0.0,
     }
 }
