@@ -359,6 +359,25 @@ fn a_provider_that_fails_to_create_a_job_for_an_hour_gets_ordinary_calls() {
     }
 }
 
+#[test]
+fn calls_of_a_job_have_no_more_texts_than_are_digested() {
+    world::run(520, async |mut world| {
+        let (batch, _) = with_jobs(&mut world);
+        world.config.max_batch_size = 8;
+        batch.end(Ending::Unmarked);
+        let handles = world.start();
+        let linked = |n: usize| low(&format!("See https://example.org/{n} now, number {n}"));
+        for n in [0, 32] {
+            let ids = hand_in_all(&handles, (n..n + 32).map(linked).collect()).await;
+            assert_eq!(finish(&handles, &ids).await, 32);
+            batch.end(Ending::Well);
+        }
+        let most = batch.most_in_a_call();
+        assert_eq!((most.len(), most[0]), (2, 8));
+        assert!(most[1] < 8, "{most:?}");
+    });
+}
+
 /// Has jobs made by a provider that a person has paused, beside one that makes calls.
 fn with_a_paused_lane(world: &mut World) -> (FakeBatchProvider, FakeProvider) {
     let (batch, _) = with_jobs(world);

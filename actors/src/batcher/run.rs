@@ -18,6 +18,7 @@ use crate::domain::{Guide, Lane, Moment, Timestamp, Tokens, Translation, Usage};
 use crate::failpoints;
 use crate::logic::answers::Broken;
 use crate::logic::backoff::Backoff;
+use crate::logic::checks::Check;
 use crate::logic::glossary::Wishes;
 use crate::logic::landing::{Exam, Flaw, land};
 use crate::logic::price::{IN_A_JOB, usd};
@@ -443,10 +444,7 @@ impl Run {
                 self.means.peers.record.do_send(Record::of_fault(fault));
             }
             // What is not as it was wanted goes on by an ordinary call.
-            let wanted = landed.text.map_err(|flaw| match flaw {
-                Flaw::Broken(Broken::Cut) => NotBrought::Cut,
-                flaw => NotBrought::Because(flaw.to_string().into()),
-            });
+            let wanted = landed.text.map_err(|flaw| not_brought(&flaw));
             let translated = wanted.map(|sound| {
                 Arc::new(Translation {
                     text: sound.text,
@@ -583,6 +581,16 @@ fn call(call: &JobCall, guide: Option<&Arc<Guide>>) -> BatchCall {
             max_tokens: call.max_tokens,
             guide: guide.map(Arc::clone),
         },
+    }
+}
+
+fn not_brought(flaw: &Flaw) -> NotBrought {
+    let why = || flaw.to_string().into();
+    match flaw {
+        Flaw::Broken(Broken::Cut) => NotBrought::Cut,
+        Flaw::Broken(_) => NotBrought::Broken(why()),
+        Flaw::Faulty { fault, .. } if fault.check == Check::Spans => NotBrought::Broken(why()),
+        Flaw::Faulty { .. } => NotBrought::Because(why()),
     }
 }
 

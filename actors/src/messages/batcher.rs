@@ -94,6 +94,10 @@ pub enum NotBrought {
     /// Its answer needs more room.
     #[error("{}", Broken::Cut)]
     Cut,
+    /// Its call was answered, and its text is not provably there or lacks a protected span: the call
+    /// may have had too many texts.
+    #[error("{0}")]
+    Broken(Arc<str>),
     /// Anything else.
     #[error("{0}")]
     Because(Arc<str>),

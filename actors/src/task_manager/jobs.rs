@@ -220,16 +220,14 @@ impl TaskManagerActor {
                 claimed.insert(id, work);
             }
         }
-        let provider = &self.config.routes[route];
-        let most = provider.max_items.unwrap_or(usize::MAX);
         let job = BatchJob {
             token,
-            provider: provider.name.clone(),
+            provider: self.config.routes[route].name.clone(),
             mark: format!("babelfeed-{token:x}-{:016x}", self.chance.next()).into(),
             planned_at: at,
             remote: None,
             reserved: None,
-            calls: calls_of(&claimed, self.config.max_batch_size.min(most).max(1)),
+            calls: calls_of(&claimed, self.pack_size(route)),
         };
         let planning = Rc::new(());
         let is_wanted = Rc::downgrade(&planning);

@@ -129,6 +129,13 @@ impl FakeBatchProvider {
         shared.jobs.iter().map(texts).collect()
     }
 
+    /// The most texts that a call of each job had, in the order of their creation.
+    pub fn most_in_a_call(&self) -> Vec<usize> {
+        let shared = self.shared.borrow();
+        let texts = |job: &FakeJob| job.calls.iter().map(|call| call.pack.items.len()).max();
+        shared.jobs.iter().filter_map(texts).collect()
+    }
+
     /// What all jobs cost at these prices, as if every call had been answered.
     pub fn billed(&self, price: (f64, f64)) -> f64 {
         let shared = self.shared.borrow();

@@ -60,10 +60,18 @@ impl TaskManagerActor {
         self.close_when_written(live.job, &ids);
     }
 
-    /// Learns from what the calls of a job were charged that had all of their texts to the end.
+    /// Learns from the calls of a job that were answered: how many texts are digested, and, from
+    /// those that had all of their texts to the end, what these were charged.
     fn learn_from_job(&mut self, live: &Live, brought: &Brought) {
         let Some(route) = live.route else { return };
+        let wanted = self.wanted_size(route);
+        let texts = brought.texts.iter();
+        let broken = texts.filter(|(_, end)| matches!(end, Err(NotBrought::Broken(_))));
+        let broken: HashSet<TaskId> = broken.map(|(id, _)| *id).collect();
         for (tasks, charged) in &brought.charged {
+            let n_broken = tasks.iter().filter(|id| broken.contains(id)).count();
+            let digestion = &mut self.learned[route].digestion;
+            digestion.learn(tasks.len(), n_broken, wanted);
             let works: Option<Vec<&Work>> = tasks.iter().map(|id| live.works.get(id)).collect();
             if let Some(works) = works
                 && let Some(first) = works.first()
