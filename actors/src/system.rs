@@ -162,7 +162,7 @@ pub fn start(setup: Setup) -> Handles {
         }
     }
     lanes.extend(outlets.iter().map(|outlet| LaneConfig {
-        lane: lane_of(outlet),
+        lane: Lane::of_outlet(&outlet.name),
         account: outlet.account,
         limits: outlet.limits,
     }));
@@ -460,16 +460,12 @@ fn batch_callee(setup: &ProviderSetup) -> Option<batcher::Callee> {
     })
 }
 
-fn lane_of(outlet: &OutletSetup) -> Lane {
-    Lane::from(format!("outlet:{}", outlet.name).as_str())
-}
-
 fn seat(outlet: &OutletSetup) -> publisher::Seat {
     publisher::Seat {
         name: outlet.name.clone(),
         kind: outlet.kind,
         language: outlet.language.clone(),
-        lane: lane_of(outlet),
+        lane: Lane::of_outlet(&outlet.name),
         place: outlet.place,
         outlet: Rc::clone(&outlet.outlet),
         on_edit: outlet.on_edit(),

@@ -1,5 +1,6 @@
 //! Carries out a person's orders to sources, providers, outlets and the service itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -79,6 +80,26 @@ fn lane_of(face: &Face, name: &str) -> Lane {
     found.map_or_else(|| name.into(), |(_, lane)| lane.clone())
 }
 
+/// The lanes that an order to pause is for: that of the name, or those of all providers. Outlets
+/// have a pause of their own, and would publish nothing after it in a lane that is paused as well.
+fn lanes_to_pause(face: &Face, name: Option<&str>) -> Vec<Lane> {
+    let Some(name) = name else {
+        let lanes = face.control.lanes.iter().map(|(_, lane)| lane.clone());
+        return lanes.collect::<BTreeSet<Lane>>().into_iter().collect();
+    };
+    vec![lane_of(face, name)]
+}
+
+/// The lanes that an order to resume is for: those of a provider and of an outlet of that name, or
+/// all there are.
+fn lanes_to_resume(face: &Face, name: Option<&str>) -> Vec<Option<Lane>> {
+    let Some(name) = name else {
+        return vec![None];
+    };
+    let of_outlet = Lane::of_outlet(&OutletName::from(name));
+    vec![Some(lane_of(face, name)), Some(of_outlet)]
+}
+
 /// The other providers that an order to this one is for too, since they share its lane.
 fn sharers<'a>(face: &'a Face, name: Option<&str>) -> Vec<&'a str> {
     let lane = name.map(|name| lane_of(face, name));
@@ -92,16 +113,13 @@ fn sharers<'a>(face: &'a Face, name: Option<&str>) -> Vec<&'a str> {
 async fn pause(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     let handles = &face.control.handles;
     let source = PauseSource(name.map(SourceName::from), PausedBy::Person);
-    let lane = Adjust {
-        lane: name.map(|name| lane_of(face, name)),
-        adjustment: Adjustment::Pause,
-    };
     let outlet = PauseOutlet(name.map(OutletName::from));
-    somebody_knew([
-        ask(&handles.pause_source, source).await?,
-        ask(&handles.adjust, lane).await?,
-        ask(&handles.pause_outlet, outlet).await?,
-    ])?;
+    let mut answers = vec![ask(&handles.pause_source, source).await?];
+    for lane in lanes_to_pause(face, name) {
+        answers.push(adjust(face, Some(lane), Adjustment::Pause).await?);
+    }
+    answers.push(ask(&handles.pause_outlet, outlet).await?);
+    somebody_knew(answers)?;
     keep_pauses(face).await
 }
 
@@ -125,23 +143,28 @@ async fn resume(face: &Face, name: Option<&str>, missed: Missed) -> Result<(), P
         name: name.map(SourceName::from),
         missed,
     };
-    let lane = Adjust {
-        lane: name.map(|name| lane_of(face, name)),
-        adjustment: Adjustment::Resume,
-    };
     let outlet = ResumeOutlet(name.map(OutletName::from));
-    somebody_knew([
-        ask(&handles.resume_source, source).await?,
-        ask(&handles.adjust, lane).await?,
-        ask(&handles.resume_outlet, outlet).await?,
-    ])?;
+    let mut answers = vec![ask(&handles.resume_source, source).await?];
+    for lane in lanes_to_resume(face, name) {
+        answers.push(adjust(face, lane, Adjustment::Resume).await?);
+    }
+    answers.push(ask(&handles.resume_outlet, outlet).await?);
+    somebody_knew(answers)?;
     keep_pauses(face).await
 }
 
+async fn adjust(
+    face: &Face,
+    lane: Option<Lane>,
+    adjustment: Adjustment,
+) -> Result<Result<(), UnknownName>, Problem> {
+    ask(&face.control.handles.adjust, Adjust { lane, adjustment }).await
+}
+
 /// A name may be a source's, a provider's and an outlet's at once; it is unknown if it is none's.
-fn somebody_knew(answers: [Result<(), UnknownName>; 3]) -> Result<(), Problem> {
-    let [source, lane, outlet] = answers;
-    Ok(source.or(lane).or(outlet)?)
+fn somebody_knew(answers: Vec<Result<(), UnknownName>>) -> Result<(), Problem> {
+    let known = answers.into_iter().reduce(Result::or);
+    Ok(known.unwrap_or(Ok(()))?)
 }
 
 async fn poll(face: &Face, name: Option<&str>) -> Result<(), Problem> {

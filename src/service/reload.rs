@@ -59,9 +59,8 @@ pub(super) fn is_same_account(lane: &Lane, old: &Settings, new: &Settings) -> bo
         ))
     };
     let outlet = |settings: &Settings| {
-        let name = lane.as_str().strip_prefix("outlet:")?;
         let mut outlets = settings.outlets.iter();
-        let outlet = outlets.find(|it| it.name.as_str() == name)?;
+        let outlet = outlets.find(|it| Lane::of_outlet(&it.name) == *lane)?;
         Some(outlet.kind.clone())
     };
     let is_provider = provider(old).is_some() && provider(old) == provider(new);

@@ -85,6 +85,29 @@ fn what_a_person_paused_stays_paused_over_a_kill_until_it_is_resumed() {
 }
 
 #[test]
+fn an_outlet_is_resumed_by_its_name_after_everything_or_its_lane_was_paused() {
+    let patient = Patient::start(0, 0);
+    let mut program = Program::started(&settings(&patient, 1));
+    for (pause, text) in [
+        (vec!["pause"], "Good day"),
+        (vec!["pause", "outlet:es"], "Good night"),
+    ] {
+        program.run(&pause).well();
+        program.kill();
+        program.start();
+        program.run(&["resume", "es"]).well();
+        if pause.len() == 1 {
+            program.run(&["resume", "patient"]).well();
+        }
+        let task = program.final_task(&program.submit(&body(text)));
+        assert_eq!(
+            task["publications"][0]["state"], "Published",
+            "{pause:?} {task}"
+        );
+    }
+}
+
+#[test]
 fn what_came_while_a_person_paused_a_source_counts_as_seen_after_settings_are_read_again_too() {
     let patient = Patient::start(0, 0);
     let source = "[[source]]\nname = \"news\"\nkind = \"file\"\npath = \"news.txt\"\n\

@@ -60,6 +60,13 @@ name!(
     Flow
 );
 
+impl Lane {
+    /// The lane of an outlet's account.
+    pub fn of_outlet(name: &OutletName) -> Self {
+        Self(format!("outlet:{name}").into())
+    }
+}
+
 /// How urgent a piece of work is; the more urgent is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {

@@ -238,7 +238,7 @@ pub struct Amend {
     pub usd: f64,
 }
 
-/// Changes a lane by a person's order. None means every lane.
+/// Changes a lane by a person's order. None means every lane, those of outlets too.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), super::monitor::UnknownName>")]
 pub struct Adjust {

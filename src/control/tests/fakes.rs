@@ -231,7 +231,12 @@ fn shown(name: Option<impl ToString>) -> Option<String> {
 
 hears!(Adjust, |memory, adjust| {
     let order = format!("{:?} lane", adjust.adjustment);
-    memory.name(&order, "groq", shown(adjust.lane))
+    let lane = shown(adjust.lane);
+    let is_outlets = lane
+        .as_ref()
+        .is_some_and(|lane| lane.starts_with("outlet:"));
+    let known = if is_outlets { "outlet:es" } else { "groq" };
+    memory.name(&order, known, lane)
 });
 hears!(PauseOutlet, |memory, pause| memory.name(
     "pause outlet",

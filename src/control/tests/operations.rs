@@ -32,12 +32,25 @@ async fn a_name_is_found_wherever_it_is_known() {
         let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
         assert_eq!(orders, ["Resume lane groq"], "{name}");
     }
-    served.post("/v1/control/resume", "").await;
+    for (order, orders) in [
+        // Not the lanes of outlets, and each that is shared once.
+        (
+            "pause",
+            ["pause source all", "Pause lane groq", "pause outlet all"],
+        ),
+        (
+            "resume",
+            ["resume source all", "Resume lane all", "resume outlet all"],
+        ),
+    ] {
+        let path = format!("/v1/control/{order}");
+        assert_eq!(served.post(&path, "").await.status, 200);
+        let given = std::mem::take(&mut served.memory.lock().expect("free").orders);
+        assert_eq!(given, orders);
+    }
+    served.post("/v1/control/resume", r#"{"name":"es"}"#).await;
     let orders = std::mem::take(&mut served.memory.lock().expect("free").orders);
-    assert_eq!(
-        orders,
-        ["resume source all", "Resume lane all", "resume outlet all"]
-    );
+    assert_eq!(orders, ["Resume lane outlet:es", "resume outlet es"]);
     assert_eq!(
         served
             .post("/v1/control/poll", r#"{"name":"es"}"#)
