@@ -1,7 +1,7 @@
 //! Reads values of the tree one by one, and collects what is wrong with them.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use babelfeed_actors::domain::Language;
@@ -184,6 +184,8 @@ impl<'a> Section<'a> {
     }
 
     /// The secret in the variable that a key names; none if the key is absent or empty.
+    ///
+    /// The secret itself may stand there by mistake, so only what looks like a name is shown.
     pub(super) fn secret_in_variable(&self, key: &str) -> Option<Secret> {
         let name = self.optional(key, text).filter(|name| !name.is_empty())?;
         match self.reader.environment.get(&name) {
@@ -192,8 +194,14 @@ impl<'a> Section<'a> {
                 self.mistake(key, format!("the variable {name} is empty"));
                 None
             }
-            None => {
+            None if is_name_of_variable(&name) => {
                 self.mistake(key, format!("the variable {name} is not set"));
+                None
+            }
+            None => {
+                let wrong = "is not the name of a variable that is set, expected one like \
+                             GROQ_API_KEY, never the secret itself";
+                self.mistake(key, wrong.to_owned());
                 None
             }
         }
@@ -206,16 +214,30 @@ impl<'a> Section<'a> {
     }
 
     /// The secret in the file that a key names; none if the key is absent or empty.
+    ///
+    /// The secret itself may stand there by mistake, so of what is no file only an absolute path is
+    /// shown.
     pub(super) fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.path_at(key)?;
+        let is_written_whole = self
+            .peek(key)
+            .is_some_and(|it| Path::new(&it).is_absolute());
         match std::fs::read_to_string(&path) {
             Ok(secret) if !secret.trim().is_empty() => Some(Secret::new(secret.trim())),
             Ok(_) => {
                 self.mistake(key, format!("the file {} is empty", path.display()));
                 None
             }
-            Err(error) => {
+            Err(error) if is_written_whole || path.symlink_metadata().is_ok() => {
                 self.mistake(key, format!("cannot read {}: {error}", path.display()));
+                None
+            }
+            Err(error) => {
+                let wrong = format!(
+                    "names no file that can be read, seen from the settings' folder, expected the \
+                     path of one that holds the secret, never the secret itself: {error}"
+                );
+                self.mistake(key, wrong);
                 None
             }
         }
@@ -273,6 +295,12 @@ impl<'a> Section<'a> {
     fn label_of(&self, key: &str) -> String {
         joined(&self.label, key)
     }
+}
+
+/// Whether a text is in capitals, as most names of variables are and hardly any secret is.
+fn is_name_of_variable(text: &str) -> bool {
+    let is_of_name = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+    text.starts_with(|first: char| first.is_ascii_uppercase()) && text.bytes().all(is_of_name)
 }
 
 fn joined(before: &str, key: &str) -> String {

@@ -89,5 +89,47 @@ fn a_key_file_is_read_and_an_unreadable_one_is_a_mistake() {
     let settings = read(&text(&path), &[], &[]).expect("valid");
     assert_eq!(settings.providers[0].api_key, Some(Secret::new("key-9")));
     let told = mistakes(&text(&folder.path().join("none")), &[], &[]);
-    assert!(told[0].contains("cannot read"), "{told:?}");
+    let path = folder.path().join("none");
+    let wanted = format!("cannot read {}", path.display());
+    assert!(told[0].contains(&wanted), "{told:?}");
+}
+
+/// Settings whose key is looked for as that says.
+fn keyed(key: &str, value: &str) -> String {
+    format!(
+        "[[provider]]\nname = \"a\"\nkind = \"openai\"\nmodel = \"m\"\n\
+         base_url = \"https://b.example\"\n{key} = {value:?}\n"
+    )
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_variables_name_is_not_shown() {
+    for secret in [
+        "gsk_abcDEF123",
+        "sk-ant-api03-xyz",
+        "https://discord.com/api/webhooks/123/TOKEN",
+        "5F0E.7",
+    ] {
+        let told = mistakes(&keyed("api_key_env", secret), &[], &[]);
+        let wanted = "Settings.toml:6: provider \"a\".api_key_env: is not the name of a variable \
+                      that is set, expected one like GROQ_API_KEY, never the secret itself";
+        assert_eq!(told, [wanted], "{secret}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_files_path_is_not_shown() {
+    for secret in [
+        "sk-abc".to_owned(),
+        "eyJhbGci.eyJzdWIi.c2ln".to_owned(),
+        "https://discord.com/api/webhooks/123/TOKEN".to_owned(),
+        "secret".repeat(100),
+    ] {
+        let told = mistakes(&keyed("api_key_file", &secret), &[], &[]);
+        let [told] = told.as_slice() else {
+            panic!("expected one mistake: {told:?}");
+        };
+        assert!(told.contains("api_key_file: names no file"), "{told}");
+        assert!(!told.contains(&secret), "{told}");
+    }
 }
