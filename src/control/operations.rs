@@ -1,6 +1,7 @@
 //! Carries out a person's orders to sources, providers, outlets and the service itself.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -24,6 +25,8 @@ use super::server::Face;
 const POLL_PATIENCE: Duration = Duration::from_secs(600);
 /// How long the service may take to understand an order.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+/// When an order may be given again that a reload was in the way of.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +52,7 @@ pub(super) async fn order(
     }
     match order.as_str() {
         "pause" => {
-            pause(&face, name).await?;
+            before_rebuild(&face, pause(&face, name)).await?;
             also = sharers(&face, name);
         }
         "resume" => {
@@ -57,11 +60,11 @@ pub(super) async fn order(
                 Some(true) => Missed::Taken,
                 Some(false) | None => Missed::Skipped,
             };
-            resume(&face, name, missed).await?;
+            before_rebuild(&face, resume(&face, name, missed)).await?;
             also = sharers(&face, name);
         }
         "poll" => poll(&face, name).await?,
-        "drain" => drain(&face, name).await?,
+        "drain" => before_rebuild(&face, drain(&face, name)).await?,
         "reload" => reload(&face, name).await?,
         "stop" => stop(&face, name).await?,
         _ => {
@@ -71,6 +74,27 @@ pub(super) async fn order(
         }
     }
     Ok(HttpResponse::Ok().json(json!({ "done": order, "name": name, "also": also })))
+}
+
+/// Has a change made that the system after a reload begins with, unless it has begun already with
+/// what was so before.
+async fn before_rebuild(
+    face: &Face,
+    change: impl Future<Output = Result<(), Problem>>,
+) -> Result<(), Problem> {
+    refuse_while_rebuilding(face)?;
+    let changed = change.await;
+    // A reload that began meanwhile may have been too early to take all of it over.
+    refuse_while_rebuilding(face)?;
+    changed
+}
+
+fn refuse_while_rebuilding(face: &Face) -> Result<(), Problem> {
+    if face.is_rebuilding.load(Ordering::Acquire) {
+        let why = "the settings are being reloaded, expected the order again after that";
+        return Err(Problem::unavailable(why, ASK_AGAIN));
+    }
+    Ok(())
 }
 
 /// The lane of a provider; every other name may be a lane's own.

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -40,6 +41,8 @@ pub(super) struct Face {
     pub(super) n_warmers: AtomicUsize,
     /// How long a body, or the silence inside a streamed one, may last.
     pub(super) patience: Duration,
+    /// Turns true when another system is about to take this one's place.
+    pub(super) is_rebuilding: Arc<AtomicBool>,
     /// Turns true when the servers are to stop.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -55,6 +58,7 @@ impl Face {
 /// The running servers; the socket's file goes when they are stopped or this is dropped.
 pub struct Running {
     servers: Vec<(ServerHandle, JoinHandle<io::Result<()>>)>,
+    pub(super) is_rebuilding: Arc<AtomicBool>,
     closing: watch::Sender<bool>,
     sampler: JoinHandle<()>,
     tcp: Option<SocketAddr>,
@@ -65,6 +69,12 @@ impl Running {
     /// The TCP address that is really served, if any.
     pub fn tcp(&self) -> Option<SocketAddr> {
         self.tcp
+    }
+
+    /// Refuses from now on to pause, resume and drain, because another system is about to take this
+    /// one's place and begins with what is paused now.
+    pub fn refuse_changes(&self) {
+        self.is_rebuilding.store(true, Ordering::Release);
     }
 
     /// Takes no new connection, lets requests finish that run, for 5 s, and removes the file.
@@ -111,12 +121,14 @@ pub(super) fn serve_with(
     }
     let (file, socket) = SocketFile::claim(&listen.socket)?;
     let (closing, closed) = watch::channel(false);
+    let is_rebuilding = Arc::<AtomicBool>::default();
     let face = web::Data::new(Face {
         waiters: Waiters::new(control.handles.events.clone()),
         control,
         n_readers: AtomicUsize::new(0),
         n_warmers: AtomicUsize::new(0),
         patience,
+        is_rebuilding: Arc::clone(&is_rebuilding),
         closing: closed,
     });
     let local = face.clone();
@@ -166,6 +178,7 @@ pub(super) fn serve_with(
     let spawn = |server: actix_web::dev::Server| (server.handle(), actix_rt::spawn(server));
     Ok(Running {
         servers: servers.into_iter().map(spawn).collect(),
+        is_rebuilding,
         closing,
         sampler,
         tcp: address,

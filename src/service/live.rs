@@ -125,6 +125,12 @@ impl Live {
         })
     }
 
+    /// Has control refuse to change what is paused, because the next system begins with what is
+    /// paused after this.
+    pub(super) fn refuse_changes(&self) {
+        self.control.refuse_changes();
+    }
+
     /// What is paused, so that the next system begins with it.
     pub(super) async fn pauses(&self) -> Pauses {
         let handles = &self.handles;

@@ -118,6 +118,10 @@ pub(super) async fn serve(
                                 (Err(why), None)
                             }
                         };
+                        if order.is_some() {
+                            // Before anybody hears of the reload, so that no order after it is lost.
+                            live.refuse_changes();
+                        }
                         let _ = answer.send(answered);
                         if let Some(order) = order {
                             break order;

@@ -351,6 +351,28 @@ fn what_is_being_published_while_settings_are_read_again_is_waited_for_and_all_e
 }
 
 #[test]
+fn orders_that_would_be_lost_are_refused_while_settings_are_read_again() {
+    let (held_back, patient) = (Held::start(), Patient::start(0, 0));
+    let (program, _) = publishing(&held_back, &held(&patient, 1, "1s"));
+    program.write("Settings.toml", &held(&patient, 2, "1s"));
+    program.run(&["reload"]).well();
+    let orders: [&[&str]; 3] = [&["pause", "patient"], &["resume", "patient"], &["drain"]];
+    for order in orders {
+        let said = program.run(order);
+        assert_eq!(said.code, 1, "{order:?} {}", said.err);
+        assert!(said.err.contains("are being reloaded"), "{}", said.err);
+    }
+    held_back.release();
+    wait_for_rebuild(&program, 1);
+
+    program.run(&["pause", "held"]).well();
+
+    let id = program.submit(&body("Good night"));
+    let task = program.wait_for_state(&id, "Completed");
+    assert_eq!(task["publications"][0]["state"], "Planned", "{task}");
+}
+
+#[test]
 fn a_stop_is_heard_while_settings_are_read_again() {
     for by_signal in [true, false] {
         let (held_back, patient) = (Held::start(), Patient::start(0, 0));

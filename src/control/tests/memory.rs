@@ -19,6 +19,8 @@ pub(super) struct Memory {
     pub(super) batches: Vec<usize>,
     pub(super) orders: Vec<String>,
     pub(super) paused: HashSet<String>,
+    /// Happens while the next order is carried out.
+    pub(super) meanwhile: Option<Box<dyn FnOnce() + Send>>,
     pub(super) is_full: bool,
     pub(super) is_draining: bool,
     mint: IdMint,
@@ -101,6 +103,9 @@ impl Memory {
         known: &str,
         name: Option<String>,
     ) -> Result<(), UnknownName> {
+        if let Some(happen) = self.meanwhile.take() {
+            happen();
+        }
         match name {
             Some(name) if name != known => Err(UnknownName(name)),
             name => {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix_rt::test;
 use serde_json::json;
@@ -65,6 +67,30 @@ async fn a_name_is_found_wherever_it_is_known() {
             .status,
         200
     );
+}
+
+#[test]
+async fn what_a_system_after_a_reload_would_not_know_is_refused_while_that_is_built() {
+    const CHANGES: [&str; 3] = ["pause", "resume", "drain"];
+    for change in CHANGES {
+        let served = served(None);
+        let path = format!("/v1/control/{change}");
+        let is_rebuilding = Arc::clone(&served.running.is_rebuilding);
+        let begin = move || is_rebuilding.store(true, Ordering::Release);
+        served.memory.lock().expect("free").meanwhile = Some(Box::new(begin));
+        let meanwhile = served.post(&path, "").await;
+        assert_eq!(meanwhile.status, 503, "{change} {meanwhile:?}");
+    }
+    let served = served(None);
+    served.running.refuse_changes();
+    for change in CHANGES {
+        let refused = served.post(&format!("/v1/control/{change}"), "").await;
+        assert_eq!(refused.status, 503, "{change} {refused:?}");
+        assert!(refused.head.contains("retry-after: 5"), "{refused:?}");
+        assert!(refused.body.contains("being reloaded"), "{refused:?}");
+    }
+    let memory = served.memory.lock().expect("free");
+    assert_eq!((memory.orders.len(), memory.is_draining), (0, false));
 }
 
 #[test]
