@@ -671,7 +671,7 @@ impl TaskManagerActor {
         }
     }
 
-    /// Work that was in a call which is lost: its attempt counts, and it goes on.
+    /// Work that was in a call whose end was lost in a fall: its attempt counts, and it goes on.
     fn take_back(&mut self, work: Work) {
         let is_task = matches!(work.subject, Subject::Task(_));
         if is_task {

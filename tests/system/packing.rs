@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Class, Flow, TaskId};
-use babelfeed_actors::messages::{Submission, TranslateNow};
+use babelfeed_actors::messages::{NowError, Submission, TranslateNow};
 use babelfeed_actors::ports::ProviderError;
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
@@ -105,6 +105,55 @@ fn one_text_that_breaks_every_call_is_found_and_does_no_harm() {
         // 25 packs, the halves of one, and what the text is given alone.
         let n_calls = provider.n_calls();
         assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+    });
+}
+
+#[test]
+fn one_text_that_the_translator_falls_over_is_found_and_given_up() {
+    world::run(1118, async |mut world: World| {
+        let latency = Duration::from_millis(300);
+        let provider = alone(&mut world, latency, LaneLimits::default());
+        provider.falls_behind("poisonous");
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        let poison = ["A poisonous text.".to_owned()];
+        let all = texts(100).chain(poison).chain(texts(500).skip(100));
+        let ids = hand_in(&handles, all, "es").await;
+        let finishing = finish(&handles, &ids);
+        let finished = tokio::time::timeout(Duration::from_secs(600), finishing).await;
+        assert_eq!(finished, Ok(500));
+        assert_eq!(ending(&handles, ids[100]).await, "attempts");
+        for (n, &id) in ids.iter().enumerate() {
+            let attempts = find(&handles, id).await.record.lifecycle.attempts();
+            let expected = if n == 100 { 5 } else { 1 };
+            assert_eq!(attempts, expected, "text {n}");
+        }
+        // 25 packs, the halves of one, and what the text is given alone.
+        let n_calls = provider.n_calls();
+        assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+    });
+}
+
+#[test]
+fn a_text_that_somebody_waits_for_ends_though_the_translator_falls_over_it_each_time() {
+    world::run(1119, async |mut world: World| {
+        let provider = alone(&mut world, Duration::ZERO, LaneLimits::default());
+        provider.falls_behind("poisonous");
+        let handles = world.start();
+        let answer = handles.translate_now.send(TranslateNow {
+            texts: vec!["A poisonous text."].into(),
+            source: Some(tag("en")),
+            target: tag("es"),
+            deadline: Duration::from_secs(600),
+            class: Class::Interactive,
+            flow: "requests".into(),
+        });
+        let answer = answer.await.expect("heard");
+        assert!(
+            matches!(answer, Err(NowError::Refused { .. })),
+            "{answer:?}"
+        );
+        assert_eq!(provider.n_calls(), 5);
     });
 }
 

@@ -61,7 +61,7 @@ impl Handler<Ended> for TaskManagerActor {
                 self.learn(route, &sent, &end);
                 self.land(route, &mut flight, end);
             }
-            None => self.land_lost(&mut flight),
+            None => self.land_lost(route, &mut flight),
         }
         drop(flight);
         self.dispatch(context);
@@ -195,11 +195,15 @@ impl TaskManagerActor {
         }
     }
 
-    /// The translator fell over the call: it may or may not have been made.
-    fn land_lost(&mut self, flight: &mut Flight) {
-        for number in flight.numbers.clone() {
+    /// The translator fell over the call, which may or may not have been made.
+    fn land_lost(&mut self, route: usize, flight: &mut Flight) {
+        let numbers = flight.numbers.clone();
+        let n_items = numbers.len();
+        let provider = &self.config.routes[route].name;
+        error!(provider:% = provider, texts = n_items; "a call was lost");
+        for number in numbers {
             if let Some(work) = flight.lose(number) {
-                self.take_back(work);
+                self.lost(work, route, n_items);
             }
         }
     }
@@ -405,6 +409,42 @@ impl TaskManagerActor {
         self.go_again(work, step);
     }
 
+    /// A text was in a call that was lost: the translator may fall over this very text each time, so
+    /// it goes on in a smaller pack, and alone its attempts count.
+    fn lost(&mut self, mut work: Work, route: usize, n_items: usize) {
+        let why = "the translator fell over the call".into();
+        work.pack_limit = (n_items / 2).max(1);
+        if n_items == 1 {
+            self.failed(work, route, why);
+        } else {
+            self.go_again(work, Step::Again { why, refund: true });
+        }
+    }
+
+    /// A provider failed a text: another one tries, or the same after a backoff, as long as it has
+    /// attempts left.
+    fn failed(&mut self, mut work: Work, route: usize, why: Arc<str>) {
+        work.fail_at(route);
+        if self.is_out_of_attempts(&work) {
+            let failure = Failure {
+                kind: FailureKind::Attempts,
+                detail: why,
+            };
+            self.give_up_or_try_another(work, failure);
+            return;
+        }
+        self.go_on(work, Step::Again { why, refund: false });
+    }
+
+    /// Puts work that a provider failed back into the queue, at once where another is ready.
+    fn go_on(&mut self, work: Work, step: Step) {
+        if self.has_another(&work) {
+            self.go_again(work, step);
+        } else {
+            self.go_again_later(work, step);
+        }
+    }
+
     /// A text was refused, alone in its call: another provider may do it.
     fn refused(&mut self, mut work: Work, route: usize, failure: Failure) {
         let why = format!("{}: {}", self.config.routes[route].name, failure.detail);
@@ -460,25 +500,12 @@ impl TaskManagerActor {
             ProviderRemedy::ParkForPerson => {
                 self.go_again(work, Step::Again { why, refund: true });
             }
-            ProviderRemedy::Retry(_) => {
-                let refund = state.failures >= LANE_FAILS;
-                work.refunds = work.refunds.saturating_add(u32::from(refund));
+            ProviderRemedy::Retry(_) if state.failures >= LANE_FAILS => {
+                work.refunds = work.refunds.saturating_add(1);
                 work.fail_at(route);
-                if !refund && self.is_out_of_attempts(&work) {
-                    let failure = Failure {
-                        kind: FailureKind::Attempts,
-                        detail: why,
-                    };
-                    self.give_up_or_try_another(work, failure);
-                    return;
-                }
-                let step = Step::Again { why, refund };
-                if self.has_another(&work) {
-                    self.go_again(work, step);
-                } else {
-                    self.go_again_later(work, step);
-                }
+                self.go_on(work, Step::Again { why, refund: true });
             }
+            ProviderRemedy::Retry(_) => self.failed(work, route, why),
             ProviderRemedy::Split => {
                 work.pack_limit = (n_items / 2).max(1);
                 self.go_again(work, Step::Again { why, refund: true });

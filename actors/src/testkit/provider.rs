@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
-use crate::domain::{Language, Thoughts, Usage};
+use crate::domain::{Language, SeenLimit, Thoughts, Usage};
 use crate::logic::price::usd;
 use crate::ports::{Answer, Pack, Provider, ProviderError, Translated};
 
@@ -65,6 +65,10 @@ struct Shared {
     digests: Option<usize>,
     /// A text with these words spoils the call that it is in.
     chokes_on: Option<String>,
+    /// A text with these words makes the code behind the call that it is in panic.
+    falls_behind: Option<String>,
+    /// Whether that is to happen now.
+    is_to_fall: bool,
     /// What it thinks before each answer.
     thoughts: Option<Thoughts>,
     packs: Vec<Pack>,
@@ -109,6 +113,11 @@ impl FakeProvider {
     /// Sets the words of a text in whose company nothing comes back.
     pub fn chokes_on(&self, words: &str) {
         self.shared().chokes_on = Some(words.to_owned());
+    }
+
+    /// Sets the words of a text over whose answer the code behind the call panics.
+    pub fn falls_behind(&self, words: &str) {
+        self.shared().falls_behind = Some(words.to_owned());
     }
 
     /// Sets how many tokens it thinks before each answer, and how many it might.
@@ -185,12 +194,15 @@ impl Shared {
     /// What the pack itself does to a call without another fault.
     fn indigestion(&self, pack: &Pack) -> Option<ProviderFault> {
         let is_too_much = self.digests.is_some_and(|most| pack.items.len() > most);
-        let chokes = self.chokes_on.as_ref().is_some_and(|words| {
-            let mut items = pack.items.iter();
-            items.any(|item| item.text.contains(words.as_str()))
-        });
+        let chokes = has_words(pack, self.chokes_on.as_deref());
         (is_too_much || chokes).then_some(ProviderFault::Unreadable)
     }
+}
+
+/// Whether a text of a pack has these words.
+fn has_words(pack: &Pack, words: Option<&str>) -> bool {
+    let has = |words| pack.items.iter().any(|item| item.text.contains(words));
+    words.is_some_and(has)
 }
 
 /// A call in flight, until it is dropped.
@@ -235,8 +247,16 @@ impl Provider for FakeProvider {
             if let (Some(usage), Some(thoughts)) = (&mut answer.usage, answer.thoughts) {
                 usage.tokens_out += thoughts.used;
             }
+            let mut shared = self.shared();
+            shared.is_to_fall = has_words(pack, shared.falls_behind.as_deref());
             Ok(answer)
         })
+    }
+
+    fn take_seen(&self) -> Vec<SeenLimit> {
+        let is_to_fall = std::mem::take(&mut self.shared().is_to_fall);
+        assert!(!is_to_fall, "the fake provider was told to panic");
+        Vec::new()
     }
 }
 
