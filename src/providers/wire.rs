@@ -71,6 +71,11 @@ impl ErrorBody {
         words.iter().any(|word| message.contains(word))
     }
 
+    /// Whether one of these fields is complained about.
+    pub(super) fn is_about(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|field| self.param.starts_with(field)) || self.mentions(fields)
+    }
+
     /// Whether code or type is one of these.
     pub(super) fn is_any(&self, names: &[&str]) -> bool {
         names.contains(&self.code.as_str()) || names.contains(&self.kind.as_str())

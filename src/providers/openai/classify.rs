@@ -4,6 +4,7 @@ use babelfeed_actors::ports::ProviderError;
 
 use crate::providers::hints;
 use crate::providers::refusal::Refusal;
+use crate::providers::wire::ErrorBody;
 
 /// Types and codes that mean that there is no money left, as OpenAI and Groq write them.
 const NO_CREDIT: [&str; 5] = [
@@ -29,12 +30,34 @@ const TOO_LONG_WORDS: [&str; 4] = [
     "reduce your message size",
 ];
 
+/// The fields that bound an answer.
+pub(super) const BOUNDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// How it is said of such a field that it may not be so much, because of the model or of what the
+/// question leaves of its context: by OpenAI and vLLM, by Groq, by DeepSeek and DashScope, by
+/// others.
+const TOO_MUCH_WORDS: [&str; 6] = [
+    "too large",
+    "at most",
+    "less than or equal",
+    "range of",
+    "above maximum",
+    "must be between",
+];
+
 const REJECTED: [&str; 4] = [
     "content_filter",
     "content_policy_violation",
     "moderation",
     "moderation_blocked",
 ];
+
+/// Whether a call was more than the model can hold, or its answer was allowed more than that.
+pub(super) fn is_too_large(body: &ErrorBody) -> bool {
+    body.is_any(&TOO_LONG)
+        || body.mentions(&TOO_LONG_WORDS)
+        || body.is_about(&BOUNDS) && body.mentions(&TOO_MUCH_WORDS)
+}
 
 /// The error that this answer is.
 pub(super) fn error_of(refusal: Refusal<'_>) -> ProviderError {
@@ -45,9 +68,7 @@ pub(super) fn error_of(refusal: Refusal<'_>) -> ProviderError {
     }
     match refusal.status {
         400 | 422 if body.is_any(&["json_validate_failed"]) => refusal.transient(),
-        400 | 422 | 500 if body.is_any(&TOO_LONG) || body.mentions(&TOO_LONG_WORDS) => {
-            ProviderError::TooLarge { detail }
-        }
+        400 | 422 | 500 if is_too_large(body) => ProviderError::TooLarge { detail },
         400 | 403 if body.is_any(&REJECTED) => ProviderError::Rejected { detail },
         400 if body.is_any(&["invalid_api_key", "model_not_found"]) => {
             ProviderError::Auth { detail }
@@ -76,12 +97,40 @@ fn limited(refusal: &Refusal<'_>) -> ProviderError {
     }
 }
 
+/// How servers refuse the bound of an answer, with the field that they name beside their words.
+#[cfg(test)]
+pub(super) const TOO_MUCH: [(&str, &str); 6] = [
+    (
+        "",
+        "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 65536 tokens and your request has 57546 input tokens (8192 > 65536 - 57546).",
+    ),
+    (
+        "max_tokens",
+        "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.",
+    ),
+    (
+        "max_completion_tokens",
+        "`max_completion_tokens` must be less than or equal to `32768`, the maximum value for `max_completion_tokens` is less than the `context_window` for this model",
+    ),
+    (
+        "",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+    ),
+    (
+        "",
+        "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]",
+    ),
+    (
+        "max_tokens",
+        "The parameter max_tokens specified in the request is not valid: integer above maximum value, expected a value <= 32768, but got 64000 instead.",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::providers::wire::ErrorBody;
     use crate::secret::Secret;
 
     fn error(status: u16, body: &str) -> ProviderError {
@@ -179,6 +228,18 @@ mod tests {
         ] {
             assert_eq!(name(status, body), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_bound_of_the_answer_above_what_is_left_makes_a_call_too_large() {
+        for (param, message) in TOO_MUCH {
+            let body = format!(
+                r#"{{"error":{{"message":"{message}","type":"invalid_request_error","param":"{param}"}}}}"#
+            );
+            assert_eq!(name(400, &body), "TooLarge", "{message}");
+        }
+        let body = r#"{"error":{"message":"temperature may be at most 1","param":"temperature"}}"#;
+        assert_eq!(name(400, body), "Invalid");
     }
 
     #[test]

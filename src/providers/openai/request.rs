@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::classify::{BOUNDS, is_too_large};
 use super::house::House;
 use super::{OpenAiConfig, Structure};
 use crate::providers::prompt::{self, Family};
@@ -65,9 +66,11 @@ impl Shape {
         if !matches!(status, 400 | 422 | 501) || error.is_any(&["json_validate_failed"]) {
             return None;
         }
-        let is_about = |fields: &[&str]| {
-            fields.iter().any(|field| error.param.starts_with(field)) || error.mentions(fields)
-        };
+        if is_too_large(error) {
+            // The field is known, and its value was too much for this call.
+            return None;
+        }
+        let is_about = |fields: &[&str]| error.is_about(fields);
         if is_about(&["temperature"]) && self.has_temperature {
             self.has_temperature = false;
         } else if is_about(&["include_reasoning"]) && self.declines_thoughts {
@@ -76,8 +79,7 @@ impl Shape {
             && self.effort != Effort::Absent
         {
             self.effort = Effort::Absent;
-        } else if is_about(&["max_completion_tokens", "max_tokens"]) && self.limit != Limit::Absent
-        {
+        } else if is_about(&BOUNDS) && self.limit != Limit::Absent {
             self.limit = match self.limit {
                 Limit::Completion => Limit::Legacy,
                 _ => Limit::Absent,
@@ -182,6 +184,7 @@ struct Message<C> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::classify::TOO_MUCH;
     use super::*;
     use babelfeed_actors::domain::Pair;
 
@@ -211,6 +214,22 @@ mod tests {
         }
         let format = refusing("response_format is not supported");
         assert_eq!(shape.without_what_is_refused(400, &format), None);
+    }
+
+    #[test]
+    fn a_bound_that_is_too_much_for_one_call_stays_in_the_next() {
+        let shape = Shape::new(&OpenAiConfig::new("http://h", "m"), House::Unknown);
+        for (param, message) in TOO_MUCH {
+            let mut error = refusing(message);
+            error.param = param.to_owned();
+            assert_eq!(
+                shape.without_what_is_refused(400, &error),
+                None,
+                "{message}"
+            );
+        }
+        let temperature = refusing("temperature may be at most 0.1");
+        assert!(shape.without_what_is_refused(400, &temperature).is_some());
     }
 
     fn sent(house: House, model: &str) -> Value {
