@@ -66,7 +66,7 @@ impl Client {
             "POST {path} HTTP/1.1\r\nHost: babelfeed\r\nConnection: close\r\n\
              Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
-        connection.write_all(head.as_bytes())?;
+        connection.write_all(head.as_bytes()).map_err(hung_up)?;
         let writer = LineWriter {
             connection: connection.try_clone()?,
             chunk: Vec::new(),
@@ -88,7 +88,7 @@ impl Client {
         }
         call.extend_from_slice(b"\r\n");
         call.extend_from_slice(body.unwrap_or_default());
-        connection.write_all(&call).context("the service hung up")?;
+        connection.write_all(&call).map_err(hung_up)?;
         Answer::read(connection)
     }
 
@@ -103,6 +103,12 @@ impl Client {
             })
         })
     }
+}
+
+/// That the service is gone: an error of its own, since a closed pipe elsewhere means that nobody
+/// reads what is printed.
+fn hung_up(error: io::Error) -> anyhow::Error {
+    anyhow!("the service hung up: {error}")
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
@@ -120,7 +126,7 @@ impl LineWriter {
     const CHUNK: usize = 16 << 10;
 
     /// Writes a line, which has no break in it.
-    pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {
         self.chunk.extend_from_slice(line);
         self.chunk.push(b'\n');
         match self.chunk.len() >= Self::CHUNK {
@@ -130,20 +136,20 @@ impl LineWriter {
     }
 
     /// Sends what was not sent yet.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         if self.chunk.is_empty() {
             return Ok(());
         }
         let mut chunk = format!("{:x}\r\n", self.chunk.len()).into_bytes();
         chunk.append(&mut self.chunk);
         chunk.extend_from_slice(b"\r\n");
-        self.connection.write_all(&chunk)
+        self.connection.write_all(&chunk).map_err(hung_up)
     }
 
     /// Ends the body.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
-        self.connection.write_all(b"0\r\n\r\n")
+        self.connection.write_all(b"0\r\n\r\n").map_err(hung_up)
     }
 }
 

@@ -250,14 +250,19 @@ fn ask_service(command: Command, client: &Client, json: bool) -> anyhow::Result<
 
 /// Tells why it ended, unless nobody reads any more.
 fn ended_by(error: &anyhow::Error) -> Exit {
-    let is_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref::<io::Error>().is_some_and(is_pipe) {
+    if is_unread(error) {
         return Exit::Done;
     }
     complain(format_args!("babelfeed: {error:#}"));
     error
         .downcast_ref::<ExitError>()
         .map_or(Exit::Failed, |error| error.exit)
+}
+
+/// Whether it means that nobody reads any more what is printed.
+fn is_unread(error: &anyhow::Error) -> bool {
+    let is_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<io::Error>().is_some_and(is_pipe)
 }
 
 /// Prints a line on standard output.

@@ -1,5 +1,6 @@
 //! `submit`: hands in texts, and may wait for their translations.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::Shutdown;
@@ -15,9 +16,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::{Answer, Client, LineWriter, Refused};
-use super::complain;
 use super::input::{Input, Line};
 use super::options::{Exit, ExitError};
+use super::{complain, is_unread};
 use crate::control::wire::{Request, Submission, Task};
 
 /// The most lines that are sent without an answer; more than one chunk can hold.
@@ -66,21 +67,27 @@ pub(super) fn submit(client: &Client, options: &SubmitOptions, json: bool) -> an
     }
     let mut output = Output::new(options.out.as_deref(), json)?;
     let mut n_failed = 0;
-    let mut taken = Vec::new();
-    hand_in(client, &input, options, |place| {
+    let mut taken = VecDeque::new();
+    let handed_in = hand_in(client, &input, options, |place| {
         match place.answer {
             Err(why) => {
                 n_failed += 1;
                 complain(format_args!("line {}: {why}", place.number));
             }
-            Ok(answer) if options.wait => taken.push((place.number, answer.id)),
+            Ok(answer) if options.wait => taken.push_back((place.number, answer.id)),
             Ok(answer) => output.id(&answer)?,
         }
         Ok(())
+    });
+    let waited = handed_in.and_then(|()| match options.wait {
+        true => wait_for(client, &mut taken, &mut output),
+        false => Ok(0),
+    });
+    n_failed += waited.inspect_err(|error| {
+        if !is_unread(error) {
+            tell_left(&taken);
+        }
     })?;
-    if options.wait {
-        n_failed += wait_for(client, &taken, &mut output)?;
-    }
     output.writer.flush()?;
     Ok(if n_failed == 0 {
         Exit::Done
@@ -186,16 +193,17 @@ fn receive(
     for Sent { number, refused } in sent {
         let answer = match refused {
             Some(why) => Err(why),
-            None => answered(&mut answer, number)?,
+            None => answered(&mut answer)
+                .with_context(|| format!("line {number} and those after it have no answer"))?,
         };
         tell(Place { number, answer })?;
     }
     Ok(())
 }
 
-fn answered(answer: &mut Answer, number: usize) -> anyhow::Result<Result<TakenLine, String>> {
+fn answered(answer: &mut Answer) -> anyhow::Result<Result<TakenLine, String>> {
     let Some(text) = answer.line()? else {
-        bail!("the service stopped answering at line {number}, expected an answer for every line");
+        bail!("the service stopped answering, expected an answer for every line");
     };
     let line: AnswerLine =
         serde_json::from_str(&text).context("the service answered something unexpected")?;
@@ -255,21 +263,24 @@ fn encode_object(
 }
 
 /// Waits for requests in their order and gives their translations; tells how many failed.
+///
+/// What it is done with leaves `taken`, so that after an error the others can be told of.
 fn wait_for(
     client: &Client,
-    taken: &[(usize, String)],
+    taken: &mut VecDeque<(usize, String)>,
     output: &mut Output,
 ) -> anyhow::Result<usize> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}, {eta} left")
         .context("the progress bar has a bad template")?;
     let progress = ProgressBar::new(taken.len() as u64).with_style(style);
     let mut n_failed = 0;
-    for (number, id) in taken {
+    while let Some((number, id)) = taken.front() {
         let request = match settled(client, id) {
             Ok(request) => request,
             Err(error) if error.is::<Refused>() => {
                 n_failed += 1;
                 progress.suspend(|| complain(format_args!("line {number}: {error}")));
+                taken.pop_front();
                 continue;
             }
             Err(error) => return Err(error),
@@ -281,9 +292,18 @@ fn wait_for(
         }
         progress.suspend(|| output.translations(&request))?;
         progress.inc(1);
+        taken.pop_front();
     }
     progress.finish_and_clear();
     Ok(n_failed)
+}
+
+/// Names what was taken in and is not waited for any more: it is durable, and its ids are not
+/// known elsewhere.
+fn tell_left(taken: &VecDeque<(usize, String)>) {
+    for (number, id) in taken {
+        complain(format_args!("line {number}: taken in as request {id}"));
+    }
 }
 
 /// A request whose tasks and publications are settled.

@@ -31,6 +31,7 @@ mod series;
 mod settings;
 mod snac;
 mod stopping;
+mod submitting;
 mod sync;
 mod tour;
 mod websub;

@@ -1,0 +1,110 @@
+//! What `submit --wait` makes of a service that is gone, or not ready, in the middle of it.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use serde_json::json;
+
+use crate::harness::{PATIENCE, Program, Said};
+
+const TEXTS: [&str; 3] = ["One", "Two", "Three"];
+const SUBMIT: [&str; 6] = ["submit", "--file", "texts.txt", "--to", "es", "--wait"];
+
+/// A program without a service, whose socket answers a connection after another, each with what
+/// is given for it once its request has ended like that, and then is gone.
+fn beside(answers: Vec<(&'static str, String)>) -> Program {
+    let program = Program::new("");
+    program.write("texts.txt", &TEXTS.join("\n"));
+    fs::create_dir_all(program.path("data")).expect("made");
+    let listener = UnixListener::bind(program.socket()).expect("a socket");
+    thread::spawn(move || {
+        for (end, answer) in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_read_timeout(Some(PATIENCE)).expect("set");
+            let mut request = Vec::new();
+            while !request.ends_with(end.as_bytes()) {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a request");
+                request.push(byte[0]);
+            }
+            stream.write_all(answer.as_bytes()).expect("sent");
+        }
+    });
+    program
+}
+
+/// The end of a stream of lines, and of a question.
+const LINES: &str = "0\r\n\r\n";
+const QUESTION: &str = "\r\n\r\n";
+
+/// An id of a request.
+fn id(number: usize) -> String {
+    format!("019aa5c3-1c5e-7000-8000-0000000{number}0000")
+}
+
+/// The answers to the first so many lines, and no end.
+fn taken(n_lines: usize) -> String {
+    let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+    for number in 1..=n_lines {
+        let line = json!({"id": id(number), "tasks": [], "status": 202}).to_string() + "\n";
+        answer += &format!("{:x}\r\n{line}\r\n", line.len());
+    }
+    answer
+}
+
+/// How a request stands that is done.
+fn translated(number: usize) -> String {
+    let task = json!({
+        "id": id(number), "request": id(number), "source": "en", "target": "es",
+        "state": "Completed", "attempts": 1, "history": [], "error": null, "publications": [],
+        "result": {
+            "text": format!("[es] {}", TEXTS[number - 1]), "provider": "p", "model": "m",
+            "cached": false, "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0,
+        },
+    });
+    let request = json!({
+        "id": id(number), "key": null, "text": TEXTS[number - 1], "source": "en", "tasks": [task],
+    });
+    format!("HTTP/1.1 200 OK\r\n\r\n{request}")
+}
+
+/// Checks that these lines are told with their ids, and no others.
+fn assert_told(said: &Said, numbers: &[usize]) {
+    for number in 1..=TEXTS.len() {
+        let line = format!("line {number}: taken in as request {}\n", id(number));
+        let is_told = said.err.contains(&line);
+        assert_eq!(is_told, numbers.contains(&number), "{line}{}", said.err);
+    }
+}
+
+#[test]
+fn a_service_that_dies_while_texts_are_handed_in_costs_no_id_that_it_gave() {
+    let program = beside(vec![(LINES, taken(2))]);
+    let said = program.run(&SUBMIT);
+    assert_eq!((said.code, &*said.out), (1, ""), "{}", said.err);
+    assert_told(&said, &[1, 2]);
+    let unanswered = "line 3 and those after it have no answer: the service hung up";
+    assert!(said.err.contains(unanswered), "{}", said.err);
+}
+
+#[test]
+fn what_can_not_be_told_of_any_more_is_left_with_its_ids() {
+    let lines = taken(3) + "0\r\n\r\n";
+    let program = beside(vec![(LINES, lines), (QUESTION, translated(1))]);
+    let mut submit = program.command(&SUBMIT);
+    let full = File::options().write(true).open("/dev/full");
+    submit
+        .stdout(full.expect("a device"))
+        .stderr(std::process::Stdio::piped());
+    let ended = submit.spawn().expect("the program begins");
+    let ended = ended.wait_with_output().expect("an end");
+    let said = Said {
+        code: ended.status.code().unwrap_or(-1),
+        out: String::new(),
+        err: String::from_utf8_lossy(&ended.stderr).into_owned(),
+    };
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_told(&said, &[1, 2, 3]);
+}
