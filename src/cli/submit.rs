@@ -309,7 +309,8 @@ fn tell_left(taken: &VecDeque<(usize, String)>) {
 /// A request whose tasks and publications are settled.
 ///
 /// A service that reloads or restarts meanwhile is not heard for a while; what was handed in is
-/// durable, so it is asked again for as long as a restart may take.
+/// durable, so it is asked again for as long as a restart may take. One that is heard and says that
+/// it cannot tell now is asked again as long as it does.
 fn settled(client: &Client, id: &str) -> anyhow::Result<Request> {
     let mut last_heard = Instant::now();
     loop {
@@ -318,13 +319,25 @@ fn settled(client: &Client, id: &str) -> anyhow::Result<Request> {
         match asked {
             Ok(request) if request.tasks.iter().all(is_settled) => return Ok(request),
             Ok(_) => last_heard = Instant::now(),
-            Err(error) if error.is::<Refused>() => return Err(error),
+            Err(error) if error.is::<Refused>() => {
+                let wait = put_off(&error).ok_or(error)?;
+                thread::sleep(wait);
+                last_heard = Instant::now();
+            }
             Err(error) if last_heard.elapsed() > PATIENCE => {
                 return Err(error.context(format!("request {id} was taken, and is not lost")));
             }
             Err(_) => thread::sleep(ASK_AGAIN),
         }
     }
+}
+
+/// How long to wait before the same is asked again, where the service says that it cannot tell now.
+fn put_off(error: &anyhow::Error) -> Option<Duration> {
+    let Refused(problem) = error.downcast_ref()?;
+    let told = problem.retry_after.map(Duration::from_secs);
+    let wait = told.map_or(ASK_AGAIN, |wait| wait.min(PATIENCE));
+    (problem.status == 503).then_some(wait)
 }
 
 fn is_settled(task: &Task) -> bool {

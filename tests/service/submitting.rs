@@ -108,3 +108,15 @@ fn what_can_not_be_told_of_any_more_is_left_with_its_ids() {
     assert_eq!(said.code, 1, "{}", said.err);
     assert_told(&said, &[1, 2, 3]);
 }
+
+#[test]
+fn a_service_that_can_not_tell_for_a_moment_is_asked_again() {
+    let problem = json!({"title": "Service Unavailable", "status": 503, "detail": "restarting"});
+    let busy = format!("HTTP/1.1 503 Service Unavailable\r\n\r\n{problem}");
+    let mut answers = vec![(LINES, taken(3) + "0\r\n\r\n")];
+    for number in 1..=3 {
+        answers.extend([(QUESTION, busy.clone()), (QUESTION, translated(number))]);
+    }
+    let said = beside(answers).run(&SUBMIT);
+    assert_eq!(said.well(), "[es] One\n[es] Two\n[es] Three\n");
+}
