@@ -67,11 +67,7 @@ impl Client {
              Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).map_err(hung_up)?;
-        let writer = LineWriter {
-            connection: connection.try_clone()?,
-            chunk: Vec::new(),
-        };
-        Ok((writer, connection))
+        Ok((LineWriter::new(connection.try_clone()?), connection))
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&[u8]>) -> anyhow::Result<Answer> {
@@ -124,6 +120,14 @@ pub(super) struct LineWriter {
 impl LineWriter {
     /// How many bytes go in one chunk.
     const CHUNK: usize = 16 << 10;
+
+    /// A body whose head was sent.
+    pub(super) fn new(connection: UnixStream) -> Self {
+        Self {
+            connection,
+            chunk: Vec::new(),
+        }
+    }
 
     /// Writes a line, which has no break in it.
     pub(super) fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::Shutdown;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,11 @@ use crate::control::wire::{Request, Submission, Task};
 
 /// The most lines that are sent without an answer; more than one chunk can hold.
 const MAX_UNANSWERED: usize = 1 << 16;
+/// The most lines that are read before they are sent.
+const MAX_AHEAD: usize = 256;
+/// After how long without a line an empty one is sent, which asks for nothing; a service that hears
+/// nothing for 30 seconds ends the stream.
+const SILENCE: Duration = Duration::from_secs(10);
 /// For how long one question waits; it is asked again.
 const WAIT_SECONDS: u32 = 60;
 /// How long a service that is not heard may take to come back.
@@ -128,13 +133,13 @@ fn hand_in(
     options: &SubmitOptions,
     mut tell: impl FnMut(Place) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let lines = input.lines()?;
+    let lines = read_ahead(input.lines()?);
     let (writer, connection) = client.stream("/v1/requests")?;
     let hangup = connection.try_clone()?;
     thread::scope(|scope| {
         let (sender, sent) = sync_channel(MAX_UNANSWERED);
         let is_json = input.is_json();
-        let writing = scope.spawn(move || send(lines, is_json, options, writer, &sender));
+        let writing = scope.spawn(move || send(&lines, SILENCE, is_json, options, writer, &sender));
         let told = Answer::read(connection).and_then(|answer| receive(answer, &sent, &mut tell));
         drop(sent);
         if told.is_err() {
@@ -148,8 +153,25 @@ fn hand_in(
     })
 }
 
+/// The lines, read on a thread of its own, which stays behind where no more are wanted: nobody need
+/// wait for the next one of a pipe.
+fn read_ahead(
+    lines: impl Iterator<Item = io::Result<Line>> + Send + 'static,
+) -> Receiver<io::Result<Line>> {
+    let (sender, ahead) = sync_channel(MAX_AHEAD);
+    thread::spawn(move || {
+        for line in lines {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    ahead
+}
+
 fn send(
-    lines: impl Iterator<Item = io::Result<Line>>,
+    lines: &Receiver<io::Result<Line>>,
+    silence: Duration,
     is_json: bool,
     options: &SubmitOptions,
     mut writer: LineWriter,
@@ -157,13 +179,19 @@ fn send(
 ) -> anyhow::Result<()> {
     let is_live = options.file.as_deref() == Some(Path::new("-"));
     let mut broken = None;
-    for line in lines {
-        let line = match line {
-            Ok(line) => line,
-            Err(error) => {
+    loop {
+        let line = match lines.recv_timeout(silence) {
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => {
                 broken = Some(error);
                 break;
             }
+            Err(RecvTimeoutError::Timeout) => {
+                writer.write(b"")?;
+                writer.flush()?;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
         };
         let encoded = encode(&line.text, is_json, options);
         let refused = encoded.as_ref().err().cloned();
@@ -414,6 +442,9 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn options() -> SubmitOptions {
@@ -459,5 +490,30 @@ mod tests {
             let why = encode(line, true, &options()).expect_err("no submission");
             assert!(why.contains("expected"), "{why}");
         }
+    }
+
+    #[test]
+    fn a_pipe_that_is_silent_for_long_is_kept_open() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let (typed, lines) = sync_channel(1);
+        let (sender, sent) = sync_channel(1);
+        let writer = LineWriter::new(ours);
+        let silence = Duration::from_millis(1);
+        let mut empty_line = [0; 6];
+        let mut rest = String::new();
+        thread::scope(|scope| {
+            scope.spawn(move || send(&lines, silence, false, &options(), writer, &sender));
+            theirs.read_exact(&mut empty_line).expect("a line");
+            let (number, text) = (1, "Good day".to_owned());
+            typed.send(Ok(Line { number, text })).expect("it is read");
+            drop(typed);
+            theirs.read_to_string(&mut rest).expect("an end");
+        });
+        assert_eq!(&empty_line, b"1\r\n\n\r\n");
+        assert!(
+            rest.contains("Good day") && rest.ends_with("0\r\n\r\n"),
+            "{rest}"
+        );
+        assert_eq!(sent.iter().count(), 1, "an empty line asks for no answer");
     }
 }
