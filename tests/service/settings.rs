@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::harness::{Program, UNCHECKED, bare_command, finished, until};
 use crate::patient::Patient;
@@ -193,4 +194,29 @@ fn without_monitoring_nothing_is_measured_into_a_file() {
     let file: PathBuf = program.path("data/performance_metrics.json");
     assert!(!file.exists());
     assert_eq!(program.n_logged("metrics "), 0);
+}
+
+#[test]
+fn as_installed_commands_look_for_the_service_where_it_is() {
+    let unit = include_str!("../../deploy/babelfeed.service");
+    let mut typed = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    let change = typed.find(|line| line.starts_with("sed -i "));
+    let change = change.expect("a change of the settings");
+    let program = Program::new(include_str!("../../Settings.toml"));
+    let settings = program.path("Settings.toml").display().to_string();
+    let change = change.replace("/etc/babelfeed/Settings.toml", &settings);
+    let changed = Command::new("sh").args(["-c", &change]).status();
+    assert!(changed.expect("a shell").success(), "{change}");
+
+    let said = program.run(&["status"]);
+
+    assert_eq!(said.code, 69, "{}", said.err);
+    let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key));
+    let folder = line("StateDirectory=").expect("a folder");
+    let socket = format!("at /var/lib/{folder}/babelfeed.sock, ");
+    assert!(said.err.contains(&socket), "{}", said.err);
+    assert!(
+        !unit.contains("BABELFEED__"),
+        "the settings alone say where it is"
+    );
 }
