@@ -64,8 +64,6 @@ pub struct Watched {
     pub targets: Vec<Language>,
     /// The languages of those of them where the edit of a post does anything.
     pub revised: Vec<Language>,
-    /// Whether at any of them something goes when its post is deleted.
-    pub minds_deletions: bool,
     /// The outlets whose publications it may show, whichever take it.
     pub echoed: Vec<(OutletName, Rc<dyn Outlet>)>,
 }

@@ -22,6 +22,7 @@ mod strays;
 mod teach;
 mod threads;
 mod turn;
+mod unheard;
 mod unschedule;
 mod withdraw;
 
@@ -36,7 +37,7 @@ use actix::{
 };
 use tokio::sync::Semaphore;
 
-use crate::domain::{Lane, Language, Moment, OutletName, PublicationId};
+use crate::domain::{Lane, Language, Moment, OutletName, PublicationId, Timestamp};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::logic::brake::Brake;
@@ -151,6 +152,8 @@ pub struct PublisherActor {
     outstanding: Arc<Outstanding>,
     /// When this system began to publish.
     begun: Moment,
+    /// The same by wall time.
+    begun_at: Timestamp,
     edition: Edition,
     /// Outlets that may be sent to at once.
     turns: Arc<Semaphore>,
@@ -243,6 +246,7 @@ impl PublisherActor {
         Self {
             own,
             begun: clock.now(),
+            begun_at: clock.wall(),
             clock,
             steady,
             chance,

@@ -551,7 +551,6 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         .iter()
         .filter(|outlet| outlet_route(outlet).takes(source.name.as_str()));
     let (mut targets, mut revised) = (Vec::new(), Vec::new());
-    let mut minds_deletions = false;
     for outlet in taking {
         let add = |languages: &mut Vec<Language>| {
             if !languages.contains(&outlet.language) {
@@ -562,7 +561,6 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         if outlet.on_edit() != OnEdit::Leave {
             add(&mut revised);
         }
-        minds_deletions |= outlet.minds_deletions();
     }
     let echoed = outlets
         .iter()
@@ -579,6 +577,5 @@ fn watched(source: SourceSetup, outlets: &[OutletSetup]) -> Watched {
         rules: source.rules,
         targets,
         revised,
-        minds_deletions,
     }
 }

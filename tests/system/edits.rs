@@ -1,5 +1,6 @@
 //! What becomes of what is out when its post is edited or deleted at its source.
 
+mod away;
 mod deletions;
 mod outdated;
 mod queued;

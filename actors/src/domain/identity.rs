@@ -73,6 +73,13 @@ identity!(
 );
 
 impl RequestId {
+    /// When it was minted.
+    pub fn minted_at(self) -> Timestamp {
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.0[..6]);
+        Timestamp::from_millis(i64::from_be_bytes(millis))
+    }
+
     /// The task that translates this request into its target of that number, from 1.
     pub fn task(self, number: u8) -> TaskId {
         let mut bytes = self.0;

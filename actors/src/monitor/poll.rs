@@ -231,7 +231,6 @@ impl Poll {
         }
         let mut gone: Vec<(SourceName, Arc<str>)> = gone
             .into_iter()
-            .filter(|_| self.watched.minds_deletions)
             .map(|post| (self.watched.name.clone(), post.into()))
             .collect();
         let filter = &self.watched.rules.filter;

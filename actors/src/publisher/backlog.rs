@@ -8,6 +8,7 @@ use super::fates::is_open;
 use super::line::source_in_line;
 use super::standing::{awaited, is_begun};
 use super::threads::Blocked;
+use super::unheard::Hearing;
 use super::{OutletState, PublisherActor};
 use crate::domain::{OutletName, PublicationState};
 use crate::failpoints;
@@ -117,6 +118,8 @@ impl PublisherActor {
             && record.errand == Errand::Publish
             && !is_begun(&record.publication)
             && self.withdrawals.concern(&record.publication);
+        let hearing = seat.map(|seat| Hearing::of(seat, self.begun_at));
+        let may_lack = hearing.is_some_and(|hearing| hearing.may_lack(&record));
         let Some(state) = self.state.get_mut(&outlet) else {
             return;
         };
@@ -124,7 +127,7 @@ impl PublisherActor {
         let posts = awaited(&record, abilities);
         if is_withdrawn {
             self.drop_withdrawn(record);
-        } else if posts.is_empty() {
+        } else if posts.is_empty() && !may_lack {
             state.waiting.insert(id, record);
         } else {
             let source = source_in_line(&record);

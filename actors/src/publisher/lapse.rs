@@ -10,6 +10,7 @@ use log::warn;
 use super::PublisherActor;
 use super::standing::Stand;
 use super::threads::without_lost_parent;
+use super::unheard::UNDECIDED;
 use crate::domain::{PublicationState, Timestamp};
 use crate::failpoints;
 use crate::logic::fit::{Limit, room};
@@ -72,14 +73,12 @@ impl PublisherActor {
             parts.all(|part| limit.fits(&part.text))
         };
         let (state, why) = match lapse.into {
-            Lapsed::Published if fits(&record) => {
-                (PublicationState::Planned, "nobody decided in time")
-            }
+            Lapsed::Published if fits(&record) => (PublicationState::Planned, UNDECIDED),
             Lapsed::Published => (
                 PublicationState::Refused,
                 "nobody decided in time, and it does not fit",
             ),
-            Lapsed::Rejected => (PublicationState::Refused, "nobody decided in time"),
+            Lapsed::Rejected => (PublicationState::Refused, UNDECIDED),
         };
         self.put_into(record, state, why);
     }

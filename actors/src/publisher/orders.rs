@@ -13,6 +13,7 @@ use super::read_back::write_one;
 use super::refit::origin_of;
 use super::teach::{corrections, lesson, recall};
 use super::threads::{Changed, without_lost_parent};
+use super::unheard::{APPROVED, SENT_AGAIN};
 use super::unschedule::taken_back;
 use super::{PublisherActor, Seat};
 use crate::domain::{
@@ -237,7 +238,7 @@ impl Handler<Approve> for PublisherActor {
             let record = without_lost_parent(&*order.store, record, place).await?;
             let store = Rc::clone(&order.store);
             let record = order
-                .put(record, PublicationState::Planned, "approved")
+                .put(record, PublicationState::Planned, APPROVED)
                 .await?;
             if !corrected.is_empty()
                 && let Err(error) = keep(&*store, corrected, &edition).await
@@ -312,7 +313,7 @@ impl Handler<RetryPublication> for PublisherActor {
             let place = seat.and_then(|seat| seat.place);
             let record = without_lost_parent(&*order.store, record, place).await?;
             order
-                .put(record, PublicationState::Planned, "sent again by a person")
+                .put(record, PublicationState::Planned, SENT_AGAIN)
                 .await
         })
     }

@@ -63,6 +63,10 @@ pub(super) enum Verdict {
     Lost(&'static str),
     /// It is an edit, and nothing of its post was ever to be out here.
     NotTaken,
+    /// Its post was deleted, of which its outlet has not heard.
+    Gone,
+    /// Its post was edited, and the edit does not come to its outlet.
+    EditedElsewhere,
 }
 
 impl Before {

@@ -12,6 +12,7 @@ use log::warn;
 use super::polls::with_standing_poll;
 use super::read_back::write_one;
 use super::standing::{Before, NOT_TAKEN, Ties, Verdict, awaited, judge, parent};
+use super::unheard::{Hearing, unheard};
 use super::{PublisherActor, Seat};
 use crate::domain::{OutletName, Publication, PublicationId, PublicationState};
 use crate::failpoints;
@@ -26,7 +27,8 @@ const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(
 /// held; the rest is read from the store when it is looked at.
 #[derive(Debug)]
 pub(super) struct Blocked {
-    /// The posts that have to be out first.
+    /// The posts that have to be out first; none where only the store is asked what became of its
+    /// own.
     posts: Vec<Arc<str>>,
     /// The source whose later posts wait for it, if any do.
     pub(super) source: Option<Arc<str>>,
@@ -150,6 +152,7 @@ impl PublisherActor {
         let seat = self.seat(outlet);
         let abilities = seat.map(|seat| seat.outlet.abilities()).unwrap_or_default();
         let place = seat.and_then(|seat| seat.place);
+        let hearing = seat.map(|seat| Hearing::of(seat, self.begun_at));
         let Some(state) = self.state.get_mut(outlet) else {
             return;
         };
@@ -171,7 +174,14 @@ impl PublisherActor {
                 let Some(record) = record(&*store).await? else {
                     return Ok(None);
                 };
-                let verdict = judge(&*store, &record.publication, (abilities, place)).await?;
+                let lacking = match hearing {
+                    Some(hearing) => unheard(&*store, &record, hearing).await?,
+                    None => None,
+                };
+                let verdict = match lacking {
+                    Some(verdict) => verdict,
+                    None => judge(&*store, &record.publication, (abilities, place)).await?,
+                };
                 let record = match &verdict {
                     Verdict::Replace(earlier) => {
                         with_standing_poll(&*store, record, earlier, at).await?
@@ -390,6 +400,11 @@ impl PublisherActor {
             }
             Verdict::Lost(why) => self.put_into(record, PublicationState::Held, why),
             Verdict::NotTaken => self.put_into(record, PublicationState::Deleted, NOT_TAKEN),
+            Verdict::Gone => self.drop_withdrawn(record),
+            Verdict::EditedElsewhere => {
+                let why = "its post was edited while this outlet was not there, and the edit does not come here";
+                self.put_into(record, PublicationState::Held, why)
+            }
             Verdict::Drop(earlier) => {
                 // Its end wakes this one.
                 let why = "its post was edited before it was out";

@@ -10,11 +10,11 @@ use log::warn;
 
 use super::standing::{Stand, Standing, is_begun, revisions};
 use super::{PublisherActor, Seat};
-use crate::domain::{Publication, PublicationState, RequestId};
+use crate::domain::{OutletName, Publication, PublicationState, RequestId};
 use crate::failpoints;
 use crate::logic::backoff::Backoff;
 use crate::messages::Withdraw;
-use crate::ports::{Errand, PublicationRecord, StoreError, TaskStore};
+use crate::ports::{Ended, Errand, PublicationRecord, StoreError, TaskStore};
 use crate::supervision::unless_panicked;
 
 /// After so many reads of the store a look ends, and the next one goes on behind it.
@@ -54,10 +54,18 @@ struct Found {
 
 /// What one look has found.
 struct Look {
-    /// Deleted posts, with where they stand at the outlets that mind.
-    posts: Vec<(RequestId, Vec<Standing>)>,
+    posts: Vec<Withdrawn>,
     /// The last of them, if there are more.
     more_behind: Option<RequestId>,
+}
+
+/// A deleted post.
+struct Withdrawn {
+    request: RequestId,
+    /// Where it stands at the outlets that mind.
+    standings: Vec<Standing>,
+    /// Whether something of it waits for an outlet that may be there again after a start.
+    waits_for_start: bool,
 }
 
 impl Withdrawals {
@@ -94,6 +102,8 @@ impl PublisherActor {
         let (store, own) = (Rc::clone(&self.store), self.own.clone());
         let minding = self.seats.iter().filter(|seat| seat.minds_deletions);
         let minding: Vec<Stand> = minding.map(Seat::stand).collect();
+        let names = self.seats.iter().map(|seat| seat.name.clone());
+        let names: Vec<OutletName> = names.collect();
         let after = self.withdrawals.after;
         actix_rt::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -102,7 +112,7 @@ impl PublisherActor {
             }
             let finding = async {
                 failpoints::hit("publisher.find");
-                find(&*store, &minding, after).await
+                find(&*store, (&minding, &names), after).await
             };
             let found = unless_panicked(finding).await;
             own.do_send(Found { serial, found });
@@ -137,22 +147,28 @@ impl PublisherActor {
         }
     }
 
-    /// Drops a publication of which nothing is out, because its post was deleted.
-    pub(super) fn drop_withdrawn(&mut self, record: PublicationRecord) {
-        self.put_into(record, PublicationState::Deleted, WHY);
+    /// Drops a publication of which nothing is out, because its post was deleted; answers whether
+    /// nothing else is under way with it.
+    pub(super) fn drop_withdrawn(&mut self, record: PublicationRecord) -> bool {
+        self.put_into(record, PublicationState::Deleted, WHY)
     }
 }
 
-/// Deleted posts behind a request, with where they stand at the outlets that mind.
+/// Deleted posts behind a request, with where they stand at the outlets that mind, out of all that
+/// are there.
 async fn find(
     store: &dyn TaskStore,
-    minding: &[Stand],
+    (minding, names): (&[Stand], &[OutletName]),
     after: Option<RequestId>,
 ) -> Result<Look, StoreError> {
     // Each takes at least one read.
     let page = store.withdrawn(after, READS).await?;
     let n_page = page.len();
-    let mut posts = Vec::new();
+    let missing = match page.is_empty() {
+        true => HashSet::new(),
+        false => missing(store, names).await?,
+    };
+    let mut posts: Vec<Withdrawn> = Vec::new();
     let mut n_reads = 0;
     for request in page {
         if n_reads >= READS {
@@ -163,14 +179,70 @@ async fn find(
         if revisions.is_forgotten && !minding.is_empty() {
             warn!(request:% = request; "a deleted post was forgotten before: what is out of it stays");
         }
-        posts.push((request, revisions.standings));
+        let (waits_for_start, n_more_reads) = waits_for_start(store, request, &missing).await?;
+        n_reads += n_more_reads;
+        posts.push(Withdrawn {
+            request,
+            standings: revisions.standings,
+            waits_for_start,
+        });
     }
     let has_more = posts.len() < n_page || n_page == READS;
-    let last = posts.last().map(|(request, _)| *request);
+    let last = posts.last().map(|withdrawn| withdrawn.request);
     Ok(Look {
         posts,
         more_behind: last.filter(|_| has_more),
     })
+}
+
+/// The outlets at which something stands open, and that are not among these.
+async fn missing(
+    store: &dyn TaskStore,
+    names: &[OutletName],
+) -> Result<HashSet<OutletName>, StoreError> {
+    let open = store.open_by_outlet().await?.into_iter();
+    let open = open.map(|(outlet, ..)| outlet);
+    Ok(open.filter(|outlet| !names.contains(outlet)).collect())
+}
+
+/// Whether a task of a request, or of one that it revises, has not ended, or a publication of one
+/// stands open at a missing outlet; and how often the store was read for it.
+async fn waits_for_start(
+    store: &dyn TaskStore,
+    newest: RequestId,
+    missing: &HashSet<OutletName>,
+) -> Result<(bool, usize), StoreError> {
+    let mut n_reads = 0;
+    let mut next = Some(newest);
+    while let Some(request) = next {
+        let tasks = store.request(request).await?;
+        n_reads += 1;
+        next = tasks.first().and_then(|first| first.task.request.revises);
+        for task in tasks {
+            match task.ended {
+                None => return Ok((true, n_reads)),
+                Some(Ended::Completed(_)) if !missing.is_empty() => (),
+                Some(_) => continue,
+            }
+            let records = store.publications_of(task.task.id).await?;
+            n_reads += 1;
+            let is_open = |record: &PublicationRecord| {
+                missing.contains(&record.publication.outlet)
+                    && matches!(
+                        record.state,
+                        PublicationState::Planned
+                            | PublicationState::Held
+                            | PublicationState::Sending
+                            | PublicationState::Scheduled
+                            | PublicationState::Unknown
+                    )
+            };
+            if records.iter().any(is_open) {
+                return Ok((true, n_reads));
+            }
+        }
+    }
+    Ok((false, n_reads))
 }
 
 impl Handler<Withdraw> for PublisherActor {
@@ -200,17 +272,19 @@ impl Handler<Found> for PublisherActor {
             }
         };
         let mut over = Vec::new();
-        for (request, standings) in look.posts {
+        for withdrawn in look.posts {
+            let request = withdrawn.request;
             let mut is_over = true;
-            for standing in standings {
+            for standing in withdrawn.standings {
                 is_over &= self.withdraw(standing);
             }
-            if is_over {
+            if is_over && !withdrawn.waits_for_start {
                 self.withdrawals.requests.remove(&request);
                 over.push(request);
             } else {
                 self.withdrawals.requests.insert(request);
-                self.withdrawals.n_left += 1;
+                // What waits for a start alone is looked at again by the next one.
+                self.withdrawals.n_left += usize::from(!is_over);
             }
         }
         if let Some(wait) = self.withdrawals.next_look(look.more_behind) {
