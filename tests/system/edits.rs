@@ -20,7 +20,7 @@ use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
 
-use crate::helpers::{pass, poll_and_settle, publications, settle};
+use crate::helpers::{pass, poll, poll_and_settle, publications, settle, show_answer};
 
 /// Of this each part holds one.
 const SENTENCE: &str = "A sentence of a text. ";
@@ -213,6 +213,62 @@ fn what_is_not_out_for_long_is_taken_back_and_published_anew() {
         assert_eq!(outlet.texts(), ["[es] A text without a typo."]);
         let (deleted, published) = (PublicationState::Deleted, PublicationState::Published);
         assert_eq!(states(&handles).await, [deleted, published, deleted]);
+    });
+}
+
+#[test]
+fn what_may_not_go_out_anew_yet_stays_as_it_is_until_then() {
+    world::run(807, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules = OutletRules {
+            on_edit: Some(OnEdit::Repost),
+            per_hour: Some(2),
+            ..OutletRules::default()
+        };
+        show(&source, "a", "A text.");
+        show(&source, "b", "A text with a typo.");
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        show(&source, "b", "A text without a typo.");
+        poll(&handles).await;
+        for _ in 0..59 {
+            pass(Duration::from_secs(60)).await;
+            assert_eq!(outlet.texts(), ["[es] A text.", "[es] A text with a typo."]);
+        }
+        pass(Duration::from_secs(300)).await;
+        let edited = ["[es] A text.", "[es] A text without a typo."];
+        assert_eq!(outlet.texts(), edited);
+    });
+}
+
+#[test]
+fn the_edit_of_an_answer_that_a_person_let_out_alone_goes_out_alone() {
+    world::run(810, async |mut world: World| {
+        let (source, outlet) = watched(&mut world);
+        world.rules.on_edit = Some(OnEdit::Repost);
+        outlet.fail_next(OutletFault::Error(rejected()));
+        show(&source, "refused", "A text.");
+        show_answer(&source, "answer", Some("refused"), "An answer with a typo.");
+        let handles = world.start();
+        poll_and_settle(&handles).await;
+        let held = handles.review.send(Review { limit: 10 }).await;
+        let held = held.expect("heard").expect("read");
+        let approve = Approve {
+            id: held[0].publication.id,
+            text: None,
+        };
+        let approved = handles.approve.send(approve).await.expect("heard");
+        assert!(approved.is_ok());
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] An answer with a typo."]);
+        show_answer(
+            &source,
+            "answer",
+            Some("refused"),
+            "An answer without a typo.",
+        );
+        poll_and_settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] An answer without a typo."]);
     });
 }
 

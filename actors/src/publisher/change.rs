@@ -104,6 +104,7 @@ impl PublisherActor {
         publication.thread.clone_from(&earlier.publication.thread);
         publication.place = earlier.publication.place;
         quote_as(publication, &earlier.publication);
+        stand_alone_as(publication, &earlier.publication);
         earlier.state = PublicationState::Deleted;
         earlier.why = Some("its post was edited, and the edit takes its place".into());
         earlier.at = at;
@@ -132,6 +133,18 @@ fn quote_as(edit: &mut Publication, earlier: &Publication) {
         Arc::make_mut(attached)
             .quoted_as
             .clone_from(&before.quoted_as);
+    }
+}
+
+/// Has an edit answer nothing where its post went out alone, because a person wanted it so: once
+/// what is out is taken back, it would be held for what it answers.
+fn stand_alone_as(edit: &mut Publication, earlier: &Publication) {
+    let parent = |it: &Publication| it.attached.as_ref().and_then(|it| it.parent.clone());
+    if parent(earlier).is_none()
+        && parent(edit).is_some()
+        && let Some(attached) = &mut edit.attached
+    {
+        Arc::make_mut(attached).parent = None;
     }
 }
 

@@ -91,8 +91,12 @@ impl OutletState {
         (n_together, room): (usize, Option<u32>),
         mut is_early: impl FnMut(&PublicationRecord) -> bool,
     ) -> Option<Next> {
-        // What began goes on, and what is out is changed, however much has begun.
-        let is_braked = |record: &PublicationRecord| room == Some(0) && begins(record);
+        // What began goes on, and what is out is changed, however much has begun. But what would
+        // begin anew stays out until it may.
+        let is_braked = |record: &PublicationRecord| {
+            let begins_anew = matches!(record.errand, Errand::Repost(..));
+            room == Some(0) && (begins(record) || begins_anew)
+        };
         let waiting = self.waiting.iter();
         let mut free = waiting.filter(|(_, record)| !is_braked(record) && !is_early(record));
         let (first, record) = free.next()?;
