@@ -1,5 +1,7 @@
 //! The Atom document of a feed outlet (RFC 4287): its entries, their order, and what it keeps.
 
+use std::cmp::Reverse;
+
 use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text};
 use babelfeed_actors::domain::{Language, Publication, Timestamp};
 use chrono::DateTime;
@@ -91,22 +93,30 @@ pub(super) fn renewed(feed: Feed, config: &FeedConfig) -> Feed {
     }
 }
 
-/// Puts an entry in, the newest first, and says whether the feed was changed.
-pub(super) fn insert(feed: &mut Feed, entry: Entry) -> bool {
-    if covers(feed, &entry) {
+/// Puts an entry in before all others, unless it stands there already, and says whether the feed was
+/// changed. It bears the date of the newest one at least: what is put in is new, whatever the clock
+/// says, and would fall out of a full feed at once if it were dated before all others.
+pub(super) fn insert(feed: &mut Feed, mut entry: Entry) -> bool {
+    if stands(feed, &entry) {
         return false;
     }
+    let newest = feed.entries.iter().map(shown_at).max();
+    if let Some(newest) = newest.filter(|newest| *newest > shown_at(&entry)) {
+        (entry.updated, entry.published) = (newest, Some(newest));
+    }
     feed.updated = feed.updated.max(entry.updated);
-    feed.entries.push(entry);
-    feed.entries
-        .sort_by(|a, b| (shown_at(b), &b.id).cmp(&(shown_at(a), &a.id)));
+    feed.entries.insert(0, entry);
+    feed.entries.sort_by_key(|entry| Reverse(shown_at(entry)));
     feed.entries.truncate(KEPT);
     true
 }
 
-/// Whether the entry stands in the feed, or is too old to stand there any longer.
+/// Whether an entry that may have been put in was: it stands in the feed, or is too old to stand
+/// there any longer.
 pub(super) fn covers(feed: &Feed, entry: &Entry) -> bool {
-    covers_at(feed, &entry.id, shown_at(entry))
+    let is_full = feed.entries.len() >= KEPT;
+    let oldest = feed.entries.iter().map(shown_at).min();
+    stands(feed, entry) || (is_full && oldest.is_some_and(|oldest| shown_at(entry) < oldest))
 }
 
 /// The bytes of the document.
@@ -116,11 +126,8 @@ pub(super) fn render(feed: &Feed) -> Result<Vec<u8>, atom_syndication::Error> {
     Ok(bytes)
 }
 
-fn covers_at(feed: &Feed, id: &str, at: FixedDateTime) -> bool {
-    let is_full = feed.entries.len() >= KEPT;
-    let oldest = feed.entries.iter().map(shown_at).min();
-    feed.entries.iter().any(|entry| entry.id == id)
-        || (is_full && oldest.is_some_and(|oldest| at < oldest))
+fn stands(feed: &Feed, entry: &Entry) -> bool {
+    feed.entries.iter().any(|it| it.id == entry.id)
 }
 
 fn shown_at(entry: &Entry) -> FixedDateTime {
@@ -204,13 +211,28 @@ mod tests {
     #[test]
     fn only_the_newest_hundred_stay_and_the_fallen_ones_count_as_out() {
         let mut feed = empty(&config());
-        for number in (0..150).rev() {
+        for number in 0..150 {
             insert(&mut feed, entry(number, "hola"));
         }
         assert_eq!(feed.entries.len(), KEPT);
         assert_eq!(feed.entries[0].id, "urn:uuid:149");
         assert!(covers(&feed, &entry(3, "hola")));
         assert!(!covers(&feed, &entry(150, "hola")));
+    }
+
+    #[test]
+    fn what_is_put_in_by_a_clock_that_is_behind_stands_first() {
+        let mut feed = empty(&config());
+        for number in 1_000..1_150 {
+            insert(&mut feed, entry(number, "hola"));
+        }
+        for number in 0..150 {
+            assert!(insert(&mut feed, entry(number, "más tarde")));
+            assert_eq!(feed.entries[0].id, format!("urn:uuid:{number}"));
+        }
+        let newest = shown_at(&entry(1_149, "hola"));
+        assert!(feed.entries.iter().all(|it| shown_at(it) == newest));
+        assert_eq!((feed.entries.len(), feed.updated), (KEPT, newest));
     }
 
     #[test]
