@@ -11,6 +11,8 @@ const HOUR: i64 = 60 * MINUTE;
 /// Counts what began at an outlet in the last hour, by minutes of wall time.
 ///
 /// A minute counts until an hour after its end, so that no hour ever holds more than is allowed.
+/// What began in a minute that is yet to come, by a clock that was ahead, counts as if it began now:
+/// no clock that is set back bars an outlet for longer than an hour and a minute.
 #[derive(Clone, Debug, Default)]
 pub struct Brake {
     minutes: BTreeMap<i64, u32>,
@@ -30,6 +32,11 @@ impl Brake {
     /// How many may begin now.
     pub fn room(&mut self, per_hour: u32, now: Timestamp) -> u32 {
         let now = now.as_millis();
+        let minute = now / MINUTE;
+        let later: u32 = self.minutes.split_off(&(minute + 1)).into_values().sum();
+        if later > 0 {
+            *self.minutes.entry(minute).or_default() += later;
+        }
         self.minutes
             .retain(|minute, _| (minute + 1) * MINUTE + HOUR > now);
         per_hour.saturating_sub(self.minutes.values().sum())
@@ -94,6 +101,21 @@ mod tests {
         assert_eq!(restored.room(5, at(1_000)), 2);
         assert_eq!(restored.wait(at(3_600)), Duration::from_secs(60));
         assert_eq!(restored.room(5, at(3_661)), 5);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_bars_nothing_for_longer_than_an_hour_and_a_minute() {
+        let ahead = at(100_000);
+        let mut brake = Brake::default();
+        brake.begin(3, ahead);
+        let restored = Brake::restored([(ahead, 3)]);
+        for mut brake in [brake, restored] {
+            assert_eq!(brake.room(5, at(0)), 2);
+            brake.begin(2, at(0));
+            assert_eq!(brake.room(5, at(3_599)), 0);
+            assert_eq!(brake.wait(at(0)), Duration::from_secs(3_660));
+            assert_eq!(brake.room(5, at(3_660)), 5);
+        }
     }
 
     #[test]
