@@ -10,6 +10,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::clusters::clusters;
 use super::faults::{Fault, befall};
 use super::forms::decoded;
 use super::server::{Answer, Reply, Request, Server};
@@ -648,21 +649,6 @@ fn cid_of(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("bafyrei{}", &hex[..52])
-}
-
-/// Clusters, approximated: joiners, marks and variation selectors count nothing, and what a
-/// joiner joins counts once.
-fn clusters(text: &str) -> usize {
-    let mut n_clusters = 0;
-    let mut is_joined = false;
-    for char in text.chars() {
-        let is_mark = matches!(char, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
-        if char != '\u{200d}' && !is_mark && !is_joined {
-            n_clusters += 1;
-        }
-        is_joined = char == '\u{200d}';
-    }
-    n_clusters
 }
 
 /// A value of the query as it was before it was written into an address.

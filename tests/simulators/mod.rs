@@ -5,6 +5,7 @@ pub mod batch;
 pub mod bluesky;
 pub mod bluesky_network;
 pub mod client;
+mod clusters;
 pub mod discord;
 pub mod faults;
 pub mod files;

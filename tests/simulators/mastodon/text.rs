@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use unicode_segmentation::UnicodeSegmentation;
+
+use super::super::clusters::clusters;
 
 /// The pieces that its rule of addresses is made of: a path takes whatever is no blank and no
 /// bracket, whatever script it belongs to, and a query even blanks beyond ASCII.
@@ -34,7 +35,7 @@ pub(super) fn length(text: &str) -> usize {
     let stand_in = format!("${{1}}{}", "x".repeat(23));
     let counted = ADDRESS.replace_all(text, stand_in);
     let counted = FAR_ACCOUNT.replace_all(&counted, "${1}${2}");
-    counted.graphemes(true).count()
+    clusters(&counted)
 }
 
 /// Where a text leads, as the server makes links of it.

@@ -4,6 +4,9 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::vec::IntoIter;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::IndicConjunctBreak;
+
 use super::{Limit, display};
 use crate::logic::policy::plain_places;
 use crate::logic::spans::{Found, Numbers, Scan, SpanKind, cluster_end};
@@ -57,7 +60,7 @@ pub(super) struct Atom {
 /// An atom with all spans that it touches.
 struct Covered {
     end: usize,
-    /// The grapheme clusters that it counts as.
+    /// The grapheme clusters that it counts as, its first one as 1.
     clusters: usize,
     /// How many of its bytes are not shown.
     unseen: usize,
@@ -156,9 +159,10 @@ impl<'a> Atoms<'a> {
 
     /// In grapheme clusters, with what Mastodon and Bluesky show otherwise than it is written.
     fn counted_clusters(&mut self, start: usize, end: usize) -> (usize, Weight) {
+        let first = counted_as(&self.text[start..end]);
         let covered = self.covered(end);
         let weight = Weight {
-            units: covered.clusters,
+            units: first + covered.clusters - 1,
             bytes: covered.end - start - covered.unseen,
         };
         (covered.end, weight)
@@ -174,8 +178,9 @@ impl<'a> Atoms<'a> {
                 }
                 let mut covered = 1;
                 while end < found.end {
-                    end = cluster_end(self.text, end);
-                    covered += 1;
+                    let next = cluster_end(self.text, end);
+                    covered += counted_as(&self.text[end..next]);
+                    end = next;
                 }
                 let (counted, hidden) = self.counted(&found, covered);
                 clusters += counted - 1;
@@ -187,8 +192,9 @@ impl<'a> Atoms<'a> {
             if end >= self.whole_end {
                 break;
             }
-            end = cluster_end(self.text, end);
-            clusters += 1;
+            let next = cluster_end(self.text, end);
+            clusters += counted_as(&self.text[end..next]);
+            end = next;
         }
         Covered {
             end,
@@ -263,16 +269,34 @@ impl Iterator for Atoms<'_> {
     }
 }
 
-/// How many grapheme clusters a text has.
+/// How many grapheme clusters a text is counted as.
 pub(super) fn graphemes_of(text: &str) -> usize {
     let mut at = 0;
     let mut count = 0;
     while at < text.len() {
-        at = cluster_end(text, at);
-        count += 1;
+        let end = cluster_end(text, at);
+        count += counted_as(&text[at..end]);
+        at = end;
     }
     count
 }
+
+/// How many grapheme clusters one of them is counted as.
+///
+/// Since Unicode 15.1 consonants that a virama joins are one cluster (GB9c). Mastodon counts with
+/// Ruby, which knows that rule only from 4.0 on, and servers of Bluesky's with what each has: so
+/// every consonant counts, which nowhere is too little.
+fn counted_as(cluster: &str) -> usize {
+    if cluster.len() < SHORTEST_CONJUNCT {
+        return 1;
+    }
+    let property = CodePointMapData::<IndicConjunctBreak>::new();
+    let is_consonant = |&it: &char| property.get(it) == IndicConjunctBreak::Consonant;
+    cluster.chars().filter(is_consonant).count().max(1)
+}
+
+/// The bytes of two consonants and a virama, which are three each at least.
+const SHORTEST_CONJUNCT: usize = 9;
 
 /// The most bytes of code that no part splits: a name, a call, a short line. What is longer would
 /// leave parts half empty, or fit nowhere.

@@ -85,17 +85,16 @@ pub(super) fn shown(span: &str, kind: SpanKind, max: Weight) -> Cow<'_, str> {
         Some((_, bare)) => bare,
         None => span,
     };
-    let limit = LINK_SHOWN.min(max.units.saturating_sub(1));
+    let mut room = LINK_SHOWN.min(max.units.saturating_sub(1));
     let limit_bytes = max.bytes.saturating_sub('…'.len_utf8());
     let mut end = 0;
-    for _ in 0..limit {
-        if end == bare.len() {
-            break;
-        }
+    while end < bare.len() {
         let next = cluster_end(bare, end);
-        if next > limit_bytes {
+        let counted = graphemes_of(&bare[end..next]);
+        if counted > room || next > limit_bytes {
             break;
         }
+        room -= counted;
         end = next;
     }
     let shown = format!("{}…", &bare[..end]);
