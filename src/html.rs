@@ -76,6 +76,8 @@ fn render(html: &str, links: Links, name: &Name<'_>) -> Option<String> {
     let lines = config::with_decorator(Plain::default())
         .raw_mode(true)
         .allow_width_overflow()
+        // A stroke through each letter would tear words, tags and addresses.
+        .unicode_strikeout(false)
         .lines_from_read(html.as_bytes(), WIDTH)
         .ok()?;
     let mut writer = Writer::new(links, name);
@@ -403,6 +405,13 @@ mod tests {
     fn links_and_images_that_show_nothing_leave_nothing() {
         let html = r##"<p><a href="https://a.org"><img src="i.png" alt="a cat"></a>text <a href="#note">1</a></p>"##;
         assert_eq!(to_text(html, Links::Beside), "text 1");
+    }
+
+    #[test]
+    fn what_is_struck_out_keeps_its_letters() {
+        let html = "<p>Price: <del>$99</del> $49, <s>sold <b>out</b></s> <strike>@ana</strike></p>";
+        let text = to_text(html, Links::Beside);
+        assert_eq!(text, "Price: $99 $49, sold out @ana");
     }
 
     #[test]

@@ -211,6 +211,13 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_is_struck_out_is_a_link() {
+        let content = r#"<p><del>see <a href="https://example.org/a/long/way"><span class="invisible">https://</span><span class="ellipsis">example.org/a/lo</span><span class="invisible">ng/way</span></a> <a href="https://social.example/tags/x" class="mention hashtag">#<span>x</span></a></del></p>"#;
+        let post = read(json!({"id": "1", "content": content}));
+        assert_eq!(post.text, "see https://example.org/a/long/way #x");
+    }
+
+    #[test]
     fn answers_to_oneself_are_a_thread_and_those_to_others_are_replies() {
         let own = read(json!({"id": "2", "in_reply_to_id": "1", "in_reply_to_account_id": "7"}));
         assert_eq!(

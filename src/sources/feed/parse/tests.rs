@@ -103,6 +103,14 @@ fn a_title_that_the_body_begins_with_is_not_said_twice() {
 }
 
 #[test]
+fn what_is_struck_out_keeps_its_letters() {
+    let polled = read_all(rss(
+        "<item><title>Shoes</title><description>&lt;del&gt;$99&lt;/del&gt; $49, &lt;s&gt;sold out&lt;/s&gt;</description></item>",
+    ));
+    assert_eq!(texts(&polled), ["Shoes\n\n$99 $49, sold out"]);
+}
+
+#[test]
 fn items_without_an_id_keep_the_same_identity() {
     let text = rss("<item><title>a</title></item><item><title>b</title></item>");
     let (first, second) = (read_all(&text), read_all(&text));
