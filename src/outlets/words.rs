@@ -1,5 +1,7 @@
 //! What cannot be attached at an outlet, in words beside the text.
 
+use std::collections::HashSet;
+
 use babelfeed_actors::domain::{Attached, Media, Poll, Publication, PublicationId};
 use babelfeed_actors::logic::fit::Limit;
 use babelfeed_actors::logic::links::leads_to;
@@ -69,6 +71,16 @@ pub(super) fn pieces(attached: &Attached, publication: &Publication) -> Vec<Stri
 pub(super) fn poll(poll: &Poll) -> String {
     let options = poll.options.iter().map(|option| format!("• {option}"));
     options.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether each option of a poll says something, and something else than the others, as platforms
+/// want it; different words may have become the same in another language.
+pub(super) fn are_choices(options: &[String]) -> bool {
+    let mut said = HashSet::new();
+    options.iter().all(|option| {
+        let option = option.trim();
+        !option.is_empty() && said.insert(option)
+    })
 }
 
 /// The address of the post that is quoted, unless the text shows it already.

@@ -78,11 +78,13 @@ pub(super) async fn hang(
     })
 }
 
-/// The poll as the server takes it; none where its options are too many or too long.
+/// The poll as the server takes it; none where its options are too many or too long, or say nothing
+/// of their own.
 fn new_poll(poll: &Poll, limits: PollLimits) -> Option<NewPoll> {
     let is_short = |option: &String| option.chars().count() <= limits.option;
-    let is_possible =
-        (2..=limits.options).contains(&poll.options.len()) && poll.options.iter().all(is_short);
+    let is_possible = (2..=limits.options).contains(&poll.options.len())
+        && poll.options.iter().all(is_short)
+        && words::are_choices(&poll.options);
     let lasts = poll.lasts.map_or(DAY, |lasts| lasts.as_secs());
     is_possible.then(|| NewPoll {
         options: poll.options.clone(),
@@ -132,6 +134,8 @@ mod tests {
             &["a", "b", "c", "d", "e"][..],
             &["solo"],
             &["demasiado larga", "no"],
+            &["sí", " sí", "no"],
+            &["sí", " "],
         ] {
             assert_eq!(new_poll(&poll(options, None), LIMITS), None, "{options:?}");
         }

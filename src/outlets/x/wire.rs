@@ -171,17 +171,23 @@ fn poll(dispatch: &Dispatch) -> Option<NewPoll> {
         .poll
         .as_ref()
         .filter(|poll| takes(poll, attached))?;
-    let cut = |option: &String| words::shortened(option, MAX_OPTION);
     Some(NewPoll {
-        options: poll.options.iter().map(cut).collect(),
+        options: options(poll),
         duration_minutes: minutes(poll),
     })
 }
 
-/// Whether X has such polls: of few choices of which one is made, and without media.
+/// Whether X has such polls: of few choices of which one is made, all different once they are cut,
+/// and without media.
 fn takes(poll: &Poll, attached: &Attached) -> bool {
     let is_short = (2..=MAX_OPTIONS).contains(&poll.options.len());
-    is_short && !poll.is_multiple && attached.media.is_empty()
+    is_short && !poll.is_multiple && attached.media.is_empty() && words::are_choices(&options(poll))
+}
+
+/// The choices of a poll, cut to what X takes.
+fn options(poll: &Poll) -> Vec<String> {
+    let cut = |option: &String| words::shortened(option, MAX_OPTION);
+    poll.options.iter().map(cut).collect()
 }
 
 fn minutes(poll: &Poll) -> u64 {

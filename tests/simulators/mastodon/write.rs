@@ -1,5 +1,6 @@
 //! What is posted, changed and deleted.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -196,6 +197,13 @@ fn poll_refusal(poll: &Value) -> Option<Answer> {
     let is_long = |option: &String| option.chars().count() > MAX_OPTION;
     if options.len() < 2 || options.len() > MAX_OPTIONS || options.iter().any(is_long) {
         return Some(failure(422, "Validation failed: Choices are wrong"));
+    }
+    let texts: HashSet<&str> = options.iter().map(|option| option.trim()).collect();
+    if texts.len() < options.len() || texts.contains("") {
+        return Some(failure(
+            422,
+            "Validation failed: Choices contain duplicates",
+        ));
     }
     let lasts = poll["expires_in"].as_u64().unwrap_or_default();
     (!(300..=2_629_746).contains(&lasts))

@@ -1,5 +1,6 @@
 //! What the account posts and deletes.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -107,6 +108,8 @@ impl Node {
             && options
                 .iter()
                 .all(|it| (1..=25).contains(&it.chars().count()));
+        let texts: HashSet<&str> = options.iter().map(|it| it.trim()).collect();
+        let fits = fits && texts.len() == options.len() && !texts.contains("");
         if is_poll && (!fits || !media.is_empty()) {
             return Some(invalid("the poll is not valid"));
         }

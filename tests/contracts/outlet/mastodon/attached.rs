@@ -260,13 +260,18 @@ async fn a_poll_is_a_poll_where_the_server_takes_it_and_words_elsewhere() {
     assert_eq!(poll_of["options"][0], "sí");
     assert_eq!(poll_of["expires_in"], 7_200);
     assert_eq!(poll_of["multiple"], true);
-    let status = posted(
-        &account,
-        &hung(2, "¿qué?", poll(&["a", "b", "c", "d", "e"])),
-    )
-    .await;
-    assert!(status.poll.is_none());
-    assert_eq!(status.text, "¿qué?\n\n• a\n• b\n• c\n• d\n• e");
+    for (number, options, text) in [
+        (
+            2,
+            &["a", "b", "c", "d", "e"][..],
+            "¿qué?\n\n• a\n• b\n• c\n• d\n• e",
+        ),
+        (3, &["Sí", "Sí", "No"], "¿qué?\n\n• Sí\n• Sí\n• No"),
+    ] {
+        let status = posted(&account, &hung(number, "¿qué?", poll(options))).await;
+        assert!(status.poll.is_none());
+        assert_eq!(status.text, text);
+    }
 }
 
 #[actix_rt::test]

@@ -326,6 +326,14 @@ async fn a_poll_that_is_none_of_x_s_stands_behind_the_text() {
         (vec!["1", "2", "3", "4", "5"], false, Attached::default()),
         (vec!["1", "2"], true, Attached::default()),
         (vec!["1", "2"], false, (*picture).clone()),
+        (
+            vec![
+                "Una respuesta bastante larga",
+                "Una respuesta bastante lenta",
+            ],
+            false,
+            Attached::default(),
+        ),
     ];
     for (number, (options, is_multiple, other)) in shapes.into_iter().enumerate() {
         let poll = Poll {
