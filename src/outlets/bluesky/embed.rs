@@ -203,10 +203,16 @@ impl BlueskyOutlet {
     }
 }
 
-/// The first address in a text.
+/// The first address in a text that is written as one, whole or shortened.
+///
+/// A bare name with a dot may be that of a file: `main.rs` and `README.md` are hosts, too.
 fn first_link(displayed: &Displayed) -> Option<&str> {
     displayed.facets.iter().find_map(|facet| match &facet.kind {
-        FacetKind::Link(address) => Some(address.as_str()),
+        FacetKind::Link(address) => {
+            let shown = &displayed.text[facet.range.clone()];
+            let is_written = shown == address || shown.ends_with('…');
+            is_written.then_some(address.as_str())
+        }
         _ => None,
     })
 }
@@ -229,4 +235,28 @@ fn with(media: Value, quoted: Option<Reference>) -> Value {
 
 fn as_record(quoted: &Reference) -> Value {
     json!({"$type": "app.bsky.embed.record", "record": quoted})
+}
+
+#[cfg(test)]
+mod tests {
+    use babelfeed_actors::logic::fit::{Limit, display};
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_as_an_address_gets_a_card() {
+        let long = format!("https://example.org/{}", "a".repeat(300));
+        for (text, link) in [
+            ("Rewrote `main.rs`, see README.md", None),
+            ("setup.py of example.org", None),
+            (
+                "main.rs https://example.org/a b.sh",
+                Some("https://example.org/a"),
+            ),
+            (&*long, Some(&*long)),
+        ] {
+            let displayed = display(text, Limit::BLUESKY);
+            assert_eq!(first_link(&displayed), link, "{text}");
+        }
+    }
 }
