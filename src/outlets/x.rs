@@ -78,6 +78,8 @@ impl XConfig {
 /// An outlet that posts to an account; bound to its arbiter, like the client it holds.
 pub struct XOutlet {
     config: XConfig,
+    /// It keeps no connection, because one that the server closed meanwhile would leave open
+    /// whether something was published.
     api: Api,
     downloader: Downloader,
     account: RefCell<Option<Account>>,
@@ -100,8 +102,10 @@ impl XOutlet {
     /// # Errors
     /// When the base address cannot be one.
     pub fn new(config: XConfig) -> anyhow::Result<Self> {
+        let mut api = config.api.clone();
+        api.http.keep_alive = Duration::ZERO;
         Ok(Self {
-            api: Api::new(config.api.clone())?,
+            api: Api::new(api)?,
             downloader: Downloader::new(&config.download),
             bill: Bill::new(config.prices, Rc::default()),
             config,

@@ -18,6 +18,8 @@ pub struct Request {
     /// Names in lower case.
     pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
+    /// How many came before it on its connection.
+    pub n_before: usize,
 }
 
 /// What the server does with a request.
@@ -130,7 +132,10 @@ fn converse(
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
-    while let Some(request) = read_request(&mut reader)? {
+    let mut n_before = 0;
+    while let Some(mut request) = read_request(&mut reader)? {
+        request.n_before = n_before;
+        n_before += 1;
         let reply = serve(request);
         tell_change();
         match reply {
@@ -211,6 +216,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>
             .collect(),
         headers,
         body,
+        n_before: 0,
     }))
 }
 

@@ -160,6 +160,19 @@ async fn an_account_of_the_new_spelling_keeps_the_contract() {
 }
 
 #[actix_rt::test]
+async fn no_post_goes_out_on_a_connection_that_may_be_closed_meanwhile() {
+    let account = Account::with_keys();
+    for (number, text) in [(1, "uno"), (2, "dos")] {
+        let (_, part) = account.freeze(number, text).await;
+        account.publish(&part).await.expect("publishes");
+    }
+    let requests = account.server.requests();
+    let n_posts = requests.iter().filter(|it| it.method == "POST").count();
+    assert_eq!(n_posts, 2);
+    assert!(requests.iter().all(|it| it.n_before == 0));
+}
+
+#[actix_rt::test]
 async fn the_simulator_counts_as_the_facts_have_it() {
     for (text, expected) in [
         ("Hello, world! 👋", 16),
