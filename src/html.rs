@@ -1,16 +1,28 @@
 //! HTML as plain text that keeps its paragraphs and its links.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use html2text::config;
 use html2text::render::{TaggedLineElement, TextDecorator};
+use html2text::{Handle, RcDom, config};
+use html5ever::buffer_queue::BufferQueue;
+use html5ever::tendril::TendrilSink;
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{
+    Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
+use html5ever::tree_builder::{Tracer, TreeBuilderOpts};
+use html5ever::{ParseOpts, parse_document};
 
 /// Wide enough that no line is wrapped.
 const WIDTH: usize = 1 << 24;
 /// The most bytes of one HTML text that are read; the rest is cut.
 const MAX_HTML: usize = 1 << 20;
-/// The deepest nesting that is rendered; what is deeper is read without its markup.
-const MAX_DEPTH: usize = 200;
+/// The most elements that may be open at once; what is deeper is read without its markup, because
+/// with each of them the parser takes longer for every tag.
+const MAX_OPEN: usize = 200;
+/// How many bytes are parsed before the open elements are counted anew.
+const PIECE: usize = 256;
 /// What ends a link's address in the middle when a page shows it shortened.
 const ELLIPSES: [&str; 2] = ["…", "..."];
 /// The class of the paragraph that stands for a quote where quotes are not known.
@@ -34,14 +46,10 @@ pub fn to_text(html: &str, links: Links) -> String {
 /// The same, with a link's text replaced where `name` has another for its address and its text.
 pub fn to_text_with(html: &str, links: Links, name: &Name<'_>) -> String {
     let html = within(html, MAX_HTML);
-    let rendered = if depth(html) > MAX_DEPTH {
-        None
-    } else {
-        // One page on which the renderer stumbles must not take a whole feed with it.
-        catch_unwind(AssertUnwindSafe(|| render(html, links, name)))
-            .ok()
-            .flatten()
-    };
+    // One page on which the renderer stumbles must not take a whole feed with it.
+    let rendered = catch_unwind(AssertUnwindSafe(|| render(html, links, name)))
+        .ok()
+        .flatten();
     tidy(&rendered.unwrap_or_else(|| without_tags(html)))
 }
 
@@ -72,14 +80,16 @@ pub fn without_quote(html: &str) -> String {
 /// What a link is called, by its address and its text.
 type Name<'n> = dyn Fn(&str, &str) -> Option<String> + 'n;
 
+/// The text of HTML that is not nested too deeply.
 fn render(html: &str, links: Links, name: &Name<'_>) -> Option<String> {
-    let lines = config::with_decorator(Plain::default())
+    let document = document(html)?;
+    let config = config::with_decorator(Plain::default())
         .raw_mode(true)
         .allow_width_overflow()
         // A stroke through each letter would tear words, tags and addresses.
-        .unicode_strikeout(false)
-        .lines_from_read(html.as_bytes(), WIDTH)
-        .ok()?;
+        .unicode_strikeout(false);
+    let tree = config.dom_to_render_tree(&document).ok()?;
+    let lines = config.render_to_lines(tree, WIDTH).ok()?;
     let mut writer = Writer::new(links, name);
     for line in &lines {
         for element in line.iter() {
@@ -90,6 +100,47 @@ fn render(html: &str, links: Links, name: &Name<'_>) -> Option<String> {
         writer.end_line();
     }
     Some(writer.finish())
+}
+
+/// The document, unless too many of its elements are open at once.
+///
+/// Only the parser knows how many: of tags alone it cannot be told, since some close others, some
+/// close nothing, and some stand in comments.
+fn document(html: &str) -> Option<RcDom> {
+    let options = ParseOpts {
+        tree_builder: TreeBuilderOpts {
+            scripting_enabled: false,
+            ..TreeBuilderOpts::default()
+        },
+        ..ParseOpts::default()
+    };
+    let mut parser = parse_document(RcDom::default(), options);
+    let mut rest = html;
+    while !rest.is_empty() {
+        let piece = within(rest, PIECE);
+        rest = &rest[piece.len()..];
+        parser.process(piece.into());
+        let open = Open::default();
+        parser.tokenizer.sink.trace_handles(&open);
+        if open.elements.get() > MAX_OPEN {
+            return None;
+        }
+    }
+    Some(parser.finish())
+}
+
+/// Counts what is open, and the formatting that each paragraph opens again.
+#[derive(Debug, Default)]
+struct Open {
+    elements: Cell<usize>,
+}
+
+impl Tracer for Open {
+    type Handle = Handle;
+
+    fn trace_handle(&self, _: &Handle) {
+        self.elements.set(self.elements.get() + 1);
+    }
 }
 
 /// Joins pieces of text, and puts addresses where links end.
@@ -204,45 +255,58 @@ fn tidy(text: &str) -> String {
     tidied
 }
 
-/// An upper bound of how deep elements are nested.
-fn depth(html: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for tag in html.split('<').skip(1) {
-        match tag.as_bytes().first() {
-            Some(b'/') => depth = depth.saturating_sub(1),
-            Some(first) if first.is_ascii_alphabetic() && !is_single(tag) => depth += 1,
+/// The words of HTML alone, each on a line of its own where a tag stands between them that does not
+/// stand within words.
+fn without_tags(html: &str) -> String {
+    let queue = BufferQueue::default();
+    queue.push_back(html.into());
+    let tokenizer = Tokenizer::new(Words::default(), TokenizerOpts::default());
+    // It stops nowhere, since no script is ever handed to it.
+    let _ = tokenizer.feed(&queue);
+    tokenizer.end();
+    tokenizer.sink.text.into_inner()
+}
+
+/// Gathers what is not markup.
+#[derive(Debug, Default)]
+struct Words {
+    text: RefCell<String>,
+    /// Whether a script or a style sheet is being read.
+    is_code: Cell<bool>,
+}
+
+impl TokenSink for Words {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
+        match token {
+            Token::CharacterTokens(words) if !self.is_code.get() => {
+                self.text.borrow_mut().push_str(&words);
+            }
+            Token::TagToken(tag) => {
+                if !INLINE.contains(&&*tag.name) {
+                    self.text.borrow_mut().push('\n');
+                }
+                self.is_code.set(is_code(&tag));
+                if self.is_code.get() {
+                    return TokenSinkResult::RawData(RawKind::Rawtext);
+                }
+            }
             _ => {}
         }
-        deepest = deepest.max(depth);
+        TokenSinkResult::Continue
     }
-    deepest
 }
 
-/// Whether a tag needs no end: void elements, and those that the next of their kind ends.
-fn is_single(tag: &str) -> bool {
-    const SINGLE: [&str; 16] = [
-        "area", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "p",
-        "source", "track", "wbr",
-    ];
-    let end = tag.find(|char: char| !char.is_ascii_alphanumeric());
-    let name = &tag[..end.unwrap_or(tag.len())];
-    SINGLE
-        .iter()
-        .any(|single| name.eq_ignore_ascii_case(single))
-        || tag.split('>').next().is_some_and(|tag| tag.ends_with('/'))
-}
+/// The elements that may stand within a word.
+const INLINE: [&str; 17] = [
+    "a", "abbr", "b", "code", "del", "em", "font", "i", "ins", "mark", "s", "small", "span",
+    "strong", "sub", "sup", "u",
+];
 
-fn without_tags(html: &str) -> String {
-    let mut text = String::with_capacity(html.len());
-    for (number, piece) in html.split('<').enumerate() {
-        let shown = match piece.split_once('>') {
-            Some((_, shown)) if number > 0 => shown,
-            None if number > 0 => "",
-            _ => piece,
-        };
-        text.push_str(shown);
-    }
-    text
+/// Whether a script or a style sheet begins with the tag.
+fn is_code(tag: &Tag) -> bool {
+    tag.kind == TagKind::StartTag && matches!(&*tag.name, "script" | "style")
 }
 
 fn within(text: &str, max: usize) -> &str {
@@ -426,6 +490,40 @@ mod tests {
             let html = format!("{}deep", format!("<{tag}>").repeat(20_000));
             assert_eq!(to_text(&html, Links::Beside), "deep", "{tag}");
         }
+    }
+
+    #[test]
+    fn a_tower_is_one_whatever_seems_to_close_its_elements() {
+        for piece in [
+            "<div></p>",
+            "<div/>",
+            "<div><!--</div>-->",
+            "<div title='</div>'>",
+            "<li><dd>",
+            "<svg><td>",
+            "<template>",
+        ] {
+            let html = format!("{}deep", piece.repeat(20_000));
+            assert_eq!(to_text(&html, Links::Beside), "deep", "{piece}");
+        }
+    }
+
+    #[test]
+    fn what_is_valid_without_end_tags_is_no_tower() {
+        let table = format!("<table>{}</table>", "<tr><td>a &amp; b".repeat(300));
+        assert_eq!(
+            to_text(&table, Links::Beside),
+            vec!["a & b"; 300].join("\n")
+        );
+        let list = format!("<ul>{}</ul>", "<li>one".repeat(300));
+        assert_eq!(to_text(&list, Links::Beside), vec!["• one"; 300].join("\n"));
+    }
+
+    #[test]
+    fn of_a_tower_the_words_are_kept() {
+        let words = "<p>One &amp; one</p><p>T<b>w</b>o</p><script>if (a<b) x('</p>')</script>";
+        let html = format!("{}{words}", "<div>".repeat(300));
+        assert_eq!(to_text(&html, Links::Beside), "One & one\n\nTwo");
     }
 
     #[test]
