@@ -123,6 +123,48 @@ fn a_small_limit_is_used_as_well_as_a_large_one() {
     }
 }
 
+/// When calls of so many tokens begin that come each so many milliseconds for five minutes, where
+/// one that may not begin goes on asking each time one comes.
+fn begun_of_those_that_come(quota: &mut Quota, every: usize, reserved: Tokens) -> Vec<u64> {
+    let half = tokens(reserved.input / 2, reserved.output / 2);
+    let mut begun = Vec::new();
+    for millis in (0..300_000).step_by(every) {
+        let now = at(millis);
+        if quota.room(1, reserved, Urgency::Bulk, now) == 1 {
+            quota.grant(millis, reserved, now);
+            quota.settle(millis, Word::Answered(Some(half), Some(0.0)), now);
+            begun.push(millis);
+        }
+    }
+    begun
+}
+
+#[test]
+fn a_limit_smaller_than_one_call_is_held_however_calls_come() {
+    let second = |unit, limit| Quota::new(vec![Window::set(unit, limit, SECOND)], vec![], None);
+    for every in [5, 300, 1_100, 1_500, 4_000] {
+        for (unit, limit, interval) in [
+            (Unit::Requests, 0.5, 2_000_u64),
+            (Unit::Requests, 0.1, 10_000),
+            // Half of what is reserved is used.
+            (Unit::Tokens, 100.0, 5_000),
+        ] {
+            let mut quota = second(unit, limit);
+
+            let begun = begun_of_those_that_come(&mut quota, every, tokens(600, 400));
+
+            let n_begun = begun.len() as u64;
+            let most = 300_000 / interval + 1;
+            let least = 300_000 * 9 / 10 / interval.next_multiple_of(every as u64);
+            let range = least..=most;
+            assert!(
+                range.contains(&n_begun),
+                "{unit:?} {limit} {every}: {n_begun}"
+            );
+        }
+    }
+}
+
 #[test]
 fn under_other_settings_who_asked_for_rest_has_it_and_is_probed_then() {
     let room =

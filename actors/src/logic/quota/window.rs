@@ -7,6 +7,9 @@
 //!
 //! An idle window may be used up at once. Once it was, what comes back is paced, so that calls
 //! go evenly from then on, and not all at the same time each minute.
+//!
+//! A call that is larger than the whole window goes alone, when all of it is free, and the pace
+//! makes up for the rest, so that over several lengths the limit holds for such calls too.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -441,7 +444,11 @@ impl Window {
             _ => self.slots.push_back((slot, amount)),
         }
         self.used += amount;
-        self.change_level(-amount, now);
+        if amount > self.limit {
+            self.owe(amount, now);
+        } else {
+            self.change_level(-amount, now);
+        }
     }
 
     /// Corrects what was taken at `at` by `change`, if that still counts.
@@ -482,11 +489,24 @@ impl Window {
         self.pace.at = due;
     }
 
-    /// Whether nobody wanted what could go for a quarter of its length, and half of it is free.
+    /// Makes up by the pace for what is larger than the whole window, since the log forgets all of
+    /// it after one length; the pace being faster than the limit, more of it.
+    fn owe(&mut self, amount: f64, now: Moment) {
+        if !self.pace.is_on {
+            self.even_out(now);
+            self.pace.level = self.burst();
+        }
+        self.change_level(-amount * self.haste(), now);
+    }
+
+    /// Whether nobody wanted what could go for a quarter of its length, half of it is free, and
+    /// what the log has forgotten is made up for.
     fn is_idle(&self, now: u64) -> bool {
         let filled = (self.burst() / self.pace_rate()) as u64;
         let unwanted = now.saturating_sub(self.pace.at);
-        unwanted >= filled + nanos(self.per) / 4 && self.used < self.limit / 2.0
+        unwanted >= filled + nanos(self.per) / 4
+            && self.used < self.limit / 2.0
+            && self.burst() - self.level(now) <= self.used + EPSILON
     }
 
     fn change_level(&mut self, change: f64, now: Moment) {
@@ -504,8 +524,12 @@ impl Window {
 
     /// How much comes back each nanosecond.
     fn pace_rate(&self) -> f64 {
-        let pace = if self.is_guess() { 1.0 } else { PACE };
-        self.limit * pace / nanos(self.per) as f64
+        self.limit * self.haste() / nanos(self.per) as f64
+    }
+
+    /// How much faster than the limit the pace is.
+    fn haste(&self) -> f64 {
+        if self.is_guess() { 1.0 } else { PACE }
     }
 
     /// The most that may go at once while it is paced; a call larger than that goes when it is
