@@ -105,15 +105,13 @@ pub(in crate::settings) fn read_providers(top: &Section<'_>) -> Vec<ProviderSett
     for (index, section) in top.list("provider").iter().enumerate() {
         let place = u32::try_from(index + 1).unwrap_or(u32::MAX);
         if let Some(mut provider) = read_provider(section, place, &mut names) {
-            let shares = |other: &&ProviderSettings| {
+            let shares = |other: &&mut ProviderSettings| {
                 other.base_url == provider.base_url
                     && other.api_key == provider.api_key
                     && other.model == provider.model
             };
-            if let Some(first) = providers.iter_mut().find(|it| shares(&&**it)) {
-                provider.lane = first.lane.clone();
-                share_limits(section, first, &mut provider);
-            }
+            let mut earlier: Vec<_> = providers.iter_mut().filter(shares).collect();
+            share_lane(section, &mut earlier, &mut provider);
             providers.push(provider);
         }
         if index == MOST_ROUTES {
@@ -124,13 +122,17 @@ pub(in crate::settings) fn read_providers(top: &Section<'_>) -> Vec<ProviderSett
     providers
 }
 
-/// Gives two providers of one account and model the limits that one of them names: it is counted
-/// once, so there cannot be two.
-fn share_limits(
+/// Gives all providers of one account and model one lane, and the limits that one of them names:
+/// it is counted once, so there cannot be two.
+fn share_lane(
     section: &Section<'_>,
-    first: &mut ProviderSettings,
-    second: &mut ProviderSettings,
+    earlier: &mut [&mut ProviderSettings],
+    last: &mut ProviderSettings,
 ) {
+    let Some(first) = earlier.first() else {
+        return;
+    };
+    last.lane = first.lane.clone();
     let names_any = |provider: &ProviderSettings| {
         let none = LaneLimits {
             day: provider.kind.day(),
@@ -138,7 +140,13 @@ fn share_limits(
         };
         provider.limits != none
     };
-    if names_any(second) && names_any(first) && second.limits != first.limits {
+    if !names_any(first) {
+        for provider in earlier {
+            provider.limits = last.limits;
+        }
+        return;
+    }
+    if names_any(last) && last.limits != first.limits {
         section.mistake(
             "limits",
             format!(
@@ -148,10 +156,7 @@ fn share_limits(
             ),
         );
     }
-    if !names_any(first) {
-        first.limits = second.limits;
-    }
-    second.limits = first.limits;
+    last.limits = first.limits;
 }
 
 fn read_provider(

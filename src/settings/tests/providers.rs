@@ -40,6 +40,21 @@ fn providers_of_one_lane_have_one_set_of_limits() {
             assert_eq!(provider.limits.rpm, Some(10.0), "{first} {second}");
         }
     }
+    for named in 0..3 {
+        let limits = |place| if place == named { ten } else { "" };
+        let text = [("a", 0), ("b", 1), ("c", 2)]
+            .map(|(name, place)| provider(name, limits(place)))
+            .concat();
+        let settings = read(&text, &[], &[]).expect("valid");
+        for provider in &settings.providers {
+            assert_eq!(
+                provider.limits.rpm,
+                Some(10.0),
+                "{named}: {}",
+                provider.name
+            );
+        }
+    }
     let utc = "limits = { day_resets = \"utc\" }";
     for (first, second) in [("", utc), (utc, ""), (utc, utc)] {
         let text = [provider("a", first), provider("b", second)].concat();
