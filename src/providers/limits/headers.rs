@@ -18,7 +18,8 @@ use babelfeed_actors::domain::{KnownBy, SeenLimit, Unit};
 use super::{DAY, HOUR, MINUTE, count, limit};
 use crate::http::{Response, hints};
 
-/// How far a reset may be from what its window predicts: servers round to seconds.
+/// How far a reset may be from what its window predicts, though not by more than that: servers
+/// round to seconds.
 const SLACK: f64 = 1.0;
 
 /// The names of one kind of limit: limit, what is left, reset.
@@ -170,7 +171,7 @@ fn proof(limit: f64, used: f64, reset: Duration) -> Option<Duration> {
         // What is left is told in whole numbers, so what is used is known to one.
         let share = window.as_secs_f64() / limit;
         let least = share * (used - 1.0) - SLACK.min(share * used / 2.0);
-        let most = share * (used + 1.0) + SLACK;
+        let most = share * (used + 1.0) + SLACK.min(share * used);
         (least..=most).contains(&reset)
     };
     if reset <= MINUTE.as_secs_f64() + SLACK {
@@ -256,6 +257,9 @@ mod tests {
             (None, "600", "600", "0s", None),
             (Some(MINUTE), "600", "600", "0s", Some(MINUTE)),
             (Some(DAY), "14400", "14399", "6s", Some(DAY)),
+            // A large day refills within a second, and still a thousand times slower than a minute.
+            (Some(DAY), "500000", "499999", "172.8ms", Some(DAY)),
+            (None, "100000", "99999", "864ms", None),
             // A fixed minute that has just begun looks like a day, and proves nothing.
             (None, "1440", "1439", "59s", None),
             // A window that is full at its end, whose reset no refill explains.
