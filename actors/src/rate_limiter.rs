@@ -62,10 +62,10 @@ pub struct RateLimiterActor {
     serial: u64,
 }
 
-/// A timer that rings: a lane has something to grant.
+/// A timer that rings: a lane has something to grant since then.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct Due(Lane);
+struct Due(Lane, Moment);
 
 impl RateLimiterActor {
     /// A rate limiter in whose lanes nothing is used but what was before and what the ledger holds.
@@ -193,17 +193,14 @@ impl RateLimiterActor {
         };
         // By then it may be known to be later than it was thought to be.
         let due = due.min(now.moment.plus(PATIENCE));
-        if state
-            .rings_at
-            .is_some_and(|rings| rings > now.moment && rings <= due)
-        {
+        if state.rings_at.is_some_and(|rings| rings <= due) {
             return;
         }
         state.rings_at = Some(due);
         let (own, lane) = (self.own.clone(), lane.clone());
         actix_rt::spawn(async move {
             tokio::time::sleep(due.since(now.moment)).await;
-            own.do_send(Due(lane));
+            own.do_send(Due(lane, due));
         });
     }
 
@@ -317,9 +314,11 @@ impl Handler<Acquire> for RateLimiterActor {
 impl Handler<Due> for RateLimiterActor {
     type Result = ();
 
-    fn handle(&mut self, Due(lane): Due, _: &mut Self::Context) {
-        if let Some(state) = self.lanes.get_mut(&lane) {
-            state.rings_at = None;
+    fn handle(&mut self, Due(lane, rings_at): Due, _: &mut Self::Context) {
+        match self.lanes.get_mut(&lane) {
+            Some(state) if state.rings_at == Some(rings_at) => state.rings_at = None,
+            // An earlier one took its place, and has set what follows.
+            _ => return,
         }
         failpoints::hit("rate_limiter.timer");
         self.serve(&lane);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{OutletName, Post, PublicationState, State, TaskId, Translation};
 use babelfeed_actors::messages::{
-    Backlog, Depth, List, PauseOutlet, PollNow, ResumeOutlet, Submission,
+    Adjust, Adjustment, Backlog, Depth, List, PauseOutlet, PollNow, ResumeOutlet, Submission,
 };
 use babelfeed_actors::ports::{Ended, PublicationRecord, TaskRecord};
 use babelfeed_actors::system::Handles;
@@ -126,6 +126,16 @@ pub(crate) async fn pause_outlets(handles: &Handles, which: Option<OutletName>) 
 /// Has an outlet, or each of them, send again.
 pub(crate) async fn resume_outlets(handles: &Handles, which: Option<OutletName>) {
     let resumed = handles.resume_outlet.send(ResumeOutlet(which)).await;
+    resumed.expect("heard").expect("known");
+}
+
+/// Lets a lane grant again.
+pub(crate) async fn resume_lane(handles: &Handles, lane: &str) {
+    let resume = Adjust {
+        lane: Some(lane.into()),
+        adjustment: Adjustment::Resume,
+    };
+    let resumed = handles.adjust.send(resume).await;
     resumed.expect("heard").expect("known");
 }
 

@@ -29,4 +29,5 @@ mod silence;
 mod store_trouble;
 mod supervision;
 mod threads;
+mod timers;
 mod watching;

@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use babelfeed_actors::domain::{PausedBy, State};
-use babelfeed_actors::messages::{
-    Adjust, Adjustment, Missed, OpenIntake, PauseSource, ResumeSource, Watching,
-};
+use babelfeed_actors::messages::{Missed, OpenIntake, PauseSource, ResumeSource, Watching};
 use babelfeed_actors::ports::SourceError;
 use babelfeed_actors::setup::{LaneLimits, Pauses};
-use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::source::{FakeSource, SourceFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
 
-use crate::helpers::{assert_out_once, hand_in, pass, publish, resume_outlets, settle, texts};
+use crate::helpers::{
+    assert_out_once, hand_in, pass, publish, resume_lane, resume_outlets, settle, texts,
+};
 
 #[test]
 fn a_source_paused_before_is_not_polled_and_what_it_shows_belongs_to_who_paused_it() {
@@ -166,13 +165,4 @@ fn a_resumed_lane_whose_limits_are_written_down_goes_on_at_once() {
             assert_eq!(state, State::Completed);
         }
     });
-}
-
-async fn resume_lane(handles: &Handles, lane: &str) {
-    let resume = Adjust {
-        lane: Some(lane.into()),
-        adjustment: Adjustment::Resume,
-    };
-    let resumed = handles.adjust.send(resume).await;
-    resumed.expect("heard").expect("known");
 }

@@ -29,7 +29,7 @@ pub(super) struct LaneState {
     pub(super) bulk: VecDeque<Waiter>,
     /// How many turns the others have before urgent work goes first again.
     owed: u8,
-    /// When the earliest timer rings.
+    /// When the timer rings that counts; of one whose place an earlier one took, nothing is heard.
     pub(super) rings_at: Option<Moment>,
     waits: Waits,
     /// What was said to be learned, a limit each.

@@ -49,6 +49,7 @@ impl Quota {
             })
         });
         let timed = windows.chain(accounts).max_by_key(|binding| binding.opens);
+        let timed = timed.filter(|binding| binding.opens > Some(now.moment));
         timed.or_else(|| self.full())
     }
 

@@ -372,11 +372,19 @@ impl Quota {
         }
     }
 
-    /// When a call of that need may begin, as far as time alone decides it.
+    /// When a call of that need may begin, as far as time alone decides it; none where it decides
+    /// nothing any more, and an end of a call is waited for, or the ledger.
     pub fn due(&self, need: impl Into<Need>, now: Now) -> Option<Moment> {
-        if let Some((_, until)) = self.breaker.parked() {
-            return until;
-        }
+        let due = match self.breaker.parked() {
+            Some((_, until)) => until,
+            None => self.opens(need, now),
+        };
+        due.filter(|due| *due > now.moment)
+    }
+
+    /// When every limit lets a call of that need go; of one that was not looked at since, it may
+    /// be past.
+    fn opens(&self, need: impl Into<Need>, now: Now) -> Option<Moment> {
         let charge = Charge::from(need.into());
         let windows = self.windows.iter();
         let windows = windows.filter_map(|it| it.due(charge.of(it.unit()), now.moment));

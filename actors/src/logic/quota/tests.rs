@@ -221,6 +221,24 @@ fn where_only_calls_in_flight_hold_work_back_that_is_what_is_named() {
 }
 
 #[test]
+fn while_calls_in_flight_are_full_no_moment_that_is_past_is_waited_for() {
+    let mut day = Account::set(Unit::Requests, vec![(Span::Day(DayReset::Utc), Some(1.0))]);
+    day.load(&[], at(0).wall);
+    let window = Window::set(Unit::Requests, 1.0, SECOND);
+    let mut quota = Quota::new(vec![window], vec![day], Some(1));
+    quota.grant(1, Tokens::default(), at(0));
+    assert!(quota.due(Tokens::default(), at(0)).is_some());
+    let days_later = at(2 * 86_400_000);
+
+    let room = quota.room(1, Tokens::default(), Urgency::Urgent, days_later);
+
+    assert_eq!(room, 0);
+    assert_eq!(quota.due(Tokens::default(), days_later), None);
+    let binding = quota.binding(Tokens::default(), days_later);
+    assert_eq!(binding.map(|binding| binding.unit), Some("calls"));
+}
+
+#[test]
 fn of_a_day_and_a_month_that_are_both_short_the_one_that_opens_last_is_named() {
     const DAY: u64 = 86_400_000;
     let limits = vec![
