@@ -88,6 +88,9 @@ pub struct Seat {
     pub minds_deletions: bool,
     /// The most publications that begin within an hour.
     pub per_hour: Option<u32>,
+    /// US dollars that its lane may cost, over the time in which it may cost the least; none
+    /// where that has no limit.
+    pub budget: Option<f64>,
     /// How long a post that is ready waits for those of its source that were taken before it.
     pub in_order: Duration,
     /// What becomes of what is held for long.

@@ -472,6 +472,7 @@ fn seat(outlet: &OutletSetup) -> publisher::Seat {
         repost_within: outlet.rules.repost_within,
         minds_deletions: outlet.minds_deletions(),
         per_hour: outlet.rules.per_hour,
+        budget: budget(&outlet.limits),
         in_order: outlet.rules.in_order,
         lapse: outlet.rules.lapse,
         style: Arc::clone(&outlet.rules.style),
@@ -516,6 +517,7 @@ fn routes(providers: &[ProviderSetup]) -> Vec<ProviderRoute> {
             counts_tokens: provider.counts_tokens || provider.price != (0.0, 0.0),
             max_tokens: most_tokens(&provider.limits, provider.price),
             budget: budget(&provider.limits),
+            tokens_per_day: provider.limits.tpd,
             jobs: provider
                 .batch
                 .as_ref()
@@ -540,8 +542,9 @@ fn most_tokens(limits: &LaneLimits, price: (f64, f64)) -> Option<u64> {
     let dearest = price.0.max(price.1) / 1e6;
     let money = budget(limits).filter(|_| dearest > 0.0);
     let money = money.map(|budget| budget / dearest);
-    let minutes = [limits.tpm, limits.itpm, limits.otpm];
-    let most = minutes.into_iter().chain([money]).flatten();
+    // What a day allows may be less than what a minute would.
+    let counted = [limits.tpm, limits.itpm, limits.otpm, limits.tpd];
+    let most = counted.into_iter().chain([money]).flatten();
     pack::budget(most.reduce(f64::min), limits.tps)
 }
 

@@ -133,6 +133,8 @@ pub struct ProviderRoute {
     /// US dollars that its lane may cost, over the time in which it may cost the least; none
     /// where that has no limit.
     pub budget: Option<f64>,
+    /// The tokens that its lane may use in a day; none where that has no limit that is set.
+    pub tokens_per_day: Option<f64>,
     /// What one of its jobs may hold; none where it gets no jobs.
     pub jobs: Option<BatchBounds>,
     /// How well it translates.

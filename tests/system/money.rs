@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use babelfeed_actors::domain::{Class, TaskId};
+use babelfeed_actors::domain::{Class, PublicationState, TaskId};
 use babelfeed_actors::messages::{Lanes, Submission};
 use babelfeed_actors::ports::{BatchStore as _, ProviderError};
 use babelfeed_actors::setup::LaneLimits;
@@ -12,7 +12,9 @@ use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::world::{self, World, find, finish, submission, until};
 
-use crate::helpers::{ending, hand_in, hand_in_all, pass, publish, texts};
+use crate::helpers::{
+    assert_out_once, ending, hand_in, hand_in_all, pass, publication, publish, settle, texts,
+};
 
 /// Dollars for a million tokens, in and out.
 const PRICE: (f64, f64) = (500.0, 1_500.0);
@@ -77,6 +79,67 @@ fn a_text_that_costs_more_than_a_whole_budget_is_refused_and_holds_nobody_up() {
         assert_eq!(ending(&handles, ids[1]).await, "Completed");
         assert_eq!(provider.n_texts(), 1);
         assert!(provider.billed(PRICE) <= USD_PER_DAY);
+    });
+}
+
+#[test]
+fn a_text_that_needs_more_tokens_than_a_whole_day_has_is_refused_and_holds_nobody_up() {
+    world::run(1_530, async |mut world: World| {
+        let provider = FakeProvider::new();
+        let limits = LaneLimits {
+            tpd: Some(20_000.0),
+            ..LaneLimits::default()
+        };
+        world.providers = vec![("fake", provider.clone(), limits)];
+        world.price = (1.0, 1.0);
+        let handles = world.start();
+        let long = "some more words of a text ".repeat(3_000);
+        let ids = hand_in(&handles, [long, "A short one.".to_owned()], "es").await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(ending(&handles, ids[0]).await, "too_large");
+        assert_eq!(ending(&handles, ids[1]).await, "Completed");
+        assert_eq!(provider.n_texts(), 1);
+    });
+}
+
+#[test]
+fn texts_that_need_more_tokens_together_than_a_whole_day_has_go_apart() {
+    world::run(1_531, async |mut world: World| {
+        let provider = FakeProvider::new();
+        let limits = LaneLimits {
+            tpd: Some(20_000.0),
+            ..LaneLimits::default()
+        };
+        world.providers = vec![("fake", provider.clone(), limits)];
+        world.price = (1.0, 1.0);
+        world.config.max_batch_size = 20;
+        let handles = world.start();
+        let long = texts(20).map(|text| format!("{text} {}", "some more words ".repeat(200)));
+        hand_in(&handles, long, "es").await;
+        pass(Duration::from_secs(3_600)).await;
+        assert!(provider.n_texts() >= 5, "{}", provider.n_texts());
+    });
+}
+
+#[test]
+fn a_publication_that_costs_more_than_a_whole_budget_is_refused_and_holds_nobody_up() {
+    world::run(1_532, async |mut world: World| {
+        let outlet = FakeOutlet::default();
+        outlet.charge_for_links(0.2);
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.outlet_limits = LaneLimits {
+            usd_per_day: Some(0.1),
+            usd_per_month: Some(5.0),
+            ..LaneLimits::default()
+        };
+        let handles = world.start();
+        let posts = ["See https://example.org/a", "No link"].map(str::to_owned);
+        let ids = publish(&handles, posts, "es").await;
+        settle(&handles).await;
+        let record = publication(&handles, ids[0]).await;
+        assert_eq!(record.state, PublicationState::Refused);
+        assert!(record.why.is_some_and(|why| why.contains("whole budget")));
+        assert_out_once(&outlet, ["[es] No link".to_owned()]);
     });
 }
 

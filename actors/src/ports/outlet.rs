@@ -79,7 +79,7 @@ pub trait Outlet {
     /// The most parts that one call of `publish` takes; they are of different publications.
     fn batch(&self) -> usize;
 
-    /// What publishing a part costs, in US dollars.
+    /// What publishing a part costs, in US dollars; where that is anything, one goes at a time.
     fn cost(&self, _dispatch: &Dispatch) -> f64 {
         0.0
     }

@@ -80,6 +80,9 @@ impl Batch {
             return own.do_send(self.refuse(error).await);
         }
         let step = self.step();
+        if let Some(error) = self.beyond_budget(&step) {
+            return own.do_send(self.refuse(error).await);
+        }
         let cost_usd = self.cost(&step);
         // Who waits for a permit takes no turn from others.
         let Some(permit) = self.permit(cost_usd).await else {
@@ -125,6 +128,36 @@ impl Batch {
     /// What is done next: the same for all of them.
     fn step(&self) -> Step {
         self.records.first().map_or(Step::Publish, Step::of)
+    }
+
+    /// Why it can never go, if any part of it that is left costs more than the whole budget of
+    /// the outlet: it would be waited for without end, and all else behind it. What costs
+    /// anything goes alone.
+    fn beyond_budget(&self, step: &Step) -> Option<OutletError> {
+        let budget = self.seat.budget?;
+        let cost_usd = self.dearest(step);
+        (cost_usd > budget).then(|| OutletError::Rejected {
+            detail: format!(
+                "a part of it costs {cost_usd:.4} dollars, expected at most the whole budget of {budget}"
+            ),
+        })
+    }
+
+    /// What the dearest of its calls costs, in US dollars.
+    fn dearest(&self, step: &Step) -> f64 {
+        if matches!(step, Step::TakeBack(_)) {
+            return self.cost(step);
+        }
+        let dispatches = self.records.iter().flat_map(|record| {
+            let publication = &record.publication;
+            let parts = next_part(publication)..publication.parts.len();
+            parts.map(|part| Dispatch {
+                publication: Arc::clone(publication),
+                part,
+            })
+        });
+        let costs = dispatches.map(|dispatch| self.seat.outlet.cost(&dispatch));
+        costs.fold(0.0, f64::max)
     }
 
     /// What it costs, in US dollars.

@@ -9,8 +9,8 @@ use super::dispatch::{Awaited, Line, Sent, fits};
 use super::hedge::OnCall;
 use super::lookup::take_where;
 use super::work::{Subject, Work};
-use super::{Ask, TaskManagerActor};
-use crate::domain::{Class, Failure, FailureKind, Moment, Pair, Translation};
+use super::{Ask, ProviderRoute, TaskManagerActor};
+use crate::domain::{Class, Failure, FailureKind, Moment, Pair, Tokens, Translation};
 use crate::logic::price::usd;
 use crate::logic::queue::Spot;
 use crate::logic::quota::Urgency;
@@ -201,23 +201,19 @@ impl TaskManagerActor {
         !self.able(work).without(those).is_empty()
     }
 
-    /// Keeps work from providers whose whole budget is less than it may cost there: nothing would
-    /// ever be left for it, or it would be the one call that exceeds the budget.
+    /// Keeps work from providers whose whole budget, or whole day's tokens, is less than it may
+    /// need there: nothing would ever be left for it, or it would be the one call that exceeds the
+    /// budget.
     pub(super) fn keep_within_budgets(&self, work: &mut Work) {
         for (route, provider) in self.config.routes.iter().enumerate() {
-            let Some(budget) = provider.budget else {
+            if provider.budget.is_none() && provider.tokens_per_day.is_none() {
                 continue;
-            };
+            }
             if work.refused_by.contains(route) || !self.serves(route, &work.bucket.pair) {
                 continue;
             }
             let tokens = self.rate(route, &work.bucket.pair).tokens(work.weight());
-            let cost = usd(tokens, provider.price);
-            if cost > budget {
-                let detail = format!(
-                    "{}: it may cost {cost:.4} dollars, expected at most the whole budget of {budget}",
-                    provider.name
-                );
+            if let Some(detail) = beyond_budget(provider, tokens) {
                 work.refused_by = work.refused_by.with(route);
                 work.refusal = Some(Failure {
                     kind: FailureKind::TooLarge,
@@ -421,4 +417,20 @@ impl TaskManagerActor {
             self.state.leaders.remove(&work.key);
         }
     }
+}
+
+/// Why a call of so many tokens can never be made there, if that is so.
+fn beyond_budget(provider: &ProviderRoute, tokens: Tokens) -> Option<String> {
+    let name = &provider.name;
+    let cost = usd(tokens, provider.price);
+    if let Some(budget) = provider.budget.filter(|budget| cost > *budget) {
+        return Some(format!(
+            "{name}: it may cost {cost:.4} dollars, expected at most the whole budget of {budget}"
+        ));
+    }
+    let day = provider.tokens_per_day.filter(|_| provider.counts_tokens)?;
+    let n_tokens = tokens.total();
+    (n_tokens as f64 > day).then(|| {
+        format!("{name}: it may need {n_tokens} tokens, expected at most the {day} of a whole day")
+    })
 }

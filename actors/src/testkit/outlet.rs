@@ -84,6 +84,7 @@ struct Stage {
     remembered: Vec<PublicationId>,
     /// What it charges each time something is read back.
     price_of_reading: f64,
+    price_of_links: f64,
     charged: f64,
 }
 
@@ -113,6 +114,7 @@ impl Default for FakeOutlet {
                 n_read_backs: 0,
                 remembered: Vec::new(),
                 price_of_reading: 0.0,
+                price_of_links: 0.0,
                 charged: 0.0,
             })),
         }
@@ -255,6 +257,12 @@ impl FakeOutlet {
         self.stage().price_of_reading = usd;
     }
 
+    /// Makes each part that holds a link cost so many US dollars, and one go at a time.
+    pub fn charge_for_links(&self, usd: f64) {
+        let mut stage = self.stage();
+        (stage.price_of_links, stage.batch) = (usd, 1);
+    }
+
     /// How often `read_back` was called.
     pub fn n_read_backs(&self) -> usize {
         self.stage().n_read_backs
@@ -380,6 +388,14 @@ impl Outlet for FakeOutlet {
 
     fn quiet(&self) -> Duration {
         self.stage().quiet
+    }
+
+    fn cost(&self, dispatch: &Dispatch) -> f64 {
+        let part = dispatch.publication.parts.get(dispatch.part);
+        match part.is_some_and(|part| part.text.contains("://")) {
+            true => self.stage().price_of_links,
+            false => 0.0,
+        }
     }
 
     fn charged(&self) -> f64 {

@@ -337,8 +337,14 @@ impl Account {
         }
     }
 
-    /// How many times `amount` may be used now.
+    /// How many times `amount` may be used now; what is larger than a whole limit counts as the
+    /// whole of it, since it could never be used otherwise. Money that is more than its limit is
+    /// never there.
     pub fn room(&mut self, amount: f64, wall: Timestamp) -> f64 {
+        let amount = match self.unit {
+            Unit::Dollars => amount,
+            _ => amount.min(self.least()),
+        };
         let room = self.within_limits(amount, wall);
         if room < 1.0 || !room.is_finite() || amount <= 0.0 {
             return room;
@@ -533,12 +539,14 @@ impl Account {
         self.limits.iter().map(left).fold(f64::INFINITY, f64::min)
     }
 
+    /// The tightest limit.
+    fn least(&self) -> f64 {
+        let limits = self.limits.iter().map(Long::most);
+        limits.fold(f64::INFINITY, f64::min)
+    }
+
     fn block(&self) -> f64 {
-        let least = self
-            .limits
-            .iter()
-            .map(Long::most)
-            .fold(f64::INFINITY, f64::min);
+        let least = self.least();
         if least.is_finite() {
             least * BLOCK
         } else {

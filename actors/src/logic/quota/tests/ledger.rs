@@ -94,6 +94,33 @@ fn many_calls_at_once_do_not_pass_a_budget_of_which_nothing_is_known_yet() {
     assert!((quota.usd_today() - 5.0 * 0.015).abs() < 1e-9);
 }
 
+#[test]
+fn what_needs_more_tokens_than_a_whole_day_has_goes_once_all_of_it_is_free() {
+    let day = vec![(Span::Day(DayReset::Rolling), Some(20_000.0))];
+    let account = Account::set(Unit::Tokens, day);
+    let mut quota = Quota::new(Vec::new(), vec![account], None);
+    let mut disk = Disk::default();
+    disk.load(&mut quota, at(0));
+    let mut room = |quota: &mut Quota, need, millis| {
+        quota.room(1, need, Urgency::Bulk, at(millis));
+        disk.sync(quota, at(millis));
+        quota.room(1, need, Urgency::Bulk, at(millis))
+    };
+    let (small, large) = (tokens(100, 0), tokens(14_000, 10_000));
+    assert_eq!(room(&mut quota, small, 0), 1);
+    quota.grant(1, small, at(0));
+    assert_eq!(room(&mut quota, large, 1_000), 0);
+    let due = quota.due(large, at(1_000)).expect("a day later");
+    let free = due.since_start().as_millis() as u64;
+    assert!((86_400_000..87_000_000).contains(&free), "{free}");
+
+    assert_eq!(room(&mut quota, large, free), 1);
+
+    quota.grant(2, large, at(free));
+    assert_eq!(room(&mut quota, small, free + 1), 0);
+    assert!(quota.due(small, at(free + 1)).is_some());
+}
+
 /// A lane with limits on calls by the minute and the day, and on tokens by both.
 fn limited() -> Quota {
     let windows = vec![
