@@ -121,6 +121,34 @@ fn a_clock_that_stays_ahead_is_believed_soon() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_hold_a_text_that_waits_for_company() {
+    world::run(1_705, async |mut world: World| {
+        // Room for what one call may need; it needs less, and the next permit comes early.
+        world.limit(LaneLimits {
+            tpm: Some(1_000.0),
+            ..LaneLimits::default()
+        });
+        let provider = FakeProvider::with_latency(Duration::from_secs(5));
+        world.providers[0].1 = provider.clone();
+        let clock = Leaping::of(&mut world);
+        clock.set_ahead(YEAR);
+        let handles = world.start();
+        let mut ids = hand_in(&handles, texts(1), "es").await;
+        pass(Duration::from_secs(1)).await;
+        ids.extend(hand_in(&handles, ["The second text.".to_owned()], "es").await);
+        pass(Duration::from_secs(5)).await;
+        assert_eq!(provider.n_calls(), 2, "the second was permitted early");
+        ids.extend(hand_in(&handles, ["The third text.".to_owned()], "es").await);
+        pass(Duration::from_millis(10)).await;
+        clock.set_ahead(0);
+
+        let finishing = tokio::time::timeout(Duration::from_secs(300), finish(&handles, &ids));
+
+        assert_eq!(finishing.await, Ok(3));
+    });
+}
+
+#[test]
 fn a_clock_that_is_wrong_for_minutes_gives_no_job_up() {
     world::run(1_704, async |mut world: World| {
         let batch = FakeBatchProvider::over_after(60);

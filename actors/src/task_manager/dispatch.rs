@@ -264,8 +264,10 @@ impl TaskManagerActor {
             Some(Subject::Task(live)) => live.record.lifecycle.since(),
             Some(Subject::Now { .. }) | None => return false,
         };
-        let waited = self.clock.wall().since(since);
-        if waited >= wait {
+        let wall = self.clock.wall();
+        let waited = wall.since(since);
+        // A clock that was set back tells nothing of how long it has waited.
+        if waited >= wait || since > wall {
             return false;
         }
         let now = self.clock.now();
