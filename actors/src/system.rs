@@ -299,8 +299,7 @@ pub fn start(setup: Setup) -> Handles {
         };
         TaskManagerActor::new(
             own,
-            Arc::clone(&clock),
-            Arc::clone(&chance),
+            (Arc::clone(&clock), Rc::clone(&steady), Arc::clone(&chance)),
             Rc::clone(&store),
             peers,
             task_manager_config,

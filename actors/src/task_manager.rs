@@ -45,6 +45,7 @@ use crate::logic::pack::Digestion;
 use crate::logic::queue::{Queue, Spot};
 use crate::logic::quota::Urgency;
 use crate::logic::routing::{By, Calls, Pairs, Routes, Routing};
+use crate::logic::steady::Steady;
 use crate::messages::{
     AbandonJob, Acquire, CloseJob, Events, Insert, Lookup, Operation, Publish, Record, RunJob,
     Translate, Withdraw,
@@ -192,6 +193,7 @@ pub struct Translators {
 pub struct TaskManagerActor {
     own: Rc<Addr<Self>>,
     clock: Arc<dyn Clock>,
+    steady: Rc<Steady>,
     chance: Arc<dyn Chance>,
     store: Rc<dyn TaskStore>,
     peers: Peers,
@@ -370,8 +372,7 @@ impl TaskManagerActor {
     /// A task manager that loads what the store has when it starts.
     pub fn new(
         own: Addr<Self>,
-        clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        (clock, steady, chance): (Arc<dyn Clock>, Rc<Steady>, Arc<dyn Chance>),
         store: Rc<dyn TaskStore>,
         peers: Peers,
         config: Config,
@@ -389,6 +390,7 @@ impl TaskManagerActor {
         Self {
             own: Rc::new(own),
             clock,
+            steady,
             chance,
             store,
             peers,
@@ -622,7 +624,7 @@ impl TaskManagerActor {
     fn set_timer(&mut self) {
         let delayed = self.state.delayed.keys().next().map(|(moment, _)| *moment);
         let deadline = self.state.deadlines.first().map(|(due, _)| {
-            let wait = due.since(self.clock.wall());
+            let wait = due.since(self.steady_wall());
             self.clock.now().plus(wait)
         });
         let call = self.state.under_way.next_look();
@@ -662,9 +664,15 @@ impl TaskManagerActor {
         self.look_up(released);
     }
 
+    /// The wall time by which deadlines pass; it does not leap ahead with a clock that is wrong for
+    /// a while.
+    fn steady_wall(&self) -> Timestamp {
+        self.steady.now(self.clock.now(), self.clock.wall()).wall
+    }
+
     /// Fails tasks in memory whose deadline has passed.
     fn expire(&mut self) {
-        let wall = self.clock.wall();
+        let wall = self.steady_wall();
         while let Some(&(due, id)) = self.state.deadlines.first()
             && due <= wall
         {

@@ -13,7 +13,7 @@ use babelfeed_actors::testkit::batch::FakeBatchProvider;
 use babelfeed_actors::testkit::provider::FakeProvider;
 use babelfeed_actors::testkit::world::{self, World, finish, submission};
 
-use crate::helpers::{hand_in, hand_in_all, pass, texts};
+use crate::helpers::{ending, hand_in, hand_in_all, pass, texts};
 
 const DAY: u64 = 86_400;
 const YEAR: u64 = 365 * DAY;
@@ -145,6 +145,33 @@ fn a_clock_that_is_set_back_does_not_hold_a_text_that_waits_for_company() {
         let finishing = tokio::time::timeout(Duration::from_secs(300), finish(&handles, &ids));
 
         assert_eq!(finishing.await, Ok(3));
+    });
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_minutes_lets_no_deadline_pass() {
+    world::run(1_706, async |mut world: World| {
+        let (provider, clock) = limited(&mut world);
+        let handles = world.start();
+        use_up(&handles, &provider).await;
+        let urgent = |text: &str| Submission {
+            deadline: Some(Duration::from_secs(3_600)),
+            class: Class::High,
+            ..submission(text, "es")
+        };
+        let ids = hand_in_all(&handles, vec![urgent("It has an hour.")]).await;
+        pass(Duration::from_secs(1)).await;
+
+        clock.set_ahead(YEAR);
+        pass(Duration::from_secs(300)).await;
+        hand_in_all(&handles, vec![urgent("It comes meanwhile.")]).await;
+        pass(Duration::from_secs(300)).await;
+        clock.set_ahead(0);
+        pass(Duration::from_secs(60)).await;
+
+        assert_ne!(ending(&handles, ids[0]).await, "expired");
+        pass(Duration::from_secs(3_600)).await;
+        assert_eq!(ending(&handles, ids[0]).await, "expired");
     });
 }
 

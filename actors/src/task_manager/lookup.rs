@@ -183,7 +183,7 @@ impl TaskManagerActor {
         if !self.is_wanted(&work) {
             return;
         }
-        if work.position.due <= self.clock.wall() {
+        if work.position.due <= self.steady_wall() {
             self.give_up(work, expired());
             return;
         }
