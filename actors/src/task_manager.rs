@@ -483,8 +483,12 @@ impl TaskManagerActor {
                 self.state.places.insert(id, Place::InFlight(work.number));
                 let bytes = live.record.task.request.size();
                 self.state.windows.adopt(&live.home, bytes);
+                if let Some(due) = live.record.task.request.deadline {
+                    self.state.deadlines.insert((due, id));
+                }
             }
         }
+        self.set_timer();
         for number in lost {
             let work = self.book.lock().take_last(number);
             if let Some(work) = work {

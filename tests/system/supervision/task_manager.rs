@@ -14,7 +14,7 @@ use babelfeed_actors::testkit::world::{self, World, find, finish, submission};
 use futures_util::future::join_all;
 
 use super::{QUEUED, ask, busy_world, falls, translate_now};
-use crate::helpers::{assert_legal, assert_out_once, depth, pass, publish, settle, texts};
+use crate::helpers::{assert_legal, assert_out_once, depth, ending, pass, publish, settle, texts};
 
 #[test]
 fn mail_behind_the_message_that_made_an_actor_fall_is_answered() {
@@ -77,6 +77,28 @@ fn whoever_waits_for_a_text_gets_it_although_the_task_manager_falls_while_it_is_
         assert_eq!(answers, vec![Ok(()); 5]);
         pass(Duration::from_secs(10)).await;
         assert_eq!(falls(&handles, "task_manager"), (1, 1));
+    });
+}
+
+#[test]
+fn a_text_in_a_call_expires_in_time_although_the_task_manager_falls_meanwhile() {
+    world::run(26, async |mut world: World| {
+        world.providers[0].1 = FakeProvider::with_latency(Duration::from_secs(30));
+        let handles = world.start();
+        let bounded = Submission {
+            deadline: Some(Duration::from_secs(10)),
+            ..submission("A text that is wanted soon.", "es")
+        };
+        let id = submit_one(&handles, bounded).await.expect("taken");
+        pass(Duration::from_secs(1)).await;
+        arm("task_manager.handler", 1);
+        let broken = submit_one(&handles, submission("Nobody takes this.", "es")).await;
+        assert_eq!(broken, None);
+
+        pass(Duration::from_secs(10)).await;
+
+        assert_eq!(falls(&handles, "task_manager"), (1, 1));
+        assert_eq!(ending(&handles, id).await, "expired");
     });
 }
 
