@@ -254,6 +254,23 @@ fn a_fall_while_a_job_is_under_way_leaves_it_to_its_end() {
 }
 
 #[test]
+fn a_job_with_an_answer_that_the_batcher_panics_over_ends_with_all_others() {
+    world::run(525, async |mut world| {
+        let (batch, provider) = with_jobs(&mut world);
+        let handles = world.start();
+        let ids = hand_in_low(&handles, TEXTS).await;
+        pass(Duration::from_secs(65)).await;
+        failpoints::arm("batcher.land", 1);
+
+        assert_eq!(finish(&handles, &ids).await, TEXTS);
+
+        assert!(!failpoints::is_armed("batcher.land"));
+        assert_eq!((batch.n_jobs(), provider.n_texts()), (1, 10));
+        assert_closed(&world).await;
+    });
+}
+
+#[test]
 fn what_a_job_did_not_bring_goes_by_ordinary_calls() {
     for (end, n_left) in [
         (Ending::Expired(1), 15),

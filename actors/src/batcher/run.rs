@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -350,7 +350,19 @@ impl Run {
                 (Some(Ok(answer)), true) => {
                     let took = self.took(&answer);
                     let call_usd = answer.usage.map(|_| took.cost_usd);
-                    self.land(call, answer, took, &mut brought, &mut known);
+                    let landing = || self.land(call, answer, took);
+                    if let Ok((landed, learned)) = catch_unwind(AssertUnwindSafe(landing)) {
+                        brought.texts.extend(landed.texts);
+                        brought.charged.extend(landed.charged);
+                        known.extend(learned);
+                    } else {
+                        error!(provider:% = self.callee.name, job = remote; "an answer of a job made the code panic");
+                        fail(
+                            call,
+                            &"its answer could not be checked".into(),
+                            &mut brought,
+                        );
+                    }
                     call_usd
                 }
                 (Some(Err(error)), true) => {
@@ -416,9 +428,9 @@ impl Run {
         call: &JobCall,
         answer: Answer,
         took: Usage,
-        brought: &mut Brought,
-        known: &mut Vec<(KnownKey, Arc<Translation>)>,
-    ) {
+    ) -> (Brought, Vec<(KnownKey, Arc<Translation>)>) {
+        failpoints::hit("batcher.land");
+        let (mut brought, mut known) = (Brought::default(), Vec::new());
         let sent: Vec<_> = call
             .texts
             .iter()
@@ -459,6 +471,7 @@ impl Run {
             }
             brought.texts.push((text.task, translated));
         }
+        (brought, known)
     }
 
     /// Tells the cache what is new to it; what others are at comes from them.
