@@ -8,6 +8,9 @@ use super::super::service::Setup;
 use super::super::simulator::Plan;
 use super::{Bench, Stage};
 
+/// How many new texts are translated before the first that is measured.
+const N_WARM_UP: u64 = 200;
+
 /// Measures one translation at a time: as the machine is, and with its idle cores kept awake.
 ///
 /// With one question at a time all cores are idle most of the time, and one that was put to sleep
@@ -17,14 +20,14 @@ use super::{Bench, Stage};
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let (n_new, n_known) = (bench.sizes.n_questions, 2 * bench.sizes.n_questions);
     row.conditions = format!(
-        "{n_new} new texts, a known one {n_known} times, one at a time, provider without delay; settings as they ship; as the machine is, and again with its idle cores kept awake"
+        "{n_new} new texts after {N_WARM_UP} to warm up, a known one {n_known} times, one at a time, provider without delay; settings as they ship; as the machine is, and again with its idle cores kept awake"
     );
     let setup = Setup::shipped();
     let stage = bench.stage(&Plan::default(), &setup).await?;
     let Stage {
         service, provider, ..
     } = &stage;
-    let ask = async |first| {
+    let ask = async |first, n_new, n_known| {
         let job = Job::Interactive(Interactive {
             socket: service.socket().to_owned(),
             provider: provider.address,
@@ -37,12 +40,13 @@ pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Resul
             _ => anyhow::bail!("expected an outcome of questions"),
         }
     };
-    let as_it_is = ask(0).await?;
+    let warm_up = ask(4 * n_new, N_WARM_UP, 0).await?;
+    let as_it_is = ask(0, n_new, n_known).await?;
     show(row, "", &as_it_is);
-    let mut passes = vec![as_it_is];
+    let mut passes = vec![warm_up, as_it_is];
     match Awake::keep() {
         Ok(awake) => {
-            let asked = ask(2 * n_new).await?;
+            let asked = ask(2 * n_new, n_new, n_known).await?;
             let wake_up = wake_up_us();
             drop(awake);
             show(row, "cores awake: ", &asked);
@@ -53,13 +57,9 @@ pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Resul
     }
     let sum = |of: fn(&InteractiveOutcome) -> u64| passes.iter().map(of).sum::<u64>();
     let n_cached = sum(|asked| asked.n_cached);
-    row.count(
-        "known texts",
-        &[
-            ("asked", n_known * passes.len() as u64),
-            ("cached", n_cached),
-        ],
-    );
+    // None is asked to warm up.
+    let n_asked = n_known * (passes.len() as u64 - 1);
+    row.count("known texts", &[("asked", n_asked), ("cached", n_cached)]);
     let n_texts = provider.counts().await?.texts;
     row.count(
         "new texts",
