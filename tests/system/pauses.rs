@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{PausedBy, State};
 use babelfeed_actors::messages::{Missed, OpenIntake, PauseSource, ResumeSource, Watching};
-use babelfeed_actors::ports::SourceError;
+use babelfeed_actors::ports::{SourceError, StoreError};
 use babelfeed_actors::setup::{LaneLimits, Pauses};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::FakeProvider;
@@ -88,6 +88,37 @@ fn a_source_that_was_resumed_before_passes_over_what_it_missed_at_its_first_poll
         pass(Duration::from_secs(120)).await;
         settle(&handles).await;
         assert_out_once(&outlet, ["[es] New.".to_owned()]);
+    });
+}
+
+#[test]
+fn what_was_seen_before_a_pause_is_taken_after_it_although_the_queue_was_full() {
+    world::run(1_606, async |mut world: World| {
+        let (source, outlet) = (FakeSource::new("news"), FakeOutlet::default());
+        world.sources = vec![("news", source.clone())];
+        world.outlets = vec![("es", outlet.clone(), "es")];
+        world.source_rules.settle = Duration::from_secs(600);
+        source.show("Seen before.");
+        let handles = world.start();
+        pass(Duration::from_secs(300)).await;
+        let pause = PauseSource(None, PausedBy::Person);
+        let paused = handles.pause_source.send(pause).await;
+        paused.expect("heard").expect("known");
+        source.show("Missed.");
+        pass(Duration::from_secs(600)).await;
+        world.store.refuse_intake(Some(StoreError::Full {
+            wait: Duration::from_secs(3),
+        }));
+        let resumed = handles.resume_source.send(ResumeSource {
+            name: None,
+            missed: Missed::Skipped,
+        });
+        resumed.await.expect("heard").expect("known");
+        pass(Duration::from_secs(10)).await;
+        world.store.refuse_intake(None);
+        pass(Duration::from_secs(1_200)).await;
+        settle(&handles).await;
+        assert_out_once(&outlet, ["[es] Seen before.".to_owned()]);
     });
 }
 

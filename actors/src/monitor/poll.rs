@@ -88,7 +88,7 @@ pub(super) struct Poll {
 }
 
 /// What is handed in of one page.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Taken {
     pub(super) posts: Vec<Post>,
     /// What counts as seen.
@@ -210,9 +210,12 @@ impl Poll {
     async fn hand_in_settled(&self, settling: &mut Settling) -> Result<u64, PollError> {
         let mut n_new = 0;
         while let Some(taken) = settling.take_settled(self.clock.now()) {
-            n_new += self.hand_in(taken).await.inspect_err(|_| {
+            // What came before a pause would be passed over with the rest if it were read again.
+            let kept = (self.missed == Missed::Skipped).then(|| taken.clone());
+            n_new += self.hand_in(taken).await.inspect_err(|_| match kept {
+                Some(taken) => settling.put_back(taken, self.clock.now()),
                 // Nothing behind a page that was not taken may be taken; all of it is read again.
-                *settling = Settling::default();
+                None => *settling = Settling::default(),
             })?;
         }
         Ok(n_new)

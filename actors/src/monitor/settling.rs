@@ -84,6 +84,11 @@ impl Settling {
         true
     }
 
+    /// Puts a page that was old enough, and was not taken in, back to where it stood.
+    pub(super) fn put_back(&mut self, taken: Taken, now: Moment) {
+        self.0.push_front(Page { taken, due: now });
+    }
+
     /// Takes the first page out, if it is old enough.
     pub(super) fn take_settled(&mut self, now: Moment) -> Option<Taken> {
         self.0.front().filter(|page| page.due <= now)?;
