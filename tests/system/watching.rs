@@ -498,6 +498,33 @@ fn what_an_author_adds_to_an_answer_of_their_own_is_no_thread_of_theirs() {
 }
 
 #[test]
+fn what_an_author_adds_to_an_answer_of_before_a_restart_is_no_thread_of_theirs() {
+    world::run(88, async |mut world: World| {
+        let (source, outlet) = watched(&mut world, None);
+        let show = |id: &str, parent: Option<&str>, relation| {
+            source.show_post(Post {
+                parent: parent.map(str::to_owned),
+                relation,
+                ..Post::new("news".into(), id, format!("{id}."))
+            });
+        };
+        show("A start", None, Relation::Own);
+        show("An answer", None, Relation::Reply);
+        poll(&world.start()).await;
+        world.store = world.store.crash();
+        show("More of it", Some("An answer"), Relation::Own);
+        poll(&world.start()).await;
+        world.store = world.store.crash();
+        show("The end of it", Some("More of it"), Relation::Own);
+        show("A thread", Some("A start"), Relation::Own);
+        let handles = world.start();
+        poll(&handles).await;
+        settle(&handles).await;
+        assert_eq!(outlet.texts(), ["[es] A start.", "[es] A thread."]);
+    });
+}
+
+#[test]
 fn what_the_filter_refuses_counts_as_seen() {
     world::run(63, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);

@@ -155,6 +155,7 @@ impl Poll {
             wait: RETRY,
             why: format!("the cursor was not read: {error}"),
         })?;
+        let cursor = cursor.map(|kept| self.place(&kept));
         let mut cursor = settling.cursor().cloned().or(cursor);
         let mut is_first_sight = cursor.is_none();
         let mut kept_back = VecDeque::new();
@@ -198,6 +199,21 @@ impl Poll {
                 return Ok(rest);
             }
         }
+    }
+
+    /// A source's own place in what is kept; after a start, its answers to others are known again.
+    fn place(&self, kept: &Cursor) -> Cursor {
+        let (known, place) = Talks::read(&kept.0);
+        let mut talks = self.talks.borrow_mut();
+        if talks.is_empty() {
+            *talks = known;
+        }
+        Cursor(place.to_vec())
+    }
+
+    /// A source's place as it is kept, with its latest answers to others.
+    fn kept(&self, place: &Cursor) -> Cursor {
+        Cursor(self.talks.borrow().write(&place.0))
     }
 
     /// Whether no more is read until something is old enough. What was missed is passed over to its
@@ -276,7 +292,7 @@ impl Poll {
                 submissions,
                 seen,
                 gone,
-                cursor: cursor.map(|cursor| (self.watched.name.clone(), cursor)),
+                cursor: cursor.map(|place| (self.watched.name.clone(), self.kept(&place))),
             };
             n_new += self.submit(submit).await?;
             if is_last {
