@@ -285,7 +285,7 @@ pub(super) fn graphemes_of(text: &str) -> usize {
 ///
 /// Since Unicode 15.1 consonants that a virama joins are one cluster (GB9c). Mastodon counts with
 /// Ruby, which knows that rule only from 4.0 on, and servers of Bluesky's with what each has: so
-/// every consonant counts, which nowhere is too little.
+/// every consonant counts, which nowhere is too little of characters that the server knows.
 fn counted_as(cluster: &str) -> usize {
     if cluster.len() < SHORTEST_CONJUNCT {
         return 1;

@@ -356,6 +356,22 @@ fn clusters(text: &str) -> usize {
     CLUSTER.find_iter(text).count()
 }
 
+/// A text without the characters of which our tables and those of these clusters, which are of
+/// another version of Unicode, say different things.
+fn told_alike(text: &str) -> String {
+    let is_alike = |char: &char| {
+        char.is_ascii()
+            || [
+                format!("x{char}"),
+                format!("{char}x"),
+                format!("{char}\u{200d}{char}"),
+            ]
+            .iter()
+            .all(|text| text.graphemes(true).count() == clusters(text))
+    };
+    text.chars().filter(is_alike).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -407,7 +423,7 @@ proptest! {
 
     #[test]
     fn what_is_shown_is_what_is_counted(text in hostile(), graphemes in 1_usize..60, bytes in 9_usize..90) {
-        let limit = Limit::Bluesky { graphemes, bytes };
+        let (text, limit) = (told_alike(&text), Limit::Bluesky { graphemes, bytes });
         let displayed = display(&text, limit);
         prop_assert_eq!(limit.measure(&text), clusters(&displayed.text));
         let mut end = 0;
@@ -421,8 +437,7 @@ proptest! {
 
     #[test]
     fn graphemes_are_counted_as_ruby_does(text in "(\\PC|[ -~À-˿Ͱ-ԯא-תؠ-ي、-ヿ一-鿿क-ह\u{94d}\u{300}\u{3099}\u{200d}\u{600}]){0,30}") {
-        let limit = Limit::Bluesky { graphemes: 9, bytes: 9 };
-        let expected = clusters(&text);
-        prop_assert_eq!(limit.measure(&text), expected);
+        let text = told_alike(&text);
+        prop_assert_eq!(atoms::graphemes_of(&text), clusters(&text));
     }
 }
