@@ -106,7 +106,7 @@ impl RateLimiterActor {
     }
 
     fn now(&self) -> Now {
-        self.steady.now(self.clock.now(), self.clock.wall())
+        self.clock.steadied(&self.steady)
     }
 
     /// Grants at most so many permits in a lane now.

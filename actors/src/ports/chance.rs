@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{Moment, Timestamp};
+use crate::logic::quota::Now;
+use crate::logic::steady::Steady;
 
 /// What time it is.
 pub trait Clock: Send + Sync {
@@ -11,6 +13,11 @@ pub trait Clock: Send + Sync {
 
     /// The monotonic clock, which waits and claims go by.
     fn now(&self) -> Moment;
+
+    /// Both, without the leaps ahead of a wall clock that is wrong for a while.
+    fn steadied(&self, steady: &Steady) -> Now {
+        steady.now(self.now(), self.wall())
+    }
 }
 
 /// Where randomness comes from.

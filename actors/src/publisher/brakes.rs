@@ -42,7 +42,7 @@ pub(super) struct GiveBack {
 
 impl PublisherActor {
     fn steady_wall(&self) -> Timestamp {
-        self.steady.now(self.clock.now(), self.clock.wall()).wall
+        self.clock.steadied(&self.steady).wall
     }
 
     /// Reads what began in the last hour, however often it takes.

@@ -46,12 +46,7 @@ impl PublisherActor {
             tokio::time::sleep(LOOK_EVERY).await;
             let looking = async {
                 failpoints::hit("publisher.lapse");
-                lapsed(
-                    &*store,
-                    &lapsing,
-                    steady.now(clock.now(), clock.wall()).wall,
-                )
-                .await
+                lapsed(&*store, &lapsing, clock.steadied(&steady).wall).await
             };
             let lapsed = unless_panicked(looking).await;
             own.do_send(Overdue { epoch, lapsed });
