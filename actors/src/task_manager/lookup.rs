@@ -3,8 +3,9 @@
 use actix::{Context, Handler};
 use log::{info, warn};
 
+use super::timer::expired;
 use super::work::{Subject, Work, stand_of};
-use super::{Place, TaskManagerActor, expired};
+use super::{Place, TaskManagerActor};
 use crate::domain::{Failure, FailureKind, ProviderName, TaskId, Translation, Usage};
 use crate::failpoints;
 use crate::logic::checks;
