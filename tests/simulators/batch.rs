@@ -1,12 +1,14 @@
 //! The batch interfaces of OpenAI and Gemini, with ordinary calls beside them; it counts jobs for itself.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod gemini;
+mod openai;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::forms::parts;
 use super::server::{Answer, Reply, Request, Server};
 use super::wait::Watched;
 
@@ -221,111 +223,15 @@ fn serve(request: &Request, shared: &Shared) -> Reply {
     let (method, path) = (request.method.as_str(), request.path.as_str());
     if let Some(route) = path.strip_prefix("/v1/") {
         let parts: Vec<&str> = route.split('/').collect();
-        return openai(method, &parts, request, shared);
+        return openai::serve(method, &parts, request, shared);
     }
     if let Some(route) = path.strip_prefix("/v1beta/") {
-        return gemini(method, route, request, shared);
+        return gemini::serve(method, route, request, shared);
     }
     match path.strip_prefix("/download/v1beta/") {
         Some(file) if method == "GET" => file_content(file.trim_end_matches(":download"), shared),
         _ => error(404, "no such route", "not_found"),
     }
-}
-
-fn openai(method: &str, parts: &[&str], request: &Request, shared: &Shared) -> Reply {
-    match (method, parts) {
-        ("POST", ["chat", "completions"]) => {
-            lock(shared).n_direct += 1;
-            match serde_json::from_slice(&request.body)
-                .ok()
-                .and_then(|it| completion(&it))
-            {
-                Some(body) => answer(&body),
-                None => error(400, "not understood", "invalid_request_error"),
-            }
-        }
-        ("POST", ["files"]) => upload(request, shared),
-        ("GET", ["files", file, "content"]) => file_content(file, shared),
-        ("DELETE", ["files", file]) => match lock(shared).files.remove(*file) {
-            Some(_) => answer(&json!({"id": file, "deleted": true})),
-            None => error(404, "no such file", "not_found"),
-        },
-        ("POST", ["batches"]) => create_openai(request, shared),
-        ("GET", ["batches"]) => list_openai(request, shared),
-        ("GET", ["batches", id]) => look(id, shared, openai_job),
-        ("POST", ["batches", id, "cancel"]) => cancel(id, shared),
-        _ => error(404, "no such route", "not_found"),
-    }
-}
-
-/// Takes a file in, if it is a form with the purpose `batch`.
-fn upload(request: &Request, shared: &Shared) -> Reply {
-    let Some(parts) = parts(request) else {
-        return error(400, "expected a form", "invalid_request_error");
-    };
-    let part = |name: &str| parts.iter().find(|part| part.name == name);
-    if part("purpose").is_none_or(|part| part.bytes != b"batch") {
-        return error(400, "expected a purpose", "invalid_request_error");
-    }
-    let Some(file) = part("file") else {
-        return error(400, "expected a file", "invalid_request_error");
-    };
-    let mut state = lock(shared);
-    if state.faults.front() == Some(&CreateFault::NoFile) {
-        state.faults.pop_front();
-        return error(503, "overloaded", "server_error");
-    }
-    let id = state.keep_file(file.bytes.clone());
-    answer(&json!({"id": id, "object": "file", "purpose": "batch"}))
-}
-
-fn create_openai(request: &Request, shared: &Shared) -> Reply {
-    let order: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let mark = order["metadata"]["babelfeed"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let file = order["input_file_id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let is_formal =
-        order["endpoint"] == "/v1/chat/completions" && order["completion_window"] == "24h";
-    let Some(content) = lock(shared).files.get(&file).cloned() else {
-        return error(400, "no such file", "invalid_request_error");
-    };
-    if !is_formal || mark.is_empty() || mark.len() > 512 {
-        return error(400, "a malformed job", "invalid_request_error");
-    }
-    let calls = openai_calls(&content);
-    let is_valid = calls.is_some();
-    create(
-        shared,
-        &mark,
-        &file,
-        calls.unwrap_or_default(),
-        is_valid,
-        openai_job,
-    )
-}
-
-/// The calls of a file; none if it is not as such a file must be.
-fn openai_calls(content: &[u8]) -> Option<Vec<(String, Value)>> {
-    let (mut calls, mut keys) = (Vec::new(), HashSet::new());
-    for line in content
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        let line: Value = serde_json::from_slice(line).ok()?;
-        let key = line["custom_id"].as_str()?.to_owned();
-        let is_formal = line["method"] == "POST" && line["url"] == "/v1/chat/completions";
-        let is_formal = is_formal && line["body"]["model"].is_string();
-        if !is_formal || !keys.insert(key.clone()) {
-            return None;
-        }
-        calls.push((key, line["body"].clone()));
-    }
-    (!calls.is_empty()).then_some(calls)
 }
 
 /// Creates a job, or does what the script says instead.
@@ -367,71 +273,6 @@ fn create(
     }
 }
 
-fn list_openai(request: &Request, shared: &Shared) -> Reply {
-    let mut state = lock(shared);
-    let after = request.query.get("after").cloned();
-    let mut numbers: Vec<usize> = (0..state.jobs.len()).rev().collect();
-    if let Some(after) = after {
-        let place = numbers
-            .iter()
-            .position(|number| format!("batch_{number:04}") == after);
-        numbers.drain(..place.map_or(0, |place| place + 1));
-    }
-    let has_more = numbers.len() > PAGE;
-    numbers.truncate(PAGE);
-    let data: Vec<Value> = numbers
-        .into_iter()
-        .map(|number| openai_job(&mut state, number))
-        .collect();
-    answer(&json!({"object": "list", "data": data, "has_more": has_more}))
-}
-
-fn openai_job(state: &mut State, number: usize) -> Value {
-    let is_done = state.is_done;
-    let ending = state.ending_of(number);
-    let status = match ending {
-        _ if state.jobs[number].is_cancelled => "cancelled",
-        Ending::Failed => "failed",
-        _ if !is_done => "in_progress",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "completed",
-        Ending::Expired => "expired",
-        Ending::Cancelled => "cancelled",
-    };
-    let is_ours = state.jobs[number].mark != "stranger";
-    let outputs = (is_ours && matches!(status, "completed" | "expired"))
-        .then(|| state.outputs(number, openai_lines));
-    let job = &state.jobs[number];
-    let errors = (status == "failed").then(|| json!({"object": "list", "data": [
-        {"code": "invalid_json_line", "message": "This line is not parseable as valid JSON.", "line": 1}]}));
-    json!({
-        "id": format!("batch_{}", job.id), "object": "batch", "endpoint": "/v1/chat/completions",
-        "status": status, "errors": errors, "input_file_id": job.input, "created_at": 4_000_000_000_u64 + number as u64,
-        "output_file_id": outputs.as_ref().map(|it| &it.0), "error_file_id": outputs.as_ref().map(|it| &it.1),
-        "metadata": {"babelfeed": job.mark}, "request_counts": {"total": job.calls.len(), "completed": 0, "failed": 0},
-    })
-}
-
-/// The lines of the output file and of the error file.
-fn openai_lines(calls: &[(String, Value)], ending: Ending) -> (Vec<Value>, Vec<Value>) {
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
-    for (place, (key, body)) in calls.iter().enumerate() {
-        match ending {
-            Ending::Expired if place > 0 => errors.push(json!({"id": "r", "custom_id": key, "response": null,
-                "error": {"code": "batch_expired", "message": "This request could not be executed before the completion window expired."}})),
-            Ending::FirstRefused if place == 0 => errors.push(json!({"id": "r", "custom_id": key, "error": null,
-                "response": {"status_code": 400, "body": {"error": {"message": "flagged", "type": "invalid_request_error",
-                    "param": null, "code": "content_policy_violation"}}}})),
-            Ending::FormRefused => errors.push(json!({"id": "r", "custom_id": key, "error": null,
-                "response": {"status_code": 400, "body": {"error": {"message": "not supported with this model",
-                    "type": "invalid_request_error", "param": "response_format", "code": null}}}})),
-            _ => output.push(json!({"id": "r", "custom_id": key, "error": null,
-                "response": {"status_code": 200, "request_id": "q", "body": completion(body)}})),
-        }
-    }
-    output.reverse();
-    (output, errors)
-}
-
 impl State {
     fn keep_file(&mut self, content: Vec<u8>) -> String {
         self.n_files += 1;
@@ -466,142 +307,6 @@ impl State {
     }
 }
 
-fn gemini(method: &str, route: &str, request: &Request, shared: &Shared) -> Reply {
-    match (method, route) {
-        ("POST", "models/m:generateContent") => {
-            lock(shared).n_direct += 1;
-            match serde_json::from_slice(&request.body)
-                .ok()
-                .and_then(|it| generated(&it))
-            {
-                Some(body) => answer(&body),
-                None => error(400, "not understood", "INVALID_ARGUMENT"),
-            }
-        }
-        ("POST", "models/m:batchGenerateContent") => create_gemini(request, shared),
-        ("GET", "batches") => list_gemini(request, shared),
-        _ => match (method, route.split_once('/')) {
-            ("DELETE", Some(("files", _))) => match lock(shared).files.remove(route) {
-                Some(_) => answer(&json!({})),
-                None => error(404, "no such file", "NOT_FOUND"),
-            },
-            ("GET", Some(("batches", id))) => look(id, shared, gemini_job),
-            ("POST", Some(("batches", id))) => cancel(id.trim_end_matches(":cancel"), shared),
-            ("DELETE", Some(("batches", id))) => delete(id, shared),
-            _ => error(404, "no such route", "NOT_FOUND"),
-        },
-    }
-}
-
-fn create_gemini(request: &Request, shared: &Shared) -> Reply {
-    let order: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let batch = &order["batch"];
-    let mark = batch["displayName"].as_str().unwrap_or_default();
-    let listed = batch["inputConfig"]["requests"]["requests"].as_array();
-    let calls: Option<Vec<(String, Value)>> = listed
-        .into_iter()
-        .flatten()
-        .map(|call| {
-            let is_formal = call["request"]["contents"].is_array();
-            let key = call["metadata"]["key"].as_str().filter(|_| is_formal)?;
-            Some((key.to_owned(), call["request"].clone()))
-        })
-        .collect();
-    match calls {
-        Some(calls) if !calls.is_empty() && !mark.is_empty() => {
-            create(shared, mark, "", calls, true, gemini_job)
-        }
-        _ => error(400, "a malformed job", "INVALID_ARGUMENT"),
-    }
-}
-
-fn list_gemini(request: &Request, shared: &Shared) -> Reply {
-    let mut state = lock(shared);
-    let start: usize = request
-        .query
-        .get("pageToken")
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(0);
-    let numbers: Vec<usize> = (0..state.jobs.len())
-        .rev()
-        .filter(|number| !state.jobs[*number].is_deleted)
-        .collect();
-    let end = (start + PAGE).min(numbers.len());
-    let mut operations: Vec<Value> = numbers[start..end]
-        .iter()
-        .map(|number| gemini_job(&mut state, *number))
-        .collect();
-    for operation in &mut operations {
-        // A list does not show what came of its jobs.
-        operation["metadata"]["output"] = Value::Null;
-    }
-    let next = (end < numbers.len()).then(|| end.to_string());
-    answer(&json!({"operations": operations, "nextPageToken": next}))
-}
-
-fn gemini_job(state: &mut State, number: usize) -> Value {
-    let is_done = state.is_done;
-    let name = match state.ending_of(number) {
-        _ if state.jobs[number].is_cancelled => "CANCELLED",
-        _ if !is_done => "RUNNING",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "SUCCEEDED",
-        Ending::Expired => "EXPIRED",
-        Ending::Failed => "FAILED",
-        Ending::Cancelled => "CANCELLED",
-    };
-    let output = match name {
-        "SUCCEEDED" | "EXPIRED" if state.answers_in_a_file => {
-            let (file, _) = state.outputs(number, gemini_file);
-            let content = state.files.remove(&file);
-            let long = format!("files/{file}");
-            if let Some(content) = content {
-                state.files.insert(long.clone(), content);
-            }
-            json!({"responsesFile": long})
-        }
-        "SUCCEEDED" | "EXPIRED" => {
-            let lines = gemini_lines(&state.jobs[number].calls, state.ending);
-            json!({"inlinedResponses": {"inlinedResponses": lines}})
-        }
-        _ => Value::Null,
-    };
-    let job = &state.jobs[number];
-    let error =
-        (name == "FAILED").then(|| json!({"code": 3, "message": "The input cannot be read."}));
-    json!({
-        "name": format!("batches/{}", job.id), "done": name != "RUNNING", "error": error,
-        "metadata": {"model": "models/m", "displayName": job.mark, "state": format!("BATCH_STATE_{name}"),
-            "createTime": format!("2096-11-21T12:{:02}:00.5Z", number % 60), "output": output},
-    })
-}
-
-fn gemini_lines(calls: &[(String, Value)], ending: Ending) -> Vec<Value> {
-    let lines = calls.iter().enumerate().map(|(place, (key, body))| {
-        let metadata = json!({"key": key});
-        match ending {
-            Ending::Expired if place > 0 => {
-                json!({"metadata": metadata, "error": {"code": 4, "message": "expired"}})
-            }
-            Ending::FirstRefused if place == 0 => json!({"metadata": metadata,
-                "response": {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}}),
-            Ending::FormRefused => json!({"metadata": metadata,
-                "error": {"code": 3, "message": "Budget 0 is invalid. This model only works in thinking mode."}}),
-            _ => json!({"metadata": metadata, "response": generated(body)}),
-        }
-    });
-    lines.collect()
-}
-
-fn gemini_file(calls: &[(String, Value)], ending: Ending) -> (Vec<Value>, Vec<Value>) {
-    let mut lines = gemini_lines(calls, ending);
-    for line in &mut lines {
-        line["key"] = line["metadata"]["key"].take();
-        line["metadata"] = Value::Null;
-    }
-    lines.reverse();
-    (lines, Vec::new())
-}
-
 fn look(id: &str, shared: &Shared, show: fn(&mut State, usize) -> Value) -> Reply {
     let mut state = lock(shared);
     match find(&state, id) {
@@ -622,17 +327,6 @@ fn cancel(id: &str, shared: &Shared) -> Reply {
             answer(&json!({}))
         }
         Some(_) => error(409, "it is over", "conflict"),
-        None => error(404, "no such job", "NOT_FOUND"),
-    }
-}
-
-fn delete(id: &str, shared: &Shared) -> Reply {
-    let mut state = lock(shared);
-    match find(&state, id) {
-        Some(number) => {
-            state.jobs[number].is_deleted = true;
-            answer(&json!({}))
-        }
         None => error(404, "no such job", "NOT_FOUND"),
     }
 }
@@ -688,22 +382,4 @@ fn translated(body: &Value) -> Option<String> {
         })
         .collect();
     Some(json!({"items": items}).to_string())
-}
-
-fn completion(body: &Value) -> Option<Value> {
-    Some(json!({
-        "id": "c", "object": "chat.completion", "model": body["model"],
-        "choices": [{"index": 0, "finish_reason": "stop",
-            "message": {"role": "assistant", "content": translated(body)?, "refusal": null}}],
-        "usage": {"prompt_tokens": 1_000, "completion_tokens": 500, "total_tokens": 1_500},
-    }))
-}
-
-fn generated(body: &Value) -> Option<Value> {
-    Some(json!({
-        "candidates": [{"content": {"role": "model", "parts": [{"text": translated(body)?}]},
-            "finishReason": "STOP", "index": 0}],
-        "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 500, "totalTokenCount": 1_500},
-        "modelVersion": "m",
-    }))
 }
