@@ -10,6 +10,7 @@ mod limits;
 pub mod openai;
 pub mod prompt;
 mod refusal;
+mod shapes;
 mod wire;
 
 use std::time::Duration;

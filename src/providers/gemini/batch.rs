@@ -1,7 +1,5 @@
 //! Jobs as Gemini's batch interface takes them: calls in one request, made within a day at half price.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use super::{Gathered, GeminiConfig, GeminiProvider, Generated, classify};
 use crate::http::{Method, Response, hints};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
+use crate::providers::shapes::Shapes;
 use crate::providers::wire::{ErrorBody, excerpt};
 use crate::providers::{BaseUrlError, unanswered};
 use crate::secret::Secret;
@@ -31,8 +30,7 @@ const MAX_PAGES: usize = 100;
 /// The batch interface of a model of the Gemini Developer API.
 pub struct GeminiBatch {
     provider: GeminiProvider,
-    /// The shape of the calls of each job that was created here and is not discarded.
-    shapes: RefCell<HashMap<Arc<str>, Shape>>,
+    shapes: Shapes<Shape>,
     base_url: String,
     timeout: Duration,
 }
@@ -46,7 +44,7 @@ impl GeminiBatch {
         Ok(Self {
             base_url: config.base_url.trim().trim_end_matches('/').to_owned(),
             provider: GeminiProvider::new(config)?,
-            shapes: RefCell::default(),
+            shapes: Shapes::default(),
             timeout,
         })
     }
@@ -95,7 +93,7 @@ impl GeminiBatch {
         }
         let job: Job = read(&response)?;
         let remote: Arc<str> = job.name.into();
-        self.shapes.borrow_mut().insert(Arc::clone(&remote), shape);
+        self.shapes.keep(&remote, shape);
         Ok(remote)
     }
 
@@ -128,8 +126,7 @@ impl GeminiBatch {
 
     /// The shape that the calls of a job were sent in, as far as is known.
     fn shape_of(&self, remote: &str) -> Shape {
-        let shapes = self.shapes.borrow();
-        let sent = shapes.get(remote).copied();
+        let sent = self.shapes.of(remote);
         sent.unwrap_or_else(|| self.provider.shape.get())
     }
 
@@ -277,7 +274,7 @@ impl GeminiBatch {
     }
 
     async fn discard_job(&self, remote: &str) -> Result<(), ProviderError> {
-        self.shapes.borrow_mut().remove(remote);
+        self.shapes.forget(remote);
         let Some(job) = self.job(remote).await? else {
             return Ok(());
         };

@@ -1,7 +1,5 @@
 //! Jobs as OpenAI's batch interface takes them: a file of calls, made within 24 hours at half price.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use super::{OpenAiConfig, OpenAiProvider, classify};
 use crate::http::{Method, Response};
 use crate::providers::exchange::{exchange, is_plain};
 use crate::providers::refusal::Refusal;
+use crate::providers::shapes::Shapes;
 use crate::providers::wire::{ErrorBody, excerpt};
 use crate::providers::{BaseUrlError, unanswered};
 
@@ -35,8 +34,7 @@ const MAX_PAGES: usize = 100;
 /// The batch interface of a server of chat completions.
 pub struct OpenAiBatch {
     provider: OpenAiProvider,
-    /// The shape of the calls of each job that was created here and is not discarded.
-    shapes: RefCell<HashMap<Arc<str>, Shape>>,
+    shapes: Shapes<Shape>,
     base_url: String,
     timeout: Duration,
 }
@@ -50,7 +48,7 @@ impl OpenAiBatch {
         Ok(Self {
             base_url: config.base_url.trim().trim_end_matches('/').to_owned(),
             provider: OpenAiProvider::new(config)?,
-            shapes: RefCell::default(),
+            shapes: Shapes::default(),
             timeout,
         })
     }
@@ -147,7 +145,7 @@ impl OpenAiBatch {
         match created {
             Ok(job) => {
                 let remote: Arc<str> = job.id.into();
-                self.shapes.borrow_mut().insert(Arc::clone(&remote), shape);
+                self.shapes.keep(&remote, shape);
                 Ok(remote)
             }
             Err(error) => {
@@ -225,8 +223,7 @@ impl OpenAiBatch {
 
     /// The shape that the calls of a job were sent in, as far as is known.
     fn shape_of(&self, remote: &str) -> Shape {
-        let shapes = self.shapes.borrow();
-        let sent = shapes.get(remote).copied();
+        let sent = self.shapes.of(remote);
         sent.unwrap_or_else(|| self.provider.shape.get())
     }
 
@@ -286,7 +283,7 @@ impl OpenAiBatch {
     }
 
     async fn discard_job(&self, remote: &str) -> Result<(), ProviderError> {
-        self.shapes.borrow_mut().remove(remote);
+        self.shapes.forget(remote);
         let Some(job) = self.job(remote).await? else {
             return Ok(());
         };
