@@ -122,6 +122,11 @@ impl PublicationState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
+    /// Whether nothing more comes of it unless somebody wants it to.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Published | Self::Refused | Self::Deleted)
+    }
+
     /// Whether a waiting client need wait no longer; what waits for a person counts, and what an
     /// outlet publishes at its time.
     pub const fn is_settled(self) -> bool {

@@ -227,15 +227,7 @@ async fn waits_for_start(
             let records = store.publications_of(task.task.id).await?;
             n_reads += 1;
             let is_open = |record: &PublicationRecord| {
-                missing.contains(&record.publication.outlet)
-                    && matches!(
-                        record.state,
-                        PublicationState::Planned
-                            | PublicationState::Held
-                            | PublicationState::Sending
-                            | PublicationState::Scheduled
-                            | PublicationState::Unknown
-                    )
+                missing.contains(&record.publication.outlet) && !record.state.is_over()
             };
             if records.iter().any(is_open) {
                 return Ok((true, n_reads));

@@ -252,7 +252,9 @@ impl Committed {
         let ended = self.tasks.values().filter(|record| {
             record.lifecycle.state().is_final()
                 && record.lifecycle.since() < before
-                && self.publications_of(record.task.id).all(is_over)
+                && self
+                    .publications_of(record.task.id)
+                    .all(|it| it.state.is_over())
         });
         let prunable: Vec<TaskId> = ended.map(|record| record.task.id).take(limit).collect();
         for id in &prunable {
@@ -313,12 +315,4 @@ fn is_retry(lifecycle: &Lifecycle) -> bool {
     let last = lifecycle.history().last();
     lifecycle.state() == State::Queued
         && last.is_some_and(|last| last.why.as_deref() == Some("retried"))
-}
-
-/// Whether a publication can be forgotten.
-pub(super) const fn is_over(record: &PublicationRecord) -> bool {
-    matches!(
-        record.state,
-        PublicationState::Published | PublicationState::Refused | PublicationState::Deleted
-    )
 }

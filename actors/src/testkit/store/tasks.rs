@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use super::MemoryStore;
-use super::committed::{Committed, Identity, is_over};
+use super::committed::{Committed, Identity};
 use crate::domain::{
     Correction, OutletName, PublicationId, PublicationState, RequestId, SourceName, State, Task,
     TaskId,
@@ -192,7 +192,7 @@ impl TaskStore for MemoryStore {
         self.read(|committed| {
             let mut open: Vec<OpenAtOutlet> = Vec::new();
             let records = committed.publications.values();
-            for record in records.filter(|record| !is_over(record)) {
+            for record in records.filter(|record| !record.state.is_over()) {
                 let (outlet, state) = (&record.publication.outlet, record.state);
                 match open.iter_mut().find(|it| (&it.0, it.1) == (outlet, state)) {
                     Some((.., n)) => *n += 1,
