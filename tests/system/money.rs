@@ -43,6 +43,28 @@ fn with_budget(world: &mut World, latency: Duration) -> FakeProvider {
     provider
 }
 
+/// A provider that takes fewer tokens in a day than a long text needs.
+fn with_tokens_a_day(world: &mut World) -> FakeProvider {
+    let provider = FakeProvider::new();
+    let limits = LaneLimits {
+        tpd: Some(20_000.0),
+        ..LaneLimits::default()
+    };
+    world.providers = vec![("fake", provider.clone(), limits)];
+    world.price = (1.0, 1.0);
+    provider
+}
+
+/// Asserts that a text which needs more than a whole limit is refused, and the next one is not.
+async fn assert_only_short_ones_are_taken(provider: &FakeProvider, handles: &Handles) {
+    let long = "some more words of a text ".repeat(3_000);
+    let ids = hand_in(handles, [long, "A short one.".to_owned()], "es").await;
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(ending(handles, ids[0]).await, "too_large");
+    assert_eq!(ending(handles, ids[1]).await, "Completed");
+    assert_eq!(provider.n_texts(), 1);
+}
+
 async fn usd_today(handles: &Handles) -> f64 {
     let lanes = handles.lanes.send(Lanes).await.expect("heard");
     lanes.iter().map(|lane| lane.usd_today).sum()
@@ -72,12 +94,7 @@ fn a_text_that_costs_more_than_a_whole_budget_is_refused_and_holds_nobody_up() {
     world::run(1_520, async |mut world: World| {
         let provider = with_budget(&mut world, Duration::from_millis(100));
         let handles = world.start();
-        let long = "some more words of a text ".repeat(3_000);
-        let ids = hand_in(&handles, [long, "A short one.".to_owned()], "es").await;
-        pass(Duration::from_secs(60)).await;
-        assert_eq!(ending(&handles, ids[0]).await, "too_large");
-        assert_eq!(ending(&handles, ids[1]).await, "Completed");
-        assert_eq!(provider.n_texts(), 1);
+        assert_only_short_ones_are_taken(&provider, &handles).await;
         assert!(provider.billed(PRICE) <= USD_PER_DAY);
     });
 }
@@ -85,33 +102,16 @@ fn a_text_that_costs_more_than_a_whole_budget_is_refused_and_holds_nobody_up() {
 #[test]
 fn a_text_that_needs_more_tokens_than_a_whole_day_has_is_refused_and_holds_nobody_up() {
     world::run(1_530, async |mut world: World| {
-        let provider = FakeProvider::new();
-        let limits = LaneLimits {
-            tpd: Some(20_000.0),
-            ..LaneLimits::default()
-        };
-        world.providers = vec![("fake", provider.clone(), limits)];
-        world.price = (1.0, 1.0);
+        let provider = with_tokens_a_day(&mut world);
         let handles = world.start();
-        let long = "some more words of a text ".repeat(3_000);
-        let ids = hand_in(&handles, [long, "A short one.".to_owned()], "es").await;
-        pass(Duration::from_secs(60)).await;
-        assert_eq!(ending(&handles, ids[0]).await, "too_large");
-        assert_eq!(ending(&handles, ids[1]).await, "Completed");
-        assert_eq!(provider.n_texts(), 1);
+        assert_only_short_ones_are_taken(&provider, &handles).await;
     });
 }
 
 #[test]
 fn texts_that_need_more_tokens_together_than_a_whole_day_has_go_apart() {
     world::run(1_531, async |mut world: World| {
-        let provider = FakeProvider::new();
-        let limits = LaneLimits {
-            tpd: Some(20_000.0),
-            ..LaneLimits::default()
-        };
-        world.providers = vec![("fake", provider.clone(), limits)];
-        world.price = (1.0, 1.0);
+        let provider = with_tokens_a_day(&mut world);
         world.config.max_batch_size = 20;
         let handles = world.start();
         let long = texts(20).map(|text| format!("{text} {}", "some more words ".repeat(200)));

@@ -85,6 +85,18 @@ fn a_provider_that_digests_eight_texts_soon_gets_no_more() {
     });
 }
 
+/// Five hundred texts, the hundred and first of which is one that calls break of.
+fn with_poison() -> impl Iterator<Item = String> {
+    let poison = ["A poisonous text.".to_owned()];
+    texts(100).chain(poison).chain(texts(500).skip(100))
+}
+
+/// Asserts that there were 25 packs, the halves of one, and what one text is given alone.
+fn assert_few_calls(provider: &FakeProvider) {
+    let n_calls = provider.n_calls();
+    assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+}
+
 #[test]
 fn one_text_that_breaks_every_call_is_found_and_does_no_harm() {
     world::run(1103, async |mut world: World| {
@@ -93,18 +105,14 @@ fn one_text_that_breaks_every_call_is_found_and_does_no_harm() {
         provider.chokes_on("poisonous");
         world.config.max_batch_size = 20;
         let handles = world.start();
-        let poison = ["A poisonous text.".to_owned()];
-        let all = texts(100).chain(poison).chain(texts(500).skip(100));
-        let ids = hand_in(&handles, all, "es").await;
+        let ids = hand_in(&handles, with_poison(), "es").await;
         assert_eq!(finish(&handles, &ids).await, 500);
         assert_eq!(ending(&handles, ids[100]).await, "checks");
         for (n, &id) in ids.iter().enumerate().filter(|(n, _)| *n != 100) {
             let attempts = find(&handles, id).await.record.lifecycle.attempts();
             assert!(attempts <= 2, "text {n}: {attempts}");
         }
-        // 25 packs, the halves of one, and what the text is given alone.
-        let n_calls = provider.n_calls();
-        assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+        assert_few_calls(&provider);
     });
 }
 
@@ -116,9 +124,7 @@ fn one_text_that_the_translator_falls_over_is_found_and_given_up() {
         provider.falls_behind("poisonous");
         world.config.max_batch_size = 20;
         let handles = world.start();
-        let poison = ["A poisonous text.".to_owned()];
-        let all = texts(100).chain(poison).chain(texts(500).skip(100));
-        let ids = hand_in(&handles, all, "es").await;
+        let ids = hand_in(&handles, with_poison(), "es").await;
         let finishing = finish(&handles, &ids);
         let finished = tokio::time::timeout(Duration::from_secs(600), finishing).await;
         assert_eq!(finished, Ok(500));
@@ -128,9 +134,7 @@ fn one_text_that_the_translator_falls_over_is_found_and_given_up() {
             let expected = if n == 100 { 5 } else { 1 };
             assert_eq!(attempts, expected, "text {n}");
         }
-        // 25 packs, the halves of one, and what the text is given alone.
-        let n_calls = provider.n_calls();
-        assert!(n_calls <= 25 + 10 + 5, "{n_calls}");
+        assert_few_calls(&provider);
     });
 }
 

@@ -473,17 +473,20 @@ fn a_young_post_is_taken_when_it_is_old_enough() {
     });
 }
 
+/// Has a source show a post that goes on with another.
+fn show_related(source: &FakeSource, id: &str, parent: Option<&str>, relation: Relation) {
+    source.show_post(Post {
+        parent: parent.map(str::to_owned),
+        relation,
+        ..Post::new("news".into(), id, format!("{id}."))
+    });
+}
+
 #[test]
 fn what_an_author_adds_to_an_answer_of_their_own_is_no_thread_of_theirs() {
     world::run(87, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);
-        let show = |id: &str, parent: Option<&str>, relation| {
-            source.show_post(Post {
-                parent: parent.map(str::to_owned),
-                relation,
-                ..Post::new("news".into(), id, format!("{id}."))
-            });
-        };
+        let show = |id, parent, relation| show_related(&source, id, parent, relation);
         show("A start", None, Relation::Own);
         show("An answer", None, Relation::Reply);
         show("More of it", Some("An answer"), Relation::Own);
@@ -501,13 +504,7 @@ fn what_an_author_adds_to_an_answer_of_their_own_is_no_thread_of_theirs() {
 fn what_an_author_adds_to_an_answer_of_before_a_restart_is_no_thread_of_theirs() {
     world::run(88, async |mut world: World| {
         let (source, outlet) = watched(&mut world, None);
-        let show = |id: &str, parent: Option<&str>, relation| {
-            source.show_post(Post {
-                parent: parent.map(str::to_owned),
-                relation,
-                ..Post::new("news".into(), id, format!("{id}."))
-            });
-        };
+        let show = |id, parent, relation| show_related(&source, id, parent, relation);
         show("A start", None, Relation::Own);
         show("An answer", None, Relation::Reply);
         poll(&world.start()).await;
