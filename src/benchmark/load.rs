@@ -1,6 +1,7 @@
 //! The load generator: submits texts through the socket as fast as it is let, and asks one at a time.
 
 mod accounted;
+mod echo;
 mod questions;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use super::simulator::{self, TRANSLATE_PATH};
 use super::statistics::{Quantiles, Times, quantile};
 
 pub(super) use self::accounted::AccountedOutcome;
+use self::echo::Echo;
 pub(super) use self::questions::{Pick, Questions, QuestionsOutcome, trace};
 
 /// The most lines that one call carries.
@@ -151,6 +153,8 @@ pub(super) struct InteractiveOutcome {
     pub(super) added_p99_us: f64,
     /// A text that is known.
     pub(super) known: Quantiles,
+    /// A message of one byte and its answer, each beside a text that is known.
+    pub(super) empty: Quantiles,
     /// Answers of the service with a translation.
     pub(super) n_answered: u64,
     /// Answers of the service that said the text was known.
@@ -453,7 +457,9 @@ async fn ask(questions: Interactive) -> anyhow::Result<InteractiveOutcome> {
         added.push((time_through.as_secs_f64() - time_direct.as_secs_f64()) * 1e6);
     }
     let known_question = question(questions.first);
+    let (mut echo, mut empty) = (Echo::start()?, Times::new());
     for _ in 0..questions.n_known {
+        empty.add(echo.round_trip().await?);
         let (cached, time) = translate(&mut service, &known_question).await?;
         known.add(time);
         outcome.n_answered += 1;
@@ -465,6 +471,7 @@ async fn ask(questions: Interactive) -> anyhow::Result<InteractiveOutcome> {
         added_p50_us: quantile(&mut added, 0.5),
         added_p99_us: quantile(&mut added, 0.99),
         known: known.quantiles(),
+        empty: empty.quantiles(),
         ..outcome
     })
 }

@@ -69,7 +69,7 @@ const KINDS: [Kind; 18] = [
     Kind {
         name: "added_latency",
         about: "one translation at a time, each beside a call straight to the provider",
-        seconds: [8, 3],
+        seconds: [16, 3],
     },
     Kind {
         name: "memory",
@@ -185,7 +185,7 @@ impl Sizes {
         n_lines: 200_000,
         n_end_to_end: 120_000,
         n_latency: 10_000,
-        n_questions: 3_000,
+        n_questions: 20_000,
         n_queued: 1_000_000,
         n_at_start: 100_000,
         quota: Duration::from_secs(120),

@@ -20,7 +20,7 @@ const N_WARM_UP: u64 = 200;
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let (n_new, n_known) = (bench.sizes.n_questions, 2 * bench.sizes.n_questions);
     row.conditions = format!(
-        "{n_new} new texts after {N_WARM_UP} to warm up, a known one {n_known} times, one at a time, provider without delay; settings as they ship; as the machine is, and again with its idle cores kept awake"
+        "{n_new} new texts after {N_WARM_UP} to warm up, a known one {n_known} times, each beside a byte sent to a thread that sends it back, one at a time, provider without delay; settings as they ship; as the machine is, and again with its idle cores kept awake"
     );
     let setup = Setup::shipped();
     let stage = bench.stage(&Plan::default(), &setup).await?;
@@ -79,7 +79,8 @@ fn show(row: &mut Row, under: &str, asked: &InteractiveOutcome) {
     let most = Target::AtMost;
     row.aimed(name("added, median"), asked.added_p50_us, "µs", most(100.0));
     row.aimed(name("added, p99"), asked.added_p99_us, "µs", most(400.0));
-    let (through, direct, known) = (&asked.through, &asked.direct, &asked.known);
+    let (through, direct) = (&asked.through, &asked.direct);
+    let (known, empty) = (&asked.known, &asked.empty);
     row.figure(name("through the service, median"), through.p50_us, "µs");
     row.figure(name("through the service, p99"), through.p99_us, "µs");
     row.figure(
@@ -90,4 +91,6 @@ fn show(row: &mut Row, under: &str, asked: &InteractiveOutcome) {
     row.figure(name("straight to the provider, p99"), direct.p99_us, "µs");
     row.aimed(name("a known text, median"), known.p50_us, "µs", most(60.0));
     row.figure(name("a known text, p99"), known.p99_us, "µs");
+    row.figure(name("an empty round trip, median"), empty.p50_us, "µs");
+    row.figure(name("an empty round trip, p99"), empty.p99_us, "µs");
 }
