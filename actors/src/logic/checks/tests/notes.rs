@@ -421,10 +421,21 @@ fn a_word_that_is_written_like_a_name_of_models_excuses_no_refusal() {
 }
 
 #[test]
-fn a_dress_is_no_apology() {
-    let text = "I can afford that dress";
-    let found = fault(("en", "de"), text, "Das Kleid kann ich mir leisten");
-    assert_eq!(found, None);
+fn a_dress_and_a_discussion_are_no_apologies() {
+    for ((source, target), text, translated) in [
+        (
+            ("en", "de"),
+            "I can afford that dress",
+            "Das Kleid kann ich mir leisten",
+        ),
+        (
+            ("sv", "en"),
+            "Vi diskuterar vad som är ogörligt",
+            "We discuss what is impossible",
+        ),
+    ] {
+        assert_eq!(fault((source, target), text, translated), None, "{text}");
+    }
 }
 
 #[test]
