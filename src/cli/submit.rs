@@ -1,8 +1,9 @@
 //! `submit`: hands in texts, and may wait for their translations.
 
-use std::collections::VecDeque;
+mod taken;
+
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -15,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::taken::Taken;
 use super::client::{Answer, Client, LineWriter, Refused};
 use super::input::{Input, Line};
 use super::options::{Exit, ExitError};
@@ -72,25 +74,29 @@ pub(super) fn submit(client: &Client, options: &SubmitOptions, json: bool) -> an
     }
     let mut output = Output::new(options.out.as_deref(), json)?;
     let mut n_failed = 0;
-    let mut taken = VecDeque::new();
+    let taken = Taken::default();
+    if options.wait {
+        let listening = taken.tell_when_interrupted();
+        listening.context("signals cannot be heard")?;
+    }
     let handed_in = hand_in(client, &input, options, |place| {
         match place.answer {
             Err(why) => {
                 n_failed += 1;
                 complain(format_args!("line {}: {why}", place.number));
             }
-            Ok(answer) if options.wait => taken.push_back((place.number, answer.id)),
+            Ok(answer) if options.wait => taken.push(place.number, answer.id),
             Ok(answer) => output.id(&answer)?,
         }
         Ok(())
     });
     let waited = handed_in.and_then(|()| match options.wait {
-        true => wait_for(client, &mut taken, &mut output),
+        true => wait_for(client, &taken, &mut output),
         false => Ok(0),
     });
     n_failed += waited.inspect_err(|error| {
         if !is_unread(error) {
-            tell_left(&taken);
+            taken.tell();
         }
     })?;
     output.writer.flush()?;
@@ -293,22 +299,18 @@ fn encode_object(
 /// Waits for requests in their order and gives their translations; tells how many failed.
 ///
 /// What it is done with leaves `taken`, so that after an error the others can be told of.
-fn wait_for(
-    client: &Client,
-    taken: &mut VecDeque<(usize, String)>,
-    output: &mut Output,
-) -> anyhow::Result<usize> {
+fn wait_for(client: &Client, taken: &Taken, output: &mut Output) -> anyhow::Result<usize> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}, {eta} left")
         .context("the progress bar has a bad template")?;
     let progress = ProgressBar::new(taken.len() as u64).with_style(style);
     let mut n_failed = 0;
-    while let Some((number, id)) = taken.front() {
-        let request = match settled(client, id) {
+    while let Some((number, id)) = taken.first() {
+        let request = match settled(client, &id) {
             Ok(request) => request,
             Err(error) if error.is::<Refused>() => {
                 n_failed += 1;
                 progress.suspend(|| complain(format_args!("line {number}: {error}")));
-                taken.pop_front();
+                taken.forget_first();
                 continue;
             }
             Err(error) => return Err(error),
@@ -320,18 +322,10 @@ fn wait_for(
         }
         progress.suspend(|| output.translations(&request))?;
         progress.inc(1);
-        taken.pop_front();
+        taken.forget_first();
     }
     progress.finish_and_clear();
     Ok(n_failed)
-}
-
-/// Names what was taken in and is not waited for any more: it is durable, and its ids are not
-/// known elsewhere.
-fn tell_left(taken: &VecDeque<(usize, String)>) {
-    for (number, id) in taken {
-        complain(format_args!("line {number}: taken in as request {id}"));
-    }
 }
 
 /// A request whose tasks and publications are settled.
@@ -411,7 +405,7 @@ impl Output {
         let file =
             File::create(out).with_context(|| format!("{} cannot be written", out.display()))?;
         Ok(Self {
-            writer: Box::new(BufWriter::new(file)),
+            writer: Box::new(io::LineWriter::new(file)),
             is_json: json || out.extension().is_some_and(|end| end == "jsonl"),
         })
     }

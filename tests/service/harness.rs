@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -44,6 +44,16 @@ pub struct Said {
 }
 
 impl Said {
+    /// Of a process that has ended.
+    pub fn of(output: &Output) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
     /// What a command printed that ended well.
     pub fn well(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
@@ -211,9 +221,7 @@ impl Program {
 
     /// Sends the service a signal, like `TERM`.
     pub fn signal(&self, name: &str) {
-        let order = format!("kill -{name} {}", self.pid());
-        let sent = Command::new("sh").args(["-c", &order]).status();
-        assert!(sent.expect("a shell").success(), "{order}");
+        signal(name, self.pid());
     }
 
     /// Waits until the service has ended.
@@ -386,6 +394,13 @@ pub fn bare_command() -> Command {
     command
 }
 
+/// Sends a process a signal, like `TERM`.
+pub fn signal(name: &str, pid: u32) {
+    let order = format!("kill -{name} {pid}");
+    let sent = Command::new("sh").args(["-c", &order]).status();
+    assert!(sent.expect("a shell").success(), "{order}");
+}
+
 /// Runs a command to its end, which must come in good time.
 pub fn finished(mut command: Command) -> Said {
     let mut process = command
@@ -395,20 +410,17 @@ pub fn finished(mut command: Command) -> Said {
         .expect("the program begins");
     let out = all_of(process.stdout.take().expect("piped"));
     let err = all_of(process.stderr.take().expect("piped"));
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let Ok(out) = out.recv_timeout(2 * PATIENCE) else {
         process.kill().expect("killed");
         process.wait().expect("ended");
         let err = err.recv().expect("no panic");
-        panic!("{command:?} did not end: {}", text(err));
+        panic!("{command:?} did not end: {}", String::from_utf8_lossy(&err));
     };
-    let err = err.recv().expect("no panic");
-    let status = process.wait().expect("a status");
-    Said {
-        code: status.code().unwrap_or(-1),
-        out: text(out),
-        err: text(err),
-    }
+    Said::of(&Output {
+        stdout: out,
+        stderr: err.recv().expect("no panic"),
+        status: process.wait().expect("a status"),
+    })
 }
 
 /// Brings all that a process writes into a pipe, which ends with it.

@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
-use std::thread;
+use std::process::Stdio;
+use std::thread::{self, JoinHandle};
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Program, Said};
+use crate::harness::{PATIENCE, Program, Said, signal};
 
 const TEXTS: [&str; 3] = ["One", "Two", "Three"];
 const SUBMIT: [&str; 6] = ["submit", "--file", "texts.txt", "--to", "es", "--wait"];
@@ -15,11 +16,16 @@ const SUBMIT: [&str; 6] = ["submit", "--file", "texts.txt", "--to", "es", "--wai
 /// A program without a service, whose socket answers a connection after another, each with what
 /// is given for it once its request has ended like that, and then is gone.
 fn beside(answers: Vec<(&'static str, String)>) -> Program {
+    answering(answers).0
+}
+
+/// The same, with the thread that answers, which ends behind the last answer.
+fn answering(answers: Vec<(&'static str, String)>) -> (Program, JoinHandle<()>) {
     let program = Program::new("");
     program.write("texts.txt", &TEXTS.join("\n"));
     fs::create_dir_all(program.path("data")).expect("made");
     let listener = UnixListener::bind(program.socket()).expect("a socket");
-    thread::spawn(move || {
+    let answerer = thread::spawn(move || {
         for (end, answer) in answers {
             let (mut stream, _) = listener.accept().expect("a connection");
             stream.set_read_timeout(Some(PATIENCE)).expect("set");
@@ -32,7 +38,7 @@ fn beside(answers: Vec<(&'static str, String)>) -> Program {
             stream.write_all(answer.as_bytes()).expect("sent");
         }
     });
-    program
+    (program, answerer)
 }
 
 /// The end of a stream of lines, and of a question.
@@ -93,20 +99,35 @@ fn a_service_that_dies_while_texts_are_handed_in_costs_no_id_that_it_gave() {
 fn what_can_not_be_told_of_any_more_is_left_with_its_ids() {
     let lines = taken(3) + "0\r\n\r\n";
     let program = beside(vec![(LINES, lines), (QUESTION, translated(1))]);
-    let mut submit = program.command(&SUBMIT);
     let full = File::options().write(true).open("/dev/full");
-    submit
-        .stdout(full.expect("a device"))
-        .stderr(std::process::Stdio::piped());
-    let ended = submit.spawn().expect("the program begins");
-    let ended = ended.wait_with_output().expect("an end");
-    let said = Said {
-        code: ended.status.code().unwrap_or(-1),
-        out: String::new(),
-        err: String::from_utf8_lossy(&ended.stderr).into_owned(),
-    };
+    let full = full.expect("a device");
+    let mut submit = program.command(&SUBMIT);
+    let submit = submit.stdout(full).stderr(Stdio::piped()).spawn();
+    let ended = submit.expect("the program begins").wait_with_output();
+    let said = Said::of(&ended.expect("an end"));
     assert_eq!(said.code, 1, "{}", said.err);
     assert_told(&said, &[1, 2, 3]);
+}
+
+#[test]
+fn who_interrupts_the_waiting_is_told_the_ids_that_are_left() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let questions = [(QUESTION, translated(1)), (QUESTION, String::new())];
+        let mut answers = vec![(LINES, taken(3) + "0\r\n\r\n")];
+        answers.extend(questions);
+        let (program, answerer) = answering(answers);
+        let mut submit = program.command(&SUBMIT);
+        submit.args(["--out", "translations.txt"]);
+        let submit = submit.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let submit = submit.expect("the program begins");
+        answerer.join().expect("all was asked");
+        signal(name, submit.id());
+        let said = Said::of(&submit.wait_with_output().expect("an end"));
+        assert_eq!(said.code, code, "{}", said.err);
+        assert_told(&said, &[2, 3]);
+        let translations = fs::read_to_string(program.path("translations.txt"));
+        assert_eq!(translations.expect("written"), "[es] One\n");
+    }
 }
 
 #[test]
