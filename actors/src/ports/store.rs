@@ -146,6 +146,9 @@ pub struct PublicationRecord {
     pub frozen: Option<Fate>,
     /// What its turn is for.
     pub errand: Errand,
+    /// Whether it goes out as it is by decision: of a person, who has seen it, or of the rule for
+    /// what nobody decides in time.
+    pub is_decided: bool,
     /// When the state was entered.
     pub at: Timestamp,
     /// Why, where it is not the ordinary course.

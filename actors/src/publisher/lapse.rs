@@ -10,7 +10,6 @@ use log::warn;
 use super::PublisherActor;
 use super::standing::Stand;
 use super::threads::without_lost_parent;
-use super::unheard::UNDECIDED;
 use crate::domain::{PublicationState, Timestamp};
 use crate::failpoints;
 use crate::logic::fit::{Limit, room};
@@ -53,7 +52,7 @@ impl PublisherActor {
         });
     }
 
-    fn lapse(&mut self, record: PublicationRecord) {
+    fn lapse(&mut self, mut record: PublicationRecord) {
         let Some(seat) = self.seat(&record.publication.outlet) else {
             return;
         };
@@ -75,9 +74,12 @@ impl PublisherActor {
             ),
             Lapsed::Rejected => (PublicationState::Refused, UNDECIDED),
         };
+        record.is_decided = state == PublicationState::Planned;
         self.put_into(record, state, why);
     }
 }
+
+const UNDECIDED: &str = "nobody decided in time";
 
 /// What has been held at these outlets for longer than it is there; without what it answers, if
 /// that will never be out, because as an answer it would be held again.

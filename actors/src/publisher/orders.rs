@@ -13,7 +13,6 @@ use super::read_back::write_one;
 use super::refit::origin_of;
 use super::teach::{corrections, lesson, recall};
 use super::threads::{Changed, without_lost_parent};
-use super::unheard::{APPROVED, SENT_AGAIN};
 use super::unschedule::taken_back;
 use super::{PublisherActor, Seat};
 use crate::domain::{
@@ -104,6 +103,7 @@ impl Order {
         record.at = self.at;
         record.why = Some(why.into());
         record.frozen = None;
+        record.is_decided = state == PublicationState::Planned;
         let token = self.store.token();
         let mut records = [record];
         let kept = write_as(&*self.store, &mut records, token).await;
@@ -238,7 +238,7 @@ impl Handler<Approve> for PublisherActor {
             let record = without_lost_parent(&*order.store, record, place).await?;
             let store = Rc::clone(&order.store);
             let record = order
-                .put(record, PublicationState::Planned, APPROVED)
+                .put(record, PublicationState::Planned, "approved")
                 .await?;
             if !corrected.is_empty()
                 && let Err(error) = keep(&*store, corrected, &edition).await
@@ -313,7 +313,7 @@ impl Handler<RetryPublication> for PublisherActor {
             let place = seat.and_then(|seat| seat.place);
             let record = without_lost_parent(&*order.store, record, place).await?;
             order
-                .put(record, PublicationState::Planned, SENT_AGAIN)
+                .put(record, PublicationState::Planned, "sent again by a person")
                 .await
         })
     }

@@ -252,10 +252,12 @@ impl PublisherActor {
         if let Some(newer) = self.take_out(&outlet, record.publication.id) {
             record = PublicationRecord {
                 errand: record.errand,
+                is_decided: record.is_decided,
                 ..newer
             };
         }
         record.state = state;
+        record.is_decided &= state != PublicationState::Held;
         record.why = Some(why.into());
         record.at = self.clock.wall();
         let (store, own) = (Rc::clone(&self.store), self.own.clone());

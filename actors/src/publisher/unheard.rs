@@ -8,13 +8,6 @@ use crate::domain::{Publication, REQUESTS, SourceName, Timestamp};
 use crate::ports::{Ended, Errand, PublicationRecord, StoreError, TaskStore};
 use crate::setup::OnEdit;
 
-/// Why a publication goes out that a person has let out.
-pub(super) const APPROVED: &str = "approved";
-/// Why one goes out that a person wants sent again.
-pub(super) const SENT_AGAIN: &str = "sent again by a person";
-/// What became of one that a person left to its time.
-pub(super) const UNDECIDED: &str = "nobody decided in time";
-
 /// What an outlet does about edits and deletions, and from when on it hears of all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hearing {
@@ -61,16 +54,10 @@ pub(super) async fn unheard(
     if hearing.deletions && store.is_gone(source, post).await? {
         return Ok(Some(Verdict::Gone));
     }
-    if hearing.edits && !is_decided(record) && is_edited_elsewhere(store, publication).await? {
+    if hearing.edits && !record.is_decided && is_edited_elsewhere(store, publication).await? {
         return Ok(Some(Verdict::EditedElsewhere));
     }
     Ok(None)
-}
-
-/// Whether it goes out because a person wants it so, who has seen it.
-fn is_decided(record: &PublicationRecord) -> bool {
-    let why = record.why.as_deref();
-    why.is_some_and(|why| [APPROVED, SENT_AGAIN, UNDECIDED].contains(&why))
 }
 
 /// Whether the post of a publication was edited since, and none of its edits was to come to the

@@ -116,6 +116,7 @@ pub(super) fn planned(publications: &[Planned]) -> impl Iterator<Item = Publicat
             attempts: 0,
             frozen: None,
             errand: Errand::Publish,
+            is_decided: false,
             at: publication.created_at,
             why: why.clone(),
         })

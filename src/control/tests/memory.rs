@@ -170,6 +170,7 @@ pub(super) fn publication(task: TaskId, state: PublicationState) -> PublicationR
         attempts: 0,
         frozen: None,
         errand: Errand::Publish,
+        is_decided: false,
         at: Timestamp::from_millis(0),
         why: None,
     }

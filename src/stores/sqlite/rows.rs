@@ -44,6 +44,8 @@ const MORE_REVISES: u8 = 2;
 const MORE_ERRAND: u8 = 2;
 /// The bit that says that it is known which account a publication went to.
 const MORE_PLACE: u8 = 16;
+/// The bit that says that a publication goes out by decision.
+const MORE_DECIDED: u8 = 32;
 
 const COMPLETED: u8 = 0;
 const COMPLETED_FROM_CACHE: u8 = 1;
@@ -359,7 +361,7 @@ pub(super) fn publication_of(
     let attempts = bytes.small()?;
     let at = Timestamp::from_millis(bytes.signed()?);
     let why = bytes.optional()?;
-    let (errand, frozen) = more_of(&mut bytes, &mut publication)?;
+    let more = more_of(&mut bytes, &mut publication)?;
     Ok(PublicationRecord {
         publication: Arc::new(publication),
         state: publication_state_of(columns.state)?,
@@ -367,8 +369,9 @@ pub(super) fn publication_of(
         attempts,
         at,
         why,
-        frozen,
-        errand,
+        frozen: more.frozen,
+        errand: more.errand,
+        is_decided: more.is_decided,
     })
 }
 
@@ -389,9 +392,11 @@ fn parts_of(bytes: &mut Bytes<'_>) -> Result<Vec<Part>, Fault> {
 fn put_more(out: &mut Vec<u8>, record: &PublicationRecord) {
     let publication = &record.publication;
     let attached = publication.attached.as_deref();
+    let decided = if record.is_decided { MORE_DECIDED } else { 0 };
     let flags = attached.map_or(0, |_| MORE_ATTACHED)
         | publication.revises.map_or(0, |_| MORE_REVISES)
         | publication.place.map_or(0, |_| MORE_PLACE)
+        | decided
         | errand_code(&record.errand) << MORE_ERRAND;
     if flags == 0 && publication.thread.is_none() {
         return;
@@ -420,17 +425,25 @@ fn put_more(out: &mut Vec<u8>, record: &PublicationRecord) {
     }
 }
 
+/// What only some records of publications have.
+#[derive(Default)]
+struct More {
+    errand: Errand,
+    is_decided: bool,
+    frozen: Option<Fate>,
+}
+
 /// Reads what only some publications have, and the fate of a frozen part.
-fn more_of(
-    bytes: &mut Bytes<'_>,
-    publication: &mut Publication,
-) -> Result<(Errand, Option<Fate>), Fault> {
+fn more_of(bytes: &mut Bytes<'_>, publication: &mut Publication) -> Result<More, Fault> {
     if bytes.is_empty() {
-        return Ok((Errand::Publish, None));
+        return Ok(More::default());
     }
     let part = bytes.number()?;
     if part != MORE {
-        return Ok((Errand::Publish, Some(fate_of(bytes, part)?)));
+        return Ok(More {
+            frozen: Some(fate_of(bytes, part)?),
+            ..More::default()
+        });
     }
     let flags = bytes.byte()?;
     if flags & MORE_ATTACHED != 0 {
@@ -447,11 +460,18 @@ fn more_of(
         publication.place = Some(bytes.number()?);
     }
     let errand = errand_of(bytes, (flags >> MORE_ERRAND) & 3)?;
-    if bytes.is_empty() {
-        return Ok((errand, None));
-    }
-    let part = bytes.number()?;
-    Ok((errand, Some(fate_of(bytes, part)?)))
+    let frozen = match bytes.is_empty() {
+        true => None,
+        false => {
+            let part = bytes.number()?;
+            Some(fate_of(bytes, part)?)
+        }
+    };
+    Ok(More {
+        errand,
+        is_decided: flags & MORE_DECIDED != 0,
+        frozen,
+    })
 }
 
 const fn errand_code(errand: &Errand) -> u8 {

@@ -128,6 +128,7 @@ impl<'c> Tables<'c> {
                 attempts: 0,
                 frozen: None,
                 errand: Errand::Publish,
+                is_decided: false,
                 at: change.lifecycle.since(),
                 why: why.clone(),
             };

@@ -39,6 +39,7 @@ pub(super) async fn publications_are_planned_once_by_the_commit_that_completes<K
         attempts: 0,
         frozen: None,
         errand: Errand::Publish,
+        is_decided: false,
         at: complete.lifecycle.since(),
         why: Some("doubtful".into()),
     };
@@ -91,6 +92,7 @@ pub(super) async fn a_publication_is_read_back_as_it_was_recorded<K: Kind>() {
         url: None,
     };
     after.errand = Errand::Edit(id_of_another(&before), vec![standing]);
+    after.is_decided = true;
     let publication = Arc::make_mut(&mut after.publication);
     publication.revises = Some(before.publication.id.task().request());
     let part = &mut publication.parts[0];

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::{OutletName, PublicationState};
 use babelfeed_actors::messages::{Approve, Review};
-use babelfeed_actors::ports::{ProviderError, PublicationRecord, TaskStore};
+use babelfeed_actors::ports::{OutletError, ProviderError, PublicationRecord, TaskStore};
 use babelfeed_actors::setup::{Hold, OnDelete, Pauses};
 use babelfeed_actors::system::Handles;
-use babelfeed_actors::testkit::outlet::FakeOutlet;
+use babelfeed_actors::testkit::outlet::{FakeOutlet, OutletFault};
 use babelfeed_actors::testkit::provider::ProviderFault;
 use babelfeed_actors::testkit::source::FakeSource;
 use babelfeed_actors::testkit::world::{self, World};
@@ -140,6 +140,12 @@ fn what_is_edited_while_its_outlet_is_missing_waits_there_for_a_person() {
             id: held[0].publication.id,
             text: Some("Un texto sin error.".into()),
         };
+        // A person has decided, whatever the outlet answers at first.
+        let busy = OutletError::Busy {
+            wait: Some(Duration::from_secs(5)),
+            detail: "HTTP 429".into(),
+        };
+        lives.spanish.fail_next(OutletFault::Error(busy));
         let approved = handles.approve.send(approve).await.expect("heard");
         assert!(approved.is_ok());
         pass(Duration::from_secs(60)).await;

@@ -211,6 +211,7 @@ impl Committed {
                 attempts: 0,
                 frozen: None,
                 errand: Errand::Publish,
+                is_decided: false,
                 at,
                 why,
             };
