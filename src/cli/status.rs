@@ -98,7 +98,11 @@ fn publication(publication: &Publication) -> anyhow::Result<()> {
 
 /// The service in lines for people; the dashboard shows the same.
 pub(super) fn service_lines(status: &Status) -> Vec<String> {
-    let intake = if status.is_open { "open" } else { "closed" };
+    let intake = match &status.closed {
+        Some(why) => format!("closed, {why}"),
+        None if status.is_open => "open".to_owned(),
+        None => "closed".to_owned(),
+    };
     let mut lines = vec![format!(
         "babelfeed {}, up {}, intake {intake}",
         status.version,

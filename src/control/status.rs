@@ -56,6 +56,7 @@ pub(super) async fn status(face: web::Data<Face>) -> Answer {
         version: control.version.into(),
         uptime_s: uptime(face.as_ref()),
         is_open: views.backlog.closed.is_none(),
+        closed: views.backlog.closed.map(|closed| closed.name().into()),
         ended: wire::Ended {
             completed: views.backlog.completed,
             failed: views.backlog.failed,

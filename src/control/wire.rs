@@ -231,6 +231,9 @@ pub struct Status {
     pub uptime_s: f64,
     /// Whether new work is taken.
     pub is_open: bool,
+    /// Why no new work is taken, where none is.
+    #[serde(default)]
+    pub closed: Option<String>,
     /// Tasks that have ended, ever.
     pub ended: Ended,
     /// What is watched.

@@ -103,6 +103,9 @@ async fn a_drained_service_is_not_ready_until_resumed() {
         (drained.status, served.get("/healthz").await.status),
         (503, 200)
     );
+    let status = served.get("/v1/status").await.json();
+    assert_eq!(status["closed"], drained.json()["why"][0], "{status}");
+    assert_eq!(status["is_open"], false);
     served.post("/v1/control/resume", "").await;
     assert_eq!(served.get("/readyz").await.status, 200);
 }
@@ -150,6 +153,10 @@ async fn status_and_figures_have_their_fixed_names() {
     let status = served.get("/v1/status").await.json();
     assert_eq!(status["version"], "1.2.3");
     assert_eq!(status["uptime_s"], 60.0);
+    assert_eq!(
+        (&status["is_open"], &status["closed"]),
+        (&json!(true), &json!(null))
+    );
     assert_eq!(status["sources"][0]["lag_s"], 1.5);
     assert_eq!(status["lanes"][0]["windows"][0]["known_by"], "settings");
     assert_eq!(status["providers"][0]["share"], 0.75);
