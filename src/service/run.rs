@@ -109,7 +109,10 @@ pub(super) async fn serve(
                     }
                     Some(Command::Reload(answer)) => {
                         let (answered, order) = match reload(options, &settings, &prepare) {
-                            Ok(Reloaded::Same) => (Ok(()), None),
+                            Ok(Reloaded::Same) => {
+                                info!("settings read again: nothing differs");
+                                (Ok(()), None)
+                            }
                             Ok(Reloaded::Changed(changed, prepared)) => {
                                 (Ok(()), Some(Order::Rebuild(changed, prepared)))
                             }
