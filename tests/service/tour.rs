@@ -1,4 +1,4 @@
-//! That the tour in the README tells the truth of one post on three networks.
+//! That the tour in the README tells the truth of what a check says, and of one post on three networks.
 
 use std::path::Path;
 
@@ -59,4 +59,23 @@ fn one_post_in_five_languages_fits_three_networks_as_the_readme_shows() {
     assert_eq!(counted, shown(behind, "\n  done"));
     let typed = "do babelfeed fit --network $network \"$spanish\"; done";
     assert_eq!(whole.lines().collect::<Vec<_>>(), shown(behind, typed));
+}
+
+#[test]
+fn a_check_says_what_the_readme_shows() {
+    let readme = readme();
+    let between = |begin: &str, end: &str| {
+        let (_, behind) = readme.split_once(begin).expect(begin);
+        behind.split_once(end).expect(end).0.to_owned()
+    };
+    let (base_url, _own) = shared();
+    let settings = between("$ cat > Settings.toml <<END\n", "END\n");
+    let program = Program::new(&settings.replace("$apertium_url", &base_url));
+    let note = between("$ echo '", "' > notes.txt") + "\n";
+    program.write("notes.txt", &note);
+    let said = program.run(&["check"]).well();
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        shown(&readme, "$ babelfeed check")
+    );
 }
