@@ -148,7 +148,7 @@ pub(super) async fn work(
     }
     drop(handles);
     join(arbiters).await;
-    // No service may ever run beside a timer, so nobody else would do it.
+    // Where a timer runs this, there may be no service that would do it.
     let _ = timeout(FORGETTING, prune(store, &*clock, settings.store.keep)).await;
     gathered
 }

@@ -34,13 +34,14 @@ use crate::ports::{
 
 /// The waits between failures of a provider.
 const FAILURES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
-/// How long after it first took a job not a provider may still take it, until its texts go another way.
+/// How long a provider may go on not taking a job, or its lane granting nothing, before the texts go
+/// another way.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// So long after its money was reserved no job is waited for any more; the longest promise is 48 hours.
 /// So long one waits for money until its texts are gathered anew.
 const LONGEST: Duration = Duration::from_secs(72 * 3_600);
-/// So long after its money was reserved no job is created any more: what is left until then is the
-/// longest promise.
+/// So long after its money was reserved no permit for its creation is waited for any more: what is
+/// left until then is the longest promise.
 const LATEST: Duration = Duration::from_secs(24 * 3_600);
 /// How long to wait for a neighbour that fell.
 const RETRY: Duration = Duration::from_millis(100);
@@ -572,7 +573,7 @@ const fn asked_wait(error: &ProviderError) -> Option<Duration> {
     }
 }
 
-/// Whether a call of a job that ended so was answered, and so has to be paid; nobody says how much.
+/// Whether a call of a job that ended so may have to be paid; nobody says how much.
 const fn may_be_paid(error: &ProviderError) -> bool {
     matches!(
         error,

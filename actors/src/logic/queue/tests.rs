@@ -1,3 +1,5 @@
+//! That whoever waits gets a fair turn, the urgent before the others.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
