@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) counts: Vec<Arc<Counts>>,
     /// Where hubs tell of news, where that is wanted.
     pub(super) callbacks: Option<Callbacks>,
+    /// What the system writes through.
+    pub(super) store: SqliteStore,
 }
 
 /// Makes everything that these settings name; nothing is read, called or written yet.
@@ -73,6 +75,7 @@ pub(super) fn prepare(
     );
     // One translator lives on this arbiter, for texts that somebody waits for.
     let arbiters: Vec<Arbiter> = (1..n_arbiters).map(|_| Arbiter::new()).collect();
+    let store = store.for_system();
     let setup = Setup {
         clock: Arc::clone(clock),
         chance: Arc::new(SystemChance),
@@ -96,6 +99,7 @@ pub(super) fn prepare(
         arbiters,
         counts,
         callbacks,
+        store,
     })
 }
 

@@ -67,6 +67,7 @@ pub(super) struct Live {
     teller: Option<Teller>,
     outlets: Vec<OutletName>,
     background: Vec<JoinHandle<()>>,
+    store: SqliteStore,
 }
 
 impl Live {
@@ -122,7 +123,18 @@ impl Live {
             teller,
             outlets: settings.outlets.iter().map(|it| it.name.clone()).collect(),
             background,
+            store: prepared.store,
         })
+    }
+
+    /// Why no other system may take this one's place now, if anything forbids it.
+    pub(super) async fn cannot_be_replaced(&self) -> Option<&'static str> {
+        let depth = timeout(GRACE, self.handles.depth.send(Depth)).await;
+        let is_full =
+            matches!(depth, Ok(Ok(Ok(backlog))) if backlog.closed == Some(Closed::NoRoom));
+        is_full.then_some(
+            "nothing was changed: the store does not write, and what waits for it would be lost",
+        )
     }
 
     /// Has control refuse to change what is paused, because the next system begins with what is
@@ -218,6 +230,7 @@ impl Live {
         }
         self.control.stop().await;
         self.handles.actors.end();
+        self.store.give_up();
         drop((self.teller, self.handles));
         join(self.arbiters).await;
         info!("stopped");

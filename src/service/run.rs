@@ -108,7 +108,11 @@ pub(super) async fn serve(
                         break Order::Stop;
                     }
                     Some(Command::Reload(answer)) => {
-                        let (answered, order) = match reload(options, &settings, &prepare) {
+                        let reloaded = match live.cannot_be_replaced().await {
+                            Some(why) => Err(why.to_owned()),
+                            None => reload(options, &settings, &prepare),
+                        };
+                        let (answered, order) = match reloaded {
                             Ok(Reloaded::Same) => {
                                 info!("settings read again: nothing differs");
                                 (Ok(()), None)

@@ -29,6 +29,7 @@ use crate::telemetry::metrics::FILE;
 thread_local! {
     static STARTS: Cell<u32> = const { Cell::new(0) };
     static STOPS: Cell<u32> = const { Cell::new(0) };
+    static IS_FULL: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Idle;
@@ -61,7 +62,7 @@ answers! {
     Drain => (),
     OpenIntake => (),
     Stop => STOPS.set(STOPS.get() + 1),
-    Depth => Ok(Backlog::default()),
+    Depth => Ok(Backlog { closed: IS_FULL.get().then_some(Closed::NoRoom), ..Backlog::default() }),
     Clear => Ok(()),
     SaveAll => Ok(()),
     CacheStats => CacheView::default(),
@@ -204,6 +205,12 @@ async fn a_service_is_heard_reloads_in_place_and_stops_in_order() {
         assert!(answer.contains("colour: is unknown"), "{answer}");
 
         home.write("[batching]\nmax_batch_size = 3");
+        IS_FULL.set(true);
+        let (status, answer) = call(&socket, "POST", "/v1/control/reload").await;
+        assert_eq!((status, STARTS.get()), (422, 1), "{answer}");
+        assert!(answer.contains("the store does not write"), "{answer}");
+
+        IS_FULL.set(false);
         let (status, answer) = call(&socket, "POST", "/v1/control/reload").await;
         assert_eq!(status, 200, "{answer}");
         while STARTS.get() < 2 {

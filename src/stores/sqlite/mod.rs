@@ -1,8 +1,9 @@
 //! The store of one machine: tasks, publications and known translations in one SQLite file.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -98,7 +99,11 @@ impl Drop for Watched {
 ///
 /// The store is closed when the last handle is dropped, which waits for what was handed in.
 #[derive(Clone)]
-pub struct SqliteStore(Arc<Inner>);
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+    /// Whether this handle and its clones write no more.
+    is_over: Arc<AtomicBool>,
+}
 
 struct Inner {
     shared: Arc<Shared>,
@@ -127,11 +132,32 @@ impl SqliteStore {
         let writer = writer::start(connection, &shared, ballast, config, readers_over)
             .context("cannot start the thread that writes the store")?;
         threads.push(writer);
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             shared,
             readers: Mutex::new(Some(Arc::new(readers))),
             threads: Mutex::new(threads),
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            is_over: Arc::default(),
+        })
+    }
+
+    /// A handle of the same store for one system, which [`give_up`](Self::give_up) ends alone.
+    #[must_use]
+    pub fn for_system(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            is_over: Arc::default(),
+        }
+    }
+
+    /// Makes no more writes of this handle and its clones: from now on they wait for ever.
+    ///
+    /// What a system still wanted to write when another took its place would be news to that one:
+    /// it has read how things stand.
+    pub fn give_up(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// Forgets tasks that ended before a time, at most `limit`, with their publications and
@@ -171,9 +197,9 @@ impl SqliteStore {
     /// When something handed in before could not be awaited.
     pub async fn close(&self) -> Result<(), StoreError> {
         let barrier = self.barrier();
-        self.0.shared.queue.close();
+        self.inner.shared.queue.close();
         let outcome = barrier.await;
-        self.0.end();
+        self.inner.end();
         outcome
     }
 
@@ -182,8 +208,11 @@ impl SqliteStore {
         what: W,
         kind: fn(Ask<W, A>) -> Write,
     ) -> LocalBoxFuture<'_, Result<A, StoreError>> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return pending().boxed_local();
+        }
         let (ask, answer) = Ask::new(what);
-        self.0.shared.queue.push(kind(ask));
+        self.inner.shared.queue.push(kind(ask));
         arrival(answer).boxed_local()
     }
 
@@ -191,7 +220,7 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&mut Reads<'_>) -> Result<A, Fault> + Send + 'static,
     ) -> LocalBoxFuture<'_, Result<A, StoreError>> {
-        let readers = self.0.readers.lock();
+        let readers = self.inner.readers.lock();
         let readers = readers.unwrap_or_else(PoisonError::into_inner).clone();
         let asked = match readers {
             Some(readers) => readers.ask(read),
@@ -397,7 +426,7 @@ impl TaskStore for SqliteStore {
     }
 
     fn tally(&self) -> LocalBoxFuture<'_, Result<Tally, StoreError>> {
-        let tally = self.0.shared.tally.lock();
+        let tally = self.inner.shared.tally.lock();
         let tally = *tally.unwrap_or_else(PoisonError::into_inner);
         async move { Ok(tally) }.boxed_local()
     }
@@ -407,7 +436,7 @@ impl TaskStore for SqliteStore {
     }
 
     fn token(&self) -> Token {
-        self.0.shared.tokens.fetch_add(1, Ordering::Relaxed) + 1
+        self.inner.shared.tokens.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

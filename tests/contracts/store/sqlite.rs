@@ -5,10 +5,11 @@ use babelfeed_actors::domain::{IdMint, PausedBy};
 use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::ports::{Admission, QuotaLedger as _, StoreError, TaskStore as _};
 use babelfeed_actors::setup::Pauses;
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-use super::requests::{admit, at, queued_task, request, step};
+use super::requests::{admit, at, change, queued_task, record, request, step, task};
 use super::run;
 
 fn config(folder: &TempDir) -> SqliteConfig {
@@ -181,6 +182,25 @@ fn a_full_disk_takes_the_ballast_for_work_under_way_and_no_new_work() {
             fill(&store).await,
             Err(StoreError::NoSpace { .. })
         ));
+    });
+}
+
+#[test]
+fn a_system_that_another_has_replaced_writes_nothing_more() {
+    let folder = TempDir::new().expect("a folder");
+    let store = SqliteStore::open(&config(&folder)).expect("a store");
+    let [old, new] = [store.for_system(), store.for_system()];
+    run(async {
+        let id = queued_task(&old).await;
+        let queued = task(&old, id).await;
+        old.clone().give_up();
+
+        let late = change(&queued, old.token(), &[Step::Call]);
+        let unheard = record(&old, late).now_or_never();
+
+        assert_eq!((unheard, new.barrier().await), (None, Ok(())));
+        assert_eq!(task(&old, id).await, queued);
+        step(&new, id, &[Step::Call]).await;
     });
 }
 
