@@ -1,6 +1,11 @@
 //! A lane against a reference that remembers every call, through falls and crashes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
+use proptest::test_runner::{
+    Config, RngAlgorithm, TestCaseError, TestCaseResult, TestRng, TestRunner,
+};
 
 use super::disk::Disk;
 use super::*;
@@ -28,8 +33,18 @@ impl Bills {
     }
 }
 
-const USD_PER_DAY: f64 = 1.0;
-const USD_PER_MONTH: f64 = 2.5;
+// So small that each of them holds calls back in many of the cases, as a test below demands.
+const REQUESTS_PER_SECOND: f64 = 9.0;
+const REQUESTS_PER_MINUTE: f64 = 25.0;
+const TOKENS_PER_MINUTE: f64 = 2_500.0;
+const OUTPUT_TOKENS_PER_MINUTE: f64 = 1_200.0;
+const REQUESTS_PER_DAY: f64 = 35.0;
+const TOKENS_PER_DAY: f64 = 4_000.0;
+const USD_PER_DAY: f64 = 0.7;
+const USD_PER_MONTH: f64 = 1.2;
+const AT_ONCE: usize = 12;
+/// How many of them work may use that is not urgent.
+const OPEN_TO_BULK: usize = 11;
 
 impl Reference {
     /// The most that any window of so many milliseconds holds, wherever it is laid.
@@ -48,15 +63,15 @@ impl Reference {
     }
 
     fn keeps_short_limits(&self) -> bool {
-        self.most(1_000, |_| 1.0) <= 9.0
-            && self.most(60_000, |_| 1.0) <= 60.0
-            && self.most(60_000, |tokens| tokens.total() as f64) <= 6_000.0
-            && self.most(60_000, |tokens| tokens.output as f64) <= 2_500.0
+        self.most(1_000, |_| 1.0) <= REQUESTS_PER_SECOND
+            && self.most(60_000, |_| 1.0) <= REQUESTS_PER_MINUTE
+            && self.most(60_000, |tokens| tokens.total() as f64) <= TOKENS_PER_MINUTE
+            && self.most(60_000, |tokens| tokens.output as f64) <= OUTPUT_TOKENS_PER_MINUTE
     }
 
     fn keeps_days(&self) -> bool {
-        self.most(86_400_000, |_| 1.0) <= 400.0
-            && self.most(86_400_000, |tokens| tokens.total() as f64) <= 40_000.0
+        self.most(86_400_000, |_| 1.0) <= REQUESTS_PER_DAY
+            && self.most(86_400_000, |tokens| tokens.total() as f64) <= TOKENS_PER_DAY
     }
 }
 
@@ -84,10 +99,11 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         16 => (1_u64..900).prop_map(Act::Pass),
+        2 => Just(Act::Pass(20_000)),
         1 => Just(Act::Sleep),
-        24 => (1_usize..9, 1_u64..120, 1_u64..120, 0.001..0.2)
+        24 => (1_usize..9, 1_u64..120, 1_u64..120, 0.0005..0.05)
             .prop_map(|(calls, input, output, usd)| Act::Want(calls, tokens(input, output), usd)),
-        24 => (any::<usize>(), 0_u8..9, 0.0_f64..=1.0)
+        24 => (any::<usize>(), 0_u8..12, 0.0_f64..=1.0)
             .prop_map(|(which, how, share)| Act::End(which, how, share)),
         4 => Just(Act::Fall),
         4 => Just(Act::Unanswered),
@@ -98,15 +114,15 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn lane(now: Now) -> Quota {
     let windows = vec![
-        Window::set(Unit::Requests, 9.0, SECOND).used_up(now.moment),
-        Window::set(Unit::Requests, 60.0, MINUTE).kept(),
-        Window::set(Unit::Tokens, 6_000.0, MINUTE).kept(),
-        Window::set(Unit::OutputTokens, 2_500.0, MINUTE).kept(),
+        Window::set(Unit::Requests, REQUESTS_PER_SECOND, SECOND).used_up(now.moment),
+        Window::set(Unit::Requests, REQUESTS_PER_MINUTE, MINUTE).kept(),
+        Window::set(Unit::Tokens, TOKENS_PER_MINUTE, MINUTE).kept(),
+        Window::set(Unit::OutputTokens, OUTPUT_TOKENS_PER_MINUTE, MINUTE).kept(),
     ];
     let day = Span::Day(DayReset::Rolling);
     let accounts = vec![
-        Account::set(Unit::Requests, vec![(day, Some(400.0))]),
-        Account::set(Unit::Tokens, vec![(day, Some(40_000.0))]),
+        Account::set(Unit::Requests, vec![(day, Some(REQUESTS_PER_DAY))]),
+        Account::set(Unit::Tokens, vec![(day, Some(TOKENS_PER_DAY))]),
         Account::set(
             Unit::Dollars,
             vec![
@@ -115,88 +131,232 @@ fn lane(now: Now) -> Quota {
             ],
         ),
     ];
-    Quota::new(windows, accounts, Some(20))
+    Quota::new(windows, accounts, Some(AT_ONCE))
+}
+
+/// What a limit counts, and over what time.
+type Named = (&'static str, &'static str);
+
+/// The limits of which less is left than so many calls need, as far as one of them alone decided
+/// that only so many of these were granted.
+fn deciding(quota: &mut Quota, wanted: usize, granted: usize, need: Need, now: Now) -> Vec<Named> {
+    if granted >= wanted || quota.breaker.most(now.moment) < wanted {
+        return Vec::new();
+    }
+    let charge = Charge::from(need);
+    let decides = |left: f64, of_one: f64| {
+        let fitting = ((left + 1e-9) / of_one).max(0.0);
+        of_one > 0.0 && fitting < wanted as f64 && fitting as usize == granted
+    };
+    let windows = quota.windows().iter().filter(|it| {
+        let limit = it.limit();
+        limit.is_some_and(|limit| decides(limit - it.used(), charge.of(it.unit())))
+    });
+    let windows = windows.map(|it| (it.unit().name(), per_name(it.per())));
+    let accounts = quota.accounts().iter().flat_map(|account| {
+        let longs = account.limits().iter().filter(move |it| {
+            let limit = it.limit();
+            limit.is_some_and(|limit| decides(limit - it.used(), charge.of(account.unit())))
+        });
+        longs.map(|it| (account.unit().name(), it.span.name()))
+    });
+    let calls = decides((OPEN_TO_BULK - quota.in_flight()) as f64, 1.0);
+    let calls = calls.then_some((binding::CALLS, binding::AT_ONCE));
+    windows.chain(accounts).chain(calls).collect()
+}
+
+/// A lane through falls and crashes, and what was really made of it.
+struct Life {
+    quota: Quota,
+    disk: Disk,
+    made: Reference,
+    /// A day does not count the tokens of calls that were refused.
+    of_days: Reference,
+    bills: Bills,
+    /// Calls under way: their serial, their place among those made, and what they reserved.
+    under_way: Vec<(u64, usize, Need)>,
+    millis: u64,
+    serial: u64,
+    /// When the present process began.
+    boot: u64,
+    /// The limits that held calls back.
+    bound: BTreeSet<Named>,
+}
+
+impl Life {
+    fn new() -> Self {
+        let (mut quota, disk) = (lane(at(0)), Disk::default());
+        disk.load(&mut quota, at(0));
+        Self {
+            quota,
+            disk,
+            made: Reference::default(),
+            of_days: Reference::default(),
+            bills: Bills::default(),
+            under_way: Vec::new(),
+            millis: 0,
+            serial: 0,
+            boot: 0,
+            bound: BTreeSet::new(),
+        }
+    }
+
+    /// Lives through these; answers which limits held calls back, and fails where one did not
+    /// hold or a permit leaked.
+    fn run(acts: Vec<Act>) -> Result<BTreeSet<Named>, TestCaseError> {
+        let mut life = Self::new();
+        for act in acts {
+            life.act(act)?;
+        }
+        life.check()?;
+        Ok(life.bound)
+    }
+
+    fn act(&mut self, act: Act) -> TestCaseResult {
+        let now = since_boot(self.boot, self.millis);
+        match act {
+            Act::Pass(wait) => self.millis += wait,
+            Act::Sleep => self.millis += 43_200_000,
+            Act::Want(calls, tokens, usd) => {
+                self.want(calls, Need { tokens, usd }, now);
+                prop_assert!(self.quota.in_flight() <= OPEN_TO_BULK);
+            }
+            Act::End(which, how, share) if !self.under_way.is_empty() => {
+                let which = which % self.under_way.len();
+                self.end(which, how, share, now);
+            }
+            Act::End(..) => (),
+            Act::Fall => {
+                self.quota.not_kept();
+                self.under_way.pop();
+                self.quota.write_off(Duration::from_secs(30), now.moment);
+            }
+            Act::Unanswered => self.disk.sync_unanswered(&mut self.quota, now),
+            Act::Lose => Disk::lose(&mut self.quota, now),
+            Act::Crash => {
+                // The monotonic clock begins anew, the wall's goes on.
+                self.boot = self.millis;
+                let now = since_boot(self.boot, self.millis);
+                self.quota = lane(now);
+                self.disk.load(&mut self.quota, now);
+                self.under_way.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes as many of these calls as are granted, the ledger being written whenever one waits
+    /// for it.
+    fn want(&mut self, calls: usize, need: Need, now: Now) {
+        let mut wanted = calls;
+        while wanted > 0 {
+            self.quota.room(wanted, need, Urgency::Bulk, now);
+            self.disk.sync(&mut self.quota, now);
+            let room = self.quota.room(wanted, need, Urgency::Bulk, now);
+            let deciding = deciding(&mut self.quota, wanted, room, need, now);
+            self.bound.extend(deciding);
+            for _ in 0..room {
+                self.begin(need, now);
+            }
+            if room == 0 {
+                return;
+            }
+            wanted -= room;
+        }
+    }
+
+    fn begin(&mut self, need: Need, now: Now) {
+        self.serial += 1;
+        self.quota.grant(self.serial, need, now);
+        self.under_way.push((self.serial, self.made.0.len(), need));
+        self.made.0.push((self.millis, Some(need.tokens)));
+        self.of_days.0.push((self.millis, Some(need.tokens)));
+        self.bills.0.push((self.millis, need.usd));
+    }
+
+    fn end(&mut self, which: usize, how: u8, share: f64, now: Now) {
+        let (serial, place, reserved) = self.under_way.swap_remove(which);
+        let part = |tokens: u64| (tokens as f64 * share) as u64;
+        let Need { tokens: held, usd } = reserved;
+        let real = tokens(part(held.input), part(held.output));
+        let (word, used, cost) = match how {
+            0 => (Word::Unused, None, 0.0),
+            1 => (Word::Spent(Some(real)), Some(real), usd),
+            2 => (Word::Failed(None), Some(held), 0.0),
+            3 => (Word::Spent(None), Some(held), usd),
+            4 => (Word::Unanswered, Some(held), usd),
+            5 => (Word::Answered(Some(real), None), Some(real), usd),
+            6 => (Word::Unreachable, None, 0.0),
+            _ => {
+                let cost = usd * share;
+                (Word::Answered(Some(real), Some(cost)), Some(real), cost)
+            }
+        };
+        self.quota.settle(serial, word, now);
+        self.made.0[place].1 = used;
+        self.of_days.0[place].1 = match word {
+            Word::Failed(_) => Some(Tokens::default()),
+            _ => used,
+        };
+        self.bills.0[place].1 = cost;
+    }
+
+    fn check(&mut self) -> TestCaseResult {
+        prop_assert!(self.made.keeps_short_limits());
+        prop_assert!(self.of_days.keeps_days());
+        prop_assert!(self.bills.keep_budgets());
+        let later = since_boot(self.boot, self.millis + 31_000);
+        let patience = Duration::from_secs(30);
+        self.quota.write_off(patience, later.moment);
+        prop_assert_eq!(self.quota.in_flight(), 0);
+        Ok(())
+    }
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(act(), 1..400)
+}
+
+#[test]
+fn the_model_reaches_each_limit_in_a_good_part_of_the_cases() {
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let (n_cases, n_bound) = (config.cases, std::cell::RefCell::new(BTreeMap::new()));
+
+    TestRunner::new_with_rng(config, rng)
+        .run(&acts(), |acts| {
+            for limit in Life::run(acts)? {
+                *n_bound.borrow_mut().entry(limit).or_default() += 1;
+            }
+            Ok(())
+        })
+        .expect("the lane keeps its limits");
+
+    let n_bound: BTreeMap<Named, u32> = n_bound.into_inner();
+    let limits = [
+        ("requests", "second"),
+        ("requests", "minute"),
+        ("tokens", "minute"),
+        ("output tokens", "minute"),
+        ("requests", "day"),
+        ("tokens", "day"),
+        ("US dollars", "day"),
+        ("US dollars", "month"),
+        (binding::CALLS, binding::AT_ONCE),
+    ];
+    for limit in limits {
+        let n_bound = n_bound.get(&limit).copied().unwrap_or(0);
+        assert!(n_bound * 10 >= n_cases, "{limit:?}: {n_bound} of {n_cases}");
+    }
 }
 
 proptest! {
     #[test]
-    fn no_window_is_exceeded_and_no_permit_leaks(acts in prop::collection::vec(act(), 1..400)) {
-        let mut disk = Disk::default();
-        let mut quota = lane(at(0));
-        disk.load(&mut quota, at(0));
-        let (mut made, mut bills) = (Reference::default(), Bills::default());
-        // A day does not count the tokens of calls that were refused.
-        let mut of_days = Reference::default();
-        let mut under_way: Vec<(u64, usize, Need)> = Vec::new();
-        let (mut millis, mut serial, mut boot) = (0, 0, 0);
-        for act in acts {
-            let now = since_boot(boot, millis);
-            match act {
-                Act::Pass(wait) => millis += wait,
-                Act::Sleep => millis += 43_200_000,
-                Act::Want(calls, tokens, usd) => {
-                    let need = Need { tokens, usd };
-                    quota.room(calls, need, Urgency::Bulk, now);
-                    disk.sync(&mut quota, now);
-                    for _ in 0..quota.room(calls, need, Urgency::Bulk, now) {
-                        serial += 1;
-                        quota.grant(serial, need, now);
-                        under_way.push((serial, made.0.len(), need));
-                        made.0.push((millis, Some(tokens)));
-                        of_days.0.push((millis, Some(tokens)));
-                        bills.0.push((millis, usd));
-                    }
-                    prop_assert!(quota.in_flight() <= 18);
-                }
-                Act::End(which, how, share) if !under_way.is_empty() => {
-                    let (serial, place, reserved) = under_way.swap_remove(which % under_way.len());
-                    let part = |tokens: u64| (tokens as f64 * share) as u64;
-                    let Need { tokens: held, usd } = reserved;
-                    let real = tokens(part(held.input), part(held.output));
-                    let (word, used, cost) = match how {
-                        0 => (Word::Unused, None, 0.0),
-                        1 => (Word::Spent(Some(real)), Some(real), usd),
-                        2 => (Word::Failed(None), Some(held), 0.0),
-                        3 => (Word::Spent(None), Some(held), usd),
-                        4 => (Word::Unanswered, Some(held), usd),
-                        5 => (Word::Answered(Some(real), None), Some(real), usd),
-                        6 => (Word::Unreachable, None, 0.0),
-                        _ => {
-                            let cost = usd * share;
-                            (Word::Answered(Some(real), Some(cost)), Some(real), cost)
-                        }
-                    };
-                    quota.settle(serial, word, now);
-                    made.0[place].1 = used;
-                    of_days.0[place].1 = match word {
-                        Word::Failed(_) => Some(Tokens::default()),
-                        _ => used,
-                    };
-                    bills.0[place].1 = cost;
-                }
-                Act::End(..) => (),
-                Act::Fall => {
-                    quota.not_kept();
-                    under_way.pop();
-                    quota.write_off(Duration::from_secs(30), now.moment);
-                }
-                Act::Unanswered => disk.sync_unanswered(&mut quota, now),
-                Act::Lose => Disk::lose(&mut quota, now),
-                Act::Crash => {
-                    // The monotonic clock begins anew, the wall's goes on.
-                    boot = millis;
-                    let now = since_boot(boot, millis);
-                    quota = lane(now);
-                    disk.load(&mut quota, now);
-                    under_way.clear();
-                }
-            }
-        }
-        prop_assert!(made.keeps_short_limits());
-        prop_assert!(of_days.keeps_days());
-        prop_assert!(bills.keep_budgets());
-        quota.write_off(Duration::from_secs(30), since_boot(boot, millis + 31_000).moment);
-        prop_assert_eq!(quota.in_flight(), 0);
+    fn no_window_is_exceeded_and_no_permit_leaks(acts in acts()) {
+        Life::run(acts)?;
     }
 
     #[test]
