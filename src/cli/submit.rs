@@ -1,5 +1,6 @@
 //! `submit`: hands in texts, and may wait for their translations.
 
+mod in_order;
 mod taken;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::in_order::{InOrder, Word};
 use self::taken::Taken;
 use super::client::{Answer, Client, LineWriter, Refused};
 use super::input::{Input, Line};
@@ -75,18 +77,19 @@ pub(super) fn submit(client: &Client, options: &SubmitOptions, json: bool) -> an
     let mut output = Output::new(options.out.as_deref(), json)?;
     let mut n_failed = 0;
     let taken = Taken::default();
-    if options.wait {
-        let listening = taken.tell_when_interrupted();
-        listening.context("signals cannot be heard")?;
-    }
-    let handed_in = hand_in(client, &input, options, |place| {
+    let listening = taken.tell_when_interrupted();
+    listening.context("signals cannot be heard")?;
+    let handed_in = hand_in(client, &input, options, &taken, |place| {
         match place.answer {
             Err(why) => {
                 n_failed += 1;
                 complain(format_args!("line {}: {why}", place.number));
             }
-            Ok(answer) if options.wait => taken.push(place.number, answer.id),
-            Ok(answer) => output.id(&answer)?,
+            Ok(_) if options.wait => (),
+            Ok(answer) => {
+                output.id(&answer)?;
+                taken.forget(place.number);
+            }
         }
         Ok(())
     });
@@ -124,29 +127,94 @@ struct TakenLine {
 struct AnswerLine {
     id: Option<String>,
     detail: Option<String>,
+    status: Option<u16>,
+    retry_after: Option<u64>,
 }
 
 /// A line that was sent, or why it was not.
 struct Sent {
-    number: usize,
+    line: Line,
     refused: Option<String>,
 }
 
 /// Streams the lines to the service and tells, in order, what became of each.
+///
+/// Lines that the service cannot take now, as while it reloads, are handed in again behind the others,
+/// as long as some line is taken within the time that a restart may take; those of standard input,
+/// whose end may be far, are not.
 fn hand_in(
     client: &Client,
     input: &Input,
     options: &SubmitOptions,
-    mut tell: impl FnMut(Place) -> anyhow::Result<()>,
+    taken: &Taken,
+    tell: impl FnMut(Place) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let mut places = InOrder::new(taken, tell);
     let lines = read_ahead(input.lines()?);
+    let is_json = input.is_json();
+    let handed_in = stream(client, lines, is_json, options, &mut places)
+        .and_then(|()| hand_in_again(client, is_json, options, &mut places));
+    // Whatever came of the others, what was said of a line is told.
+    let told = places.end();
+    handed_in.and(told)
+}
+
+fn hand_in_again(
+    client: &Client,
+    is_json: bool,
+    options: &SubmitOptions,
+    places: &mut InOrder<impl FnMut(Place) -> anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let mut is_told = false;
+    while let Some(wait) = places.wait(PATIENCE) {
+        thread::sleep(wait);
+        let later = places.take_later();
+        if let Some((_, why)) = later
+            .first()
+            .filter(|_| !std::mem::replace(&mut is_told, true))
+        {
+            let n_lines = later.len();
+            complain(format_args!(
+                "{n_lines} lines were not taken, and are handed in again for a while: {why}"
+            ));
+        }
+        let lines: Vec<_> = later.iter().map(|(line, _)| Ok(line.clone())).collect();
+        let lines = read_ahead(lines.into_iter());
+        match stream(client, lines, is_json, options, places) {
+            Ok(()) => (),
+            // None of them was taken: the service is not there yet, or takes nothing.
+            Err(error) if is_unreachable(&error) || put_off(&error).is_some() => {
+                for (line, why) in later {
+                    let wait = put_off(&error).unwrap_or(ASK_AGAIN);
+                    places.hear(line, Word::Later { why, wait })?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    let exit = error.downcast_ref::<ExitError>();
+    exit.is_some_and(|error| matches!(error.exit, Exit::Unreachable))
+}
+
+/// Hands lines in, and hears what the service says of each.
+fn stream(
+    client: &Client,
+    lines: Receiver<io::Result<Line>>,
+    is_json: bool,
+    options: &SubmitOptions,
+    places: &mut InOrder<impl FnMut(Place) -> anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     let (writer, connection) = client.stream("/v1/requests")?;
     let hangup = connection.try_clone()?;
     thread::scope(|scope| {
         let (sender, sent) = sync_channel(MAX_UNANSWERED);
-        let is_json = input.is_json();
         let writing = scope.spawn(move || send(&lines, SILENCE, is_json, options, writer, &sender));
-        let told = Answer::read(connection).and_then(|answer| receive(answer, &sent, &mut tell));
+        let told =
+            Answer::read(connection).and_then(|answer| receive(answer, &sent, options, places));
         drop(sent);
         if told.is_err() {
             // A writer that waits for room would wait for ever; an error means that it is gone.
@@ -183,7 +251,7 @@ fn send(
     mut writer: LineWriter,
     sent: &SyncSender<Sent>,
 ) -> anyhow::Result<()> {
-    let is_live = options.file.as_deref() == Some(Path::new("-"));
+    let is_live = is_live(options);
     let mut broken = None;
     loop {
         let line = match lines.recv_timeout(silence) {
@@ -201,8 +269,7 @@ fn send(
         };
         let encoded = encode(&line.text, is_json, options);
         let refused = encoded.as_ref().err().cloned();
-        let number = line.number;
-        if sent.send(Sent { number, refused }).is_err() {
+        if sent.send(Sent { line, refused }).is_err() {
             return Ok(());
         }
         if let Ok(line) = encoded {
@@ -222,28 +289,44 @@ fn send(
 fn receive(
     mut answer: Answer,
     sent: &Receiver<Sent>,
-    tell: &mut impl FnMut(Place) -> anyhow::Result<()>,
+    options: &SubmitOptions,
+    places: &mut InOrder<impl FnMut(Place) -> anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    for Sent { number, refused } in sent {
-        let answer = match refused {
-            Some(why) => Err(why),
+    for Sent { line, refused } in sent {
+        let number = line.number;
+        let word = match refused {
+            Some(why) => Word::Done(Err(why)),
             None => answered(&mut answer)
                 .with_context(|| format!("line {number} and those after it have no answer"))?,
         };
-        tell(Place { number, answer })?;
+        let word = match word {
+            // Its end, at which lines are handed in again, may be far.
+            Word::Later { why, .. } if is_live(options) => Word::Done(Err(why)),
+            word => word,
+        };
+        places.hear(line, word)?;
     }
     Ok(())
 }
 
-fn answered(answer: &mut Answer) -> anyhow::Result<Result<TakenLine, String>> {
+/// Whether lines come as somebody writes them.
+fn is_live(options: &SubmitOptions) -> bool {
+    options.file.as_deref() == Some(Path::new("-"))
+}
+
+fn answered(answer: &mut Answer) -> anyhow::Result<Word> {
     let Some(text) = answer.line()? else {
         bail!("the service stopped answering, expected an answer for every line");
     };
     let line: AnswerLine =
         serde_json::from_str(&text).context("the service answered something unexpected")?;
     Ok(match line.id {
-        Some(id) => Ok(TakenLine { id, text }),
-        None => Err(line.detail.unwrap_or(text)),
+        Some(id) => Word::Done(Ok(TakenLine { id, text })),
+        None if line.status == Some(503) => Word::Later {
+            why: line.detail.unwrap_or(text),
+            wait: line.retry_after.map_or(ASK_AGAIN, Duration::from_secs),
+        },
+        None => Word::Done(Err(line.detail.unwrap_or(text))),
     })
 }
 
@@ -310,7 +393,7 @@ fn wait_for(client: &Client, taken: &Taken, output: &mut Output) -> anyhow::Resu
             Err(error) if error.is::<Refused>() => {
                 n_failed += 1;
                 progress.suspend(|| complain(format_args!("line {number}: {error}")));
-                taken.forget_first();
+                taken.forget(number);
                 continue;
             }
             Err(error) => return Err(error),
@@ -322,7 +405,7 @@ fn wait_for(client: &Client, taken: &Taken, output: &mut Output) -> anyhow::Resu
         }
         progress.suspend(|| output.translations(&request))?;
         progress.inc(1);
-        taken.forget_first();
+        taken.forget(number);
     }
     progress.finish_and_clear();
     Ok(n_failed)

@@ -50,14 +50,23 @@ fn id(number: usize) -> String {
     format!("019aa5c3-1c5e-7000-8000-0000000{number}0000")
 }
 
-/// The answers to the first so many lines, and no end.
-fn taken(n_lines: usize) -> String {
+/// The answer to a line that was taken.
+fn taken_line(number: usize) -> String {
+    json!({"id": id(number), "tasks": [], "status": 202}).to_string() + "\n"
+}
+
+/// Answers to lines, and no end.
+fn answers(lines: impl IntoIterator<Item = String>) -> String {
     let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
-    for number in 1..=n_lines {
-        let line = json!({"id": id(number), "tasks": [], "status": 202}).to_string() + "\n";
+    for line in lines {
         answer += &format!("{:x}\r\n{line}\r\n", line.len());
     }
     answer
+}
+
+/// The answers to the first so many lines, and no end.
+fn taken(n_lines: usize) -> String {
+    answers((1..=n_lines).map(taken_line))
 }
 
 /// How a request stands that is done.
@@ -128,6 +137,26 @@ fn who_interrupts_the_waiting_is_told_the_ids_that_are_left() {
         let translations = fs::read_to_string(program.path("translations.txt"));
         assert_eq!(translations.expect("written"), "[es] One\n");
     }
+}
+
+#[test]
+fn lines_that_are_not_taken_for_a_moment_are_handed_in_again_and_told_in_order() {
+    let busy = json!({"title": "Service Unavailable", "status": 503, "detail": "draining"});
+    let again = busy.to_string() + "\n";
+    let whole_answers = |lines: Vec<String>| answers(lines) + "0\r\n\r\n";
+    let whole = format!("HTTP/1.1 503 Service Unavailable\r\n\r\n{busy}");
+    let program = beside(vec![
+        (
+            LINES,
+            whole_answers(vec![taken_line(1), again.clone(), taken_line(3)]),
+        ),
+        (LINES, whole),
+        (LINES, whole_answers(vec![again])),
+        (LINES, whole_answers(vec![taken_line(2)])),
+    ]);
+    let said = program.run(&SUBMIT[..5]);
+    let ids = (1..=3).map(|number| id(number) + "\n");
+    assert_eq!(said.well(), ids.collect::<String>());
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What was taken in and is waited for: where it is not any more, its ids are told.
+//! What was taken in and is not told yet: where it will not be any more, its ids are.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,16 @@ const BY_SIGNAL: i32 = 128;
 
 /// Lines with the ids of their requests, in order: durable, and their ids are not known elsewhere.
 #[derive(Clone, Default)]
-pub(super) struct Taken(Arc<Mutex<VecDeque<(usize, String)>>>);
+pub(super) struct Taken(Arc<Mutex<BTreeMap<usize, String>>>);
 
 impl Taken {
-    fn lines(&self) -> MutexGuard<'_, VecDeque<(usize, String)>> {
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a line.
     pub(super) fn push(&self, number: usize, id: String) {
-        self.lines().push_back((number, id));
+        self.lines().insert(number, id);
     }
 
     /// How many lines are left.
@@ -36,12 +36,15 @@ impl Taken {
 
     /// The first line that is left.
     pub(super) fn first(&self) -> Option<(usize, String)> {
-        self.lines().front().cloned()
+        let lines = self.lines();
+        lines
+            .first_key_value()
+            .map(|(number, id)| (*number, id.clone()))
     }
 
-    /// Lets go of the first line, of which everything is told.
-    pub(super) fn forget_first(&self) {
-        self.lines().pop_front();
+    /// Lets go of a line of which everything is told.
+    pub(super) fn forget(&self, number: usize) {
+        self.lines().remove(&number);
     }
 
     /// Names what is left.
