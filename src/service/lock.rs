@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use log::warn;
 
 /// The lock of a data folder; given back when it is dropped, or when the process ends.
 #[derive(Debug)]
@@ -43,10 +44,14 @@ impl DataLock {
                 return Err(error).with_context(|| format!("cannot lock {shown}"));
             }
         }
-        file.set_len(0)
+        let noted = file
+            .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .with_context(|| format!("cannot write the lock in {shown}"))?;
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = noted {
+            // It is held all the same, and only a second process hears less.
+            warn!(path = shown.to_string().as_str(), cause:% = error; "the lock does not name this process");
+        }
         Ok(Self { _file: file })
     }
 }
