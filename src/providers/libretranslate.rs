@@ -136,7 +136,8 @@ impl LibreTranslateProvider {
 
     /// The code by which the server knows a language.
     ///
-    /// Codes as in LibreTranslate 1.9: plain, but for the two scripts of Chinese and for Brazil.
+    /// Codes as in LibreTranslate 1.9: plain, but for the two scripts of Chinese, for Brazil and for
+    /// Norwegian, whose model is one of Bokmål.
     fn code_of<'a>(&self, language: &'a Language) -> &'a str {
         if self.unknown.borrow().contains(language) {
             return language.primary();
@@ -146,6 +147,7 @@ impl LibreTranslateProvider {
             tag if tag.starts_with("zh-Hant") => "zh-Hant",
             tag if tag == "zh" || tag.starts_with("zh-") => "zh-Hans",
             "pt-BR" => "pt-BR",
+            _ if language.primary() == "no" => "nb",
             _ => language.primary(),
         }
     }
@@ -328,6 +330,9 @@ mod tests {
             ("zh-Hant-HK", "zh-Hant"),
             ("pt-BR", "pt-BR"),
             ("pt-PT", "pt"),
+            ("no", "nb"),
+            ("no-NO", "nb"),
+            ("nb-NO", "nb"),
         ] {
             let language: Language = tag.parse().expect("a tag");
             assert_eq!(provider.code_of(&language), code, "{tag}");

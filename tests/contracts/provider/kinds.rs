@@ -283,6 +283,23 @@ async fn a_list_is_one_call_unless_its_language_is_unknown() {
 }
 
 #[actix_rt::test]
+async fn norwegian_is_translated_whatever_a_text_calls_it() {
+    let (_simulator, provider) = adapter(Dialect::LibreTranslate);
+    for pair in [
+        pair(Some("no"), "es"),
+        pair(Some("en"), "no"),
+        pair(Some("nb"), "no-NO"),
+    ] {
+        let pack = Pack {
+            pair,
+            ..pack(&["one"])
+        };
+        let answer = provider.translate(&pack, LONG).await.expect("an answer");
+        assert_eq!(answer.items.len(), 1, "{:?}", pack.pair);
+    }
+}
+
+#[actix_rt::test]
 async fn apertium_goes_line_by_line_and_keeps_the_lines() {
     let (simulator, provider) = adapter(Dialect::Apertium);
     let pack = pack(&["One ⟦0⟧\r\n\n  two\n⟦1⟧\n"]);

@@ -111,6 +111,7 @@ impl Dialect {
         match self {
             Self::Anthropic => anthropic::objection(headers, &question.body),
             Self::DeepL => deepl::objection(headers, n_bytes, question, account),
+            Self::LibreTranslate => libretranslate_objection(&question.body),
             _ => None,
         }
     }
@@ -451,6 +452,12 @@ fn gemini_refusal(fault: &Fault) -> Option<HttpResponse> {
             .json(json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}})),
         _ => return None,
     })
+}
+
+/// The server's Norwegian is `nb`, and it knows no other name for it.
+fn libretranslate_objection(body: &Value) -> Option<HttpResponse> {
+    let is_asked_for = body["source"] == "no" || body["target"] == "no";
+    is_asked_for.then(|| Dialect::LibreTranslate.error(400, "no is not supported", ""))
 }
 
 fn libretranslate_refusal(fault: &Fault) -> Option<HttpResponse> {
