@@ -127,6 +127,9 @@ impl OpenAiProvider {
             let error = ErrorBody::parse(&response.body);
             self.noticed.add(self.rates.read(&response));
             self.noticed.add(limits::in_refusal(&error.message));
+            if classify::is_cut(response.status, &error) {
+                return Ok(self.cut_answer());
+            }
             match shape.without_what_is_refused(response.status, &error) {
                 // Another call in flight may have learned as much already.
                 Some(plainer) if self.shape.get() == shape => self.shape.set(plainer),
@@ -200,6 +203,15 @@ impl OpenAiProvider {
             is_truncated,
             ..Answer::default()
         })
+    }
+
+    /// An answer that was cut before its first word; what it used is not said.
+    fn cut_answer(&self) -> Answer {
+        Answer {
+            model: Arc::clone(&self.model),
+            is_truncated: true,
+            ..Answer::default()
+        }
     }
 
     /// Some servers answer 200 and put the error into the body.

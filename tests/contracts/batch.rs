@@ -97,6 +97,7 @@ impl Subject {
                     Ending::Expired => fake::Ending::Expired(1),
                     Ending::Failed | Ending::Cancelled => fake::Ending::Failed,
                     Ending::FirstRefused => fake::Ending::FirstRefused,
+                    Ending::OutOfRoom => fake::Ending::Cut,
                     Ending::FormRefused => unreachable!("the fake has no form"),
                 });
             }
@@ -231,6 +232,28 @@ async fn a_refused_call_costs_the_others_nothing() {
         );
         assert!(answer(&answers, "2").is_some_and(Result::is_ok), "{name}");
         assert!(answer(&answers, "3").is_some_and(Result::is_ok), "{name}");
+    }
+}
+
+#[actix_rt::test]
+async fn calls_that_had_no_room_for_an_answer_were_cut_and_keep_their_bound() {
+    for api in [Api::OpenAi, Api::Gemini] {
+        let subject = Subject::adapter(api);
+        let remote = subject.create().await;
+        subject.finish(Ending::OutOfRoom);
+
+        let answers = subject.answers(&remote).await;
+
+        assert_eq!(answers.answers.len(), 3, "{api:?}");
+        for (_, answer) in &answers.answers {
+            let answer = answer.as_ref().expect("a cut answer");
+            assert!(answer.is_truncated && answer.items.is_empty(), "{api:?}");
+        }
+        subject.create().await;
+        let Subject::Adapter(_, simulator, _) = &subject else {
+            unreachable!("it is an adapter");
+        };
+        assert!(simulator.last_bound().is_u64(), "{api:?}");
     }
 }
 

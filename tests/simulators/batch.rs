@@ -58,6 +58,8 @@ pub enum Ending {
     Cancelled,
     /// Every call is refused because of a field that has a plainer form.
     FormRefused,
+    /// Every answer is cut before its first word, since thoughts left it no room.
+    OutOfRoom,
 }
 
 /// A running server; it stops when it is dropped.
@@ -170,6 +172,18 @@ impl BatchSimulator {
         let body = body.cloned().unwrap_or_default();
         let thinking = body["generationConfig"]["thinkingConfig"].clone();
         (body["response_format"]["type"].clone(), thinking)
+    }
+
+    /// The most tokens that the answer to the first call of the last job was allowed.
+    pub fn last_bound(&self) -> Value {
+        let state = self.state();
+        let calls = state.jobs.last().map(|job| &job.calls);
+        let body = calls.and_then(|calls| Some(&calls.first()?.1));
+        let body = body.cloned().unwrap_or_default();
+        match &body["max_completion_tokens"] {
+            Value::Null => body["generationConfig"]["maxOutputTokens"].clone(),
+            bound => bound.clone(),
+        }
     }
 
     /// How many ordinary calls came.

@@ -267,6 +267,9 @@ impl OpenAiBatch {
                 .unwrap_or_else(|| Err(unanswered("an answer that is no chat completion")));
         }
         let error = ErrorBody::parse(body);
+        if classify::is_cut(response.status_code, &error) {
+            return Ok(self.provider.cut_answer());
+        }
         if let Some(plainer) = sent.without_what_is_refused(response.status_code, &error)
             // Another call of the same shape may have told as much already.
             && self.provider.shape.get() == sent

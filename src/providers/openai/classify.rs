@@ -52,6 +52,12 @@ const REJECTED: [&str; 4] = [
     "moderation_blocked",
 ];
 
+/// Whether this error is an answer that was cut at its bound: OpenAI says so where the thoughts of
+/// a reasoning model left no room for a word.
+pub(super) fn is_cut(status: u16, body: &ErrorBody) -> bool {
+    status == 400 && body.mentions(&["model output limit was reached"])
+}
+
 /// Whether a call was more than the model can hold, or its answer was allowed more than that.
 pub(super) fn is_too_large(body: &ErrorBody) -> bool {
     body.is_any(&TOO_LONG)

@@ -89,6 +89,23 @@ async fn a_cut_answer_says_so_and_keeps_its_whole_items() {
 }
 
 #[actix_rt::test]
+async fn an_answer_that_thoughts_left_no_room_was_cut_and_the_bound_stays() {
+    let (simulator, provider) = adapter(Dialect::OpenAi);
+    simulator.then(Fault::OutOfRoom);
+    let cut = provider
+        .translate(&pack(&["one"]), LONG)
+        .await
+        .expect("a cut answer");
+    assert!(cut.is_truncated && cut.items.is_empty(), "{cut:?}");
+    assert_eq!(cut.usage, None);
+
+    assert_eq!(ids(&*provider, &["one"]).await, ["id0"]);
+    let calls = simulator.calls();
+    assert_eq!(calls.len(), 2);
+    assert!(calls[1].body["max_completion_tokens"].is_u64());
+}
+
+#[actix_rt::test]
 async fn a_model_tells_its_name_and_its_tokens() {
     for (dialect, model, tokens) in [
         (Dialect::OpenAi, "m", (19, 10)),

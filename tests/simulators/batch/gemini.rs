@@ -85,7 +85,9 @@ fn job(state: &mut State, number: usize) -> Value {
     let name = match state.ending_of(number) {
         _ if state.jobs[number].is_cancelled => "CANCELLED",
         _ if !is_done => "RUNNING",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "SUCCEEDED",
+        Ending::Well | Ending::FirstRefused | Ending::FormRefused | Ending::OutOfRoom => {
+            "SUCCEEDED"
+        },
         Ending::Expired => "EXPIRED",
         Ending::Failed => "FAILED",
         Ending::Cancelled => "CANCELLED",
@@ -127,6 +129,9 @@ fn lines(calls: &[(String, Value)], ending: Ending) -> Vec<Value> {
                 "response": {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}}),
             Ending::FormRefused => json!({"metadata": metadata,
                 "error": {"code": 3, "message": "Budget 0 is invalid. This model only works in thinking mode."}}),
+            Ending::OutOfRoom => json!({"metadata": metadata, "response": {
+                "candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}],
+                "usageMetadata": {"promptTokenCount": 1_000, "thoughtsTokenCount": 256, "totalTokenCount": 1_256}}}),
             _ => json!({"metadata": metadata, "response": generated(body)}),
         }
     });

@@ -133,7 +133,9 @@ fn job(state: &mut State, number: usize) -> Value {
         _ if state.jobs[number].is_cancelled => "cancelled",
         Ending::Failed => "failed",
         _ if !is_done => "in_progress",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused => "completed",
+        Ending::Well | Ending::FirstRefused | Ending::FormRefused | Ending::OutOfRoom => {
+            "completed"
+        },
         Ending::Expired => "expired",
         Ending::Cancelled => "cancelled",
     };
@@ -164,6 +166,9 @@ fn lines(calls: &[(String, Value)], ending: Ending) -> (Vec<Value>, Vec<Value>) 
             Ending::FormRefused => errors.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 400, "body": {"error": {"message": "not supported with this model",
                     "type": "invalid_request_error", "param": "response_format", "code": null}}}})),
+            Ending::OutOfRoom => errors.push(json!({"id": "r", "custom_id": key, "error": null,
+                "response": {"status_code": 400, "body": {"error": {"message": "Could not finish the message because max_tokens or model output limit was reached. Please try again with higher max_tokens.",
+                    "type": "invalid_request_error", "param": null, "code": null}}}})),
             _ => output.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 200, "request_id": "q", "body": completion(body)}})),
         }

@@ -404,6 +404,11 @@ fn openai_refusal(fault: &Fault) -> Option<HttpResponse> {
             "rate_limit_exceeded",
         )),
         Fault::Invalid => error(400, "messages must not be empty", "invalid_request_error"),
+        Fault::OutOfRoom => error(
+            400,
+            "Could not finish the message because max_tokens or model output limit was reached. Please try again with higher max_tokens.",
+            "invalid_request_error",
+        ),
         Fault::Overloaded => error(503, "server busy, please try again.", "api_error"),
         Fault::ErrorInside => HttpResponse::Ok()
             .json(json!({"error": {"message": "upstream overloaded", "code": 502}})),

@@ -57,6 +57,8 @@ pub enum Fault {
     Merged,
     /// The answer is cut at the length limit.
     Truncated,
+    /// OpenAI: 400, since thoughts left the answer no room.
+    OutOfRoom,
     /// The texts come back as they went.
     Echo,
     /// Every text comes back as this one.
