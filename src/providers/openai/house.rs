@@ -45,16 +45,19 @@ impl House {
         }
     }
 
-    /// How long a model of this house should think, where it thinks unless it is told not to.
+    /// How long a model of this house should think, each where it refuses the one before; nothing
+    /// where a model is not told.
     ///
-    /// Groq: `none` for qwen3, `low` at least for gpt-oss. Ollama: `none` for any model.
-    pub(super) fn effort(self, model: &str) -> Option<&'static str> {
+    /// OpenAI: `none` since gpt-5.1, but for some models of a version; `low` at least before. Groq:
+    /// `none` for qwen3, `low` at least for gpt-oss. Ollama: `none` for any model.
+    pub(super) fn efforts(self, model: &str) -> &'static [&'static str] {
         match self {
-            Self::OpenAi if is_reasoning(model) => Some("low"),
-            Self::Groq if model.contains("qwen3") => Some("none"),
-            Self::Groq if model.contains("gpt-oss") => Some("low"),
-            Self::Ollama => Some("none"),
-            _ => None,
+            Self::OpenAi if model.starts_with("gpt-5.") => &["none", "low"],
+            Self::OpenAi if is_reasoning(model) => &["low"],
+            Self::Groq if model.contains("qwen3") => &["none"],
+            Self::Groq if model.contains("gpt-oss") => &["low"],
+            Self::Ollama => &["none"],
+            _ => &[],
         }
     }
 
@@ -101,17 +104,21 @@ mod tests {
 
     #[test]
     fn reasoning_is_kept_short_where_a_house_knows_it() {
-        for (house, model, effort) in [
-            (House::OpenAi, "gpt-5.4", Some("low")),
-            (House::OpenAi, "o3-mini", Some("low")),
-            (House::OpenAi, "gpt-4o-mini", None),
-            (House::Groq, "qwen/qwen3-32b", Some("none")),
-            (House::Groq, "openai/gpt-oss-20b", Some("low")),
-            (House::Groq, "llama-3.3-70b-versatile", None),
-            (House::Ollama, "qwen3", Some("none")),
-            (House::Unknown, "gpt-5.4", None),
+        let (off, low): (&[&str], &[&str]) = (&["none"], &["low"]);
+        for (house, model, efforts) in [
+            (House::OpenAi, "gpt-5.4", &["none", "low"][..]),
+            (House::OpenAi, "gpt-5.1-2025-11-13", &["none", "low"]),
+            (House::OpenAi, "gpt-5", low),
+            (House::OpenAi, "gpt-5-mini", low),
+            (House::OpenAi, "o3-mini", low),
+            (House::OpenAi, "gpt-4o-mini", &[]),
+            (House::Groq, "qwen/qwen3-32b", off),
+            (House::Groq, "openai/gpt-oss-20b", low),
+            (House::Groq, "llama-3.3-70b-versatile", &[]),
+            (House::Ollama, "qwen3", off),
+            (House::Unknown, "gpt-5.4", &[]),
         ] {
-            assert_eq!(house.effort(model), effort, "{house:?} {model}");
+            assert_eq!(house.efforts(model), efforts, "{house:?} {model}");
         }
         assert!(House::Groq.shows_thoughts("openai/gpt-oss-20b"));
         assert!(!House::OpenAi.takes_temperature("gpt-5.4"));

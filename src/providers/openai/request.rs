@@ -28,9 +28,19 @@ pub(super) struct Shape {
 enum Effort {
     /// As the settings say.
     Settings,
-    /// As its house and the model want it.
-    House(&'static str),
-    Absent,
+    /// As its house and the model want it: the first of these; not at all where there is none.
+    House(&'static [&'static str]),
+}
+
+impl Effort {
+    /// What is tried where this is refused; none where nothing is said.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Settings => Some(Self::House(&[])),
+            Self::House([_, rest @ ..]) => Some(Self::House(rest)),
+            Self::House([]) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +55,7 @@ impl Shape {
         let model = config.model.as_str();
         let effort = match config.reasoning_effort {
             Some(_) => Effort::Settings,
-            None => house.effort(model).map_or(Effort::Absent, Effort::House),
+            None => Effort::House(house.efforts(model)),
         };
         Self {
             structure: config.structure,
@@ -76,9 +86,9 @@ impl Shape {
         } else if is_about(&["include_reasoning"]) && self.declines_thoughts {
             self.declines_thoughts = false;
         } else if is_about(&["reasoning_effort", "reasoning effort"])
-            && self.effort != Effort::Absent
+            && let Some(effort) = self.effort.next()
         {
-            self.effort = Effort::Absent;
+            self.effort = effort;
         } else if is_about(&BOUNDS) && self.limit != Limit::Absent {
             self.limit = match self.limit {
                 Limit::Completion => Limit::Legacy,
@@ -127,8 +137,7 @@ pub(super) fn body(config: &OpenAiConfig, shape: Shape, pack: &Pack) -> Vec<u8> 
         temperature: config.temperature.filter(|_| shape.has_temperature),
         reasoning_effort: match shape.effort {
             Effort::Settings => config.reasoning_effort.as_deref(),
-            Effort::House(effort) => Some(effort),
-            Effort::Absent => None,
+            Effort::House(efforts) => efforts.first().copied(),
         },
         include_reasoning: shape.declines_thoughts.then_some(false),
         response_format: match shape.structure {
@@ -234,6 +243,10 @@ mod tests {
 
     fn sent(house: House, model: &str) -> Value {
         let config = OpenAiConfig::new("http://h", model);
+        sent_in(Shape::new(&config, house), &config)
+    }
+
+    fn sent_in(shape: Shape, config: &OpenAiConfig) -> Value {
         let pack = Pack {
             pair: Pair {
                 source: None,
@@ -243,14 +256,14 @@ mod tests {
             max_tokens: Some(77),
             guide: None,
         };
-        let body = body(&config, Shape::new(&config, house), &pack);
+        let body = body(config, shape, &pack);
         serde_json::from_slice(&body).expect("JSON")
     }
 
     #[test]
     fn each_house_is_told_how_to_think_and_no_other() {
         let openai = sent(House::OpenAi, "gpt-5.4");
-        assert_eq!(openai["reasoning_effort"], "low");
+        assert_eq!(openai["reasoning_effort"], "none");
         assert_eq!(openai["temperature"], Value::Null);
         assert_eq!(openai["max_completion_tokens"], 77);
         let groq = sent(House::Groq, "openai/gpt-oss-20b");
@@ -262,6 +275,24 @@ mod tests {
         assert_eq!(unknown["temperature"], 0.2);
         assert_eq!(unknown.get("reasoning_effort"), None);
         assert_eq!(unknown.get("include_reasoning"), None);
+    }
+
+    #[test]
+    fn a_model_that_cannot_do_without_thoughts_thinks_little_or_as_it_likes() {
+        let config = OpenAiConfig::new("http://h", "gpt-5.2-pro");
+        let mut shape = Shape::new(&config, House::OpenAi);
+        for (refused, next) in [("none", Value::from("low")), ("low", Value::Null)] {
+            let mut error = refusing(&format!(
+                "Unsupported value: 'reasoning_effort' does not support '{refused}' with this model. Supported values are: 'medium', 'high', and 'xhigh'."
+            ));
+            error.param = "reasoning_effort".to_owned();
+            shape = shape
+                .without_what_is_refused(400, &error)
+                .expect("a plainer shape");
+            assert_eq!(sent_in(shape, &config)["reasoning_effort"], next);
+        }
+        let error = refusing("Unsupported parameter: 'reasoning_effort'");
+        assert_eq!(shape.without_what_is_refused(400, &error), None);
     }
 
     #[test]
