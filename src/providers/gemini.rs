@@ -14,7 +14,7 @@ use babelfeed_actors::ports::{Answer, Pack, Provider, ProviderError};
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 
-use self::request::Shape;
+use self::request::{Shape, ZeroBudget};
 use super::limits::{self, Noticed, RateHeaders};
 use super::refusal::Refusal;
 use super::wire::{ErrorBody, excerpt};
@@ -67,6 +67,8 @@ pub struct GeminiProvider {
     model: Arc<str>,
     /// What the model turned out to take.
     shape: Cell<Shape>,
+    /// What the model made of being told not to think.
+    zero_budget: Cell<ZeroBudget>,
     /// Google sends none; a gateway before it does.
     rates: RateHeaders,
     noticed: Noticed,
@@ -87,6 +89,7 @@ impl GeminiProvider {
             client: HttpClient::new(&config.http),
             model: model.into(),
             shape: Cell::new(Shape::default()),
+            zero_budget: Cell::default(),
             rates: RateHeaders::new(None),
             noticed: Noticed::default(),
             config,
@@ -118,22 +121,89 @@ impl GeminiProvider {
     ) -> Result<Generated, ProviderError> {
         loop {
             let shape = self.shape.get();
-            let body = request::body(&self.config, shape, pack, token);
-            let response = self.send(body, deadline).await?;
-            self.noticed.add(self.rates.read(&response));
-            if response.is_success() {
-                return serde_json::from_slice(&response.body).map_err(|_| {
-                    let body = excerpt(&String::from_utf8_lossy(&response.body));
-                    unanswered(&format!("an answer that is no generated content: {body}"))
-                });
-            }
-            let error = ErrorBody::parse(&response.body);
+            let (response, error) = match self.generate_in(shape, pack, token, deadline).await? {
+                Ok(generated) => return Ok(generated),
+                Err(refused) => refused,
+            };
             match shape.without_what_is_refused(response.status, &error) {
                 // Another call in flight may have learned as much already.
                 Some(plainer) if self.shape.get() == shape => self.shape.set(plainer),
                 Some(_) => {}
-                None => return Err(self.error_of(&response, error)),
+                None => {
+                    let refused = (response, error);
+                    return self
+                        .generate_thinking(shape, refused, pack, token, deadline)
+                        .await;
+                }
             }
+        }
+    }
+
+    /// Calls once more after a refusal that may be about a budget of no thoughts without a word of
+    /// it, and lets the model think from then on where that was it.
+    async fn generate_thinking(
+        &self,
+        sent: Shape,
+        (response, error): Refused,
+        pack: &Pack,
+        token: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Generated, ProviderError> {
+        let thinking = sent.thinking_if_it_must(response.status, &error);
+        let Some(thinking) = thinking.filter(|_| self.may_have_to_think()) else {
+            return Err(self.error_of(&response, error));
+        };
+        match self.generate_in(thinking, pack, token, deadline).await? {
+            Ok(generated) => {
+                self.let_think(sent, thinking);
+                Ok(generated)
+            }
+            // It was about something else.
+            Err((again, _)) if again.status == 400 => Err(self.error_of(&response, error)),
+            Err((response, error)) => Err(self.error_of(&response, error)),
+        }
+    }
+
+    /// Calls once in a shape; an answer that is an error comes back with what it says.
+    async fn generate_in(
+        &self,
+        shape: Shape,
+        pack: &Pack,
+        token: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Result<Generated, Refused>, ProviderError> {
+        let body = request::body(&self.config, shape, pack, token);
+        let response = self.send(body, deadline).await?;
+        self.noticed.add(self.rates.read(&response));
+        if !response.is_success() {
+            let error = ErrorBody::parse(&response.body);
+            return Ok(Err((response, error)));
+        }
+        let generated: Generated = serde_json::from_slice(&response.body).map_err(|_| {
+            let body = excerpt(&String::from_utf8_lossy(&response.body));
+            unanswered(&format!("an answer that is no generated content: {body}"))
+        })?;
+        self.note_answer(shape);
+        Ok(Ok(generated))
+    }
+
+    /// Notes that a call in this shape was answered.
+    fn note_answer(&self, sent: Shape) {
+        if sent.has_zero_budget() {
+            self.zero_budget.set(ZeroBudget::Taken);
+        }
+    }
+
+    /// Whether no call with a budget of no thoughts was answered yet: after one, a refusal that names
+    /// nothing is about the texts.
+    fn may_have_to_think(&self) -> bool {
+        self.zero_budget.get() == ZeroBudget::Unanswered
+    }
+
+    /// Lets the model think from now on, unless it proved meanwhile that it need not.
+    fn let_think(&self, sent: Shape, thinking: Shape) {
+        if self.may_have_to_think() && self.shape.get() == sent {
+            self.shape.set(thinking);
         }
     }
 
@@ -201,6 +271,9 @@ impl Provider for GeminiProvider {
         self.noticed.take()
     }
 }
+
+/// An answer that is an error, and what it says.
+type Refused = (Response, ErrorBody);
 
 /// An answer put together from its continuations.
 #[derive(Default)]

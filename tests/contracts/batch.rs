@@ -98,7 +98,9 @@ impl Subject {
                     Ending::Failed | Ending::Cancelled => fake::Ending::Failed,
                     Ending::FirstRefused => fake::Ending::FirstRefused,
                     Ending::OutOfRoom => fake::Ending::Cut,
-                    Ending::FormRefused => unreachable!("the fake has no form"),
+                    Ending::FormRefused | Ending::FormRefusedNamelessly => {
+                        unreachable!("the fake has no form")
+                    }
                 });
             }
             Self::Adapter(_, simulator, _) => simulator.finish(ending),
@@ -364,6 +366,43 @@ async fn calls_that_were_refused_for_one_field_make_the_next_plainer_by_one_step
             unreachable!("it is an adapter");
         };
         assert_eq!(simulator.last_form(), (form, thinking), "{api:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn calls_that_were_refused_without_a_word_let_the_next_think_unless_it_was_for_their_texts() {
+    let (off, low) = (
+        json!({"thinkingBudget": 0}),
+        json!({"thinkingLevel": "LOW"}),
+    );
+    let calls = calls();
+    for (was_answered, calls, thinking) in [
+        (false, &calls[..], &low),
+        (false, &calls[..1], &off),
+        (true, &calls[..], &off),
+    ] {
+        let subject = Subject::adapter(Api::Gemini);
+        if was_answered {
+            let remote = subject.create().await;
+            subject.finish(Ending::Well);
+            subject.answers(&remote).await;
+        }
+        let remote = subject.provider().create("mark-2", calls).await;
+        subject.finish(Ending::FormRefusedNamelessly);
+        let answers = subject.answers(&remote.expect("a job")).await;
+        assert!(answers.answers.iter().all(|(_, answer)| answer.is_err()));
+
+        subject.create().await;
+
+        let Subject::Adapter(_, simulator, _) = &subject else {
+            unreachable!("it is an adapter");
+        };
+        let n_calls = calls.len();
+        assert_eq!(
+            simulator.last_form().1,
+            *thinking,
+            "{was_answered} {n_calls}"
+        );
     }
 }
 

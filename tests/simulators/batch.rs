@@ -58,6 +58,8 @@ pub enum Ending {
     Cancelled,
     /// Every call is refused because of a field that has a plainer form.
     FormRefused,
+    /// The same, and Gemini does not name the field.
+    FormRefusedNamelessly,
     /// Every answer is cut before its first word, since thoughts left it no room.
     OutOfRoom,
 }

@@ -21,7 +21,7 @@ use futures_util::stream;
 use serde_json::Value;
 
 use account::{Account, Admission, Counted};
-pub use dialects::Dialect;
+pub use dialects::{Dialect, NAMELESS};
 pub use faults::Fault;
 
 use super::wait::tell_change;
@@ -39,8 +39,8 @@ type Shared = Arc<Mutex<State>>;
 struct State {
     script: VecDeque<Option<Fault>>,
     standing: Option<Fault>,
-    /// Fields that are refused in every call that has them.
-    refused_fields: Vec<&'static str>,
+    /// Fields that are refused in every call that has them, with what is said of them.
+    refused_fields: Vec<(&'static str, String)>,
     /// The account that calls without a fault are counted against.
     limits: Option<Account>,
     /// What is added to the answers of language models.
@@ -118,7 +118,14 @@ impl ProviderSimulator {
 
     /// Refuses a field with 400 in every call that has it.
     pub fn refuse_field(&self, field: &'static str) {
-        self.state().refused_fields.push(field);
+        let message = format!("Unsupported parameter: '{field}' is not supported here");
+        self.state().refused_fields.push((field, message));
+    }
+
+    /// Refuses a field with 400 in every call that has it, in words that do not name it.
+    pub fn refuse_without_naming(&self, field: &'static str) {
+        let message = NAMELESS.to_owned();
+        self.state().refused_fields.push((field, message));
     }
 
     /// Counts calls without a fault against this account from now on.
@@ -196,10 +203,7 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
     };
     let fault = match receive(&request, &question, &shared) {
         Ok(fault) => fault,
-        Err(field) => {
-            let message = format!("Unsupported parameter: '{field}' is not supported here");
-            return dialect.error(400, &message, "invalid_request_error");
-        }
+        Err(message) => return dialect.error(400, &message, "invalid_request_error"),
     };
     let objection = {
         let account = &lock(&shared).account;
@@ -233,12 +237,12 @@ fn admit(question: &dialects::Question, n_bytes: usize, shared: &Mutex<State>) -
     }
 }
 
-/// Counts the call and takes its fault, or names the field that is refused.
+/// Counts the call and takes its fault, or says that a field is refused.
 fn receive(
     request: &HttpRequest,
     question: &dialects::Question,
     shared: &Mutex<State>,
-) -> Result<Option<Fault>, &'static str> {
+) -> Result<Option<Fault>, String> {
     let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
     let mut state = lock(shared);
     state.calls.push(Received {
@@ -252,12 +256,12 @@ fn receive(
     state.n_texts += question.items.len();
     tell_change();
     let body = question.body.to_string();
-    if let Some(field) = state
+    if let Some((_, message)) = state
         .refused_fields
         .iter()
-        .find(|field| body.contains(&format!("\"{field}\"")))
+        .find(|(field, _)| body.contains(&format!("\"{field}\"")))
     {
-        return Err(field);
+        return Err(message.clone());
     }
     let scripted = state.script.pop_front();
     Ok(scripted.unwrap_or_else(|| state.standing.clone()))

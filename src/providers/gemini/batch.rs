@@ -124,12 +124,6 @@ impl GeminiBatch {
         true
     }
 
-    /// The shape that the calls of a job were sent in, as far as is known.
-    fn shape_of(&self, remote: &str) -> Shape {
-        let sent = self.shapes.of(remote);
-        sent.unwrap_or_else(|| self.provider.shape.get())
-    }
-
     async fn find_job(
         &self,
         mark: &str,
@@ -190,11 +184,10 @@ impl GeminiBatch {
             why: (job.state() != "SUCCEEDED").then(|| job.why().into()),
             ..BatchAnswers::default()
         };
-        let sent = self.shape_of(remote);
+        let sent = self.shapes.of(remote);
         if let Some(output) = job.output() {
-            let inlined = output.inlined_responses.iter();
-            for answered in inlined.flat_map(|inlined| &inlined.inlined_responses) {
-                self.take(answered, sent, &mut over);
+            if let Some(inlined) = &output.inlined_responses {
+                self.take(&inlined.inlined_responses, sent, &mut over);
             }
             if let Some(file) = output.responses_file.as_deref() {
                 self.read_file(file, sent, &mut over).await?;
@@ -207,7 +200,7 @@ impl GeminiBatch {
     async fn read_file(
         &self,
         file: &str,
-        sent: Shape,
+        sent: Option<Shape>,
         over: &mut BatchAnswers,
     ) -> Result<(), ProviderError> {
         let Some(url) = self.download_url(file) else {
@@ -225,9 +218,10 @@ impl GeminiBatch {
             _ => {}
         }
         let lines = response.body.split(|byte| *byte == b'\n');
-        for answered in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
-            self.take(&answered, sent, over);
-        }
+        let answered: Vec<Answered> = lines
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        self.take(&answered, sent, over);
         Ok(())
     }
 
@@ -239,30 +233,56 @@ impl GeminiBatch {
         is_plain(file).then(|| format!("{origin}/download{path}/{file}:download?alt=media"))
     }
 
-    fn take(&self, answered: &Answered, sent: Shape, over: &mut BatchAnswers) {
-        // What has no key is nobody's: nothing is matched by its place.
-        if let Some(key) = answered.key() {
-            let answer = self.read_answer(answered, sent);
-            over.answers.push((key.into(), answer));
+    /// Takes what came of the calls of a job, which were sent in this shape as far as is known.
+    fn take(&self, answered: &[Answered], sent: Option<Shape>, over: &mut BatchAnswers) {
+        for answered in answered {
+            // What has no key is nobody's: nothing is matched by its place.
+            if let Some(key) = answered.key() {
+                let answer = self.read_answer(answered, sent);
+                over.answers.push((key.into(), answer));
+            }
+        }
+        if let Some(sent) = sent {
+            self.learn_to_think(answered, sent);
         }
     }
 
-    fn read_answer(&self, answered: &Answered, sent: Shape) -> Result<Answer, ProviderError> {
+    /// Lets the model think in the next job where each call of this one was refused as if it had to.
+    /// One call alone may have been refused for its texts.
+    fn learn_to_think(&self, answered: &[Answered], sent: Shape) {
+        let refusals = answered.iter().map(Answered::refusal);
+        let thinking: Option<Vec<Shape>> = refusals
+            .map(|refusal| {
+                let (status, error) = refusal?;
+                sent.thinking_if_it_must(status, &error)
+            })
+            .collect();
+        if let Some([thinking, _, ..]) = thinking.as_deref() {
+            self.provider.let_think(sent, *thinking);
+        }
+    }
+
+    fn read_answer(
+        &self,
+        answered: &Answered,
+        sent: Option<Shape>,
+    ) -> Result<Answer, ProviderError> {
         if let Some(response) = &answered.response {
             let generated: Generated = serde_json::from_str(response.get())
                 .map_err(|_| unanswered("an answer that is no generated content"))?;
+            if let Some(sent) = sent {
+                self.provider.note_answer(sent);
+            }
             let mut gathered = Gathered::default();
             return match gathered.take(generated)? {
                 None => self.provider.answer(gathered),
                 Some(_) => Err(unanswered("an answer that wants to be continued")),
             };
         }
-        let Some(error) = &answered.error else {
+        let Some((status, body)) = answered.refusal() else {
             return Err(unanswered("a call without an answer"));
         };
-        let code = error.get("code").and_then(Value::as_u64).unwrap_or(0);
-        let body = ErrorBody::parse(error.to_string().as_bytes());
-        let status = http_status(code);
+        let sent = sent.unwrap_or_else(|| self.provider.shape.get());
         self.leaves_out(sent, status, &body);
         let refusal = Refusal {
             status,
@@ -413,6 +433,14 @@ impl Answered {
     fn key(&self) -> Option<&str> {
         let inside = || self.metadata.as_ref()?.get("key")?.as_str();
         self.key.as_deref().or_else(inside)
+    }
+
+    /// The status and the words of the error that came instead of an answer.
+    fn refusal(&self) -> Option<(u16, ErrorBody)> {
+        let error = self.error.as_ref()?;
+        let code = error.get("code").and_then(Value::as_u64).unwrap_or(0);
+        let body = ErrorBody::parse(error.to_string().as_bytes());
+        Some((http_status(code), body))
     }
 }
 

@@ -38,6 +38,16 @@ enum Thinking {
     Free,
 }
 
+/// What a model has made so far of a budget of no thoughts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ZeroBudget {
+    /// No call with it was answered yet.
+    #[default]
+    Unanswered,
+    /// It takes it.
+    Taken,
+}
+
 impl Default for Shape {
     fn default() -> Self {
         Self {
@@ -55,6 +65,23 @@ impl Shape {
             Thinking::Off => 0,
             Thinking::Low | Thinking::Free => THINKING_ROOM,
         }
+    }
+
+    /// Whether the model is given a budget of no thoughts.
+    pub(super) fn has_zero_budget(self) -> bool {
+        self.thinking == Thinking::Off
+    }
+
+    /// The shape that lets a model think a little, where this error may mean that it cannot do
+    /// without: some models say no more of it than that an argument is invalid.
+    pub(super) fn thinking_if_it_must(self, status: u16, error: &ErrorBody) -> Option<Self> {
+        let names_a_field = |detail: &Value| detail.get("fieldViolations").is_some();
+        let names_nothing = error.mentions(&["request contains an invalid argument"])
+            && !error.details.iter().any(names_a_field);
+        (status == 400 && names_nothing && self.has_zero_budget()).then_some(Self {
+            thinking: Thinking::Low,
+            ..self
+        })
     }
 
     /// The shape without the field that this error is about, if it is about one.
@@ -159,5 +186,25 @@ mod tests {
             Shape::default().without_what_is_refused(400, &error("no")),
             None
         );
+    }
+
+    #[test]
+    fn an_error_that_names_nothing_may_be_about_the_budget_of_no_thoughts_alone() {
+        let nameless = ErrorBody {
+            message: "Request contains an invalid argument.".to_owned(),
+            ..ErrorBody::default()
+        };
+        let named = ErrorBody {
+            details: vec![json!({"fieldViolations": [{"field": "contents"}]})],
+            ..nameless.clone()
+        };
+        let shape = Shape::default();
+
+        let thinking = shape.thinking_if_it_must(400, &nameless).expect("a shape");
+        assert_eq!(thinking.thinking, Thinking::Low);
+        assert_eq!(thinking.thinking_if_it_must(400, &nameless), None);
+        assert_eq!(shape.thinking_if_it_must(400, &named), None);
+        assert_eq!(shape.thinking_if_it_must(503, &nameless), None);
+        assert_eq!(shape.without_what_is_refused(400, &nameless), None);
     }
 }

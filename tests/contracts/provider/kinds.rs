@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use babelfeed_actors::domain::{Guide, Term};
 use babelfeed_actors::logic::estimate::Ending;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -164,6 +165,50 @@ async fn a_field_that_is_refused_is_never_sent_again() {
         }
         assert_eq!(simulator.n_calls(), n_calls + 1, "{field}");
     }
+}
+
+/// What each call said of thinking.
+fn thinking(simulator: &ProviderSimulator) -> Vec<Value> {
+    let calls = simulator.calls();
+    calls
+        .iter()
+        .map(|call| call.body["generationConfig"]["thinkingConfig"].clone())
+        .collect()
+}
+
+#[actix_rt::test]
+async fn a_model_that_must_think_and_does_not_say_so_is_let_think_a_little() {
+    let (simulator, provider) = adapter(Dialect::Gemini);
+    simulator.refuse_without_naming("thinkingBudget");
+    for _ in 0..2 {
+        assert_eq!(ids(&*provider, &["one"]).await, ["id0"]);
+    }
+    let (off, low) = (
+        json!({"thinkingBudget": 0}),
+        json!({"thinkingLevel": "LOW"}),
+    );
+    assert_eq!(thinking(&simulator), [off, low.clone(), low]);
+}
+
+#[actix_rt::test]
+async fn a_text_that_is_refused_without_a_word_does_not_make_a_model_think() {
+    let (simulator, provider) = adapter(Dialect::Gemini);
+    let refused = async || {
+        let answer = provider.translate(&pack(&["one"]), LONG).await;
+        answer.expect_err("a refusal").remedy()
+    };
+    simulator.then(Fault::Nameless);
+    simulator.then(Fault::Nameless);
+    assert_eq!(refused().await, ProviderRemedy::Split);
+    assert_eq!(ids(&*provider, &["one"]).await, ["id0"]);
+    simulator.then(Fault::Nameless);
+    assert_eq!(refused().await, ProviderRemedy::Split);
+
+    let (off, low) = (
+        json!({"thinkingBudget": 0}),
+        json!({"thinkingLevel": "LOW"}),
+    );
+    assert_eq!(thinking(&simulator), [off.clone(), low, off.clone(), off]);
 }
 
 #[actix_rt::test]

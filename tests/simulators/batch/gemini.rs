@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::provider::NAMELESS;
 use super::super::server::{Reply, Request};
 use super::{
     Ending, PAGE, Shared, State, answer, cancel, create, error, find, lock, look, translated,
@@ -85,9 +86,11 @@ fn job(state: &mut State, number: usize) -> Value {
     let name = match state.ending_of(number) {
         _ if state.jobs[number].is_cancelled => "CANCELLED",
         _ if !is_done => "RUNNING",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused | Ending::OutOfRoom => {
-            "SUCCEEDED"
-        },
+        Ending::Well
+        | Ending::FirstRefused
+        | Ending::FormRefused
+        | Ending::FormRefusedNamelessly
+        | Ending::OutOfRoom => "SUCCEEDED",
         Ending::Expired => "EXPIRED",
         Ending::Failed => "FAILED",
         Ending::Cancelled => "CANCELLED",
@@ -129,6 +132,8 @@ fn lines(calls: &[(String, Value)], ending: Ending) -> Vec<Value> {
                 "response": {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}}),
             Ending::FormRefused => json!({"metadata": metadata,
                 "error": {"code": 3, "message": "Budget 0 is invalid. This model only works in thinking mode."}}),
+            Ending::FormRefusedNamelessly => json!({"metadata": metadata,
+                "error": {"code": 3, "message": NAMELESS}}),
             Ending::OutOfRoom => json!({"metadata": metadata, "response": {
                 "candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}],
                 "usageMetadata": {"promptTokenCount": 1_000, "thoughtsTokenCount": 256, "totalTokenCount": 1_256}}}),

@@ -133,9 +133,11 @@ fn job(state: &mut State, number: usize) -> Value {
         _ if state.jobs[number].is_cancelled => "cancelled",
         Ending::Failed => "failed",
         _ if !is_done => "in_progress",
-        Ending::Well | Ending::FirstRefused | Ending::FormRefused | Ending::OutOfRoom => {
-            "completed"
-        },
+        Ending::Well
+        | Ending::FirstRefused
+        | Ending::FormRefused
+        | Ending::FormRefusedNamelessly
+        | Ending::OutOfRoom => "completed",
         Ending::Expired => "expired",
         Ending::Cancelled => "cancelled",
     };
@@ -163,7 +165,7 @@ fn lines(calls: &[(String, Value)], ending: Ending) -> (Vec<Value>, Vec<Value>) 
             Ending::FirstRefused if place == 0 => errors.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 400, "body": {"error": {"message": "flagged", "type": "invalid_request_error",
                     "param": null, "code": "content_policy_violation"}}}})),
-            Ending::FormRefused => errors.push(json!({"id": "r", "custom_id": key, "error": null,
+            Ending::FormRefused | Ending::FormRefusedNamelessly => errors.push(json!({"id": "r", "custom_id": key, "error": null,
                 "response": {"status_code": 400, "body": {"error": {"message": "not supported with this model",
                     "type": "invalid_request_error", "param": "response_format", "code": null}}}})),
             Ending::OutOfRoom => errors.push(json!({"id": "r", "custom_id": key, "error": null,

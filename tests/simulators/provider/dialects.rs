@@ -19,6 +19,9 @@ pub enum Dialect {
     Apertium,
 }
 
+/// What Gemini says of a call that it does not take and does not want to talk about.
+pub const NAMELESS: &str = "Request contains an invalid argument.";
+
 /// What a call asks for.
 pub struct Question {
     /// The whole body, as JSON whatever it was.
@@ -452,6 +455,7 @@ fn gemini_refusal(fault: &Fault) -> Option<HttpResponse> {
             "INVALID_ARGUMENT",
         ),
         Fault::Invalid => Dialect::Gemini.error(400, "Invalid value", "INVALID_ARGUMENT"),
+        Fault::Nameless => Dialect::Gemini.error(400, NAMELESS, "INVALID_ARGUMENT"),
         Fault::Overloaded => Dialect::Gemini.error(503, "The model is overloaded.", "UNAVAILABLE"),
         Fault::Blocked => HttpResponse::Ok()
             .json(json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {}})),

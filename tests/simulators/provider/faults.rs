@@ -19,6 +19,8 @@ pub enum Fault {
     TooLarge,
     /// The provider does not understand the call.
     Invalid,
+    /// Gemini: 400 for some reason, in words that name nothing.
+    Nameless,
     /// 503 in the dialect's own form.
     Overloaded,
     /// 502 as a page of HTML.
