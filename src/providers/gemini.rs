@@ -172,7 +172,7 @@ impl GeminiProvider {
         token: Option<&str>,
         deadline: Deadline,
     ) -> Result<Result<Generated, Refused>, ProviderError> {
-        let body = request::body(&self.config, shape, pack, token);
+        let body = request::body(&self.config, shape, self.room(shape), pack, token);
         let response = self.send(body, deadline).await?;
         self.noticed.add(self.rates.read(&response));
         if !response.is_success() {
@@ -183,15 +183,26 @@ impl GeminiProvider {
             let body = excerpt(&String::from_utf8_lossy(&response.body));
             unanswered(&format!("an answer that is no generated content: {body}"))
         })?;
-        self.note_answer(shape);
+        self.note_thoughts(shape, &generated);
         Ok(Ok(generated))
     }
 
-    /// Notes that a call in this shape was answered.
-    fn note_answer(&self, sent: Shape) {
-        if sent.has_zero_budget() {
-            self.zero_budget.set(ZeroBudget::Taken);
+    /// Notes whether the answer to a call in this shape was thought about.
+    fn note_thoughts(&self, sent: Shape, generated: &Generated) {
+        if !sent.has_zero_budget() {
+            return;
         }
+        let tokens = generated.usage_metadata.as_ref();
+        let seen = match tokens.map_or(0, Tokens::thought) {
+            0 => ZeroBudget::Kept,
+            _ => ZeroBudget::Exceeded,
+        };
+        self.zero_budget.set(self.zero_budget.get().max(seen));
+    }
+
+    /// The room for thoughts beside the answer to a call in this shape.
+    fn room(&self, shape: Shape) -> u32 {
+        shape.room(self.zero_budget.get())
     }
 
     /// Whether no call with a budget of no thoughts was answered yet: after one, a refusal that names
@@ -251,9 +262,9 @@ impl GeminiProvider {
         })
     }
 
-    /// What was thought, with what may be, as long as the model is let think.
+    /// What was thought, with what may be, as long as the model is let think or thinks unasked.
     fn thoughts(&self, used: u64) -> Option<Thoughts> {
-        let allowed = u64::from(self.shape.get().room()).max(used);
+        let allowed = u64::from(self.room(self.shape.get())).max(used);
         (allowed > 0).then_some(Thoughts { used, allowed })
     }
 }

@@ -177,15 +177,13 @@ impl BatchSimulator {
     }
 
     /// The most tokens that the answer to the first call of the last job was allowed.
-    pub fn last_bound(&self) -> Value {
+    pub fn last_bound(&self) -> Option<u64> {
         let state = self.state();
         let calls = state.jobs.last().map(|job| &job.calls);
         let body = calls.and_then(|calls| Some(&calls.first()?.1));
         let body = body.cloned().unwrap_or_default();
-        match &body["max_completion_tokens"] {
-            Value::Null => body["generationConfig"]["maxOutputTokens"].clone(),
-            bound => bound.clone(),
-        }
+        let bound = body["max_completion_tokens"].as_u64();
+        bound.or_else(|| body["generationConfig"]["maxOutputTokens"].as_u64())
     }
 
     /// How many ordinary calls came.

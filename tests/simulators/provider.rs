@@ -45,6 +45,8 @@ struct State {
     limits: Option<Account>,
     /// What is added to the answers of language models.
     additions: Value,
+    /// How many tokens Gemini thinks before each answer.
+    thoughts: Option<u64>,
     calls: Vec<Received>,
     n_texts: usize,
     account: deepl::Account,
@@ -150,6 +152,12 @@ impl ProviderSimulator {
         self.state().additions = additions;
     }
 
+    /// Has Gemini think so many tokens before each answer, whatever it is told; an answer that is
+    /// allowed no more is cut before its first word.
+    pub fn think(&self, tokens: u64) {
+        self.state().thoughts = Some(tokens);
+    }
+
     /// How many translation calls arrived.
     pub fn n_calls(&self) -> usize {
         self.state().calls.len()
@@ -219,7 +227,11 @@ async fn serve(request: HttpRequest, body: Bytes, shared: Data<Mutex<State>>) ->
             Admission::Refused(refusal) => return refusal,
         }
     }
-    question.additions = lock(&shared).additions.clone();
+    {
+        let state = lock(&shared);
+        question.additions = state.additions.clone();
+        question.thoughts = state.thoughts;
+    }
     let mut response = answer(dialect, question, fault, &shared).await;
     account::add_headers(&mut response, headers);
     response

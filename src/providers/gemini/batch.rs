@@ -72,6 +72,7 @@ impl GeminiBatch {
 
     async fn create_job(&self, mark: &str, calls: &[BatchCall]) -> Result<Arc<str>, ProviderError> {
         let (config, shape) = (&self.provider.config, self.provider.shape.get());
+        let room = self.provider.room(shape);
         let mut body = format!(
             "{{\"batch\":{{\"displayName\":{},\"inputConfig\":{{\"requests\":{{\"requests\":[",
             Value::from(mark)
@@ -80,7 +81,7 @@ impl GeminiBatch {
         for (index, call) in calls.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             body.extend(format!("{comma}{{\"request\":").bytes());
-            body.extend(request::body(config, shape, &call.pack, None));
+            body.extend(request::body(config, shape, room, &call.pack, None));
             let key = Value::from(&*call.key);
             body.extend(format!(",\"metadata\":{{\"key\":{key}}}}}").bytes());
         }
@@ -271,7 +272,7 @@ impl GeminiBatch {
             let generated: Generated = serde_json::from_str(response.get())
                 .map_err(|_| unanswered("an answer that is no generated content"))?;
             if let Some(sent) = sent {
-                self.provider.note_answer(sent);
+                self.provider.note_thoughts(sent, &generated);
             }
             let mut gathered = Gathered::default();
             return match gathered.take(generated)? {

@@ -15,8 +15,8 @@ const CATEGORIES: [&str; 4] = [
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 ];
 
-/// The room for thoughts of a model that cannot do without: they count as output, and Google
-/// limits what is sent alone.
+/// The room for thoughts of a model that cannot do without, or does not: they count as output, and
+/// Google limits what is sent alone.
 const THINKING_ROOM: u32 = 4_096;
 
 /// Which of the optional fields a model takes; it only ever becomes plainer.
@@ -44,8 +44,10 @@ pub(super) enum ZeroBudget {
     /// No call with it was answered yet.
     #[default]
     Unanswered,
-    /// It takes it.
-    Taken,
+    /// It takes it, and did not think.
+    Kept,
+    /// It takes it, and thought all the same, as some models do where a text is hard.
+    Exceeded,
 }
 
 impl Default for Shape {
@@ -60,10 +62,12 @@ impl Default for Shape {
 
 impl Shape {
     /// The room for thoughts beside an answer.
-    pub(super) const fn room(self) -> u32 {
-        match self.thinking {
-            Thinking::Off => 0,
-            Thinking::Low | Thinking::Free => THINKING_ROOM,
+    pub(super) const fn room(self, zero_budget: ZeroBudget) -> u32 {
+        match (self.thinking, zero_budget) {
+            (Thinking::Off, ZeroBudget::Unanswered | ZeroBudget::Kept) => 0,
+            (Thinking::Off, ZeroBudget::Exceeded) | (Thinking::Low | Thinking::Free, _) => {
+                THINKING_ROOM
+            }
         }
     }
 
@@ -112,17 +116,18 @@ impl Shape {
     }
 }
 
-/// The JSON of a call; `token` continues an answer.
+/// The JSON of a call with so much room for thoughts; `token` continues an answer.
 pub(super) fn body(
     config: &GeminiConfig,
     shape: Shape,
+    room: u32,
     pack: &Pack,
     token: Option<&str>,
 ) -> Vec<u8> {
     let mut body = json!({
         "systemInstruction": {"parts": [{"text": Family::Gemini.system()}]},
         "contents": [{"role": "user", "parts": [{"text": prompt::question(pack)}]}],
-        "generationConfig": generation(config, shape, pack),
+        "generationConfig": generation(config, shape, room, pack),
     });
     if shape.has_safety {
         let off = |category: &&str| json!({"category": category, "threshold": "OFF"});
@@ -134,12 +139,12 @@ pub(super) fn body(
     body.to_string().into_bytes()
 }
 
-fn generation(config: &GeminiConfig, shape: Shape, pack: &Pack) -> Value {
+fn generation(config: &GeminiConfig, shape: Shape, room: u32, pack: &Pack) -> Value {
     let wanted = prompt::most_tokens(pack, config.max_tokens);
     let most = config.max_tokens.unwrap_or(u32::MAX);
     let mut generation = json!({
         "candidateCount": 1,
-        "maxOutputTokens": wanted.saturating_add(shape.room()).min(most),
+        "maxOutputTokens": wanted.saturating_add(room).min(most),
         "responseMimeType": "application/json",
     });
     if let Some(temperature) = config.temperature {

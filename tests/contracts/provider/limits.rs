@@ -302,6 +302,31 @@ async fn a_model_that_must_think_has_room_for_it() {
 }
 
 #[actix_rt::test]
+async fn a_model_that_thinks_although_it_is_told_not_to_has_room_for_it() {
+    let (simulator, provider) = counted(Dialect::Gemini, Account::at(House::Google));
+    simulator.think(550);
+    let cut = call(&*provider).await.expect("a cut answer");
+    let whole = call(&*provider).await.expect("an answer");
+
+    assert!(cut.is_truncated && cut.items.is_empty(), "{cut:?}");
+    assert!(!whole.is_truncated && !whole.items.is_empty(), "{whole:?}");
+    for answer in [cut, whole] {
+        let allowed = answer.thoughts.map(|thoughts| thoughts.allowed);
+        assert_eq!(allowed, Some(4_096), "it is told what may be thought");
+    }
+    let asked: Vec<_> = simulator
+        .calls()
+        .iter()
+        .map(|call| call.body["generationConfig"].clone())
+        .map(|generation| {
+            let budget = generation["thinkingConfig"]["thinkingBudget"].as_u64();
+            (budget, generation["maxOutputTokens"].as_u64())
+        })
+        .collect();
+    assert_eq!(asked, [(Some(0), Some(100)), (Some(0), Some(4_196))]);
+}
+
+#[actix_rt::test]
 async fn tokens_of_caches_and_thoughts_are_counted_once() {
     for (dialect, additions, tokens) in [
         // Groq and OpenAI: both are parts of what they stand below.

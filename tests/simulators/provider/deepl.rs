@@ -59,6 +59,7 @@ pub fn question(body: &[u8]) -> Option<Question> {
             .collect::<Option<_>>()?,
         body,
         additions: Value::Null,
+        thoughts: None,
     })
 }
 

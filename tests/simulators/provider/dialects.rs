@@ -31,6 +31,8 @@ pub struct Question {
     pub items: Vec<(String, String)>,
     /// What the answer of a language model has beside, or instead.
     pub additions: Value,
+    /// How many tokens are thought before an answer, where that is told.
+    pub thoughts: Option<u64>,
 }
 
 impl Dialect {
@@ -97,6 +99,7 @@ impl Dialect {
                         .collect::<Option<_>>()?,
                     body,
                     additions: Value::Null,
+                    thoughts: None,
                 })
             }
             Self::Apertium => apertium_question(body),
@@ -204,6 +207,7 @@ pub fn model_question(content: &str, body: Value) -> Option<Question> {
             .collect::<Option<_>>()?,
         body,
         additions: Value::Null,
+        thoughts: None,
     })
 }
 
@@ -222,6 +226,7 @@ fn apertium_question(body: &[u8]) -> Option<Question> {
             .map(|(name, value)| (name, Value::from(value)))
             .collect(),
         additions: Value::Null,
+        thoughts: None,
     })
 }
 
@@ -320,7 +325,15 @@ fn gemini_answer(
         .nth(text.chars().count() / 2)
         .map_or(0, |(at, _)| at);
     let token = question.body["continuationToken"].as_str();
+    let bound = question.body["generationConfig"]["maxOutputTokens"].as_u64();
+    let has_no_room = question
+        .thoughts
+        .zip(bound)
+        .is_some_and(|(thoughts, bound)| thoughts >= bound);
     let candidate = match (fault, token) {
+        _ if has_no_room => {
+            json!({"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0})
+        }
         (_, Some("go-on")) => gemini_candidate(&text[half..], "STOP"),
         (Some(Fault::Continued), _) => {
             let mut candidate = gemini_candidate(&text[..half], "CONTINUATION");
@@ -331,12 +344,16 @@ fn gemini_answer(
         (Some(Fault::Refused), _) => json!({"finishReason": "SAFETY", "index": 0}),
         _ => gemini_candidate(&text, "STOP"),
     };
+    let thoughts = question.thoughts.map_or(829, |thoughts| {
+        bound.map_or(thoughts, |bound| thoughts.min(bound))
+    });
+    let said = if has_no_room { 0 } else { 11 };
     with_additions(
         question,
         json!({
             "candidates": [candidate],
-            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 11,
-                "thoughtsTokenCount": 829, "totalTokenCount": 848},
+            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": said,
+                "thoughtsTokenCount": thoughts, "totalTokenCount": 8 + said + thoughts},
             "modelVersion": "gemini-simulated-001",
         }),
     )
