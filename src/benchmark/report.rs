@@ -86,6 +86,14 @@ impl Row {
         }
     }
 
+    /// Returns the names of the figures that fall short.
+    #[cfg(test)]
+    pub(super) fn short(&self) -> Vec<&str> {
+        let figures = self.figures.iter();
+        let short = figures.filter(|figure| figure.verdict == Some(Verdict::Short));
+        short.map(|figure| figure.name.as_str()).collect()
+    }
+
     /// Returns whether it ran to its end and its counts agree.
     pub(super) fn agrees(&self) -> bool {
         self.error.is_none() && self.counts.iter().all(|counts| counts.agrees)
