@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -294,8 +294,9 @@ fn refusal_out_of_turn(
     if let Some(throttle) = state.plan.throttle
         && throttle.at_call == number
     {
-        book.refused_as_planned(now, throttle.wait);
-        return Some(refusal::hinting(dialect, throttle.hint, throttle.wait));
+        let (hint, wait, wall) = (throttle.hint, throttle.wait, SystemTime::now());
+        book.refused_as_planned(now, refusal::written_wait(hint, wait, wall));
+        return Some(refusal::hinting(dialect, hint, wait, wall));
     }
     let hint = match (fault, dialect) {
         (Some(Fault::ThrottledWithoutHint), _) => Hint::Absent,
@@ -306,7 +307,8 @@ fn refusal_out_of_turn(
         _ => return None,
     };
     book.refused(now);
-    Some(refusal::hinting(dialect, hint, THROTTLED_WAIT))
+    let wall = SystemTime::now();
+    Some(refusal::hinting(dialect, hint, THROTTLED_WAIT, wall))
 }
 
 /// Lets a call in, or returns how it is refused.

@@ -12,8 +12,12 @@ use super::{Bench, STALL_LIMIT, count_calls, finish_within};
 
 const N_TEXTS: u64 = 100;
 
-/// Which of the calls is refused: one among others that are in flight.
-const REFUSED_CALL: u64 = 20;
+/// Calls in flight; one of them is kept for urgent work, and all others begin in waves.
+const N_SLOTS: i64 = 10;
+
+/// Which of the calls is refused: the last of the second wave, so that none is on its way when it
+/// is, and every one that begins from then on was begun after it.
+const REFUSED_CALL: u64 = 2 * (N_SLOTS as u64 - 1);
 
 /// What a refusal asks to wait; formats in whole seconds ask for two.
 const WAIT: Duration = Duration::from_millis(1_500);
@@ -38,10 +42,10 @@ const HINTS: [(&str, Dialect, Hint); 9] = [
 ];
 
 /// Measures one kind of hint after another, each with a service and a provider of its own: side
-/// by side they would read their refusals later than the provider can know.
+/// by side their waves would run into each other.
 pub(super) async fn throttle(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     row.conditions = format!(
-        "call {REFUSED_CALL} of {N_TEXTS} is refused and asks for {} ms, a call takes {} ms; counted are calls begun after the refusal was read and before one of them was answered; {}",
+        "call {REFUSED_CALL} of {N_TEXTS} is refused and asks for {} ms, a call takes {} ms; counted are calls begun after the refusal and before one of them was answered; {}",
         WAIT.as_millis(),
         LATENCY.as_millis(),
         setup().said()
@@ -54,7 +58,9 @@ pub(super) async fn throttle(bench: &Bench, row: &mut Row) -> anyhow::Result<()>
 }
 
 fn setup() -> Setup {
-    Setup::shipped().set("batching.max_batch_size", 1)
+    Setup::shipped()
+        .set("translation.concurrency", N_SLOTS)
+        .set("batching.max_batch_size", 1)
 }
 
 async fn measure(bench: &Bench, dialect: Dialect, hint: Hint) -> anyhow::Result<(Counts, Row)> {
@@ -103,10 +109,41 @@ fn write(row: &mut Row, name: &str, hint: Hint, counts: Counts, counted: Row) {
             Target::AtMost(0.0),
         );
     }
-    row.figure(
+    // Without a refusal the others would show nothing.
+    row.aimed(
         format!("{name}: answered 429"),
         counts.throttled as f64,
         "calls",
+        Target::AtLeast(1.0),
     );
     row.count_apart(name, counted);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_early_falls_short_and_so_does_a_refusal_that_never_came() {
+        let mut row = Row::new("throttle", "");
+        for (name, throttled, begun_after, begun_early) in
+            [("well", 1, 1, 0), ("early", 1, 1, 1), ("never", 0, 0, 0)]
+        {
+            let counts = Counts {
+                throttled,
+                begun_after,
+                begun_early,
+                ..Counts::default()
+            };
+            write(&mut row, name, Hint::Seconds, counts, Row::new("", ""));
+        }
+
+        assert_eq!(
+            row.short(),
+            [
+                "early: begun before the wait was over",
+                "never: answered 429"
+            ]
+        );
+    }
 }

@@ -9,9 +9,6 @@ use super::admission::Cost;
 /// Two refusals so far apart belong to two episodes.
 const EPISODE_GAP: Duration = Duration::from_secs(1);
 
-/// What a refusal needs at most to be read by who is told; calls until then were under way.
-const READ_WITHIN: Duration = Duration::from_millis(30);
-
 /// How long a slot of the timeline is.
 pub(crate) const SLOT: Duration = Duration::from_millis(100);
 
@@ -52,7 +49,7 @@ pub(crate) struct Counts {
     pub(crate) tokens_in: u64,
     /// Tokens of the answers.
     pub(crate) tokens_out: u64,
-    /// Calls begun after the one planned refusal was read, until one of them was answered.
+    /// Calls begun after the one planned refusal, until one of them was answered.
     pub(crate) begun_after: u64,
     /// Those among them that did not wait as long as was asked.
     pub(crate) begun_early: u64,
@@ -105,7 +102,7 @@ impl Book {
     pub(super) fn arrived(&mut self, now: Duration) -> u64 {
         self.counts.received += 1;
         if let Planned::Refused { at, until } = self.planned
-            && now > at + READ_WITHIN
+            && now > at
         {
             self.counts.begun_after += 1;
             self.counts.begun_early += u64::from(now < until);
@@ -142,7 +139,7 @@ impl Book {
         self.counts.tokens_in += used.tokens_in;
         self.counts.tokens_out += used.tokens_out;
         if let Planned::Refused { at, .. } = self.planned
-            && began > at + READ_WITHIN
+            && began > at
         {
             self.planned = Planned::Over;
         }
@@ -209,13 +206,23 @@ mod tests {
         book.arrived(at(0));
         book.refused_as_planned(at(10), at(1_000));
 
-        book.arrived(at(20)); // Was under way before anybody could read the refusal.
         book.arrived(at(500));
         book.arrived(at(1_100));
         book.answered(at(1_100), Cost::default());
         book.arrived(at(1_200));
 
         assert_eq!((book.counts.begun_after, book.counts.begun_early), (2, 1));
+    }
+
+    #[test]
+    fn a_refused_text_that_is_sent_again_at_once_is_early() {
+        let mut book = Book::default();
+        book.refused_as_planned(at(10), at(1_000));
+
+        book.arrived(at(11));
+        book.answered(at(11), Cost::default());
+
+        assert_eq!((book.counts.begun_after, book.counts.begun_early), (1, 1));
     }
 
     #[test]

@@ -79,18 +79,30 @@ fn too_large(dialect: Dialect, refused: &Refused) -> Refusal {
     }
 }
 
+/// Returns how long a hint asks to wait as it is written: formats in whole seconds round up.
+pub(super) fn written_wait(hint: Hint, wait: Duration, now: SystemTime) -> Duration {
+    match hint {
+        Hint::Seconds => Duration::from_secs(whole_seconds(wait)),
+        Hint::Date => date(wait, now).duration_since(now).unwrap_or(wait),
+        _ => wait,
+    }
+}
+
+/// A date has whole seconds, so the next one is the first that is late enough.
+fn date(wait: Duration, now: SystemTime) -> SystemTime {
+    let late_enough = now + wait + Duration::from_millis(999);
+    let since_1970 = late_enough.duration_since(SystemTime::UNIX_EPOCH);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.unwrap_or_default().as_secs())
+}
+
 /// Returns a refusal that has nothing to do with a limit, with exactly this hint.
-pub(super) fn hinting(dialect: Dialect, hint: Hint, wait: Duration) -> Refusal {
+pub(super) fn hinting(dialect: Dialect, hint: Hint, wait: Duration, now: SystemTime) -> Refusal {
     let plain = || Refusal::new(429, plain_body(dialect));
     let limit = Limit::new(Unit::Requests, Per::Minute, 600);
     match hint {
         Hint::Seconds => plain().with("retry-after", &whole_seconds(wait).to_string()),
         Hint::Fraction => plain().with("retry-after", &format!("{:.3}", wait.as_secs_f64())),
-        Hint::Date => plain().with(
-            "retry-after",
-            // A date has whole seconds, so the next one is the first that is late enough.
-            &httpdate::fmt_http_date(SystemTime::now() + wait + Duration::from_millis(999)),
-        ),
+        Hint::Date => plain().with("retry-after", &httpdate::fmt_http_date(date(wait, now))),
         Hint::Milliseconds => plain().with("retry-after-ms", &wait.as_millis().to_string()),
         Hint::GoDuration => plain()
             .with("x-ratelimit-limit-requests", "600")
@@ -448,11 +460,25 @@ mod tests {
             (Hint::RetryInfo, r#""retryDelay":"1.500000000s""#),
             (Hint::Timestamp, "anthropic-ratelimit-requests-reset: "),
         ] {
-            let said = hinting(Dialect::OpenAi, hint, wait);
+            let said = hinting(Dialect::OpenAi, hint, wait, SystemTime::now());
             let said = said.headers + &said.body;
             assert!(said.contains(expected), "{hint:?}: {said}");
         }
-        let silent = hinting(Dialect::OpenAi, Hint::Absent, wait);
+        let silent = hinting(Dialect::OpenAi, Hint::Absent, wait, SystemTime::now());
         assert_eq!(silent.headers, "");
+    }
+
+    #[test]
+    fn a_wait_counts_as_it_is_written() {
+        let wait = Duration::from_millis(1_500);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(7_200);
+        let written = |hint| written_wait(hint, wait, now).as_millis();
+
+        // From 7.2 s on, 1.5 s end at 8.7 s, and the next whole second is the ninth.
+        assert_eq!(written(Hint::Date), 1_800);
+        assert_eq!(written(Hint::Seconds), 2_000);
+        assert_eq!(written(Hint::Fraction), 1_500);
+        let said = hinting(Dialect::OpenAi, Hint::Date, wait, now).headers;
+        assert!(said.contains("00:00:09 GMT"), "{said}");
     }
 }
