@@ -1,5 +1,6 @@
 //! What happens to work while no provider is there, and how soon it goes on.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::super::load::{Bulk, Job};
@@ -19,6 +20,10 @@ const READ_FROM: Duration = Duration::from_secs(4);
 /// Calls of that time into an outage were made before anybody could know.
 const NOTICED: Duration = Duration::from_secs(2);
 
+/// The longest time between two probes, and what timers and the way to a provider may add to it.
+const PROBED_EVERY: Duration = Duration::from_secs(1);
+const TOLERANCE: Duration = Duration::from_millis(50);
+
 /// How long the rate is watched when they are back.
 const WATCHED: Duration = Duration::from_secs(12);
 
@@ -35,9 +40,10 @@ const PROVIDERS: [&str; 2] = ["one", "two"];
 pub(super) async fn outage(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let mut setup = Setup::with_calls(N_SLOTS, 1);
     row.conditions = format!(
-        "two providers of {} ms, gone for {} s; {N_TEXTS} texts queued; {}",
+        "two providers of {} ms, gone for {} s; {N_TEXTS} texts queued; {} ms more than a second between probes are the timers'; {}",
         LATENCY.as_millis(),
         bench.sizes.outage.as_secs(),
+        TOLERANCE.as_millis(),
         setup.said()
     );
     let providers = [
@@ -53,18 +59,24 @@ pub(super) async fn outage(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
         .hand_in(Job::Lines(Bulk::new(service.socket(), 1, N_TEXTS)))
         .await?;
     tokio::time::sleep(RUN_UP).await;
-    switch(&providers, [Outage::Reset, Outage::Unavailable]).await?;
-    let gone = providers[0].timeline().await?.now_ms;
+    let gone = switch(&providers, [Outage::Reset, Outage::Unavailable]).await?;
     tokio::time::sleep(bench.sizes.outage).await;
-    switch(&providers, [Outage::Over; 2]).await?;
-    let back = providers[0].timeline().await?.now_ms;
+    let back = switch(&providers, [Outage::Over; 2]).await?;
     tokio::time::sleep(WATCHED).await;
-    let timelines = [
-        providers[0].timeline().await?,
-        providers[1].timeline().await?,
-    ];
-    write_probes(row, &timelines, gone, back);
-    write_return(row, &timelines, gone, back);
+    let mut seen = Vec::new();
+    for (((name, provider), gone), back) in PROVIDERS.iter().zip(&providers).zip(gone).zip(back) {
+        let timeline = provider.timeline().await?;
+        seen.push(Seen {
+            name,
+            timeline,
+            gone,
+            back,
+        });
+    }
+    for seen in &seen {
+        write_probes(row, seen);
+    }
+    write_return(row, &seen);
     finish_within(&service, PATIENCE).await?;
     let n_completed = service.n_in_state("Completed").await?;
     row.aimed(
@@ -91,35 +103,73 @@ pub(super) async fn outage(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn switch(providers: &[ProviderProcess; 2], outages: [Outage; 2]) -> anyhow::Result<()> {
-    for (provider, outage) in providers.iter().zip(outages) {
+/// Lets the providers go or return; answers when each did, by its own clock.
+async fn switch(
+    providers: &[ProviderProcess; 2],
+    outages: [Outage; 2],
+) -> anyhow::Result<[u64; 2]> {
+    let mut at = [0; 2];
+    for ((provider, outage), at) in providers.iter().zip(outages).zip(&mut at) {
         provider.switch(outage).await?;
+        *at = provider.timeline().await?.now_ms;
     }
-    Ok(())
+    Ok(at)
 }
 
-fn write_probes(row: &mut Row, timelines: &[Timeline; 2], gone: u64, back: u64) {
-    let noticed = gone + NOTICED.as_millis() as u64;
-    let mut probes: Vec<u64> = timelines
-        .iter()
-        .flat_map(|timeline| &timeline.during_outage_ms)
-        .copied()
-        .filter(|at| (noticed..back).contains(at))
-        .collect();
+/// What was seen of one provider; all times are its own milliseconds.
+struct Seen {
+    name: &'static str,
+    timeline: Timeline,
+    gone: u64,
+    back: u64,
+}
+
+impl Seen {
+    /// Returns how many calls were admitted in these slots.
+    fn admitted(&self, slots: Range<usize>) -> u32 {
+        let slots = self
+            .timeline
+            .admitted
+            .iter()
+            .skip(slots.start)
+            .take(slots.len());
+        slots.sum()
+    }
+
+    /// Returns the first slot that lies behind the return.
+    fn returned(&self) -> usize {
+        self.back.div_ceil(SLOT.as_millis() as u64) as usize
+    }
+}
+
+fn write_probes(row: &mut Row, seen: &Seen) {
+    let (name, back) = (seen.name, seen.back);
+    let noticed = seen.gone + NOTICED.as_millis() as u64;
+    let probes = seen.timeline.during_outage_ms.iter().copied();
+    let mut probes: Vec<u64> = probes.filter(|at| (noticed..back).contains(at)).collect();
     probes.sort_unstable();
-    let seconds = back.saturating_sub(noticed) as f64 / 1_000.0;
+    let every = PROBED_EVERY.as_secs_f64();
     row.aimed(
-        "probes a second of each provider",
-        probes.len() as f64 / seconds / PROVIDERS.len() as f64,
+        format!("{name}: probes a second"),
+        rate_of(&probes),
         "/s",
-        Target::AtMost(1.1),
+        Target::AtMost(1.0 / every),
     );
     row.aimed(
-        "longest time without a probe",
+        format!("{name}: longest time without a probe"),
         longest_gap(&probes, noticed, back) as f64 / 1_000.0,
         "s",
-        Target::AtMost(1.1),
+        Target::AtMost(every + TOLERANCE.as_secs_f64()),
     );
+}
+
+/// Returns how many of these come in a second, from the first to the last.
+fn rate_of(sorted: &[u64]) -> f64 {
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
+        return 0.0;
+    };
+    let seconds = (last - first).max(1) as f64 / 1_000.0;
+    (sorted.len() - 1) as f64 / seconds
 }
 
 /// Returns the longest time between two of these, the ends included.
@@ -132,44 +182,56 @@ fn longest_gap(sorted: &[u64], from: u64, to: u64) -> u64 {
         .unwrap_or(0)
 }
 
-fn write_return(row: &mut Row, timelines: &[Timeline; 2], gone: u64, back: u64) {
-    let slot = SLOT.as_millis() as u64;
-    let admitted = |slot: usize| -> u32 {
-        let of = |timeline: &Timeline| timeline.admitted.get(slot).copied().unwrap_or(0);
-        timelines.iter().map(of).sum()
-    };
-    let first = (gone - READ_FROM.as_millis() as u64) / slot;
-    let last = gone / slot;
-    let before: u32 = (first..last).map(|slot| admitted(slot as usize)).sum();
-    let full = f64::from(before) / (last - first) as f64;
+fn write_return(row: &mut Row, seen: &[Seen]) {
+    let n_before = (READ_FROM.as_millis() / SLOT.as_millis()) as usize;
+    let before = seen.iter().map(|seen| {
+        let gone = (seen.gone / SLOT.as_millis() as u64) as usize;
+        seen.admitted(gone.saturating_sub(n_before)..gone)
+    });
+    let full = f64::from(before.sum::<u32>()) / n_before as f64;
     row.figure("full rate", full / SLOT.as_secs_f64(), "/s");
-    let returned = back.div_ceil(slot) as usize;
-    let recovered =
-        (returned..returned + (WATCHED.as_millis() as u64 / slot) as usize).find(|at| {
-            let now: u32 = (*at..*at + N_SLOTS_READ).map(admitted).sum();
-            f64::from(now) >= FULL * full * N_SLOTS_READ as f64
+    let n_watched = (WATCHED.as_millis() / SLOT.as_millis()) as usize;
+    let recovered = (0..n_watched).find(|after| {
+        let now = seen.iter().map(|seen| {
+            let from = seen.returned() + after;
+            seen.admitted(from..from + N_SLOTS_READ)
         });
-    let seconds = match recovered {
-        Some(at) => (at - returned) as f64 * SLOT.as_secs_f64(),
-        None => WATCHED.as_secs_f64(),
-    };
+        f64::from(now.sum::<u32>()) >= FULL * full * N_SLOTS_READ as f64
+    });
     row.aimed(
         "until the full rate is back",
-        seconds,
+        recovered.unwrap_or(n_watched) as f64 * SLOT.as_secs_f64(),
         "s",
         Target::AtMost(2.0),
     );
+    // Either alone carries all calls, so the rate says nothing of the other.
+    for seen in seen {
+        let returned = seen.returned();
+        row.aimed(
+            format!("{}: answered since it is back", seen.name),
+            f64::from(seen.admitted(returned..returned + n_watched)),
+            "calls",
+            Target::AtLeast(1.0),
+        );
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn timeline(admitted: Vec<u32>, during_outage_ms: Vec<u64>) -> Timeline {
-        Timeline {
+    /// A provider that was gone from the fifth second to the tenth.
+    fn seen(name: &'static str, admitted: Vec<u32>, during_outage_ms: Vec<u64>) -> Seen {
+        let timeline = Timeline {
             now_ms: 0,
             admitted,
             during_outage_ms,
+        };
+        Seen {
+            name,
+            timeline,
+            gone: 5_000,
+            back: 10_000,
         }
     }
 
@@ -184,9 +246,11 @@ mod tests {
     fn the_full_rate_is_back_when_half_a_second_is_as_before() {
         let mut row = Row::new("outage", "");
         let admitted = [vec![10; 50], vec![0; 50], vec![0; 20], vec![10; 120]].concat();
-        let timelines = [timeline(admitted, Vec::new()), Timeline::default()];
 
-        write_return(&mut row, &timelines, 5_000, 10_000);
+        write_return(
+            &mut row,
+            &[seen("one", admitted, vec![]), seen("two", vec![], vec![])],
+        );
 
         let figures: Vec<f64> = row.figures.iter().map(|figure| figure.value).collect();
         assert_eq!(figures[0], 100.0);
@@ -197,11 +261,43 @@ mod tests {
     fn probes_count_from_when_the_outage_could_be_known() {
         let mut row = Row::new("outage", "");
         let probes = vec![5_100, 5_200, 7_500, 8_500, 9_500];
-        let timelines = [timeline(Vec::new(), probes), Timeline::default()];
 
-        write_probes(&mut row, &timelines, 5_000, 10_000);
+        write_probes(&mut row, &seen("one", vec![], probes));
 
         let figures: Vec<f64> = row.figures.iter().map(|figure| figure.value).collect();
-        assert_eq!(figures, [0.5, 1.0]);
+        assert_eq!(figures, [1.0, 1.0]);
+        assert_eq!(row.short(), [""; 0]);
+    }
+
+    #[test]
+    fn a_provider_that_is_forgotten_or_hammered_falls_short_whatever_the_other_does() {
+        let mut row = Row::new("outage", "");
+        let every = |millis| (7_000..10_000).step_by(millis).collect();
+
+        write_probes(&mut row, &seen("well", vec![], every(1_000)));
+        write_probes(&mut row, &seen("forgotten", vec![], vec![]));
+        write_probes(&mut row, &seen("hammered", vec![], every(450)));
+
+        assert_eq!(
+            row.short(),
+            [
+                "forgotten: longest time without a probe",
+                "hammered: probes a second"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_provider_that_stays_shut_falls_short_though_the_other_carries_all() {
+        let mut row = Row::new("outage", "");
+        let admitted = [vec![10; 50], vec![0; 50], vec![10; 120]].concat();
+        let shut = [vec![10; 50], vec![0; 170]].concat();
+
+        write_return(
+            &mut row,
+            &[seen("one", admitted, vec![]), seen("two", shut, vec![])],
+        );
+
+        assert!(row.short().contains(&"two: answered since it is back"));
     }
 }
