@@ -55,7 +55,8 @@ static VARIANTS: [Variant; 4] = [
         telling: Telling::Bodies,
         is_told: false,
         share: 95.0,
-        refused: f64::INFINITY,
+        // A refusal is how it is told, so there are a few in all, and no more.
+        refused: 1.0,
         episodes: Some(3.0),
     },
     Variant {
@@ -185,12 +186,12 @@ impl Measured {
             self.after.throttled - self.before.throttled,
             self.after.received - self.before.received,
         );
-        let about = format!("{name}: answered 429");
-        if self.variant.refused.is_finite() {
-            row.aimed(about, refused, "%", Target::AtMost(self.variant.refused));
-        } else {
-            row.figure(about, refused, "%");
-        }
+        row.aimed(
+            format!("{name}: answered 429"),
+            refused,
+            "%",
+            Target::AtMost(self.variant.refused),
+        );
         let about = format!("{name}: episodes of 429 in the whole run");
         match self.variant.episodes {
             Some(most) => {
@@ -209,5 +210,41 @@ impl Measured {
             "calls",
         );
         row.counts.extend(self.counted.counts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_hammers_falls_short_though_it_uses_all_of_its_limit() {
+        let [_, _, bodies, _] = &VARIANTS;
+        let after = Counts {
+            received: 1_200,
+            calls: 600,
+            throttled: 600,
+            episodes: 60,
+            ..Counts::default()
+        };
+        let measured = Measured {
+            variant: bodies,
+            taken: Duration::from_secs(60),
+            before: Counts::default(),
+            after,
+            end: after,
+            counted: Row::new("quota", ""),
+        };
+        let mut row = Row::new("quota", "");
+
+        measured.write(&mut row);
+
+        assert_eq!(
+            row.short(),
+            [
+                "bodies: answered 429",
+                "bodies: episodes of 429 in the whole run"
+            ]
+        );
     }
 }

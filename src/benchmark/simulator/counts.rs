@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::admission::Cost;
 
-/// Two refusals so far apart belong to two episodes.
-const EPISODE_GAP: Duration = Duration::from_secs(1);
+/// How long an episode of refusals lasts at most, from its first on.
+const EPISODE: Duration = Duration::from_secs(1);
 
 /// How long a slot of the timeline is.
 pub(crate) const SLOT: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ pub(crate) struct Counts {
     pub(crate) misunderstood: u64,
     /// Calls answered 429.
     pub(crate) throttled: u64,
-    /// Refusals with no more than a second between them count as one.
+    /// Refusals no more than a second after the first of them count as one.
     pub(crate) episodes: u64,
     /// Calls that failed otherwise: 5xx, reset, hang.
     pub(crate) failed: u64,
@@ -81,7 +81,7 @@ pub(super) struct Book {
     /// What was counted.
     pub(super) counts: Counts,
     timeline: Timeline,
-    last_refusal: Option<Duration>,
+    episode_began: Option<Duration>,
     planned: Planned,
 }
 
@@ -149,10 +149,12 @@ impl Book {
     pub(super) fn refused(&mut self, now: Duration) {
         self.counts.throttled += 1;
         let is_new = self
-            .last_refusal
-            .is_none_or(|last| now.saturating_sub(last) > EPISODE_GAP);
-        self.counts.episodes += u64::from(is_new);
-        self.last_refusal = Some(now);
+            .episode_began
+            .is_none_or(|began| now.saturating_sub(began) > EPISODE);
+        if is_new {
+            self.counts.episodes += 1;
+            self.episode_began = Some(now);
+        }
     }
 
     /// Counts the one planned refusal, which asks to wait so long.
@@ -198,6 +200,17 @@ mod tests {
         }
 
         assert_eq!((book.counts.throttled, book.counts.episodes), (4, 2));
+    }
+
+    #[test]
+    fn refusals_without_a_pause_are_an_episode_each_second() {
+        let mut book = Book::default();
+
+        for time in (0..10_000).step_by(500) {
+            book.refused(at(time));
+        }
+
+        assert_eq!((book.counts.throttled, book.counts.episodes), (20, 7));
     }
 
     #[test]
