@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use babelfeed_actors::domain::{Lane, OutletName, PausedBy, SourceName};
 use babelfeed_actors::messages::{
@@ -52,7 +53,7 @@ pub(super) async fn order(
     }
     match order.as_str() {
         "pause" => {
-            before_rebuild(&face, pause(&face, name)).await?;
+            change(&face, Change::Pause, name).await?;
             also = sharers(&face, name);
         }
         "resume" => {
@@ -60,11 +61,11 @@ pub(super) async fn order(
                 Some(true) => Missed::Taken,
                 Some(false) | None => Missed::Skipped,
             };
-            before_rebuild(&face, resume(&face, name, missed)).await?;
+            change(&face, Change::Resume(missed), name).await?;
             also = sharers(&face, name);
         }
         "poll" => poll(&face, name).await?,
-        "drain" => before_rebuild(&face, drain(&face, name)).await?,
+        "drain" => change(&face, Change::Drain, name).await?,
         "reload" => reload(&face, name).await?,
         "stop" => stop(&face, name).await?,
         _ => {
@@ -76,17 +77,33 @@ pub(super) async fn order(
     Ok(HttpResponse::Ok().json(json!({ "done": order, "name": name, "also": also })))
 }
 
-/// Has a change made that the system after a reload begins with, unless it has begun already with
-/// what was so before.
-async fn before_rebuild(
-    face: &Face,
-    change: impl Future<Output = Result<(), Problem>>,
-) -> Result<(), Problem> {
-    refuse_while_rebuilding(face)?;
-    let changed = change.await;
-    // A reload that began meanwhile may have been too early to take all of it over.
-    refuse_while_rebuilding(face)?;
-    changed
+/// What several actors must hear of, and the system after a reload begins with.
+enum Change {
+    Pause,
+    Resume(Missed),
+    Drain,
+}
+
+/// Has a change made whole, also if whoever ordered it hangs up meanwhile, unless the system after
+/// a reload has begun already with what was so before.
+async fn change(face: &web::Data<Face>, change: Change, name: Option<&str>) -> Result<(), Problem> {
+    let (face, name) = (face.clone(), name.map(str::to_owned));
+    let changing = actix_rt::spawn(async move {
+        let name = name.as_deref();
+        refuse_while_rebuilding(&face)?;
+        let changed = match change {
+            Change::Pause => pause(&face, name).await,
+            Change::Resume(missed) => resume(&face, name, missed).await,
+            Change::Drain => drain(&face, name).await,
+        };
+        // A reload that began meanwhile may have been too early to take all of it over.
+        refuse_while_rebuilding(&face)?;
+        changed
+    });
+    changing.await.unwrap_or_else(|_| {
+        let why = "the order was not carried out to its end, expected it again";
+        Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))
+    })
 }
 
 fn refuse_while_rebuilding(face: &Face) -> Result<(), Problem> {

@@ -97,6 +97,9 @@ impl Running {
 
 /// Serves control on its Unix socket and, where that is wanted, on TCP.
 ///
+/// Who hangs up, be it only the half that speaks, is answered no more, and what a route still waits
+/// for is dropped: what must be done whole is a task of its own.
+///
 /// Must be called inside the actix system that the actors live in.
 ///
 /// # Errors
@@ -140,6 +143,7 @@ pub(super) fn serve_with(
         .workers(listen.workers)
         .on_connect(client::note)
         .keep_alive(KEEP_ALIVE)
+        .h1_allow_half_closed(false)
         .max_connections(MAX_CONNECTIONS)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
@@ -166,6 +170,7 @@ pub(super) fn serve_with(
             .workers(listen.workers)
             .on_connect(client::note)
             .keep_alive(KEEP_ALIVE)
+            .h1_allow_half_closed(false)
             .max_connections(MAX_CONNECTIONS)
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .tcp_nodelay(true)

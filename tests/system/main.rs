@@ -1,6 +1,7 @@
 //! The actor system on fakes, in virtual time, from a seed.
 
 mod budget;
+mod callers;
 mod checks;
 mod clock;
 mod echoes;

@@ -1,15 +1,19 @@
 //! Takes texts in: durable requests, and texts that somebody waits for.
 
 use std::cell::Cell;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Context, Handler, ResponseFuture};
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use futures_util::future::{Either, select};
 use log::warn;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+use super::book::{Book, Shared};
 use super::lookup::RETRY;
 use super::outdated::find_outdated;
 use super::work::Work;
@@ -43,6 +47,44 @@ type Publishing = bool;
 struct Called {
     call: Arc<NowCall>,
     found: Vec<Found>,
+}
+
+/// An answer that is worked on for as long as whoever asked waits for it.
+pub struct WhileAwaited<T>(Pin<Box<dyn Future<Output = T>>>);
+
+impl<T: 'static> WhileAwaited<T> {
+    /// What is answered when this resolves.
+    fn new(answer: impl Future<Output = T> + 'static) -> Self {
+        Self(Box::pin(answer))
+    }
+}
+
+impl<A: Actor, M: Message> MessageResponse<A, M> for WhileAwaited<M::Result> {
+    fn handle(self, _: &mut A::Context, asker: Option<OneshotSender<M::Result>>) {
+        let Some(mut asker) = asker else {
+            return;
+        };
+        actix_rt::spawn(async move {
+            let answer = match select(self.0, pin!(asker.closed())).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(((), _)) => return,
+            };
+            // Who has left needs no answer.
+            let _ = asker.send(answer);
+        });
+    }
+}
+
+/// A caller's place among those who wait, free again however the waiting ends.
+struct Seat {
+    book: Shared<Book>,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.book.lock().callers.remove(&self.number);
+    }
 }
 
 /// Counts something while it is under way.
@@ -183,7 +225,8 @@ impl TaskManagerActor {
     }
 
     /// Lets a caller in, unless too many wait already.
-    fn let_in(&self, number: u64, call: &Arc<NowCall>) -> Result<(), NowError> {
+    fn let_in(&self, call: &Arc<NowCall>) -> Result<Seat, NowError> {
+        let number = self.store.token();
         let mut book = self.book.lock();
         if book.callers.len() >= CALLERS {
             book.callers.retain(|_, call| !call.is_over());
@@ -192,7 +235,11 @@ impl TaskManagerActor {
             return Err(NowError::Busy);
         }
         book.callers.insert(number, Arc::clone(call));
-        Ok(())
+        drop(book);
+        Ok(Seat {
+            book: self.book.clone(),
+            number,
+        })
     }
 }
 
@@ -306,12 +353,12 @@ impl Handler<TakenIn> for TaskManagerActor {
 }
 
 impl Handler<TranslateNow> for TaskManagerActor {
-    type Result = ResponseFuture<Result<Vec<Translation>, NowError>>;
+    type Result = WhileAwaited<Result<Vec<Translation>, NowError>>;
 
     fn handle(&mut self, now: TranslateNow, _: &mut Context<Self>) -> Self::Result {
         failpoints::hit("task_manager.translate_now");
         if self.intake != Intake::Open {
-            return Box::pin(std::future::ready(Err(NowError::Busy)));
+            return WhileAwaited::new(std::future::ready(Err(NowError::Busy)));
         }
         let pair = Pair {
             source: now.source,
@@ -327,19 +374,17 @@ impl Handler<TranslateNow> for TaskManagerActor {
         let due = self.clock.wall().plus(now.deadline);
         let (reply, answer) = oneshot::channel();
         let call = NowCall::new(texts, keys, pair, (now.class, now.flow), due, reply);
-        let number = self.store.token();
-        if let Err(error) = self.let_in(number, &call) {
-            return Box::pin(std::future::ready(Err(error)));
-        }
-        let (lookup, own, book) = (
-            self.peers.lookup.clone(),
-            self.own.clone(),
-            self.book.clone(),
-        );
+        let seat = match self.let_in(&call) {
+            Ok(seat) => seat,
+            Err(error) => return WhileAwaited::new(std::future::ready(Err(error))),
+        };
+        let (lookup, own) = (self.peers.lookup.clone(), self.own.clone());
         let deadline = now.deadline;
         // Sent at once, so that the cache has its turn before what waits for its answer.
         let mut looking = lookup.send(Lookup(call.keys.clone()));
-        Box::pin(async move {
+        WhileAwaited::new(async move {
+            // As long as this goes on, the texts are wanted.
+            let _seat = seat;
             let asking = async {
                 let found = loop {
                     if let Ok(found) = looking.await {
@@ -353,7 +398,6 @@ impl Handler<TranslateNow> for TaskManagerActor {
                 answer.await.unwrap_or(Err(NowError::Busy))
             };
             let answer = tokio::time::timeout(deadline, asking).await;
-            book.lock().callers.remove(&number);
             answer.unwrap_or(Err(NowError::Expired))
         })
     }

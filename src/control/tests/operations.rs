@@ -1,14 +1,18 @@
 //! Orders, figures, health, and who may ask over TCP.
 
 use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_rt::test;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::client::{Answer, call, raw};
 use super::served::{Served, served};
@@ -91,6 +95,48 @@ async fn what_a_system_after_a_reload_would_not_know_is_refused_while_that_is_bu
     }
     let memory = served.memory.lock().expect("free");
     assert_eq!((memory.orders.len(), memory.is_draining), (0, false));
+}
+
+#[test]
+async fn an_order_is_carried_out_whole_though_whoever_gave_it_hangs_up() {
+    for (change, wanted) in [
+        (
+            "pause",
+            vec!["pause source all", "Pause lane groq", "pause outlet all"],
+        ),
+        (
+            "resume",
+            vec!["resume source all", "Resume lane all", "resume outlet all"],
+        ),
+    ] {
+        let served = served(None);
+        let path = format!("/v1/control/{change}");
+        let bytes = call("POST", &path, "application/json", "");
+        let mut connection = UnixStream::connect(&served.socket).expect("a server");
+        connection.write_all(&bytes).expect("a reader");
+        let socket = served.socket.clone();
+        // The one thread that serves has noticed when it has answered somebody else twice.
+        let hang_up = move || {
+            drop(connection);
+            for _ in 0..2 {
+                let mut other = UnixStream::connect(&socket).expect("a server");
+                let bytes = call("GET", "/healthz", "application/json", "");
+                other.write_all(&bytes).expect("a reader");
+                other.read_to_end(&mut Vec::new()).expect("an answer");
+            }
+        };
+        served.memory.lock().expect("free").meanwhile = Some(Box::new(hang_up));
+
+        let n_carried_out = || served.memory.lock().expect("free").orders.len();
+        let carried_out = async {
+            while n_carried_out() < wanted.len() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let within = Duration::from_secs(30);
+        assert!(timeout(within, carried_out).await.is_ok(), "{change}");
+        assert_eq!(served.memory.lock().expect("free").orders, wanted);
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use actix_rt::test;
 use babelfeed_actors::domain::PublicationState;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::client::{call, raw};
 use super::served::served;
@@ -228,6 +231,30 @@ async fn who_waits_is_answered_when_task_and_publication_are_settled() {
         answer["tasks"][0]["publications"][0]["parts"][0]["state"],
         "Held"
     );
+}
+
+#[test]
+async fn who_hangs_up_is_not_waited_for_any_more() {
+    let served = served(None);
+    let (request, _) = served.submitted().await;
+    let path = format!("/v1/requests/{request}?wait=60");
+    let bytes = call("GET", &path, "application/json", "");
+    let mut connection = UnixStream::connect(&served.socket).await.expect("a server");
+    connection.write_all(&bytes).await.expect("a reader");
+    while !served.events_are_heard() {
+        tokio::task::yield_now().await;
+    }
+
+    drop(connection);
+
+    // Listening ends with the first event after the last who waits.
+    let heard_no_more = async {
+        while served.events_are_heard() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let within = Duration::from_secs(30);
+    assert!(timeout(within, heard_no_more).await.is_ok());
 }
 
 #[test]
