@@ -247,7 +247,7 @@ impl TaskManagerActor {
 
     /// Puts work into the queue of who may still do it; without such a provider it fails.
     pub(super) fn enqueue(&mut self, mut work: Work) {
-        if work.is_abandoned() || self.refuses_hopeless(&work) {
+        if work.is_abandoned() || self.refuses_at_stop(&work) || self.refuses_hopeless(&work) {
             return;
         }
         self.keep_within_budgets(&mut work);

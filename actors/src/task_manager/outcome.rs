@@ -559,7 +559,7 @@ impl TaskManagerActor {
 
     /// The same, after the backoff that its attempts have earned.
     fn go_again_later(&mut self, mut work: Work, step: Step) {
-        if !self.step_back(&mut work, step) {
+        if self.refuses_at_stop(&work) || !self.step_back(&mut work, step) {
             return;
         }
         // Whoever waits for the same text is not to sleep with it.

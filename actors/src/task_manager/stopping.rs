@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler, ResponseFuture};
+use foldhash::HashSet;
 use tokio::sync::oneshot;
 
 use super::work::{Subject, Work};
 use super::{Intake, TaskManagerActor};
 use crate::logic::lifecycle::Step;
 use crate::messages::{NowError, Stop};
-use crate::ports::Token;
+use crate::ports::{KnownKey, Token};
 
 /// The time for calls in flight is over.
 #[derive(actix::Message)]
@@ -31,6 +32,31 @@ impl TaskManagerActor {
         }
     }
 
+    /// Refuses the callers who miss a text that is in no call, neither for them nor for others: none
+    /// begins any more.
+    fn refuse_callers(&self) {
+        let book = self.book.lock();
+        let in_calls: HashSet<KnownKey> = book.in_flight.values().map(|work| work.key).collect();
+        let is_in_none = |key: &KnownKey| !in_calls.contains(key);
+        for call in book.callers.values() {
+            let mut missing = call.missing().into_iter().map(|index| &call.keys[index]);
+            if missing.any(is_in_none) {
+                call.refuse(NowError::Busy);
+            }
+        }
+    }
+
+    /// Refuses a caller one of whose texts would wait for another call while the service stops.
+    pub(super) fn refuses_at_stop(&self, work: &Work) -> bool {
+        match &work.subject {
+            Subject::Now { call, .. } if self.intake == Intake::Stopping => {
+                call.refuse(NowError::Busy);
+                true
+            }
+            Subject::Now { .. } | Subject::Task(_) => false,
+        }
+    }
+
     /// Puts a task that is in a call back into the queue, its attempt returned.
     fn hand_back(&mut self, work: Work) {
         match work.subject {
@@ -47,6 +73,7 @@ impl Handler<Stop> for TaskManagerActor {
         self.set_intake(Intake::Stopping);
         let (sender, stopped) = oneshot::channel();
         self.state.stoppers.push(sender);
+        self.refuse_callers();
         context.notify_later(TimeIsUp, wait.max(Duration::from_millis(1)));
         self.flush_soon(context);
         Box::pin(async move {
@@ -68,6 +95,7 @@ impl Handler<TimeIsUp> for TaskManagerActor {
                 self.hand_back(work);
             }
         }
+        self.refuse_callers();
         self.flush_soon(context);
     }
 }
