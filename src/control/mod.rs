@@ -88,13 +88,22 @@ impl OutletRoute {
 /// An order to the service itself.
 #[derive(Debug)]
 pub enum Command {
-    /// Read the settings again; answered with what is wrong with them, if something is.
-    Reload(oneshot::Sender<Result<(), String>>),
+    /// Read the settings again; answered with why they do not come into force, if so.
+    Reload(oneshot::Sender<Result<(), NotReloaded>>),
     /// Keep what a person has paused now for the next start; answered with why it was not kept, if
     /// so.
     KeepPauses(oneshot::Sender<Result<(), String>>),
     /// Stop; answered when the order was understood, before anything ends.
     Stop(oneshot::Sender<()>),
+}
+
+/// Why the settings that were read again do not come into force, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReloaded {
+    /// Something is wrong with them, or forbids it.
+    Refused(String),
+    /// A part of the service did not say in time what is paused in it.
+    Unanswered(String),
 }
 
 /// The secret that a client on TCP must know.

@@ -16,11 +16,11 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Command;
 use super::app::{Answer, ask, segment};
 use super::body::{SMALL, json_or_default};
 use super::problem::Problem;
 use super::server::Face;
+use super::{Command, NotReloaded};
 
 /// How long a person waits for a poll, which may read many pages.
 const POLL_PATIENCE: Duration = Duration::from_secs(600);
@@ -229,7 +229,14 @@ async fn reload(face: &Face, name: Option<&str>) -> Result<(), Problem> {
     let (reply, answer) = oneshot::channel();
     command(face, Command::Reload(reply), answer)
         .await?
-        .map_err(|wrong| Problem::impossible(format!("nothing was reloaded: {wrong}")))
+        .map_err(|why| match why {
+            NotReloaded::Refused(why) => {
+                Problem::impossible(format!("nothing was reloaded: {why}"))
+            }
+            NotReloaded::Unanswered(why) => {
+                Problem::unavailable(format!("nothing was reloaded: {why}"), ASK_AGAIN)
+            }
+        })
 }
 
 async fn stop(face: &Face, name: Option<&str>) -> Result<(), Problem> {

@@ -77,6 +77,11 @@ impl Running {
         self.is_rebuilding.store(true, Ordering::Release);
     }
 
+    /// Takes such orders again, because no other system takes this one's place after all.
+    pub fn take_changes(&self) {
+        self.is_rebuilding.store(false, Ordering::Release);
+    }
+
     /// Takes no new connection, lets requests finish that run, for 5 s, and removes the file.
     pub async fn stop(self) {
         // An error means that no route is left to hear it.

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::{Message, Recipient};
 use actix_rt::Arbiter;
 use actix_rt::task::{JoinHandle, spawn_blocking};
 use anyhow::Context as _;
-use babelfeed_actors::domain::{Lane, Moment, OutletName, PausedBy, PublicationState};
+use babelfeed_actors::domain::{Lane, Moment, OutletName, PausedBy, PublicationState, SourceName};
 use babelfeed_actors::logic::breaker::Parked;
 use babelfeed_actors::logic::quota::Quota;
 use babelfeed_actors::messages::{
     Closed, Depth, Follow, Lanes, Missed, Outlets, PauseOutlet, PauseSource, Quotas, SaveAll,
     SourceView, Stop, Watching,
 };
-use babelfeed_actors::ports::{Clock, StoreError, TaskStore as _};
+use babelfeed_actors::ports::{Clock, TaskStore as _};
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::system::Handles;
 use log::{info, warn};
@@ -143,18 +144,23 @@ impl Live {
         self.control.refuse_changes();
     }
 
+    /// Has control take such orders again, because the next system does not come.
+    pub(super) fn take_changes(&self) {
+        self.control.take_changes();
+    }
+
     /// What is paused, so that the next system begins with it.
-    pub(super) async fn pauses(&self) -> Pauses {
+    ///
+    /// # Errors
+    /// When an actor does not say so in time: then nobody knows what is paused in it.
+    pub(super) async fn pauses(&self) -> anyhow::Result<Pauses> {
         let handles = &self.handles;
-        // An actor that does not answer has nothing paused.
-        let sources = handles.watching.send(Watching).await.unwrap_or_default();
-        let outlets = handles.outlets.send(Outlets).await.unwrap_or_default();
-        let lanes = handles.lanes.send(Lanes).await.unwrap_or_default();
-        let depth = handles.depth.send(Depth).await;
-        let skips = |source: &&SourceView| source.missed == Missed::Skipped;
-        let skipping = sources.iter().filter(skips);
-        Pauses {
-            skipping: skipping.map(|source| source.name.clone()).collect(),
+        let sources = asked("the sources", &handles.watching, Watching).await?;
+        let outlets = asked("the outlets", &handles.outlets, Outlets).await?;
+        let lanes = asked("the lanes", &handles.lanes, Lanes).await?;
+        let backlog = asked("the queue", &handles.depth, Depth).await??;
+        Ok(Pauses {
+            skipping: skipping(&sources),
             sources: sources
                 .into_iter()
                 .filter_map(|source| Some((source.name, source.paused_by?)))
@@ -169,20 +175,31 @@ impl Live {
                 .filter(|lane| lane.why == Some(Parked::Paused.name()))
                 .map(|lane| lane.name)
                 .collect(),
-            is_draining: matches!(depth, Ok(Ok(backlog)) if backlog.closed == Some(Closed::Draining)),
-        }
+            is_draining: backlog.closed == Some(Closed::Draining),
+        })
+    }
+
+    /// The sources that pass over what they missed during a pause.
+    ///
+    /// # Errors
+    /// When it is not said in time.
+    pub(super) async fn skipping(&self) -> anyhow::Result<Vec<SourceName>> {
+        let sources = asked("the sources", &self.handles.watching, Watching).await?;
+        Ok(skipping(&sources))
     }
 
     /// Keeps what is paused for the next start.
     ///
     /// # Errors
-    /// When the store did not keep it.
-    pub(super) async fn keep_pauses(&self, store: &SqliteStore) -> Result<(), StoreError> {
-        let mut pauses = self.pauses().await;
+    /// When it is not known what is paused, then nothing is written; or the store did not keep it,
+    /// or not in time.
+    pub(super) async fn keep_pauses(&self, store: &SqliteStore) -> anyhow::Result<()> {
+        let mut pauses = self.pauses().await?;
         loop {
-            store.keep_pauses(pauses.clone()).await?;
+            let kept = timeout(GRACE, store.keep_pauses(pauses.clone())).await;
+            kept.context("the store hangs")??;
             // A source may have passed over what it missed between the question and the writing.
-            let later = self.pauses().await;
+            let later = self.pauses().await?;
             if later == pauses {
                 return Ok(());
             }
@@ -206,12 +223,9 @@ impl Live {
             task.abort();
         }
         // After a rebuild the sources and outlets belong to the next system alone. An error means
-        // that the actor has ended, which is what was wanted.
-        let _ = self
-            .handles
-            .pause_source
-            .send(PauseSource(None, PausedBy::Service))
-            .await;
+        // that the actor has ended, which is what was wanted, or that it does not hear.
+        let rest = PauseSource(None, PausedBy::Service);
+        let _ = asked("the sources", &self.handles.pause_source, rest).await;
         self.pause_outlets().await;
         let began = Instant::now();
         // Control still answers meanwhile: intake with 503, questions as ever.
@@ -224,7 +238,7 @@ impl Live {
         let left = drain.saturating_sub(began.elapsed());
         wait_for_sent(store, &self.outlets, left).await;
         // A limiter that does not answer leaves nothing to go on from.
-        let quotas = self.handles.quotas.send(Quotas).await.unwrap_or_default();
+        let quotas = asked("the lanes", &self.handles.quotas, Quotas).await;
         if let Some(teller) = &self.teller {
             teller.tell().await;
         }
@@ -234,13 +248,32 @@ impl Live {
         drop((self.teller, self.handles));
         join(self.arbiters).await;
         info!("stopped");
-        quotas
+        quotas.unwrap_or_default()
     }
 
-    /// Publishes nothing more; an error means that the actor has ended, which is as good.
+    /// Publishes nothing more; an error means that the actor has ended, which is as good, or that
+    /// it is still loading, and so publishes nothing yet.
     async fn pause_outlets(&self) {
-        let _ = self.handles.pause_outlet.send(PauseOutlet(None)).await;
+        let pause = PauseOutlet(None);
+        let _ = asked("the outlets", &self.handles.pause_outlet, pause).await;
     }
+}
+
+/// What an actor answers in time; one that loads from a store that cannot be read never does.
+async fn asked<M>(who: &str, actor: &Recipient<M>, question: M) -> anyhow::Result<M::Result>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    let answer = timeout(GRACE, actor.send(question)).await;
+    let answer = answer.ok().and_then(Result::ok);
+    answer.with_context(|| format!("{who} did not answer, expected it within {GRACE:?}"))
+}
+
+fn skipping(sources: &[SourceView]) -> Vec<SourceName> {
+    let skips = |source: &&SourceView| source.missed == Missed::Skipped;
+    let names = sources.iter().filter(skips);
+    names.map(|source| source.name.clone()).collect()
 }
 
 /// Waits until no publication is on its way, for that long; looks at least once.

@@ -12,14 +12,14 @@ use tokio::select;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::live::{Live, Surroundings};
+use super::live::{Live, Surroundings, join};
 use super::lock::DataLock;
 use super::reload::{Reloaded, is_same_account, reload};
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
 use super::{Start, bite, build, close_store, escalate, load, open_store, signals};
 use crate::cli::options::{Exit, GlobalOptions};
-use crate::control::Command;
+use crate::control::{Command, NotReloaded};
 use crate::http::install_tls;
 use crate::settings::Settings;
 use crate::stores::SqliteStore;
@@ -51,8 +51,8 @@ pub fn run(options: &GlobalOptions, start: Start) -> anyhow::Result<Exit> {
 enum Order {
     /// The process ends.
     Stop,
-    /// Another system takes its place.
-    Rebuild(Box<Settings>, Box<build::Prepared>),
+    /// Another system takes its place, and begins with what is paused.
+    Rebuild(Box<Settings>, Box<build::Prepared>, Pauses),
 }
 
 pub(super) async fn serve(
@@ -97,9 +97,12 @@ pub(super) async fn serve(
                 command = orders.recv() => match command {
                     None => break Order::Stop,
                     Some(Command::KeepPauses(answer)) => {
-                        let kept = live.keep_pauses(store).await;
+                        let keeping = live.keep_pauses(store);
+                        let Some(kept) = unless_stopped(&mut signal, keeping).await else {
+                            break Order::Stop;
+                        };
                         // Who asked may have gone.
-                        let _ = answer.send(kept.map_err(|error| error.to_string()));
+                        let _ = answer.send(kept.map_err(|error| format!("{error:#}")));
                     }
                     Some(Command::Stop(answer)) => {
                         info!("stopping, because control says so");
@@ -108,27 +111,18 @@ pub(super) async fn serve(
                         break Order::Stop;
                     }
                     Some(Command::Reload(answer)) => {
-                        let reloaded = match live.cannot_be_replaced().await {
-                            Some(why) => Err(why.to_owned()),
-                            None => reload(options, &settings, &prepare),
+                        let reloading = successor(&live, || reload(options, &settings, &prepare));
+                        let Some(reloaded) = unless_stopped(&mut signal, reloading).await else {
+                            break Order::Stop;
                         };
                         let (answered, order) = match reloaded {
-                            Ok(Reloaded::Same) => {
-                                info!("settings read again: nothing differs");
-                                (Ok(()), None)
-                            }
-                            Ok(Reloaded::Changed(changed, prepared)) => {
-                                (Ok(()), Some(Order::Rebuild(changed, prepared)))
-                            }
+                            Ok(order) => (Ok(()), order),
                             Err(why) => {
-                                warn!(cause = why.as_str(); "settings not reloaded");
+                                let (NotReloaded::Refused(cause) | NotReloaded::Unanswered(cause)) = &why;
+                                warn!(cause = cause.as_str(); "settings not reloaded");
                                 (Err(why), None)
                             }
                         };
-                        if order.is_some() {
-                            // Before anybody hears of the reload, so that no order after it is lost.
-                            live.refuse_changes();
-                        }
                         let _ = answer.send(answered);
                         if let Some(order) = order {
                             break order;
@@ -137,7 +131,6 @@ pub(super) async fn serve(
                 }
             }
         };
-        let mut pauses = live.pauses().await;
         let drain = settings.service.drain_timeout;
         if matches!(order, Order::Rebuild(..)) {
             let longest = settings.translation.timeout;
@@ -145,8 +138,12 @@ pub(super) async fn serve(
                 () = hear_stop(&mut signal, &mut orders) => order = Order::Stop,
                 () = live.finish_publishing(store, longest) => (),
             }
-            // Sources are polled all the while.
-            pauses.skipping = live.pauses().await.skipping;
+        }
+        // Sources are polled all the while.
+        if let Order::Rebuild(.., pauses) = &mut order
+            && let Ok(skipping) = live.skipping().await
+        {
+            pauses.skipping = skipping;
         }
         let quotas = live.stop(store, drain).await;
         if matches!(order, Order::Rebuild(..)) && signal.try_recv().is_ok() {
@@ -155,7 +152,7 @@ pub(super) async fn serve(
         let order = refuse_what_came_meanwhile(&mut orders, order);
         match order {
             Order::Stop => return Ok(()),
-            Order::Rebuild(changed, next) => {
+            Order::Rebuild(changed, next, pauses) => {
                 info!("settings reloaded");
                 let quotas = quotas.into_iter();
                 let quotas = quotas.filter(|(lane, _)| is_same_account(lane, &settings, &changed));
@@ -164,6 +161,48 @@ pub(super) async fn serve(
                 prepared.setup.quotas = quotas;
                 prepared.setup.pauses = pauses;
             }
+        }
+    }
+}
+
+/// What comes of something, unless a signal says first that the process is to stop.
+async fn unless_stopped<T>(
+    signal: &mut oneshot::Receiver<&'static str>,
+    doing: impl Future<Output = T>,
+) -> Option<T> {
+    select! {
+        name = signal => {
+            info!(signal = name.unwrap_or("none"); "stopping");
+            None
+        }
+        done = doing => Some(done),
+    }
+}
+
+/// The order to put another system in the place of this one, with what is paused here, if the
+/// settings differ and nothing forbids it.
+async fn successor(
+    live: &Live,
+    reload: impl FnOnce() -> Result<Reloaded, String>,
+) -> Result<Option<Order>, NotReloaded> {
+    if let Some(why) = live.cannot_be_replaced().await {
+        return Err(NotReloaded::Refused(why.to_owned()));
+    }
+    let (changed, prepared) = match reload().map_err(NotReloaded::Refused)? {
+        Reloaded::Same => {
+            info!("settings read again: nothing differs");
+            return Ok(None);
+        }
+        Reloaded::Changed(changed, prepared) => (changed, prepared),
+    };
+    // Before it is asked what is paused, and anybody hears of the reload, so that no order is lost.
+    live.refuse_changes();
+    match live.pauses().await {
+        Ok(pauses) => Ok(Some(Order::Rebuild(changed, prepared, pauses))),
+        Err(error) => {
+            live.take_changes();
+            join(prepared.arbiters).await;
+            Err(NotReloaded::Unanswered(format!("{error:#}")))
         }
     }
 }
@@ -222,7 +261,8 @@ fn answer_meanwhile(command: Command) -> Meanwhile {
     // Who asked may have gone.
     match command {
         Command::Reload(answer) => {
-            let _ = answer.send(Err("nothing was changed: a reload was under way".to_owned()));
+            let why = "nothing was changed: a reload was under way".to_owned();
+            let _ = answer.send(Err(NotReloaded::Refused(why)));
         }
         Command::KeepPauses(answer) => {
             let _ = answer.send(Err("the system is being rebuilt or stopped".to_owned()));

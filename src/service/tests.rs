@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, MessageResult};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use babelfeed_actors::cache::KnownReader;
 use babelfeed_actors::domain::{
     Class, Failure, FailureKind, IdMint, Language, Origin, Request, TaskId, Timestamp,
@@ -17,6 +17,7 @@ use babelfeed_actors::logic::lifecycle::Step;
 use babelfeed_actors::logic::shelf::Shelf;
 use babelfeed_actors::messages::*;
 use babelfeed_actors::ports::{Admission, Clock, Ended, NewRequest, TaskChange, TaskStore as _};
+use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::supervision::Falls;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -29,6 +30,7 @@ use crate::telemetry::metrics::FILE;
 thread_local! {
     static STARTS: Cell<u32> = const { Cell::new(0) };
     static STOPS: Cell<u32> = const { Cell::new(0) };
+    static IS_LOADING: Cell<bool> = const { Cell::new(false) };
     static IS_FULL: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -68,9 +70,7 @@ answers! {
     CacheStats => CacheView::default(),
     Adjust => Ok(()),
     Lanes => Vec::new(),
-    Quotas => Vec::new(),
     Providers => Vec::new(),
-    Outlets => Vec::new(),
     PauseOutlet => Ok(()),
     ResumeOutlet => Ok(()),
     Review => Ok(Vec::new()),
@@ -84,6 +84,26 @@ answers! {
     Record => (),
     ReportNow => Report::default(),
     Follow => (),
+}
+
+macro_rules! answers_if_loaded {
+    ($($message:ty => $answer:expr,)*) => {$(
+        impl Handler<$message> for Idle {
+            type Result = ResponseFuture<<$message as Message>::Result>;
+
+            fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
+                match IS_LOADING.get() {
+                    true => Box::pin(std::future::pending()),
+                    false => Box::pin(std::future::ready($answer)),
+                }
+            }
+        }
+    )*};
+}
+
+answers_if_loaded! {
+    Outlets => Vec::new(),
+    Quotas => Vec::new(),
 }
 
 /// A reader that never finds anything, because it is closed.
@@ -225,6 +245,44 @@ async fn a_service_is_heard_reloads_in_place_and_stops_in_order() {
     assert_eq!((STARTS.get(), STOPS.get()), (2, 2));
     assert!(home.data().join(FILE).exists());
     assert!(!socket.exists());
+    close_store(&store).await;
+}
+
+#[actix_rt::test]
+async fn an_actor_that_does_not_answer_forbids_a_reload_and_a_stop_goes_on_without_it() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let socket = settings.service.socket.clone();
+    let store = open_store(&settings.store).expect("opened");
+    let paused = Pauses {
+        outlets: vec!["es".into()],
+        ..Pauses::default()
+    };
+    store.keep_pauses(paused.clone()).await.expect("a write");
+    let (_signal, heard) = oneshot::channel();
+    let served = run::serve(&home.options, settings, &store, heard, start_idle);
+
+    let asked = async {
+        assert_eq!(call(&socket, "GET", "/healthz").await.0, 200);
+        IS_LOADING.set(true);
+        tokio::time::pause();
+
+        home.write("[batching]\nmax_batch_size = 3");
+        let (status, answer) = call(&socket, "POST", "/v1/control/reload").await;
+        assert_eq!((status, STARTS.get()), (503, 1), "{answer}");
+        assert!(answer.contains("the outlets did not answer"), "{answer}");
+        let (status, answer) = call(&socket, "POST", "/v1/control/drain").await;
+        assert_eq!(status, 200, "changes are taken again: {answer}");
+        let (status, answer) = call(&socket, "POST", "/v1/control/pause").await;
+        assert_eq!(status, 503, "{answer}");
+        assert!(answer.contains("a restart will not know it"), "{answer}");
+        assert_eq!(call(&socket, "POST", "/v1/control/stop").await.0, 200);
+    };
+    let (ended, ()) = tokio::join!(served, asked);
+    ended.expect("an orderly end");
+
+    assert_eq!((STARTS.get(), STOPS.get()), (1, 1));
+    assert_eq!(store.pauses().await.expect("a read"), paused);
     close_store(&store).await;
 }
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::client::{Answer, call, raw};
 use super::served::{Served, served};
-use crate::control::Command;
+use crate::control::{Command, NotReloaded};
 
 #[test]
 async fn a_name_is_found_wherever_it_is_known() {
@@ -181,7 +181,10 @@ async fn orders_to_the_service_wait_for_its_word() {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::KeepPauses(reply) => drop(reply.send(Ok(()))),
-                Command::Reload(reply) => drop(reply.send(Err("no key `x`".into()))),
+                Command::Reload(reply) => {
+                    let why = NotReloaded::Refused("no key `x`".into());
+                    drop(reply.send(Err(why)));
+                }
                 Command::Stop(reply) => drop(reply.send(())),
             }
         }
