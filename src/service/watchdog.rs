@@ -50,7 +50,7 @@ impl Watchdog {
             .spawn(move || {
                 while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                     let mut watched = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    watched.retain_mut(|it| it.turns(patience, &bite));
+                    watched.retain_mut(|it| it.turns(Instant::now(), patience, &bite));
                 }
             })?;
         Ok(Self { watched, _end: end })
@@ -69,10 +69,10 @@ impl Watchdog {
 
 impl Watched {
     /// Looks after the last ping and sends the next; whether the arbiter is still to be watched.
-    fn turns(&mut self, patience: Duration, bite: &impl Fn(&str)) -> bool {
+    fn turns(&mut self, now: Instant, patience: Duration, bite: &impl Fn(&str)) -> bool {
         match &self.ping {
             Some(ping) if !ping.is_answered.load(Ordering::Acquire) => {
-                if ping.at.elapsed() > patience {
+                if now.saturating_duration_since(ping.at) > patience {
                     bite(&self.name);
                 }
                 return true;
@@ -82,7 +82,7 @@ impl Watched {
         let is_answered = Arc::new(AtomicBool::new(false));
         let answer = Arc::clone(&is_answered);
         self.ping = Some(Ping {
-            at: Instant::now(),
+            at: now,
             is_answered,
         });
         self.arbiter
@@ -94,23 +94,59 @@ impl Watched {
 mod tests {
     use super::*;
 
+    /// An arbiter that turns only when the sender is dropped.
+    fn stuck() -> (actix_rt::Arbiter, Sender<()>) {
+        let stuck = actix_rt::Arbiter::new();
+        let (release, held) = channel::<()>();
+        stuck.spawn_fn(move || {
+            let _ = held.recv();
+        });
+        (stuck, release)
+    }
+
     #[test]
     fn an_arbiter_that_does_not_turn_is_named_and_one_that_turns_is_not() {
-        let (bitten, heard) = channel();
         let system = actix_rt::System::new();
         system.block_on(async {
-            let (good, stuck) = (actix_rt::Arbiter::new(), actix_rt::Arbiter::new());
-            let (release, held) = channel::<()>();
-            stuck.spawn_fn(move || {
-                let _ = held.recv();
-            });
+            let good = actix_rt::Arbiter::new();
+            let (stuck, release) = stuck();
+            let watch = |name: &str, arbiter: &actix_rt::Arbiter| Watched {
+                name: name.to_owned(),
+                arbiter: arbiter.handle(),
+                ping: None,
+            };
+            let mut watched = [watch("good", &good), watch("stuck", &stuck)];
+            let began = Instant::now();
+            let (bitten, heard) = channel();
+            let bite = |name: &str| bitten.send(name.to_owned()).expect("is heard");
+            for n_patiences in [0, 1, 2, 3] {
+                let now = began + n_patiences * (PATIENCE + EVERY);
+                for it in &mut watched {
+                    assert!(it.turns(now, PATIENCE, &bite), "{} is watched", it.name);
+                }
+                // It answers in order, so once it has answered this, the ping is answered too.
+                let (answer, answered) = channel();
+                good.spawn_fn(move || answer.send(()).expect("is awaited"));
+                answered.recv().expect("it turns");
+            }
+            let names: Vec<String> = heard.try_iter().collect();
+            assert_eq!(names, ["stuck", "stuck", "stuck"]);
+            drop(release);
+        });
+    }
+
+    #[test]
+    fn the_watchdog_looks_by_itself_again_and_again() {
+        let system = actix_rt::System::new();
+        system.block_on(async {
+            let (stuck, release) = stuck();
+            let (bitten, heard) = channel();
             let millisecond = Duration::from_millis(1);
-            let watchdog = Watchdog::start_with(millisecond, 50 * millisecond, move |name| {
+            let watchdog = Watchdog::start_with(millisecond, millisecond, move |name| {
                 // The test has heard enough when nobody hears.
                 let _ = bitten.send(name.to_owned());
             })
             .expect("a thread");
-            watchdog.watch("good", good.handle());
             watchdog.watch("stuck", stuck.handle());
             let names: Vec<String> = (0..3).filter_map(|_| heard.recv().ok()).collect();
             assert_eq!(names, ["stuck", "stuck", "stuck"]);
