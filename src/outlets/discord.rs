@@ -39,6 +39,9 @@ const UNTOLD: Duration = Duration::from_secs(60);
 /// The longest that is waited for a spent bucket before a call; the bucket is 2 s long.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
+/// How much longer than told a bucket may be spent.
+const ROUNDED: Duration = Duration::from_millis(1);
+
 /// What a Discord outlet is told.
 #[derive(Clone, Debug)]
 pub struct DiscordConfig {
@@ -246,12 +249,13 @@ impl DiscordOutlet {
         }
     }
 
-    /// Remembers when a bucket that has just been spent is full again.
+    /// Remembers when a bucket that has just been spent is full again: a millisecond later than
+    /// told, because the thousandths of a second that are told may be rounded down.
     fn note_bucket(&self, response: &Response) {
         let is_spent = response.header("x-ratelimit-remaining") == Some("0");
         let reset = response.header("x-ratelimit-reset-after");
         if let Some(wait) = reset.filter(|_| is_spent).and_then(hints::seconds) {
-            self.renewed_at.set(Some(Instant::now() + wait));
+            self.renewed_at.set(Some(Instant::now() + wait + ROUNDED));
         }
     }
 

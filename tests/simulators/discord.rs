@@ -212,7 +212,11 @@ impl Node {
         Ok(vec![
             ("X-RateLimit-Limit", max.to_string()),
             ("X-RateLimit-Remaining", (max - n_taken - 1).to_string()),
-            ("X-RateLimit-Reset-After", format!("{left:.3}")),
+            // In thousandths, cut off: so early at the most is who waits no longer than that.
+            (
+                "X-RateLimit-Reset-After",
+                format!("{:.3}", (left * 1e3).floor() / 1e3),
+            ),
         ])
     }
 
