@@ -11,7 +11,7 @@ use fastrand::Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use crate::harness::{AT_ONCE, Program, UNCHECKED, until, until_within};
+use crate::harness::{AT_ONCE, Program, UNCHECKED, hand_in, until, until_within};
 use crate::patient::Patient;
 use crate::simulators::mastodon::{Keys, Mastodon, TOKEN};
 
@@ -141,18 +141,19 @@ impl Storm {
         let moment = self.moment(round);
         let (n_calls, n_lines) = (self.patient.n_calls(), self.n_lines());
         let answers = thread::scope(|scope| {
-            let (program, body) = (&self.program, joined(&lines));
-            let answers = scope.spawn(move || program.hand_in(&body));
+            let (socket, body) = (self.program.socket(), joined(&lines));
+            let answers = scope.spawn(move || hand_in(&socket, &body));
             match moment {
-                Moment::Calls(n_more) => self.patient.wait_for_calls(n_calls + n_more),
+                // However long the kill takes, these calls are under way until then.
+                Moment::Calls(n_more) => self.patient.hold_from(n_calls + n_more),
                 Moment::Lines(n_more) => until("the lines are written", || {
                     (self.n_lines() >= n_lines + n_more).then_some(())
                 }),
             }
-            kill(program.pid());
+            self.program.kill();
             answers.join().expect("no panic")
         });
-        self.program.kill();
+        self.patient.release();
         let n_acknowledged = answers.len();
         self.note(&lines, &answers);
         let under_way = UnderWay {
@@ -297,15 +298,6 @@ impl Storm {
             "nothing else was published"
         );
     }
-}
-
-/// Ends a process as a power cut would.
-fn kill(pid: u32) {
-    let order = format!("kill -KILL {pid}");
-    let killed = std::process::Command::new("sh")
-        .args(["-c", &order])
-        .status();
-    assert!(killed.expect("a shell").success());
 }
 
 fn joined(lines: &[(String, String)]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -34,6 +34,11 @@ pub fn until<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
 /// Waits so long at most until something becomes true, and returns what it then is.
 pub fn until_within<T>(patience: Duration, what: &str, find: impl FnMut() -> Option<T>) -> T {
     look(patience, find).unwrap_or_else(|| panic!("waited {patience:?} in vain until {what}"))
+}
+
+/// Hands many in where a service is heard, and returns what was answered, until it ended or died.
+pub fn hand_in(socket: &Path, lines: &[u8]) -> Vec<Value> {
+    http::exchange_until_death(socket, "/v1/requests", LINES, lines).lines()
 }
 
 /// What a command said.
@@ -283,7 +288,7 @@ impl Program {
 
     /// Hands in many, and returns what was answered, until the service ended or died.
     pub fn hand_in(&self, lines: &[u8]) -> Vec<Value> {
-        http::exchange_until_death(&self.socket(), "/v1/requests", LINES, lines).lines()
+        hand_in(&self.socket(), lines)
     }
 
     /// Hands one in, and returns the request's id.

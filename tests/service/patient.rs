@@ -17,7 +17,9 @@ pub struct Patient {
 
 #[derive(Default)]
 struct Calls {
+    /// Whether answers are kept back, and from how many calls on they are.
     is_held: bool,
+    held_from: Option<u64>,
     is_over: bool,
     n_calls: u64,
     n_waiting: u64,
@@ -36,7 +38,7 @@ impl Patient {
             // What a provider takes is time, whatever else goes on, but for its own end.
             let latency = Duration::from_millis(fastrand::u64(from..=to));
             served.wait(latency, |calls| calls.is_over);
-            served.wait(PATIENCE, |calls| !calls.is_held || calls.is_over);
+            served.wait(PATIENCE, |calls| !calls.are_held() || calls.is_over);
             served.change(|calls| calls.n_waiting -= 1);
             let answered = translated(&request.body);
             if let Some(answered) = &answered {
@@ -60,8 +62,16 @@ impl Patient {
         self.calls.change(|calls| calls.is_held = true);
     }
 
+    /// Waits until so many calls came, from the last of which on every answer is kept back until
+    /// [`Patient::release`].
+    pub fn hold_from(&self, n_calls: u64) {
+        self.calls.change(|calls| calls.held_from = Some(n_calls));
+        self.wait_for_calls(n_calls);
+    }
+
     pub fn release(&self) {
-        self.calls.change(|calls| calls.is_held = false);
+        self.calls
+            .change(|calls| (calls.is_held, calls.held_from) = (false, None));
     }
 
     /// How many calls came.
@@ -102,6 +112,13 @@ impl Drop for Patient {
 }
 
 impl Calls {
+    fn are_held(&self) -> bool {
+        self.is_held
+            || self
+                .held_from
+                .is_some_and(|n_calls| self.n_calls >= n_calls)
+    }
+
     fn begin(&mut self) {
         self.n_calls += 1;
         self.n_waiting += 1;
