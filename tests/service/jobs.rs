@@ -22,7 +22,7 @@ fn program(api: Api, simulator: &BatchSimulator) -> Program {
         Api::Gemini => "gemini",
     };
     let mut program = Program::new(&format!(
-        "{UNCHECKED}[batching]\nmax_batch_size = 10\njob_timeout = \"300ms\"\njob_poll = \"200ms\"\n\
+        "{UNCHECKED}[batching]\nmax_batch_size = 10\njob_timeout = \"2s\"\njob_poll = \"200ms\"\n\
          [[provider]]\nname = \"{kind}\"\nkind = \"{kind}\"\nmodel = \"m\"\nbase_url = \"{}\"\n\
          api_key_env = \"PROVIDER_KEY\"\nprice = {{ input = 1.0, output = 2.0 }}\nbatch = true\n",
         simulator.base_url(api)
