@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{AT_ONCE, Program, UNCHECKED, until};
+use crate::harness::{AT_ONCE, PATIENCE, Program, UNCHECKED, until};
 use crate::patient::Patient;
 use crate::simulators::faults::Fault;
+use crate::simulators::wait::{DAY, until_left};
 use crate::simulators::x::{
     APP_TOKEN, CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, REFRESH_TOKEN, TOKEN, TOKEN_SECRET, X,
 };
@@ -127,6 +128,7 @@ fn a_token_that_is_over_is_renewed_also_after_a_crash() {
 
 #[test]
 fn no_more_is_spent_than_a_day_may_cost() {
+    until_left(PATIENCE, DAY);
     let patient = Patient::start(0, 0);
     let server = X::start();
     let more = format!("{KEYS}limits.usd_per_day = 0.22\n");

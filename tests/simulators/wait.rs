@@ -1,10 +1,13 @@
 //! Waits until something is so, and looks again at each change that is told.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest time without another look: files, clocks and some processes tell nobody of a change.
 const SILENCE: Duration = Duration::from_millis(20);
+
+/// The seconds of a day.
+pub const DAY: u64 = 86_400;
 
 /// How many changes were told, by whomever.
 static CHANGES: Watched<u64> = Watched::new(0);
@@ -42,6 +45,18 @@ pub async fn look_meanwhile<T>(
         let waiting = tokio::task::spawn_blocking(move || await_change(n_known));
         waiting.await.expect("no panic");
     }
+}
+
+/// Waits, where need be, until this much of the present stretch is left by the wall clock, so that a
+/// test which is not longer sees only one; stretches of so many seconds follow each other since 1970.
+pub fn until_left(least: Duration, stretch: u64) {
+    let is_left = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let passed = since.expect("a time after 1970").as_secs() % stretch;
+        (passed + least.as_secs() < stretch).then_some(())
+    };
+    let patience = 2 * least + Duration::from_secs(1);
+    look(patience, is_left).expect("a clock that goes on");
 }
 
 /// Waits until more than these changes were told, or none was for a while.

@@ -9,6 +9,10 @@ use babelfeed_actors::ports::{Outlet as _, OutletError, OutletRemedy};
 use super::super::{answering, dispatch, frozen, publication};
 use super::{Account, answer};
 use crate::simulators::faults::Fault;
+use crate::simulators::wait::until_left;
+
+/// How many seconds a window of X has.
+const WINDOW: u64 = 900;
 
 fn forbidden(detail: &str) -> Fault {
     let body = serde_json::json!({
@@ -88,6 +92,7 @@ async fn each_refusal_has_its_remedy() {
 
 #[actix_rt::test]
 async fn a_spent_window_is_waited_for() {
+    until_left(Duration::from_secs(10), WINDOW);
     let account = Account::with_keys();
     account.server.set_post_limit(1);
     let (_, first) = account.freeze(1, "uno").await;
@@ -95,7 +100,7 @@ async fn a_spent_window_is_waited_for() {
     let (_, second) = account.freeze(2, "dos").await;
     let error = account.publish(&second).await.expect_err("is too much");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now");
-    let rest = 900 - now.as_secs() % 900;
+    let rest = WINDOW - now.as_secs() % WINDOW;
     let OutletRemedy::Retry(Some(wait)) = error.remedy() else {
         panic!("{error}");
     };

@@ -7,6 +7,7 @@ use babelfeed_actors::ports::{Source, SourceError};
 
 use super::{Accounts, assert_charged, source, texts};
 use crate::simulators::faults::Fault;
+use crate::simulators::wait::{DAY, until_left};
 
 #[actix_rt::test]
 async fn at_first_sight_no_more_is_paid_for_than_is_wanted() {
@@ -141,6 +142,7 @@ async fn what_is_skipped_after_a_pause_is_hardly_paid_for() {
 
 #[actix_rt::test]
 async fn no_more_is_read_on_a_day_than_it_may_cost() {
+    until_left(Duration::from_secs(30), DAY);
     let limited = |config: &mut XConfig| config.usd_per_day = Some(0.05);
     let accounts = Accounts::shaped(&["ana"], limited);
     accounts.server.show("ana", "one");
