@@ -18,6 +18,9 @@ use super::wait::look;
 /// How long it may not let an account in.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many ports are tried, as another program may take one between finding and binding it.
+const ATTEMPTS: usize = 5;
+
 /// A running snac2; it is stopped when it is dropped.
 pub struct Snac {
     process: Process,
@@ -45,18 +48,22 @@ impl Snac {
             return None;
         };
         let program = PathBuf::from(program);
+        let snac = (0..ATTEMPTS).find_map(|_| Self::attempt(&program));
+        Some(snac.expect("snac2 begins to serve on a free port"))
+    }
+
+    fn attempt(program: &Path) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let base = folder.path().join("base");
         let answers = format!("127.0.0.1\n{port}\n127.0.0.1:{port}\n\n\n");
-        run(&program, &["init"], &base, &[], &answers);
+        run(program, &["init"], &base, &[], &answers);
         change_settings(&base);
-        let process = start(&program, &base, port);
         Some(Self {
-            process,
-            program,
+            process: start(program, &base, port)?,
+            program: program.to_owned(),
             folder,
             port,
         })
@@ -156,8 +163,12 @@ impl Snac {
     }
 
     /// Begins again at the same port with what it has written down.
+    ///
+    /// # Panics
+    /// When somebody else has taken the port.
     pub fn start_again(&mut self) {
-        self.process = start(&self.program, &self.base(), self.port);
+        let process = start(&self.program, &self.base(), self.port);
+        self.process = process.expect("snac2 begins again at its port");
     }
 
     fn base(&self) -> PathBuf {
@@ -186,12 +197,14 @@ impl Snac {
     }
 }
 
-fn start(program: &Path, base: &Path, port: u16) -> Process {
+/// Begins to serve; none if it ended, as where the port is taken.
+fn start(program: &Path, base: &Path, port: u16) -> Option<Process> {
     let mut command = Command::new(program);
     command.arg("httpd").arg(base);
     let mut process = Process::spawn("snac2", &mut command, base.with_extension("log"));
-    process.until_up(|| ask(port, "GET", "/api/v1/instance", &[], b"").ok());
-    process
+    let answer = || ask(port, "GET", "/api/v1/instance", &[], b"").ok();
+    process.wait_until_up(|| answer().filter(|it| it.status == 200))?;
+    Some(process)
 }
 
 /// Runs one of its commands with answers to what it asks, and returns what it says.
