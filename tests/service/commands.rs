@@ -623,6 +623,10 @@ fn a_benchmark_is_run_and_written_down() {
         serde_json::from_str(&program.read("results/benchmark.json")).expect("JSON");
     let rows = written["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 2, "{written}");
+    assert!(
+        rows.iter().all(|row| row["counts"][0].is_object()),
+        "{written}"
+    );
     for counts in rows
         .iter()
         .flat_map(|row| row["counts"].as_array())
