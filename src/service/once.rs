@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::build::{Prepared, prepare};
 use super::live::{join, wait_for_sent};
 use super::lock::DataLock;
-use super::prune::prune;
+use super::prune::{begun, prune};
 use super::run::paused_before;
 use super::watchdog::Watchdog;
 use super::world::SystemClock;
@@ -112,6 +112,7 @@ pub(super) async fn work(
         ..
     } = prepared;
     let clock = Arc::clone(&setup.clock);
+    let steady = begun(store, &*clock);
     let handles = start(setup);
     let polled_and_done = async {
         poll_each_once(&handles).await?;
@@ -149,7 +150,8 @@ pub(super) async fn work(
     drop(handles);
     join(arbiters).await;
     // Where a timer runs this, there may be no service that would do it.
-    let _ = timeout(FORGETTING, prune(store, &*clock, settings.store.keep)).await;
+    let now = clock.steadied(&steady).wall;
+    let _ = timeout(FORGETTING, prune(store, now, settings.store.keep)).await;
     gathered
 }
 

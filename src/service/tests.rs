@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use babelfeed_actors::cache::KnownReader;
 use babelfeed_actors::domain::{
-    Class, Failure, FailureKind, IdMint, Language, Origin, Request, TaskId, Timestamp,
+    Class, Failure, FailureKind, IdMint, Language, Moment, Origin, Request, TaskId, Timestamp,
 };
 use babelfeed_actors::logic::known::Edition;
 use babelfeed_actors::logic::lifecycle::Step;
@@ -19,6 +20,7 @@ use babelfeed_actors::messages::*;
 use babelfeed_actors::ports::{Admission, Clock, Ended, NewRequest, TaskChange, TaskStore as _};
 use babelfeed_actors::setup::Pauses;
 use babelfeed_actors::supervision::Falls;
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -324,8 +326,7 @@ async fn once_ends_by_itself_when_nothing_is_left_to_do() {
 }
 
 /// A task that was cancelled long ago.
-async fn ended_long_ago(store: &SqliteStore) -> TaskId {
-    let at = Timestamp::from_millis(1_600_000_000_000);
+async fn ended(store: &SqliteStore, at: Timestamp) -> TaskId {
     let spanish: Language = "es".parse().expect("a tag");
     let request = Request {
         id: IdMint::default().next(at, 7),
@@ -375,19 +376,72 @@ async fn ended_long_ago(store: &SqliteStore) -> TaskId {
     id
 }
 
+/// A store that was opened with tasks that ended at these times.
+async fn opened_with<const N: usize>(
+    settings: &Settings,
+    times: [Timestamp; N],
+) -> (SqliteStore, [TaskId; N]) {
+    let store = open_store(&settings.store).expect("opened");
+    let tasks = join_all(times.map(|at| ended(&store, at))).await;
+    close_store(&store).await;
+    drop(store);
+    let store = open_store(&settings.store).expect("opened again");
+    (store, tasks.try_into().expect("as many"))
+}
+
+/// Long before today.
+fn long_ago() -> Timestamp {
+    Timestamp::from_millis(1_600_000_000_000)
+}
+
+/// A wall clock that has been far ahead of what ended long ago since it was started.
+struct Leapt(tokio::time::Instant);
+
+impl Leapt {
+    fn start() -> Arc<dyn Clock> {
+        Arc::new(Self(tokio::time::Instant::now()))
+    }
+}
+
+impl Clock for Leapt {
+    fn wall(&self) -> Timestamp {
+        const LEAP: Duration = Duration::from_secs(400 * 86_400);
+        long_ago().plus(LEAP + self.0.elapsed())
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from_start(self.0.elapsed())
+    }
+}
+
 #[actix_rt::test]
 async fn once_forgets_what_ended_long_ago() {
     let home = Home::new();
     let settings = load(&home.options).expect("valid");
-    let store = open_store(&settings.store).expect("opened");
-    let old = ended_long_ago(&store).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let (store, [old, new]) = opened_with(&settings, [long_ago(), clock.wall()]).await;
     let prepared = build::prepare(&settings, &store, &clock, Rc::new(escalate)).expect("made");
 
     let work = once::work(&settings, &store, prepared, start_idle, async {});
     work.await.expect("a report");
 
     assert!(store.task(old).await.expect("a read").is_none());
+    assert!(store.task(new).await.expect("a read").is_some());
+    close_store(&store).await;
+}
+
+#[actix_rt::test]
+async fn once_forgets_nothing_by_a_date_that_nothing_yet_was_minted_near() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let (store, [newest]) = opened_with(&settings, [long_ago()]).await;
+    let clock = Leapt::start();
+    let prepared = build::prepare(&settings, &store, &clock, Rc::new(escalate)).expect("made");
+
+    let work = once::work(&settings, &store, prepared, start_idle, async {});
+    work.await.expect("a report");
+
+    assert!(store.task(newest).await.expect("a read").is_some());
     close_store(&store).await;
 }
 
@@ -395,9 +449,8 @@ async fn once_forgets_what_ended_long_ago() {
 async fn a_service_that_is_often_restarted_forgets_what_ended_long_ago() {
     let home = Home::new();
     let settings = load(&home.options).expect("valid");
-    let store = open_store(&settings.store).expect("opened");
-    let old = ended_long_ago(&store).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let (store, [old, new]) = opened_with(&settings, [long_ago(), clock.wall()]).await;
     tokio::time::pause();
 
     let forgetting = prune::prune_every(store.clone(), clock, settings.store.keep);
@@ -407,5 +460,30 @@ async fn a_service_that_is_often_restarted_forgets_what_ended_long_ago() {
     // The time does not wait for the thread that writes.
     store.barrier().await.expect("written");
     assert!(store.task(old).await.expect("a read").is_none());
+    assert!(store.task(new).await.expect("a read").is_some());
+    close_store(&store).await;
+}
+
+#[actix_rt::test]
+async fn a_service_forgets_nothing_by_a_wrong_date_until_that_has_stayed_for_a_while() {
+    let home = Home::new();
+    let settings = load(&home.options).expect("valid");
+    let (store, [newest]) = opened_with(&settings, [long_ago()]).await;
+    tokio::time::pause();
+    let clock = Leapt::start();
+    let mut forgetting = pin!(prune::prune_every(
+        store.clone(),
+        clock,
+        settings.store.keep
+    ));
+
+    for (minutes, is_kept) in [(14, true), (20, false)] {
+        let cut = timeout(Duration::from_secs(minutes * 60), &mut forgetting).await;
+
+        assert!(cut.is_err(), "it goes on as long as the service does");
+        store.barrier().await.expect("written");
+        let found = store.task(newest).await.expect("a read");
+        assert_eq!(found.is_some(), is_kept, "{minutes}");
+    }
     close_store(&store).await;
 }

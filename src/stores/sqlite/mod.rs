@@ -109,6 +109,7 @@ struct Inner {
     shared: Arc<Shared>,
     readers: Mutex<Option<Arc<Readers>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    newest: Option<Timestamp>,
 }
 
 impl SqliteStore {
@@ -136,6 +137,7 @@ impl SqliteStore {
             shared,
             readers: Mutex::new(Some(Arc::new(readers))),
             threads: Mutex::new(threads),
+            newest: boot.newest,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -158,6 +160,11 @@ impl SqliteStore {
     /// it has read how things stand.
     pub fn give_up(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// When the newest of the tasks that it was opened with was minted, whatever came since.
+    pub fn newest_at_opening(&self) -> Option<Timestamp> {
+        self.inner.newest
     }
 
     /// Forgets tasks that ended before a time, at most `limit`, with their publications and

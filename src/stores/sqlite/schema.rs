@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use babelfeed_actors::domain::{TaskId, Timestamp};
 use babelfeed_actors::ports::Tally;
 use rusqlite::{Connection, OpenFlags};
 
@@ -99,6 +100,8 @@ pub(super) struct Boot {
     pub(super) epoch: u64,
     /// How many tasks and publications are in which state.
     pub(super) tally: Tally,
+    /// When the newest task was minted.
+    pub(super) newest: Option<Timestamp>,
 }
 
 /// Opens the database for writing, creates or migrates it, and notes that it is in use.
@@ -227,8 +230,11 @@ fn begin_epoch(connection: &Connection) -> rusqlite::Result<Boot> {
             held: count(6)?,
         })
     })?;
+    let newest: Option<[u8; 16]> =
+        connection.query_row("SELECT max(id) FROM task", (), |row| row.get(0))?;
     Ok(Boot {
         epoch: epoch.cast_unsigned(),
         tally,
+        newest: newest.map(|id| TaskId::from_bytes(id).request().minted_at()),
     })
 }
