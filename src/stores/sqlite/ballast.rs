@@ -27,7 +27,7 @@ enum Room {
     NotYet,
     /// It is kept back.
     Kept,
-    /// It was given up, and new work has to wait until it is back.
+    /// It was given up, or could not be taken, and new work has to wait until it is there.
     GivenUp,
 }
 
@@ -49,7 +49,7 @@ impl Ballast {
         ballast
     }
 
-    /// Whether the room was given up and new work has to wait until it is back.
+    /// Whether there is no such room for work in flight, so that new work has to wait for it.
     pub(super) fn is_gone(&self) -> bool {
         self.size > 0 && self.room == Room::GivenUp
     }
@@ -59,18 +59,19 @@ impl Ballast {
         self.size > 0 && self.room != Room::Kept
     }
 
-    /// Gives the room up; tells whether there was any.
+    /// Gives the room up; tells whether there was any. What was not taken yet is not to be had
+    /// on a full disk.
     pub(super) fn release(&mut self) -> bool {
-        if self.room != Room::Kept {
+        if std::mem::replace(&mut self.room, Room::GivenUp) != Room::Kept {
             return false;
         }
-        self.room = Room::GivenUp;
         self.tried_at = Some(Instant::now());
         warn!(path:% = self.path.display(); "disk full, ballast given up");
         self.remove()
     }
 
-    /// Takes the room back if there is enough of it again, at most once in five seconds.
+    /// Takes the room if there is enough of it, at most once in five seconds; new work waits while
+    /// there is not, also after a start on a full disk.
     pub(super) fn restore(&mut self) {
         let is_too_early = self.tried_at.is_some_and(|at| at.elapsed() < TRY_EVERY);
         if !self.is_wanted() || is_too_early {
@@ -84,6 +85,7 @@ impl Ballast {
                 info!(path:% = self.path.display(); "ballast taken");
             }
             Err(error) => {
+                self.room = Room::GivenUp;
                 // Said once, and again only after it was taken.
                 if !std::mem::replace(&mut self.is_missed, true) {
                     let free = self.size.saturating_mul(2);
@@ -131,5 +133,29 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().len(), 8 * 1_024);
         assert!(!ballast.is_wanted());
         assert!(ballast.release() && ballast.is_gone() && !path.exists());
+    }
+
+    #[test]
+    fn room_that_a_start_could_not_take_is_gone_until_it_is_taken() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("not-yet").join("ballast");
+        let mut ballast = Ballast::new(path.clone(), 8 * 1_024);
+        ballast.restore();
+        assert!(ballast.is_gone() && ballast.is_wanted());
+        assert!(!ballast.release());
+
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        ballast.tried_at = None;
+        ballast.restore();
+        assert!(!ballast.is_gone() && !ballast.is_wanted());
+    }
+
+    #[test]
+    fn a_disk_that_is_full_before_the_room_was_taken_has_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut ballast = Ballast::new(folder.path().join("ballast"), 8 * 1_024);
+        assert!(!ballast.release() && ballast.is_gone());
+        let mut none = Ballast::new(folder.path().join("ballast"), 0);
+        assert!(!none.release() && !none.is_gone());
     }
 }
