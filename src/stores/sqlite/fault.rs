@@ -17,11 +17,19 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether the disk, or what the settings leave of it, is full.
+    /// Whether the disk, a quota of it, or what the settings leave of it, is full.
+    ///
+    /// SQLite tells a full quota (`EDQUOT`), as ZFS, btrfs and NFS have it, only as a write that
+    /// failed. Any other such failure counts as this as well: no new work is taken, and giving the
+    /// ballast up for it costs one try.
     pub(super) fn is_no_space(&self) -> bool {
         let Self::Sql(error) = self else { return false };
         error.sqlite_error().is_some_and(|error| {
-            error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+            error.code == ErrorCode::DiskFull
+                || matches!(
+                    error.extended_code,
+                    ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE
+                )
         })
     }
 }
@@ -54,3 +62,26 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_quota_is_a_full_disk_and_a_read_that_fails_is_not() {
+        for (code, is_no_space) in [
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_IOERR_SHMSIZE, true),
+            (ffi::SQLITE_IOERR_READ, false),
+            (ffi::SQLITE_BUSY, false),
+            (ffi::SQLITE_CORRUPT, false),
+        ] {
+            let error = ffi::Error::new(code);
+            let fault = Fault::from(rusqlite::Error::SqliteFailure(error, None));
+            assert_eq!(fault.is_no_space(), is_no_space, "{error}");
+            let told = matches!(StoreError::from(&fault), StoreError::NoSpace { .. });
+            assert_eq!(told, is_no_space, "{error}");
+        }
+    }
+}
