@@ -11,7 +11,7 @@ mod prune;
 mod rehearsal;
 mod reload;
 mod run;
-mod signals;
+pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 mod warm;

@@ -130,9 +130,8 @@ impl Live {
 
     /// Why no other system may take this one's place now, if anything forbids it.
     pub(super) async fn cannot_be_replaced(&self) -> Option<&'static str> {
-        let depth = timeout(GRACE, self.handles.depth.send(Depth)).await;
-        let is_full =
-            matches!(depth, Ok(Ok(Ok(backlog))) if backlog.closed == Some(Closed::NoRoom));
+        let backlog = asked("the queue", &self.handles.depth, Depth).await;
+        let is_full = matches!(backlog, Ok(Ok(backlog)) if backlog.closed == Some(Closed::NoRoom));
         is_full.then_some(
             "nothing was changed: the store does not write, and what waits for it would be lost",
         )

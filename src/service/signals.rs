@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks the service to stop, the second ends the process at once.
+//! SIGTERM and SIGINT: the first is told to who listens, the second ends the process at once.
 
 use std::io;
 use std::thread;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// When the system lets no thread begin or no signal be heard.
-pub(super) fn listen() -> io::Result<oneshot::Receiver<&'static str>> {
+pub(crate) fn listen() -> io::Result<oneshot::Receiver<&'static str>> {
     let (first, heard) = oneshot::channel();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (mut term, mut int) = {

@@ -6,14 +6,8 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tokio::runtime::Builder;
-use tokio::select;
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::cli::complain;
-
-/// What shells add to a signal's number for the code of a process that it ended.
-const BY_SIGNAL: i32 = 128;
+use crate::service::signals;
 
 /// Lines with the ids of their requests, in order: durable, and their ids are not known elsewhere.
 #[derive(Clone, Default)]
@@ -60,25 +54,16 @@ impl Taken {
     /// # Errors
     /// When the system lets no thread begin or no signal be heard.
     pub(super) fn tell_when_interrupted(&self) -> io::Result<()> {
-        let taken = self.clone();
-        let runtime = Builder::new_current_thread().enable_io().build()?;
-        let (mut int, mut term) = {
-            let _inside = runtime.enter();
-            let (int, term) = (SignalKind::interrupt(), SignalKind::terminate());
-            (signal(int)?, signal(term)?)
-        };
+        let (taken, heard) = (self.clone(), signals::listen()?);
         let listen = move || {
-            let heard = runtime.block_on(async {
-                select! {
-                    _ = int.recv() => SignalKind::interrupt(),
-                    _ = term.recv() => SignalKind::terminate(),
-                }
-            });
+            let Ok(name) = heard.blocking_recv() else {
+                return;
+            };
             taken.tell();
-            process::exit(BY_SIGNAL + heard.as_raw_value());
+            process::exit(if name == "SIGINT" { 130 } else { 143 });
         };
         thread::Builder::new()
-            .name("signals".into())
+            .name("interrupts".into())
             .spawn(listen)?;
         Ok(())
     }
