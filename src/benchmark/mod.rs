@@ -192,6 +192,7 @@ async fn measure(options: &Options) -> anyhow::Result<bool> {
         show(options, &report::row_lines(&row))?;
         report.rows.push(row);
     }
+    show(options, &report::summary_lines(&report.rows))?;
     let out = options.out.as_deref().unwrap_or(Path::new(OUT));
     save(&report, out)?;
     if options.print == Print::Json {

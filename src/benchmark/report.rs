@@ -87,16 +87,22 @@ impl Row {
     }
 
     /// Returns the names of the figures that fall short.
-    #[cfg(test)]
     pub(super) fn short(&self) -> Vec<&str> {
         let figures = self.figures.iter();
         let short = figures.filter(|figure| figure.verdict == Some(Verdict::Short));
         short.map(|figure| figure.name.as_str()).collect()
     }
 
+    /// Returns what was counted that does not agree.
+    fn differing(&self) -> Vec<&str> {
+        let counts = self.counts.iter();
+        let differing = counts.filter(|counts| !counts.agrees);
+        differing.map(|counts| counts.about.as_str()).collect()
+    }
+
     /// Returns whether it ran to its end and its counts agree.
     pub(super) fn agrees(&self) -> bool {
-        self.error.is_none() && self.counts.iter().all(|counts| counts.agrees)
+        self.error.is_none() && self.differing().is_empty()
     }
 }
 
@@ -271,6 +277,31 @@ pub(super) fn row_lines(row: &Row) -> String {
     lines
 }
 
+/// Returns what everything came to: how much was met, then by name what was not.
+pub(super) fn summary_lines(rows: &[Row]) -> String {
+    let n_short: usize = rows.iter().map(|row| row.short().len()).sum();
+    let n_differing: usize = rows.iter().map(|row| row.differing().len()).sum();
+    let n_counts: usize = rows.iter().map(|row| row.counts.len()).sum();
+    let figures = rows.iter().flat_map(|row| &row.figures);
+    let n_aims = figures.filter(|figure| figure.target.is_some()).count();
+    let mut lines = format!(
+        "in all: {} of {n_aims} aims met, {} of {n_counts} counts agree\n",
+        n_aims - n_short,
+        n_counts - n_differing,
+    );
+    for row in rows {
+        let short = row.short().into_iter().map(|name| ("SHORT", name));
+        let differing = row.differing().into_iter();
+        let differing = differing.map(|name| ("DO NOT AGREE", name));
+        let error = row.error.as_deref().into_iter();
+        let error = error.map(|cause| ("did not run to its end", cause));
+        for (what, name) in short.chain(differing).chain(error) {
+            push_line(&mut lines, format_args!("  {what}: {}: {name}", row.name));
+        }
+    }
+    lines
+}
+
 fn push_line(lines: &mut String, line: fmt::Arguments<'_>) {
     writeln!(lines, "{line}").expect("a string can always be written to");
 }
@@ -327,6 +358,26 @@ mod tests {
         let verdicts: Vec<_> = row.figures.iter().map(|figure| figure.verdict).collect();
         assert_eq!(verdicts, [Some(Verdict::Short), Some(Verdict::Ok)]);
         assert!(row.agrees());
+    }
+
+    #[test]
+    fn what_was_not_met_is_named_at_the_end() {
+        let mut quota = Row::new("quota", "x");
+        quota.aimed("share", 96.0, "%", Target::AtLeast(97.0));
+        quota.count("calls", &[("we", 3), ("the provider", 3)]);
+        let mut packing = Row::new("packing", "x");
+        packing.aimed("calls", 50_000.0, "", Target::AtMost(66_666.0));
+        packing.count("texts", &[("we", 3), ("the provider", 2)]);
+        packing.error = Some("gone".into());
+        let lines = summary_lines(&[quota, packing]);
+
+        let expected = [
+            "in all: 1 of 2 aims met, 1 of 2 counts agree",
+            "  SHORT: quota: share",
+            "  DO NOT AGREE: packing: texts",
+            "  did not run to its end: packing: gone",
+        ];
+        assert_eq!(lines.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
