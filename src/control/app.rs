@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
+use super::busy_poll::BusyPoll;
 use super::gather::Gatherer;
 use super::problem::Problem;
 use super::server::Face;
@@ -31,6 +32,7 @@ const ACTOR_PATIENCE: Duration = Duration::from_secs(60);
 /// through them in order.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.app_data(web::Data::new(Gatherer::default()))
+        .app_data(web::Data::new(BusyPoll::default()))
         .service(at("/v1/requests").post(requests::submit))
         .service(at("/v1/translate").post(translate::translate))
         .service(at("/v1/requests/{id}").get(requests::find))

@@ -2,6 +2,7 @@
 
 mod app;
 mod body;
+mod busy_poll;
 mod cache;
 mod callbacks;
 mod client;

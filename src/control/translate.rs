@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::app::Answer;
 use super::body::{self, LARGE};
+use super::busy_poll::BusyPoll;
 use super::client::Client;
 use super::problem::{Problem, write_string};
 use super::server::Face;
@@ -41,9 +42,11 @@ struct TranslateBody {
 /// `POST /v1/translate`
 pub(super) async fn translate(
     face: web::Data<Face>,
+    polling: web::Data<BusyPoll>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
+    let _asking = polling.asked(&face.n_asking);
     let body: TranslateBody = body::json(&request, payload, LARGE).await?;
     let texts = checked(body.texts, MAX_TEXTS)?;
     let deadline = body

@@ -1,0 +1,189 @@
+//! Decides whether to poll for what comes next, by how long that took before.
+
+use std::time::{Duration, Instant};
+
+/// How long is polled for an answer: some wake-ups lie on its way, each of which takes up to 250 µs
+/// where a core sleeps deeply.
+const FOR_ANSWER: Duration = Duration::from_micros(500);
+
+/// How long is polled for the next question: some three times what an idle core takes to wake up
+/// where it is halted.
+const FOR_QUESTION: Duration = Duration::from_micros(100);
+
+/// How many waits within their bound make good for one beyond it.
+const PRICE: u32 = 16;
+
+/// The credit from which on is polled.
+const ENOUGH: u32 = 2 * PRICE;
+
+/// The most credit there is; so no more than three times in a row is polled in vain.
+const MOST: u32 = 4 * PRICE;
+
+/// How a client and a worker take turns.
+#[derive(Debug)]
+pub(super) struct Pace {
+    answers: Waits,
+    questions: Waits,
+    turned: Option<Instant>,
+}
+
+/// How waits of one kind ended.
+#[derive(Debug)]
+struct Waits {
+    bound: Duration,
+    credit: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            answers: Waits::within(FOR_ANSWER),
+            questions: Waits::within(FOR_QUESTION),
+            turned: None,
+        }
+    }
+}
+
+impl Pace {
+    /// The pace of a client that was prompt, and of a provider that was.
+    #[cfg(test)]
+    pub(super) fn prompt() -> Self {
+        let mut pace = Self::default();
+        (pace.answers.credit, pace.questions.credit) = (MOST, MOST);
+        pace
+    }
+
+    /// Takes note of a question; returns how long to poll for its answer, if that pays.
+    pub(super) fn asked(&mut self, now: Instant) -> Option<Duration> {
+        let waited = self.turn(now);
+        self.questions.ended(waited);
+        self.answers.polled()
+    }
+
+    /// Takes note of an answer; returns how long to poll for the next question, if that pays.
+    pub(super) fn answered(&mut self, now: Instant) -> Option<Duration> {
+        let waited = self.turn(now);
+        self.answers.ended(waited);
+        self.questions.polled()
+    }
+
+    /// Returns how long it took from the turn before, if there was one.
+    fn turn(&mut self, now: Instant) -> Option<Duration> {
+        let turned = self.turned.replace(now)?;
+        Some(now.saturating_duration_since(turned))
+    }
+}
+
+impl Waits {
+    fn within(bound: Duration) -> Self {
+        Self { bound, credit: 0 }
+    }
+
+    fn ended(&mut self, waited: Option<Duration>) {
+        self.credit = if waited.is_some_and(|waited| waited <= self.bound) {
+            MOST.min(self.credit + 1)
+        } else {
+            self.credit.saturating_sub(PRICE)
+        };
+    }
+
+    fn polled(&self) -> Option<Duration> {
+        (self.credit >= ENOUGH).then_some(self.bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Questions that each wait so long to be answered, and then so long until the next; returns
+    /// for each whether was polled for its answer and for the question after it.
+    fn converse(
+        pace: &mut Pace,
+        n: u32,
+        answer: Duration,
+        question: Duration,
+    ) -> Vec<(bool, bool)> {
+        let mut now = pace.turned.unwrap_or_else(Instant::now);
+        let mut exchange = || {
+            now += question;
+            let for_answer = pace.asked(now).is_some();
+            now += answer;
+            (for_answer, pace.answered(now).is_some())
+        };
+        (0..n).map(|_| exchange()).collect()
+    }
+
+    const QUICK: Duration = Duration::from_micros(20);
+    const SLOW: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn a_client_that_asks_again_at_once_is_polled_for_after_some_questions() {
+        let polled = converse(&mut Pace::default(), 100, QUICK, QUICK);
+
+        let n_before = polled
+            .iter()
+            .filter(|polled| **polled != (true, true))
+            .count();
+        assert_eq!(n_before, ENOUGH as usize);
+        assert_eq!(polled.last(), Some(&(true, true)));
+    }
+
+    #[test]
+    fn a_provider_that_takes_its_time_is_never_polled_for() {
+        let polled = converse(&mut Pace::default(), 1_000, SLOW, QUICK);
+
+        assert!(polled.iter().all(|(for_answer, _)| !for_answer));
+    }
+
+    #[test]
+    fn a_client_that_takes_its_time_is_never_polled_for() {
+        let polled = converse(&mut Pace::default(), 1_000, QUICK, SLOW);
+
+        assert!(polled.iter().all(|(_, for_question)| !for_question));
+    }
+
+    #[test]
+    fn who_leaves_is_polled_for_three_times_at_most() {
+        let mut pace = Pace::default();
+        converse(&mut pace, 10_000, QUICK, QUICK);
+
+        let polled = converse(&mut pace, 100, SLOW, SLOW);
+
+        let n_in_vain = polled.iter().filter(|(for_answer, _)| *for_answer).count();
+        assert!(n_in_vain <= 3, "{n_in_vain}");
+    }
+
+    #[test]
+    fn one_slow_answer_among_many_changes_nothing() {
+        let mut pace = Pace::default();
+        converse(&mut pace, 1_000, QUICK, QUICK);
+        converse(&mut pace, 1, SLOW, QUICK);
+
+        let polled = converse(&mut pace, 100, QUICK, QUICK);
+
+        assert!(polled.iter().all(|polled| *polled == (true, true)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_polled_in_vain_is_paid_for_beforehand(
+            waits in proptest::collection::vec((0_u64..1_500, 0_u64..300), 1..400)
+        ) {
+            let (mut pace, mut now) = (Pace::default(), Instant::now());
+            let (mut n_within, mut n_in_vain) = (0_u32, 0_u32);
+            let mut polled = None;
+            for (answer, question) in waits {
+                for (wait, is_question) in [(question, true), (answer, false)] {
+                    let wait = Duration::from_micros(wait);
+                    now += wait;
+                    let bound = if is_question { FOR_QUESTION } else { FOR_ANSWER };
+                    n_within += u32::from(wait <= bound);
+                    n_in_vain += u32::from(polled.is_some_and(|bound| wait > bound));
+                    polled = if is_question { pace.asked(now) } else { pace.answered(now) };
+                }
+            }
+            proptest::prop_assert!(n_in_vain * PRICE <= n_within);
+        }
+    }
+}
