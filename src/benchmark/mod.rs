@@ -60,7 +60,7 @@ pub enum Scale {
 /// How the report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Print {
-    /// A table, each benchmark as soon as it is done.
+    /// A table: each benchmark as soon as it is done, then what was not met.
     Table,
     /// One JSON object, for programs.
     Json,

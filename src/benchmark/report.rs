@@ -93,16 +93,16 @@ impl Row {
         short.map(|figure| figure.name.as_str()).collect()
     }
 
+    /// Returns whether it ran to its end and its counts agree.
+    pub(super) fn agrees(&self) -> bool {
+        self.error.is_none() && self.differing().is_empty()
+    }
+
     /// Returns what was counted that does not agree.
     fn differing(&self) -> Vec<&str> {
         let counts = self.counts.iter();
         let differing = counts.filter(|counts| !counts.agrees);
         differing.map(|counts| counts.about.as_str()).collect()
-    }
-
-    /// Returns whether it ran to its end and its counts agree.
-    pub(super) fn agrees(&self) -> bool {
-        self.error.is_none() && self.differing().is_empty()
     }
 }
 
@@ -283,10 +283,12 @@ pub(super) fn summary_lines(rows: &[Row]) -> String {
     let n_differing: usize = rows.iter().map(|row| row.differing().len()).sum();
     let n_counts: usize = rows.iter().map(|row| row.counts.len()).sum();
     let figures = rows.iter().flat_map(|row| &row.figures);
-    let n_aims = figures.filter(|figure| figure.target.is_some()).count();
+    let n_targets = figures.filter(|figure| figure.target.is_some()).count();
+    let n_ended = rows.iter().filter(|row| row.error.is_none()).count();
     let mut lines = format!(
-        "in all: {} of {n_aims} aims met, {} of {n_counts} counts agree\n",
-        n_aims - n_short,
+        "in all: {n_ended} of {} ran to their end, {} of {n_targets} targets met, {} of {n_counts} counts agree\n",
+        rows.len(),
+        n_targets - n_short,
         n_counts - n_differing,
     );
     for row in rows {
@@ -372,7 +374,7 @@ mod tests {
         let lines = summary_lines(&[quota, packing]);
 
         let expected = [
-            "in all: 1 of 2 aims met, 1 of 2 counts agree",
+            "in all: 1 of 2 ran to their end, 1 of 2 targets met, 1 of 2 counts agree",
             "  SHORT: quota: share",
             "  DO NOT AGREE: packing: texts",
             "  did not run to its end: packing: gone",

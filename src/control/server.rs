@@ -37,8 +37,8 @@ pub(super) struct Face {
     pub(super) waiters: Waiters,
     /// How many read events.
     pub(super) n_readers: AtomicUsize,
-    /// How many texts somebody waits for are not answered yet.
-    pub(super) n_asking: Arc<AtomicUsize>,
+    /// How many calls of `POST /v1/translate` are not answered yet.
+    pub(super) n_asking: AtomicUsize,
     /// How many warm the cache.
     pub(super) n_warmers: AtomicUsize,
     /// How long a body, or the silence inside a streamed one, may last.
@@ -136,7 +136,7 @@ pub(super) fn serve_with(
         waiters: Waiters::new(control.handles.events.clone()),
         control,
         n_readers: AtomicUsize::new(0),
-        n_asking: Arc::default(),
+        n_asking: AtomicUsize::new(0),
         n_warmers: AtomicUsize::new(0),
         patience,
         is_rebuilding: Arc::clone(&is_rebuilding),

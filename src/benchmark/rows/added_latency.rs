@@ -13,8 +13,9 @@ const N_WARM_UP: u64 = 200;
 
 /// Measures one translation at a time: as the machine is, and with its idle cores kept awake.
 ///
-/// With one question at a time all cores are idle most of the time, and one that was put to sleep
-/// may take longer to wake up than the work on it. So the second figures tell what the service
+/// With one question at a time all cores are idle most of the time, but for the one that a worker of
+/// the service polls on, and one that was put to sleep may take longer to wake up than the work on
+/// it. So the second figures tell what the service
 /// costs, threads that take turns and caches that are cold included, and the first what comes of
 /// it on this machine.
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {

@@ -16,10 +16,10 @@ const PRICE: u32 = 16;
 /// The credit from which on is polled.
 const ENOUGH: u32 = 2 * PRICE;
 
-/// The most credit there is; so no more than three times in a row is polled in vain.
+/// The most credit there is; so no more than three waits of a kind in a row are polled in vain.
 const MOST: u32 = 4 * PRICE;
 
-/// How a client and a worker take turns.
+/// How questions and answers follow on each other.
 #[derive(Debug)]
 pub(super) struct Pace {
     answers: Waits,
@@ -45,7 +45,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The pace of a client that was prompt, and of a provider that was.
+    /// The pace where both came at once for long.
     #[cfg(test)]
     pub(super) fn prompt() -> Self {
         let mut pace = Self::default();
@@ -57,14 +57,14 @@ impl Pace {
     pub(super) fn asked(&mut self, now: Instant) -> Option<Duration> {
         let waited = self.turn(now);
         self.questions.ended(waited);
-        self.answers.polled()
+        self.answers.bound_if_it_pays()
     }
 
     /// Takes note of an answer; returns how long to poll for the next question, if that pays.
     pub(super) fn answered(&mut self, now: Instant) -> Option<Duration> {
         let waited = self.turn(now);
         self.answers.ended(waited);
-        self.questions.polled()
+        self.questions.bound_if_it_pays()
     }
 
     /// Returns how long it took from the turn before, if there was one.
@@ -87,7 +87,7 @@ impl Waits {
         };
     }
 
-    fn polled(&self) -> Option<Duration> {
+    fn bound_if_it_pays(&self) -> Option<Duration> {
         (self.credit >= ENOUGH).then_some(self.bound)
     }
 }
@@ -144,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_polled_for_three_times_at_most() {
-        let mut pace = Pace::default();
-        converse(&mut pace, 10_000, QUICK, QUICK);
+    fn when_all_become_slow_three_waits_of_each_kind_are_polled_at_most() {
+        let mut pace = Pace::prompt();
 
         let polled = converse(&mut pace, 100, SLOW, SLOW);
 
-        let n_in_vain = polled.iter().filter(|(for_answer, _)| *for_answer).count();
-        assert!(n_in_vain <= 3, "{n_in_vain}");
+        let for_answers = polled.iter().filter(|(for_answer, _)| *for_answer);
+        let for_questions = polled.iter().filter(|(_, for_question)| *for_question);
+        assert_eq!((for_answers.count(), for_questions.count()), (3, 2));
     }
 
     #[test]
@@ -171,19 +171,21 @@ mod tests {
             waits in proptest::collection::vec((0_u64..1_500, 0_u64..300), 1..400)
         ) {
             let (mut pace, mut now) = (Pace::default(), Instant::now());
-            let (mut n_within, mut n_in_vain) = (0_u32, 0_u32);
             let mut polled = None;
+            // Of answers, and of questions.
+            let (mut n_within, mut n_in_vain) = ([0_u32; 2], [0_u32; 2]);
             for (answer, question) in waits {
-                for (wait, is_question) in [(question, true), (answer, false)] {
+                for (kind, bound, wait) in [(1, FOR_QUESTION, question), (0, FOR_ANSWER, answer)] {
                     let wait = Duration::from_micros(wait);
                     now += wait;
-                    let bound = if is_question { FOR_QUESTION } else { FOR_ANSWER };
-                    n_within += u32::from(wait <= bound);
-                    n_in_vain += u32::from(polled.is_some_and(|bound| wait > bound));
-                    polled = if is_question { pace.asked(now) } else { pace.answered(now) };
+                    n_within[kind] += u32::from(wait <= bound);
+                    n_in_vain[kind] += u32::from(polled.is_some() && wait > bound);
+                    polled = if kind == 1 { pace.asked(now) } else { pace.answered(now) };
                 }
             }
-            proptest::prop_assert!(n_in_vain * PRICE <= n_within);
+            for kind in 0..2 {
+                proptest::prop_assert!(n_in_vain[kind] * PRICE <= n_within[kind]);
+            }
         }
     }
 }
