@@ -371,6 +371,7 @@ mod tests {
         packing.aimed("calls", 50_000.0, "", Target::AtMost(66_666.0));
         packing.count("texts", &[("we", 3), ("the provider", 2)]);
         packing.error = Some("gone".into());
+
         let lines = summary_lines(&[quota, packing]);
 
         let expected = [

@@ -15,9 +15,8 @@ const N_WARM_UP: u64 = 200;
 ///
 /// With one question at a time all cores are idle most of the time, but for the one that a worker of
 /// the service polls on, and one that was put to sleep may take longer to wake up than the work on
-/// it. So the second figures tell what the service
-/// costs, threads that take turns and caches that are cold included, and the first what comes of
-/// it on this machine.
+/// it. So the second figures tell what the service costs, threads that take turns and caches that are
+/// cold included, and the first what comes of it on this machine.
 pub(super) async fn added_latency(bench: &Bench, row: &mut Row) -> anyhow::Result<()> {
     let (n_new, n_known) = (bench.sizes.n_questions, 2 * bench.sizes.n_questions);
     row.conditions = format!(
