@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 /// where a core sleeps deeply.
 const FOR_ANSWER: Duration = Duration::from_micros(500);
 
-/// How long is polled for the next question: some three times what an idle core takes to wake up
-/// where it is halted.
-const FOR_QUESTION: Duration = Duration::from_micros(100);
+/// How long is polled for the next question: as long as Linux polls before it halts a virtual core
+/// where it is told nothing else.
+const FOR_QUESTION: Duration = Duration::from_micros(200);
 
 /// How many waits within their bound make good for one beyond it.
 const PRICE: u32 = 16;
