@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture,
-    Supervised, WrapFuture,
+    SpawnHandle, Supervised, WrapFuture,
 };
 use foldhash::{HashMap, HashMapExt, HashSet};
 use log::{info, warn};
@@ -34,7 +34,9 @@ const WAITERS: usize = 10_000;
 const REFRESHES: usize = 32;
 /// How long what is new gathers before it is made durable; a crash may lose as much, and each
 /// text then costs one call more.
-const SAVE_AFTER: Duration = Duration::from_millis(100);
+const SAVE_AFTER: Duration = Duration::from_secs(1);
+/// How many translations are made durable before that, so that no other write waits long for them.
+const MANY: usize = 4_096;
 /// The most changes that wait to be made durable; a translation beyond that is not kept.
 const UNSAVED: usize = 20_000;
 
@@ -63,6 +65,8 @@ pub struct CacheActor {
     unsaved: Rc<RefCell<Unsaved>>,
     /// What is being made anew while it is still known.
     refreshing: HashSet<KnownKey>,
+    /// The timer of the next save.
+    due: Option<SpawnHandle>,
     figures: CacheView,
     service: Arc<str>,
 }
@@ -77,7 +81,6 @@ struct Unsaved {
     /// Those of `known` that may have been written before.
     made_anew: HashSet<KnownKey>,
     is_saving: bool,
-    is_save_due: bool,
     /// The last of them were not made durable.
     is_failing: bool,
 }
@@ -113,6 +116,7 @@ impl CacheActor {
             flights: HashMap::new(),
             unsaved: Rc::default(),
             refreshing: HashSet::default(),
+            due: None,
             figures: CacheView::default(),
             service: "cache".into(),
         }
@@ -178,7 +182,7 @@ impl CacheActor {
     fn keep(&mut self, key: KnownKey, translation: Arc<Translation>, at: Timestamp) {
         let known = Known {
             key,
-            translation: Translation::clone(&translation),
+            translation: Arc::clone(&translation),
             at,
         };
         self.shelf.insert(key, translation, at);
@@ -197,12 +201,39 @@ impl CacheActor {
     }
 
     /// Lets what gathers be saved in a moment, so that what is evicted at once is not written.
-    fn save_soon(&self, context: &mut Context<Self>) {
-        let mut unsaved = self.unsaved.borrow_mut();
-        if !unsaved.is_saving && !unsaved.is_save_due {
-            unsaved.is_save_due = true;
-            context.notify_later(Save, SAVE_AFTER);
+    fn save_soon(&mut self, context: &mut Context<Self>) {
+        let (is_saving, n_gathered) = {
+            let unsaved = self.unsaved.borrow();
+            (unsaved.is_saving, unsaved.known.len())
+        };
+        if is_saving {
+            return;
         }
+        if n_gathered >= MANY {
+            self.due.take().map(|due| context.cancel_future(due));
+            self.save();
+        } else if self.due.is_none() {
+            self.due = Some(context.notify_later(Save, SAVE_AFTER));
+        }
+    }
+
+    /// Makes durable what has gathered, unless that is being done.
+    fn save(&mut self) {
+        if self.unsaved.borrow().is_saving {
+            return;
+        }
+        let Some((known, forgotten)) = self.gathered() else {
+            return;
+        };
+        self.unsaved.borrow_mut().is_saving = true;
+        let (own, memory) = (self.own.clone(), Rc::clone(&self.memory));
+        actix_rt::spawn(async move {
+            let saving = async {
+                failpoints::hit("cache.call");
+                memory.save(known, forgotten).await
+            };
+            own.do_send(Saved(unless_panicked(saving).await));
+        });
     }
 
     /// Takes what is to be made durable; none when that is nothing.
@@ -245,8 +276,7 @@ impl Actor for CacheActor {
                     for known in loaded.into_iter().rev() {
                         // After a fall the shelf has what is newer.
                         if !actor.shelf.contains(&known.key) {
-                            let translation = Arc::new(known.translation);
-                            actor.shelf.insert(known.key, translation, known.at);
+                            actor.shelf.insert(known.key, known.translation, known.at);
                         }
                     }
                 }
@@ -263,8 +293,9 @@ impl Supervised for CacheActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.flights.clear();
         self.refreshing.clear();
+        self.due = None;
         if let Ok(mut unsaved) = self.unsaved.try_borrow_mut() {
-            (unsaved.is_saving, unsaved.is_save_due) = (false, false);
+            unsaved.is_saving = false;
         }
     }
 }
@@ -335,22 +366,8 @@ impl Handler<Save> for CacheActor {
 
     fn handle(&mut self, _: Save, _: &mut Self::Context) {
         failpoints::hit("cache.timer");
-        self.unsaved.borrow_mut().is_save_due = false;
-        if self.unsaved.borrow().is_saving {
-            return;
-        }
-        let Some((known, forgotten)) = self.gathered() else {
-            return;
-        };
-        self.unsaved.borrow_mut().is_saving = true;
-        let (own, memory) = (self.own.clone(), Rc::clone(&self.memory));
-        actix_rt::spawn(async move {
-            let saving = async {
-                failpoints::hit("cache.call");
-                memory.save(known, forgotten).await
-            };
-            own.do_send(Saved(unless_panicked(saving).await));
-        });
+        self.due = None;
+        self.save();
     }
 }
 

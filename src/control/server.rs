@@ -14,6 +14,7 @@ use actix_web::{App, HttpServer, web};
 use log::warn;
 use tokio::sync::watch;
 
+use super::busy_poll::Questions;
 use super::socket::SocketFile;
 use super::waiters::Waiters;
 use super::{Control, Listen, app, client};
@@ -37,8 +38,8 @@ pub(super) struct Face {
     pub(super) waiters: Waiters,
     /// How many read events.
     pub(super) n_readers: AtomicUsize,
-    /// How many calls of `POST /v1/translate` are not answered yet.
-    pub(super) n_asking: AtomicUsize,
+    /// The calls of `POST /v1/translate` that are not answered yet.
+    pub(super) questions: Questions,
     /// How many warm the cache.
     pub(super) n_warmers: AtomicUsize,
     /// How long a body, or the silence inside a streamed one, may last.
@@ -136,7 +137,7 @@ pub(super) fn serve_with(
         waiters: Waiters::new(control.handles.events.clone()),
         control,
         n_readers: AtomicUsize::new(0),
-        n_asking: AtomicUsize::new(0),
+        questions: Questions::answered_on(Arbiter::current()),
         n_warmers: AtomicUsize::new(0),
         patience,
         is_rebuilding: Arc::clone(&is_rebuilding),

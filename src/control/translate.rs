@@ -46,7 +46,7 @@ pub(super) async fn translate(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
-    let _asking = polling.asked(&face.n_asking);
+    let asking = polling.asked(&face.questions);
     let body: TranslateBody = body::json(&request, payload, LARGE).await?;
     let texts = checked(body.texts, MAX_TEXTS)?;
     let deadline = body
@@ -70,8 +70,9 @@ pub(super) async fn translate(
         class: Class::Interactive,
         flow: Client::of(&request).flow(),
     };
-    let asking = face.control.handles.translate_now.send(message);
-    let translations = timeout(deadline + GRACE, asking)
+    asking.is_handed_over();
+    let answer_to_come = face.control.handles.translate_now.send(message);
+    let translations = timeout(deadline + GRACE, answer_to_come)
         .await
         .map_err(|_| Problem::late("not all texts were translated in time"))???;
     Ok(answer(&translations))

@@ -446,7 +446,7 @@ pub struct Known {
     /// Its key.
     pub key: KnownKey,
     /// The translation, its text with placeholders; `cached` and `usage` say nothing here.
-    pub translation: Translation,
+    pub translation: Arc<Translation>,
     /// When it was made.
     pub at: Timestamp,
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long is polled for an answer: some wake-ups lie on its way, each of which takes up to 250 µs
 /// where a core sleeps deeply.
-const FOR_ANSWER: Duration = Duration::from_micros(500);
+pub(super) const FOR_ANSWER: Duration = Duration::from_micros(500);
 
 /// How long is polled for the next question: as long as Linux polls before it halts a virtual core
 /// where it is told nothing else.
@@ -158,8 +158,7 @@ mod tests {
 
     #[test]
     fn one_slow_answer_among_many_changes_nothing() {
-        let mut pace = Pace::default();
-        converse(&mut pace, 1_000, QUICK, QUICK);
+        let mut pace = Pace::prompt();
         converse(&mut pace, 1, SLOW, QUICK);
 
         let polled = converse(&mut pace, 100, QUICK, QUICK);

@@ -440,13 +440,13 @@ impl Reads<'_> {
             known.push(Known {
                 key: row.get(0)?,
                 at: Timestamp::from_millis(row.get(1)?),
-                translation: Translation {
+                translation: Arc::new(Translation {
                     text: row.get(4)?,
                     provider: ProviderName::from(&*self.names.text(row.get(2)?)?),
                     model: self.names.text(row.get(3)?)?,
                     cached: false,
                     usage: Usage::default(),
-                },
+                }),
             });
         }
         Ok(known)

@@ -1,5 +1,6 @@
 //! What every store must keep of what was learned: translations, corrections, the use of quotas.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use babelfeed_actors::domain::{Correction, KnownBy, LearnedLimit, Pair, Translation, Unit, Usage};
@@ -15,10 +16,10 @@ pub(super) async fn known_translations_are_read_newest_first<K: Kind>() {
     let mut kind = K::new();
     let known = |key: u8, millis: i64| Known {
         key: [key; 16],
-        translation: Translation {
+        translation: Arc::new(Translation {
             usage: Usage::default(),
             ..translation()
-        },
+        }),
         at: at(millis),
     };
     let saved = vec![known(1, 10), known(2, 30), known(3, 20), known(4, 5)];
