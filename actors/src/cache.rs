@@ -32,11 +32,13 @@ pub use reader::KnownReader;
 const WAITERS: usize = 10_000;
 /// The most translations that are made anew at a time.
 const REFRESHES: usize = 32;
-/// How long what is new gathers before it is made durable; a crash may lose as much, and each
-/// text then costs one call more.
+/// How long what is new gathers before it is made durable; a crash may lose that, and what is
+/// being saved, and each text then costs one call more.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
-/// How many translations are made durable before that, so that no other write waits long for them.
+/// How many new translations do not wait for that.
 const MANY: usize = 4_096;
+/// How many changes are written together, so that no other write waits long for them.
+const PART: usize = 1_000;
 /// The most changes that wait to be made durable; a translation beyond that is not kept.
 const UNSAVED: usize = 20_000;
 
@@ -200,7 +202,8 @@ impl CacheActor {
         }
     }
 
-    /// Lets what gathers be saved in a moment, so that what is evicted at once is not written.
+    /// Lets what gathers be saved after a while, so that what is evicted at once is not written;
+    /// where it is much, at once.
     fn save_soon(&mut self, context: &mut Context<Self>) {
         let (is_saving, n_gathered) = {
             let unsaved = self.unsaved.borrow();
@@ -210,15 +213,17 @@ impl CacheActor {
             return;
         }
         if n_gathered >= MANY {
-            self.due.take().map(|due| context.cancel_future(due));
-            self.save();
+            self.save(context);
         } else if self.due.is_none() {
             self.due = Some(context.notify_later(Save, SAVE_AFTER));
         }
     }
 
     /// Makes durable what has gathered, unless that is being done.
-    fn save(&mut self) {
+    fn save(&mut self, context: &mut Context<Self>) {
+        if let Some(due) = self.due.take() {
+            context.cancel_future(due);
+        }
         if self.unsaved.borrow().is_saving {
             return;
         }
@@ -230,7 +235,7 @@ impl CacheActor {
         actix_rt::spawn(async move {
             let saving = async {
                 failpoints::hit("cache.call");
-                memory.save(known, forgotten).await
+                save_in_parts(&*memory, known, forgotten).await
             };
             own.do_send(Saved(unless_panicked(saving).await));
         });
@@ -258,6 +263,27 @@ impl CacheActor {
         let known = std::mem::take(&mut unsaved.known);
         Some((known, unsaved.forgotten.drain().collect()))
     }
+}
+
+/// Saves so that each part holds keys next to each other, which lie on few pages together.
+async fn save_in_parts(
+    memory: &dyn TranslationMemory,
+    known: Vec<Known>,
+    forgotten: Vec<KnownKey>,
+) -> Result<(), StoreError> {
+    let n_parts = (known.len() + forgotten.len()).div_ceil(PART);
+    let part = |key: &KnownKey| usize::from(key[0]) * n_parts / 256;
+    let mut parts = vec![(Vec::new(), Vec::new()); n_parts];
+    for one in known {
+        parts[part(&one.key)].0.push(one);
+    }
+    for key in forgotten {
+        parts[part(&key)].1.push(key);
+    }
+    for (known, forgotten) in parts {
+        memory.save(known, forgotten).await?;
+    }
+    Ok(())
 }
 
 impl Actor for CacheActor {
@@ -364,10 +390,9 @@ impl Handler<Resign> for CacheActor {
 impl Handler<Save> for CacheActor {
     type Result = ();
 
-    fn handle(&mut self, _: Save, _: &mut Self::Context) {
+    fn handle(&mut self, _: Save, context: &mut Self::Context) {
         failpoints::hit("cache.timer");
-        self.due = None;
-        self.save();
+        self.save(context);
     }
 }
 
@@ -419,7 +444,7 @@ impl Handler<SaveAll> for CacheActor {
         match self.gathered() {
             Some((known, forgotten)) => Box::pin(unless_panicked(async move {
                 failpoints::hit("cache.save_all");
-                memory.save(known, forgotten).await
+                save_in_parts(&*memory, known, forgotten).await
             })),
             None => Box::pin(std::future::ready(Ok(()))),
         }

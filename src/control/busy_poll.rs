@@ -40,10 +40,12 @@ pub(super) struct Asking<'a> {
     questions: &'a Questions,
 }
 
-/// A thread that polls until a moment that any thread may put off.
+/// A thread that polls until a moment that any thread may move.
+///
+/// Who moves it just as the polling ends is not polled for; the next question is.
 struct Poller {
     origin: Instant,
-    /// In nanoseconds since the origin.
+    /// In nanoseconds since the origin; 0 where nothing is to be polled for.
     until: AtomicU64,
     is_polling: AtomicBool,
 }
@@ -67,10 +69,11 @@ impl BusyPoll {
         if questions.n_asking.fetch_add(1, Ordering::Relaxed) > 0 {
             // Where several ask, hardly any core falls asleep, and who polls takes one from them.
             worker.pace.take();
+            questions.poller.set_until(None);
         }
         let now = Instant::now();
         let bound = worker.pace.borrow_mut().asked(now);
-        worker.poll_for(bound, now);
+        worker.set_bound(bound, now);
         if worker.poller.begins(now) {
             actix_rt::spawn(Arc::clone(&worker.poller).poll());
         }
@@ -79,9 +82,9 @@ impl BusyPoll {
 }
 
 impl Worker {
-    fn poll_for(&self, bound: Option<Duration>, now: Instant) {
+    fn set_bound(&self, bound: Option<Duration>, now: Instant) {
         let bound = bound.filter(|_| self.has_several_cores);
-        self.poller.poll_until(now + bound.unwrap_or_default());
+        self.poller.set_until(bound.map(|bound| now + bound));
     }
 }
 
@@ -97,15 +100,16 @@ impl Questions {
 }
 
 impl Asking<'_> {
-    /// Takes note that the actors are asked: while the worker polls for their answer, so do they
-    /// for what it takes to answer, and from then on for the next question.
-    pub(super) fn is_handed_over(&self) {
+    /// Takes note that the actors are asked: where the worker polls for their answer, so do they,
+    /// for 500 µs from now, which lasts until the next question where they come fast.
+    pub(super) fn handed_over(&self) {
         let (poller, now) = (&self.questions.poller, Instant::now());
-        if self.worker.poller.is_wanted(now) {
-            poller.poll_until(now + pace::FOR_ANSWER);
-            if poller.begins(now) && !self.questions.actors.spawn(Arc::clone(poller).poll()) {
-                poller.is_polling.store(false, Ordering::Relaxed);
-            }
+        if !self.worker.poller.is_wanted(now) {
+            return;
+        }
+        poller.set_until(Some(now + pace::FOR_ANSWER));
+        if poller.begins(now) && !self.questions.actors.spawn(Arc::clone(poller).poll()) {
+            poller.is_polling.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -121,7 +125,7 @@ impl Drop for Asking<'_> {
         let bound = worker.pace.borrow_mut().answered(now);
         // Nothing is spawned here, because the runtime may be ending: where none polled for the
         // answer, none polls for the question after it.
-        worker.poll_for(bound, now);
+        worker.set_bound(bound, now);
     }
 }
 
@@ -136,9 +140,9 @@ impl Default for Poller {
 }
 
 impl Poller {
-    fn poll_until(&self, until: Instant) {
-        self.until
-            .store(self.since_origin(until), Ordering::Relaxed);
+    fn set_until(&self, until: Option<Instant>) {
+        let until = until.map_or(0, |until| self.since_origin(until));
+        self.until.store(until, Ordering::Relaxed);
     }
 
     fn is_wanted(&self, now: Instant) -> bool {
@@ -195,10 +199,8 @@ mod tests {
         poller.is_polling.load(Ordering::Relaxed)
     }
 
-    /// Whether it would poll if it looked at once after it was told.
-    fn is_told_to(poller: &Poller) -> bool {
-        let until = poller.until.load(Ordering::Relaxed);
-        Duration::from_nanos(until) > poller.origin.elapsed()
+    fn has_a_bound(poller: &Poller) -> bool {
+        poller.until.load(Ordering::Relaxed) > 0
     }
 
     async fn ended(poller: &Poller) {
@@ -225,9 +227,9 @@ mod tests {
         let asking = polling.asked(&questions);
         assert!(!polls(&questions.poller));
         // Whatever time has passed since.
-        polling.0.poller.poll_until(Instant::now() + LONG);
+        polling.0.poller.set_until(Some(Instant::now() + LONG));
 
-        asking.is_handed_over();
+        asking.handed_over();
 
         assert!(polls(&questions.poller));
         ended(&questions.poller).await;
@@ -238,7 +240,7 @@ mod tests {
         let (polling, questions) = (BusyPoll::default(), questions());
         let asking = polling.asked(&questions);
 
-        asking.is_handed_over();
+        asking.handed_over();
 
         assert!(!polls(&questions.poller));
     }
@@ -254,7 +256,7 @@ mod tests {
             handle
         });
         let questions = Questions::answered_on(gone);
-        polling.0.poller.poll_until(Instant::now() + LONG);
+        polling.0.poller.set_until(Some(Instant::now() + LONG));
         polling.0.poller.is_polling.store(true, Ordering::Relaxed);
         questions.n_asking.store(1, Ordering::Relaxed);
         let asking = Asking {
@@ -262,7 +264,7 @@ mod tests {
             questions: &questions,
         };
 
-        asking.is_handed_over();
+        asking.handed_over();
 
         assert!(!polls(&questions.poller));
     }
@@ -270,11 +272,15 @@ mod tests {
     #[actix_rt::test]
     async fn who_asks_beside_another_ends_the_polling() {
         let (polling, questions) = (worker(), questions());
-        let _first = polling.asked(&questions);
+        let first = polling.asked(&questions);
+        assert!(has_a_bound(&polling.0.poller));
+        first.handed_over();
+        assert!(has_a_bound(&questions.poller));
 
         let _second = polling.asked(&questions);
 
-        assert!(!is_told_to(&polling.0.poller));
+        assert!(!has_a_bound(&questions.poller));
+        assert!(!has_a_bound(&polling.0.poller));
     }
 
     #[actix_rt::test]
@@ -285,13 +291,13 @@ mod tests {
         drop(wave);
 
         let _next = polling.asked(&questions);
-        assert!(!is_told_to(&polling.0.poller));
+        assert!(!has_a_bound(&polling.0.poller));
     }
 
     #[actix_rt::test]
     async fn what_another_thread_writes_is_read_while_it_is_polled() {
         let poller = Arc::<Poller>::default();
-        poller.poll_until(Instant::now() + LONG);
+        poller.set_until(Some(Instant::now() + LONG));
         let polling = actix_rt::spawn(Arc::clone(&poller).poll());
         let (mut near, far) = UnixStream::pair().unwrap();
         let mut far = far.into_std().unwrap();
@@ -302,7 +308,7 @@ mod tests {
 
         assert_eq!(&read, b"hola");
         assert!(!polling.is_finished());
-        poller.poll_until(Instant::now());
+        poller.set_until(None);
         polling.await.unwrap();
         other.join().unwrap().unwrap();
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_rt::Arbiter;
 use actix_rt::task::JoinHandle;
+use actix_rt::{Arbiter, System};
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
@@ -137,7 +137,7 @@ pub(super) fn serve_with(
         waiters: Waiters::new(control.handles.events.clone()),
         control,
         n_readers: AtomicUsize::new(0),
-        questions: Questions::answered_on(Arbiter::current()),
+        questions: Questions::answered_on(System::current().arbiter().clone()),
         n_warmers: AtomicUsize::new(0),
         patience,
         is_rebuilding: Arc::clone(&is_rebuilding),

@@ -70,7 +70,7 @@ pub(super) async fn translate(
         class: Class::Interactive,
         flow: Client::of(&request).flow(),
     };
-    asking.is_handed_over();
+    asking.handed_over();
     let answer_to_come = face.control.handles.translate_now.send(message);
     let translations = timeout(deadline + GRACE, answer_to_come)
         .await

@@ -8,7 +8,7 @@ use babelfeed_actors::logic::spans::Numbers;
 use babelfeed_actors::messages::{
     AskedTexts, CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow,
 };
-use babelfeed_actors::ports::ProviderError;
+use babelfeed_actors::ports::{ProviderError, TranslationMemory as _};
 use babelfeed_actors::setup::LaneLimits;
 use babelfeed_actors::system::Handles;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
@@ -362,6 +362,53 @@ fn no_more_than_a_few_translations_are_made_anew_at_a_time() {
 
         assert_eq!(finish(&handles, &ids).await, 100);
         assert_eq!(refreshed(&handles).await, 32);
+    });
+}
+
+async fn n_durable(world: &World) -> usize {
+    world.store.load(usize::MAX).await.expect("a read").len()
+}
+
+/// Lets the first save pass, which is due a second after the start whatever comes.
+async fn pass_the_first_save() {
+    pass(Duration::from_secs(2)).await;
+}
+
+#[test]
+fn what_is_new_is_durable_a_second_later() {
+    world::run(11, async |world: World| {
+        let handles = world.start();
+        pass_the_first_save().await;
+        assert!(ask(&handles, SAME, Duration::from_secs(10)).await.is_ok());
+        pass(Duration::from_millis(900)).await;
+        assert_eq!(n_durable(&world).await, 0);
+
+        pass(Duration::from_millis(200)).await;
+
+        assert_eq!(n_durable(&world).await, 1);
+    });
+}
+
+#[test]
+fn thousands_are_durable_before_a_second_is_over() {
+    const N: usize = 6_000;
+    world::run(12, async |mut world: World| {
+        slow(&mut world, Duration::from_millis(1));
+        let handles = world.start();
+        pass_the_first_save().await;
+        let begun = Instant::now();
+
+        let ids = hand_in(&handles, texts(N), "es").await;
+        until("many are durable", async || {
+            n_durable(&world).await >= 4_096
+        })
+        .await;
+
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(900), "{took:?}");
+        assert_eq!(finish(&handles, &ids).await, N);
+        pass(Duration::from_millis(1_100)).await;
+        assert_eq!(n_durable(&world).await, N);
     });
 }
 
