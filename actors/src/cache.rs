@@ -14,7 +14,7 @@ use actix::{
 };
 use foldhash::{HashMap, HashMapExt, HashSet};
 use log::{info, warn};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::domain::{Timestamp, Translation};
 use crate::failpoints;
@@ -69,6 +69,8 @@ pub struct CacheActor {
     refreshing: HashSet<KnownKey>,
     /// The timer of the next save.
     due: Option<SpawnHandle>,
+    /// Held by who writes to the memory, so that nothing comes between the parts of a save.
+    writing: Rc<Mutex<()>>,
     figures: CacheView,
     service: Arc<str>,
 }
@@ -119,6 +121,7 @@ impl CacheActor {
             unsaved: Rc::default(),
             refreshing: HashSet::default(),
             due: None,
+            writing: Rc::default(),
             figures: CacheView::default(),
             service: "cache".into(),
         }
@@ -231,14 +234,27 @@ impl CacheActor {
             return;
         };
         self.unsaved.borrow_mut().is_saving = true;
-        let (own, memory) = (self.own.clone(), Rc::clone(&self.memory));
-        actix_rt::spawn(async move {
-            let saving = async {
-                failpoints::hit("cache.call");
-                save_in_parts(&*memory, known, forgotten).await
-            };
-            own.do_send(Saved(unless_panicked(saving).await));
-        });
+        let own = self.own.clone();
+        let saving = self.save_in_parts("cache.call", known, forgotten);
+        actix_rt::spawn(async move { own.do_send(Saved(saving.await)) });
+    }
+
+    /// Saves so that each part holds keys next to each other, which lie on few pages together.
+    fn save_in_parts(
+        &self,
+        place: &'static str,
+        known: Vec<Known>,
+        forgotten: Vec<KnownKey>,
+    ) -> ResponseFuture<Result<(), StoreError>> {
+        let (memory, writing) = (Rc::clone(&self.memory), Rc::clone(&self.writing));
+        Box::pin(unless_panicked(async move {
+            failpoints::hit(place);
+            let _writing = writing.lock().await;
+            for (known, forgotten) in parts(known, forgotten) {
+                memory.save(known, forgotten).await?;
+            }
+            Ok(())
+        }))
     }
 
     /// Takes what is to be made durable; none when that is nothing.
@@ -265,12 +281,8 @@ impl CacheActor {
     }
 }
 
-/// Saves so that each part holds keys next to each other, which lie on few pages together.
-async fn save_in_parts(
-    memory: &dyn TranslationMemory,
-    known: Vec<Known>,
-    forgotten: Vec<KnownKey>,
-) -> Result<(), StoreError> {
+/// What is to be written together: keys next to each other.
+fn parts(known: Vec<Known>, forgotten: Vec<KnownKey>) -> Vec<(Vec<Known>, Vec<KnownKey>)> {
     let n_parts = (known.len() + forgotten.len()).div_ceil(PART);
     let part = |key: &KnownKey| usize::from(key[0]) * n_parts / 256;
     let mut parts = vec![(Vec::new(), Vec::new()); n_parts];
@@ -280,10 +292,7 @@ async fn save_in_parts(
     for key in forgotten {
         parts[part(&key)].1.push(key);
     }
-    for (known, forgotten) in parts {
-        memory.save(known, forgotten).await?;
-    }
-    Ok(())
+    parts
 }
 
 impl Actor for CacheActor {
@@ -440,14 +449,9 @@ impl Handler<SaveAll> for CacheActor {
     type Result = ResponseFuture<Result<(), StoreError>>;
 
     fn handle(&mut self, _: SaveAll, _: &mut Self::Context) -> Self::Result {
-        let memory = Rc::clone(&self.memory);
-        match self.gathered() {
-            Some((known, forgotten)) => Box::pin(unless_panicked(async move {
-                failpoints::hit("cache.save_all");
-                save_in_parts(&*memory, known, forgotten).await
-            })),
-            None => Box::pin(std::future::ready(Ok(()))),
-        }
+        // Where nothing has gathered, what is being saved is waited for.
+        let (known, forgotten) = self.gathered().unwrap_or_default();
+        self.save_in_parts("cache.save_all", known, forgotten)
     }
 }
 
@@ -460,9 +464,10 @@ impl Handler<Clear> for CacheActor {
         unsaved.known.clear();
         unsaved.forgotten.clear();
         unsaved.made_anew.clear();
-        let memory = Rc::clone(&self.memory);
+        let (memory, writing) = (Rc::clone(&self.memory), Rc::clone(&self.writing));
         Box::pin(unless_panicked(async move {
             failpoints::hit("cache.clear");
+            let _writing = writing.lock().await;
             memory.clear().await
         }))
     }

@@ -6,7 +6,7 @@ use babelfeed_actors::domain::{Class, Flow, Pair, State, Translation};
 use babelfeed_actors::failpoints::{arm, is_armed};
 use babelfeed_actors::logic::spans::Numbers;
 use babelfeed_actors::messages::{
-    AskedTexts, CacheStats, Cancel, NowError, SaveAll, Submission, TranslateNow,
+    AskedTexts, CacheStats, Cancel, Clear, NowError, SaveAll, Submission, TranslateNow,
 };
 use babelfeed_actors::ports::{ProviderError, TranslationMemory as _};
 use babelfeed_actors::setup::LaneLimits;
@@ -409,6 +409,52 @@ fn thousands_are_durable_before_a_second_is_over() {
         assert_eq!(finish(&handles, &ids).await, N);
         pass(Duration::from_millis(1_100)).await;
         assert_eq!(n_durable(&world).await, N);
+    });
+}
+
+/// How many are saved in several parts.
+const IN_PARTS: usize = 3_000;
+
+/// A system that saves as many, of which nothing is durable until the store is released.
+async fn saving_in_parts(world: &mut World) -> Handles {
+    slow(world, Duration::from_millis(1));
+    let handles = world.start();
+    pass_the_first_save().await;
+    let ids = hand_in(&handles, texts(IN_PARTS), "es").await;
+    assert_eq!(finish(&handles, &ids).await, IN_PARTS);
+    world.store.withhold();
+    until("it is being saved", async || world.store.n_withheld() > 0).await;
+    handles
+}
+
+#[test]
+fn what_is_cleared_while_it_is_saved_does_not_come_back() {
+    world::run(13, async |mut world: World| {
+        let handles = saving_in_parts(&mut world).await;
+
+        let clearing = actix_rt::spawn(handles.clear.send(Clear));
+        pass(Duration::from_millis(1)).await;
+        world.store.release();
+
+        let cleared = clearing.await.expect("no panic").expect("heard");
+        assert!(cleared.is_ok(), "{cleared:?}");
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(n_durable(&world).await, 0);
+    });
+}
+
+#[test]
+fn what_is_being_saved_at_a_stop_is_saved_whole() {
+    world::run(14, async |mut world: World| {
+        let handles = saving_in_parts(&mut world).await;
+
+        let saving = actix_rt::spawn(handles.save_known.send(SaveAll));
+        pass(Duration::from_millis(1)).await;
+        world.store.release();
+
+        let saved = saving.await.expect("no panic").expect("heard");
+        assert!(saved.is_ok(), "{saved:?}");
+        assert_eq!(n_durable(&world).await, IN_PARTS);
     });
 }
 
