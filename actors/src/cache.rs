@@ -37,7 +37,7 @@ const REFRESHES: usize = 32;
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 /// How many new translations do not wait for that.
 const MANY: usize = 4_096;
-/// How many changes are written together, so that no other write waits long for them.
+/// About how many changes are written together, so that no other write waits long for them.
 const PART: usize = 1_000;
 /// The most changes that wait to be made durable; a translation beyond that is not kept.
 const UNSAVED: usize = 20_000;
