@@ -92,6 +92,30 @@ fn an_idle_lane_gives_all_at_once_and_a_busy_one_evenly() {
 }
 
 #[test]
+fn timers_that_ring_late_cost_little_of_a_limit() {
+    let mut quota = requests(50.0, SECOND);
+    let (mut now, mut begun) = (Duration::ZERO, Vec::new());
+    while now < Duration::from_secs(60) {
+        let moment = Now {
+            moment: Moment::from_start(now),
+            ..at(0)
+        };
+        if quota.room(1, Tokens::default(), Urgency::Bulk, moment) > 0 {
+            let serial = begun.len() as u64;
+            quota.grant(serial, Tokens::default(), moment);
+            quota.settle(serial, Word::Answered(None, Some(0.0)), moment);
+            begun.push(now);
+        } else {
+            let due = quota.due(Tokens::default(), moment).expect("a wait");
+            let late = Duration::from_micros(300 + begun.len() as u64 % 7 * 500);
+            now = due.since_start() + late;
+        }
+    }
+    let steady = begun.iter().filter(|at| at.as_secs() >= 10).count();
+    assert!(steady >= 2_450, "{steady} of 2,500");
+}
+
+#[test]
 fn slots_are_held_back_for_urgent_work() {
     let mut quota = Quota::new(Vec::new(), Vec::new(), Some(20));
     assert_eq!(quota.room(100, Tokens::default(), Urgency::Bulk, at(0)), 18);

@@ -25,6 +25,8 @@ const LEAST_MARGIN: u64 = 10_000_000;
 const BEFORE: u64 = 40 * 86_400 * 1_000_000_000;
 /// How much of the limit may go at once while it is paced.
 const BURST: f64 = 0.02;
+/// By how many nanoseconds a timer may ring late, and nothing is lost by it.
+const LATENESS: f64 = 5e6;
 /// How much faster than the limit the pace is, to make up for pauses; the log still holds.
 const PACE: f64 = 1.03;
 /// In how many parts use that is not ours is spread over the time it was made in.
@@ -540,7 +542,8 @@ impl Window {
         } else {
             0.0
         };
-        (self.limit * BURST).max(least).min(self.limit)
+        let meanwhile = self.pace_rate() * LATENESS;
+        ((self.limit * BURST).max(least) + meanwhile).min(self.limit)
     }
 
     fn pace_due(&self, amount: f64, now: u64) -> Option<u64> {
