@@ -93,6 +93,13 @@ impl Jobs {
         live.map(|live| live.works.len() as u64).sum()
     }
 
+    /// How many tasks are in jobs, or gathered for them.
+    pub(super) fn n_held(&self) -> usize {
+        let live = self.live.values().map(|live| live.works.len());
+        let gathered = self.gathering.values().map(|it| it.works.len());
+        live.chain(gathered).sum()
+    }
+
     /// The work of a task that is gathered.
     pub(super) fn gathered(&self, route: usize, id: TaskId) -> Option<&Work> {
         self.gathering.get(&route)?.works.get(&id)

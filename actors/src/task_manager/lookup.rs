@@ -49,6 +49,7 @@ impl TaskManagerActor {
     /// Gives tasks that became Queued a place in memory, or leaves them on disk.
     pub(super) fn admit(&mut self, records: Vec<TaskRecord>) {
         let mut works = Vec::with_capacity(records.len());
+        self.measure_windows();
         for record in records {
             if self.state.places.contains_key(&record.task.id) {
                 continue;
@@ -70,6 +71,7 @@ impl TaskManagerActor {
 
     /// Loads the windows that have run low.
     pub(super) fn refill(&mut self) {
+        self.measure_windows();
         for load in self.state.windows.loads() {
             let after = load.after.map(|position| position.id);
             self.config.outstanding.begin_reading(&load.bucket, after);
@@ -92,6 +94,19 @@ impl TaskManagerActor {
                 });
             });
         }
+    }
+
+    /// Tells the windows how much calls can take, and how much of what is in memory is busy.
+    fn measure_windows(&mut self) {
+        let config = &self.config;
+        let in_calls = config
+            .concurrency
+            .map_or(usize::MAX, |n| n.saturating_mul(config.max_batch_size));
+        let n_busy = self.book.lock().in_flight.len()
+            + self.state.following.len()
+            + self.state.delayed.len()
+            + self.state.jobs.n_held();
+        self.state.windows.expect(in_calls, n_busy);
     }
 
     /// Asks the cache about work; what needs no translation passes by.

@@ -1,6 +1,7 @@
 //! The window of each bucket: which queued tasks stand in memory, and which on disk alone.
 //!
 //! Both tasks and the bytes of their texts are bounded; one task of each bucket is always let in.
+//! No more are in memory than soon have their turn, beside those that have it or cannot have it.
 //! Of each bucket every Queued task up to a cursor is in memory or in a call, and every task
 //! behind it is on disk, most of them there alone; without a cursor all of them are in memory.
 //! A task before the cursor gets a place as long as the window is not twice full; then the
@@ -19,6 +20,9 @@ const IN_MEMORY: usize = 16_384;
 const LEAST: usize = 64;
 /// The most that a bucket's window holds.
 const MOST: usize = 8_192;
+/// The fewest that are at hand in a bucket's window, beside those that are busy. A load takes less
+/// time than calls need for half of them; many more leave the processor's cache before their turn.
+const AT_HAND: usize = 1_024;
 /// The most bytes of texts in memory, all buckets together, as far as each gets its least.
 const IN_BYTES: usize = 16 << 20;
 /// The least bytes of a bucket's window: a long text, or a few.
@@ -30,6 +34,10 @@ pub(super) struct Windows {
     buckets: HashMap<Bucket, Window>,
     /// The most in memory, as far as each bucket gets its least.
     most: Portion,
+    /// How many of a bucket's tasks are to wait in memory for their turn.
+    at_hand: usize,
+    /// How many tasks in memory do not: they are in calls or jobs, behind another, or back off.
+    n_busy: usize,
 }
 
 impl Default for Windows {
@@ -40,6 +48,8 @@ impl Default for Windows {
                 tasks: IN_MEMORY,
                 bytes: IN_BYTES,
             },
+            at_hand: AT_HAND,
+            n_busy: 0,
         }
     }
 }
@@ -86,10 +96,17 @@ pub(super) struct Load {
 }
 
 impl Windows {
+    /// Notes how many tasks calls can take at once, and how many in memory are busy.
+    pub(super) fn expect(&mut self, in_calls: usize, n_busy: usize) {
+        self.at_hand = in_calls.saturating_mul(2).clamp(AT_HAND, MOST);
+        self.n_busy = n_busy;
+    }
+
     fn size(&self) -> Portion {
         let n_buckets = self.buckets.len().max(1);
+        let wanted = self.at_hand.saturating_add(self.n_busy);
         Portion {
-            tasks: (self.most.tasks / n_buckets).clamp(LEAST, MOST),
+            tasks: (self.most.tasks / n_buckets).clamp(LEAST, MOST).min(wanted),
             bytes: (self.most.bytes / n_buckets).max(LEAST_BYTES),
         }
     }
@@ -156,15 +173,15 @@ impl Windows {
     /// What is worth loading now; each is noted as being loaded.
     pub(super) fn loads(&mut self) -> Vec<Load> {
         let size = self.size();
-        let half = Portion {
-            tasks: size.tasks / 2 + 1,
+        let low = Portion {
+            tasks: size.tasks - size.tasks.min(self.at_hand) / 2,
             bytes: size.bytes / 2 + 1,
         };
         let loads = self
             .buckets
             .iter_mut()
             .filter(|(_, window)| {
-                window.cursor.is_some() && !window.is_loading && !window.in_memory.reaches(half)
+                window.cursor.is_some() && !window.is_loading && !window.in_memory.reaches(low)
             })
             .map(|(bucket, window)| {
                 window.is_loading = true;
@@ -341,6 +358,36 @@ mod tests {
             windows.leave(&bucket(), position, IN_BYTES);
         }
         assert_eq!(windows.loads().len(), 1);
+    }
+
+    #[test]
+    fn as_many_are_at_hand_however_many_are_busy() {
+        let mut windows = Windows::default();
+        let mut mint = IdMint::default();
+        let mut admit = |windows: &mut Windows| {
+            let id = mint.next(Timestamp::from_millis(1), 0).task(1);
+            windows.admit(&bucket(), Position::new(None, id), 1)
+        };
+        for _ in 0..AT_HAND {
+            assert_eq!(admit(&mut windows), Room::Yes);
+        }
+        assert_eq!(admit(&mut windows), Room::OnDisk);
+        windows.expect(1, AT_HAND / 2);
+        assert_eq!(windows.loads(), []);
+        windows.expect(1, AT_HAND / 2 + 1);
+        let loads = windows.loads();
+        assert_eq!(loads[0].limit.tasks, AT_HAND / 2 + 1);
+    }
+
+    #[test]
+    fn what_calls_can_take_is_at_hand_within_bounds() {
+        for (in_calls, at_hand) in [(1, AT_HAND), (1_000, 2_000), (usize::MAX, MOST)] {
+            let mut windows = Windows::default();
+            windows.expect(in_calls, 0);
+            assert_eq!(windows.size().tasks, at_hand);
+            windows.expect(in_calls, usize::MAX);
+            assert_eq!(windows.size().tasks, MOST);
+        }
     }
 
     proptest! {
