@@ -146,6 +146,21 @@ fn a_full_job_waits_for_nobody() {
     });
 }
 
+#[test]
+fn a_job_larger_than_what_is_at_hand_waits_for_nobody() {
+    world::run(531, async |mut world| {
+        let (batch, _) = with_jobs(&mut world);
+        world.config.max_job_size = 2_000;
+        world.config.job_timeout = Duration::from_secs(36_000);
+        let handles = world.start();
+        let equal = (0..100).map(|_| low("As often said."));
+        let different = texts(2_000).map(|text| low(&text));
+        hand_in_all(&handles, equal.chain(different).collect()).await;
+        pass(Duration::from_secs(300)).await;
+        assert_eq!(batch.sizes(), [2_000]);
+    });
+}
+
 /// Kills the system after so long, once, and asserts that one job was made of all texts.
 fn killed_after(kill: Duration, fault: Option<CreateFault>) {
     let (batch, provider) = (FakeBatchProvider::over_after(3), FakeProvider::new());

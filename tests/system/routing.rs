@@ -188,6 +188,26 @@ fn what_fails_at_all_providers_ends_with_the_last_reason() {
 }
 
 #[test]
+fn texts_that_wait_for_one_provider_hold_up_nothing_that_another_can_do() {
+    world::run(922, async |mut world: World| {
+        let a_day = LaneLimits {
+            rpd: Some(1.0),
+            ..NONE
+        };
+        let [first, _] = two(&mut world, [10, 10], [NONE, a_day]);
+        for _ in 0..1_100 {
+            first.then(ProviderFault::Error(ProviderError::Rejected {
+                detail: "I will not".into(),
+            }));
+        }
+        let handles = world.start();
+        hand_in(&handles, texts(2_000), "es").await;
+        pass(Duration::from_secs(600)).await;
+        assert_eq!(first.n_texts(), 2_000);
+    });
+}
+
+#[test]
 fn a_text_that_times_out_goes_to_another_provider_at_once() {
     world::run(908, async |mut world: World| {
         let [first, second] = two(&mut world, [100, 100], FREE);

@@ -88,16 +88,15 @@ struct JobEnded {
 
 impl Jobs {
     /// How many tasks are in jobs.
-    pub(super) fn n_tasks(&self) -> u64 {
+    pub(super) fn n_tasks(&self) -> usize {
         let live = self.live.values();
-        live.map(|live| live.works.len() as u64).sum()
+        live.map(|live| live.works.len()).sum()
     }
 
-    /// How many tasks are in jobs, or gathered for them.
-    pub(super) fn n_held(&self) -> usize {
-        let live = self.live.values().map(|live| live.works.len());
-        let gathered = self.gathering.values().map(|it| it.works.len());
-        live.chain(gathered).sum()
+    /// How many tasks are gathered for jobs.
+    pub(super) fn n_gathered(&self) -> usize {
+        let gathering = self.gathering.values();
+        gathering.map(|gathering| gathering.works.len()).sum()
     }
 
     /// The work of a task that is gathered.

@@ -102,10 +102,13 @@ impl TaskManagerActor {
         let in_calls = config
             .concurrency
             .map_or(usize::MAX, |n| n.saturating_mul(config.max_batch_size));
+        let strays = self.state.strays.values().map(Queue::len);
         let n_busy = self.book.lock().in_flight.len()
+            + strays.sum::<usize>()
             + self.state.following.len()
             + self.state.delayed.len()
-            + self.state.jobs.n_held();
+            + self.state.jobs.n_gathered()
+            + self.state.jobs.n_tasks();
         self.state.windows.expect(in_calls, n_busy);
     }
 
@@ -392,6 +395,8 @@ impl Handler<LookedUp> for TaskManagerActor {
         for (work, found) in looked_up.works.into_iter().zip(looked_up.found) {
             self.settle_found(work, found);
         }
+        // What went to a job or behind another makes room, and no commit tells of that.
+        self.refill();
         self.dispatch(context);
         self.flush_soon(context);
     }

@@ -342,7 +342,7 @@ impl Handler<Depth> for TaskManagerActor {
         let book = self.book.lock();
         let in_flight = book.in_flight.values();
         let in_calls = in_flight.filter(|work| work.task_id().is_some()).count() as u64;
-        let processing = in_calls + self.state.jobs.n_tasks();
+        let processing = in_calls + self.state.jobs.n_tasks() as u64;
         let rate_limited = self.rate_limited();
         let (submitted, outdated) = (self.submitted.get(), self.n_outdated);
         let closed = if self.intake != Intake::Open {

@@ -1,7 +1,7 @@
 //! The window of each bucket: which queued tasks stand in memory, and which on disk alone.
 //!
 //! Both tasks and the bytes of their texts are bounded; one task of each bucket is always let in.
-//! No more are in memory than soon have their turn, beside those that have it or cannot have it.
+//! It is filled up with what soon has its turn, beside what has it already or cannot have it yet.
 //! Of each bucket every Queued task up to a cursor is in memory or in a call, and every task
 //! behind it is on disk, most of them there alone; without a cursor all of them are in memory.
 //! A task before the cursor gets a place as long as the window is not twice full; then the
@@ -36,7 +36,8 @@ pub(super) struct Windows {
     most: Portion,
     /// How many of a bucket's tasks are to wait in memory for their turn.
     at_hand: usize,
-    /// How many tasks in memory do not: they are in calls or jobs, behind another, or back off.
+    /// How many in memory do not, of all buckets: they are in calls or jobs, wait for one provider
+    /// or behind another, or back off. A caller's texts count as well.
     n_busy: usize,
 }
 
@@ -102,12 +103,22 @@ impl Windows {
         self.n_busy = n_busy;
     }
 
-    fn size(&self) -> Portion {
+    /// What a window may hold.
+    fn bound(&self) -> Portion {
         let n_buckets = self.buckets.len().max(1);
+        Portion {
+            tasks: (self.most.tasks / n_buckets).clamp(LEAST, MOST),
+            bytes: (self.most.bytes / n_buckets).max(LEAST_BYTES),
+        }
+    }
+
+    /// What it is filled up to.
+    fn size(&self) -> Portion {
+        let bound = self.bound();
         let wanted = self.at_hand.saturating_add(self.n_busy);
         Portion {
-            tasks: (self.most.tasks / n_buckets).clamp(LEAST, MOST).min(wanted),
-            bytes: (self.most.bytes / n_buckets).max(LEAST_BYTES),
+            tasks: bound.tasks.min(wanted),
+            ..bound
         }
     }
 
@@ -120,7 +131,7 @@ impl Windows {
 
     /// Whether a task that has become Queued gets a place in memory; counts it if so.
     pub(super) fn admit(&mut self, bucket: &Bucket, position: Position, bytes: usize) -> Room {
-        let size = self.size();
+        let (size, bound) = (self.size(), self.bound());
         let window = match self.buckets.get_mut(bucket) {
             Some(window) => window,
             None => self.buckets.entry(bucket.clone()).or_default(),
@@ -132,8 +143,8 @@ impl Windows {
             return Room::OnDisk;
         }
         let twice = Portion {
-            tasks: 2 * size.tasks,
-            bytes: 2 * size.bytes,
+            tasks: 2 * bound.tasks,
+            bytes: 2 * bound.bytes,
         };
         if window.in_memory.reaches(twice) {
             // It comes back from disk in its turn, and what is behind it a second time.
@@ -329,6 +340,8 @@ mod tests {
     enum Move {
         /// A task that is due then, with a text of so many KiB.
         Admit(u64, usize),
+        /// So many are busy.
+        Busy(usize),
         Take,
         Commit,
         BeginLoad,
@@ -338,6 +351,7 @@ mod tests {
     fn moves() -> impl Strategy<Value = Move> {
         prop_oneof![
             8 => (0_u64..1_000, 0..100_usize).prop_map(|(due, size)| Move::Admit(due, size)),
+            1 => (0..80_usize).prop_map(Move::Busy),
             3 => Just(Move::Take),
             1 => Just(Move::Commit),
             2 => Just(Move::BeginLoad),
@@ -360,23 +374,30 @@ mod tests {
         assert_eq!(windows.loads().len(), 1);
     }
 
-    #[test]
-    fn as_many_are_at_hand_however_many_are_busy() {
-        let mut windows = Windows::default();
-        let mut mint = IdMint::default();
-        let mut admit = |windows: &mut Windows| {
+    /// Windows with a full one, and a task of it on disk.
+    fn full() -> Windows {
+        let (mut windows, mut mint) = (Windows::default(), IdMint::default());
+        for n in 0..=AT_HAND {
             let id = mint.next(Timestamp::from_millis(1), 0).task(1);
-            windows.admit(&bucket(), Position::new(None, id), 1)
-        };
-        for _ in 0..AT_HAND {
-            assert_eq!(admit(&mut windows), Room::Yes);
+            let room = windows.admit(&bucket(), Position::new(None, id), 1);
+            assert_eq!(room == Room::Yes, n < AT_HAND);
         }
-        assert_eq!(admit(&mut windows), Room::OnDisk);
+        windows
+    }
+
+    #[test]
+    fn nothing_is_loaded_while_half_of_what_is_at_hand_is_left() {
+        let mut windows = full();
         windows.expect(1, AT_HAND / 2);
         assert_eq!(windows.loads(), []);
+    }
+
+    #[test]
+    fn as_many_are_loaded_as_are_missing_at_hand() {
+        let mut windows = full();
         windows.expect(1, AT_HAND / 2 + 1);
-        let loads = windows.loads();
-        assert_eq!(loads[0].limit.tasks, AT_HAND / 2 + 1);
+        let limits: Vec<usize> = windows.loads().iter().map(|it| it.limit.tasks).collect();
+        assert_eq!(limits, [AT_HAND / 2 + 1]);
     }
 
     #[test]
@@ -398,7 +419,7 @@ mod tests {
             has_restarted in any::<bool>(),
         ) {
             let most = Portion { tasks: LEAST, bytes: 1 << 20 };
-            let mut windows = Windows { most, ..Windows::default() };
+            let mut windows = Windows { most, at_hand: 16, ..Windows::default() };
             windows.buckets.insert(bucket(), Window::default());
             if has_restarted {
                 windows.discover(bucket());
@@ -420,6 +441,7 @@ mod tests {
                             prop_assert_eq!(memory.insert(position, bytes), None);
                         }
                     }
+                    Move::Busy(n_busy) => windows.n_busy = n_busy,
                     Move::Take => {
                         if let Some((position, bytes)) = memory.pop_first() {
                             // The store hears of it later.

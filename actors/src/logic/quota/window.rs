@@ -23,9 +23,10 @@ const SLOTS: u64 = 200;
 const LEAST_MARGIN: u64 = 10_000_000;
 /// Added to every moment, so that what was used before the start has a place.
 const BEFORE: u64 = 40 * 86_400 * 1_000_000_000;
-/// How much of the limit may go at once while it is paced.
+/// How much of the limit may go at once while it is paced, beside what comes back while a timer
+/// is late.
 const BURST: f64 = 0.02;
-/// By how many nanoseconds a timer may ring late, and nothing is lost by it.
+/// By how many nanoseconds a timer may ring late before calls that may go at once lose by it.
 const LATENESS: f64 = 5e6;
 /// How much faster than the limit the pace is, to make up for pauses; the log still holds.
 const PACE: f64 = 1.03;
@@ -542,8 +543,8 @@ impl Window {
         } else {
             0.0
         };
-        let meanwhile = self.pace_rate() * LATENESS;
-        ((self.limit * BURST).max(least) + meanwhile).min(self.limit)
+        let while_late = self.pace_rate() * LATENESS;
+        ((self.limit * BURST).max(least) + while_late).min(self.limit)
     }
 
     fn pace_due(&self, amount: f64, now: u64) -> Option<u64> {
