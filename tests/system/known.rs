@@ -499,7 +499,7 @@ fn texts_that_wait_for_an_equal_one_hold_up_nothing_else() {
         world.config.timeout = Duration::from_secs(3_600);
         world.config.max_batch_size = 1;
         let handles = world.start();
-        let equal = (0..1_100).map(|_| SAME.to_owned());
+        let equal = (0..2_100).map(|_| SAME.to_owned());
         hand_in(&handles, equal.chain(texts(500)), "es").await;
         pass(Duration::from_secs(60)).await;
         assert_eq!(provider.n_texts(), 501);

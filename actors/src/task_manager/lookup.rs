@@ -109,7 +109,7 @@ impl TaskManagerActor {
             + self.state.delayed.len()
             + self.state.jobs.n_gathered()
             + self.state.jobs.n_tasks();
-        self.state.windows.expect(in_calls, n_busy);
+        self.state.windows.note_demand(in_calls, n_busy);
     }
 
     /// Asks the cache about work; what needs no translation passes by.
@@ -309,6 +309,7 @@ impl TaskManagerActor {
             self.state.leaders.remove(&work.key);
             self.enqueue(work);
         }
+        self.refill();
     }
 
     fn note_deadline(&mut self, work: &Work) {

@@ -4,7 +4,7 @@
 //! It is filled up with what soon has its turn, beside what has it already or cannot have it yet.
 //! Of each bucket every Queued task up to a cursor is in memory or in a call, and every task
 //! behind it is on disk, most of them there alone; without a cursor all of them are in memory.
-//! A task before the cursor gets a place as long as the window is not twice full; then the
+//! A task before the cursor gets a place as long as the window has not twice its bound; then the
 //! cursor goes back to it, and what is behind it in memory will be read a second time.
 
 use std::collections::BTreeSet;
@@ -20,8 +20,9 @@ const IN_MEMORY: usize = 16_384;
 const LEAST: usize = 64;
 /// The most that a bucket's window holds.
 const MOST: usize = 8_192;
-/// The fewest that are at hand in a bucket's window, beside those that are busy. A load takes less
-/// time than calls need for half of them; many more leave the processor's cache before their turn.
+/// The fewest that are to be at hand in a bucket's window, within its bound, beside those that are
+/// busy. A load takes less time than calls need for half of them; many more leave the processor's
+/// cache before their turn.
 const AT_HAND: usize = 1_024;
 /// The most bytes of texts in memory, all buckets together, as far as each gets its least.
 const IN_BYTES: usize = 16 << 20;
@@ -36,8 +37,8 @@ pub(super) struct Windows {
     most: Portion,
     /// How many of a bucket's tasks are to wait in memory for their turn.
     at_hand: usize,
-    /// How many in memory do not, of all buckets: they are in calls or jobs, wait for one provider
-    /// or behind another, or back off. A caller's texts count as well.
+    /// How many in memory do not, of all buckets: they are in calls or jobs, wait for some
+    /// providers alone or behind an equal text, or back off. A caller's texts count as well.
     n_busy: usize,
 }
 
@@ -98,12 +99,12 @@ pub(super) struct Load {
 
 impl Windows {
     /// Notes how many tasks calls can take at once, and how many in memory are busy.
-    pub(super) fn expect(&mut self, in_calls: usize, n_busy: usize) {
+    pub(super) fn note_demand(&mut self, in_calls: usize, n_busy: usize) {
         self.at_hand = in_calls.saturating_mul(2).clamp(AT_HAND, MOST);
         self.n_busy = n_busy;
     }
 
-    /// What a window may hold.
+    /// The bound of a window.
     fn bound(&self) -> Portion {
         let n_buckets = self.buckets.len().max(1);
         Portion {
@@ -184,14 +185,12 @@ impl Windows {
     /// What is worth loading now; each is noted as being loaded.
     pub(super) fn loads(&mut self) -> Vec<Load> {
         let size = self.size();
-        let low = Portion {
-            tasks: size.tasks - size.tasks.min(self.at_hand) / 2,
-            bytes: size.bytes / 2 + 1,
-        };
+        let (at_hand, n_busy) = (self.at_hand, self.n_busy);
         let loads = self
             .buckets
             .iter_mut()
             .filter(|(_, window)| {
+                let low = window.low(size, at_hand, n_busy);
                 window.cursor.is_some() && !window.is_loading && !window.in_memory.reaches(low)
             })
             .map(|(bucket, window)| {
@@ -287,6 +286,18 @@ impl Window {
         passed
     }
 
+    /// What it has at least where nothing is loaded: less would leave fewer than half of what is
+    /// to be at hand, beside those that are busy.
+    fn low(&self, size: Portion, at_hand: usize, n_busy: usize) -> Portion {
+        let Portion { tasks, bytes } = self.in_memory;
+        // Of the bytes as large a part is taken for busy as of the tasks.
+        let busy = bytes / tasks.max(1) * n_busy.min(tasks);
+        Portion {
+            tasks: size.tasks - size.tasks.min(at_hand) / 2,
+            bytes: size.bytes - size.bytes.saturating_sub(busy) / 2,
+        }
+    }
+
     fn leave_on_disk(&mut self, position: Position) {
         self.left = Some(self.left.map_or(position, |left| left.min(position)));
     }
@@ -374,39 +385,59 @@ mod tests {
         assert_eq!(windows.loads().len(), 1);
     }
 
-    /// Windows with a full one, and a task of it on disk.
-    fn full() -> Windows {
+    #[test]
+    fn what_is_not_to_be_at_hand_stays_on_disk() {
         let (mut windows, mut mint) = (Windows::default(), IdMint::default());
-        for n in 0..=AT_HAND {
+        let admitted = std::iter::repeat_with(|| {
             let id = mint.next(Timestamp::from_millis(1), 0).task(1);
-            let room = windows.admit(&bucket(), Position::new(None, id), 1);
-            assert_eq!(room == Room::Yes, n < AT_HAND);
+            windows.admit(&bucket(), Position::new(None, id), 1)
+        });
+        let n_admitted = admitted.take_while(|room| *room == Room::Yes).count();
+        assert_eq!(n_admitted, AT_HAND);
+    }
+
+    /// The limits of what is loaded where as many tasks of so many bytes are in memory as are to
+    /// be at hand, and so many are busy.
+    fn limits(bytes: usize, n_busy: usize) -> Vec<Portion> {
+        let mut windows = Windows::default();
+        windows.discover(bucket());
+        for _ in 0..AT_HAND {
+            windows.hold(&bucket(), bytes);
         }
-        windows
+        windows.note_demand(1, n_busy);
+        windows.loads().into_iter().map(|it| it.limit).collect()
     }
 
     #[test]
-    fn nothing_is_loaded_while_half_of_what_is_at_hand_is_left() {
-        let mut windows = full();
-        windows.expect(1, AT_HAND / 2);
-        assert_eq!(windows.loads(), []);
+    fn nothing_is_loaded_while_half_of_what_is_to_be_at_hand_is_left() {
+        assert_eq!(limits(1, AT_HAND / 2), []);
     }
 
     #[test]
     fn as_many_are_loaded_as_are_missing_at_hand() {
-        let mut windows = full();
-        windows.expect(1, AT_HAND / 2 + 1);
-        let limits: Vec<usize> = windows.loads().iter().map(|it| it.limit.tasks).collect();
-        assert_eq!(limits, [AT_HAND / 2 + 1]);
+        let missing = Portion {
+            tasks: AT_HAND / 2 + 1,
+            bytes: IN_BYTES - AT_HAND,
+        };
+        assert_eq!(limits(1, AT_HAND / 2 + 1), [missing]);
+    }
+
+    #[test]
+    fn large_texts_that_are_busy_keep_nothing_out() {
+        let missing = Portion {
+            tasks: AT_HAND,
+            bytes: IN_BYTES - AT_HAND * (10 << 10),
+        };
+        assert_eq!(limits(10 << 10, AT_HAND), [missing]);
     }
 
     #[test]
     fn what_calls_can_take_is_at_hand_within_bounds() {
         for (in_calls, at_hand) in [(1, AT_HAND), (1_000, 2_000), (usize::MAX, MOST)] {
             let mut windows = Windows::default();
-            windows.expect(in_calls, 0);
+            windows.note_demand(in_calls, 0);
             assert_eq!(windows.size().tasks, at_hand);
-            windows.expect(in_calls, usize::MAX);
+            windows.note_demand(in_calls, usize::MAX);
             assert_eq!(windows.size().tasks, MOST);
         }
     }
