@@ -18,6 +18,9 @@ use crate::domain::{Bucket, Pair, Position};
 use crate::logic::queue::{Queue, Spot};
 use crate::logic::routing::Routes;
 
+/// So many changes may wait to be written while more tasks are loaded.
+const UNWRITTEN: usize = 1_024;
+
 /// The cache has answered.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -69,8 +72,12 @@ impl TaskManagerActor {
         Work::of_task(self.store.token(), record, bucket, &self.config)
     }
 
-    /// Loads the windows that have run low.
+    /// Loads the windows that have run low, unless much that has ended is still to be written: that
+    /// takes memory too, and its commit refills.
     pub(super) fn refill(&mut self) {
+        if self.book.lock().outbox.changes.len() >= UNWRITTEN {
+            return;
+        }
         self.measure_windows();
         for load in self.state.windows.loads() {
             let after = load.after.map(|position| position.id);
@@ -309,7 +316,6 @@ impl TaskManagerActor {
             self.state.leaders.remove(&work.key);
             self.enqueue(work);
         }
-        self.refill();
     }
 
     fn note_deadline(&mut self, work: &Work) {

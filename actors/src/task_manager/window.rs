@@ -24,6 +24,8 @@ const MOST: usize = 8_192;
 /// busy. A load takes less time than calls need for half of them; many more leave the processor's
 /// cache before their turn.
 const AT_HAND: usize = 1_024;
+/// A load is worth a page of at least this part of a window.
+const SMALLEST_PAGE: usize = 8;
 /// The most bytes of texts in memory, all buckets together, as far as each gets its least.
 const IN_BYTES: usize = 16 << 20;
 /// The least bytes of a bucket's window: a long text, or a few.
@@ -286,21 +288,28 @@ impl Window {
         passed
     }
 
-    /// What it has at least where nothing is loaded: less would leave fewer than half of what is
-    /// to be at hand, beside those that are busy.
+    /// What it has at least where nothing is loaded.
     fn low(&self, size: Portion, at_hand: usize, n_busy: usize) -> Portion {
         let Portion { tasks, bytes } = self.in_memory;
+        let n_busy = n_busy.min(tasks);
         // Of the bytes as large a part is taken for busy as of the tasks.
-        let busy = bytes / tasks.max(1) * n_busy.min(tasks);
+        let bytes_busy = bytes / tasks.max(1) * n_busy;
         Portion {
-            tasks: size.tasks - size.tasks.min(at_hand) / 2,
-            bytes: size.bytes - size.bytes.saturating_sub(busy) / 2,
+            tasks: low(size.tasks, n_busy, at_hand),
+            bytes: low(size.bytes, bytes_busy, size.bytes),
         }
     }
 
     fn leave_on_disk(&mut self, position: Position) {
         self.left = Some(self.left.map_or(position, |left| left.min(position)));
     }
+}
+
+/// Where half is left of what is to be at hand beside the busy, but never so near the size that a
+/// page of an eighth of it would not fit.
+fn low(size: usize, busy: usize, at_hand: usize) -> usize {
+    let wanted = at_hand.min(size.saturating_sub(busy));
+    size - (wanted / 2).max(size / SMALLEST_PAGE)
 }
 
 /// A place before all others.
@@ -429,6 +438,11 @@ mod tests {
             bytes: IN_BYTES - AT_HAND * (10 << 10),
         };
         assert_eq!(limits(10 << 10, AT_HAND), [missing]);
+    }
+
+    #[test]
+    fn few_free_places_are_not_worth_a_load() {
+        assert_eq!(limits(15 << 10, AT_HAND), []);
     }
 
     #[test]
