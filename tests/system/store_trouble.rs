@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use babelfeed_actors::domain::State;
 use babelfeed_actors::failpoints::{arm, is_armed};
-use babelfeed_actors::messages::{Cancel, Closed, SubmitError};
+use babelfeed_actors::messages::{Cancel, Closed, Submission, SubmitError};
 use babelfeed_actors::ports::{ProviderError, StoreError};
 use babelfeed_actors::testkit::outlet::FakeOutlet;
 use babelfeed_actors::testkit::provider::{FakeProvider, ProviderFault};
 use babelfeed_actors::testkit::source::FakeSource;
-use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit};
+use babelfeed_actors::testkit::world::{self, World, find, finish, submission, submit, tag};
 
 use crate::helpers::{
-    assert_legal, assert_out_once, depth, hand_in, pass, poll, publish, settle, texts,
+    assert_legal, assert_out_once, depth, hand_in, hand_in_all, pass, poll, publish, settle, texts,
 };
 use crate::journal;
 
@@ -238,5 +238,27 @@ fn a_cancel_is_answered_by_its_own_commit_and_by_no_earlier_one() {
         let (cancelled, ()) = futures_util::join!(cancelling, releasing);
         let view = cancelled.expect("heard").expect("cancelled");
         assert_eq!(view.record.lifecycle.state(), State::Failed);
+    });
+}
+
+#[test]
+fn tasks_that_ended_and_are_not_written_yet_make_no_room_for_more() {
+    world::run(67, async |world: World| {
+        world.store.delay_reads(Duration::from_secs(1));
+        let handles = world.start();
+        pass(Duration::from_secs(10)).await;
+        let in_spanish = |text: String| Submission {
+            source: Some(tag("es")),
+            ..submission(&text, "es")
+        };
+        let ids = hand_in_all(&handles, texts(10_000).map(in_spanish).collect()).await;
+        world.store.withhold();
+        let n_reads = world.store.n_reads();
+        pass(Duration::from_secs(60)).await;
+        let n_pages = world.store.n_reads() - n_reads;
+        assert!(n_pages <= 3, "{n_pages} pages");
+        world.store.release();
+        world.store.delay_reads(Duration::ZERO);
+        assert_eq!(finish(&handles, &ids).await, 10_000);
     });
 }
