@@ -35,6 +35,14 @@ fn with_jobs(world: &mut World) -> (FakeBatchProvider, FakeProvider) {
     (batch, world.providers[0].1.clone())
 }
 
+/// Has the first provider take jobs of so many texts, which are gathered for hours if need be.
+fn with_full_jobs(world: &mut World, most: usize) -> FakeBatchProvider {
+    let (batch, _) = with_jobs(world);
+    world.config.max_job_size = most;
+    world.config.job_timeout = Duration::from_secs(36_000);
+    batch
+}
+
 fn join(world: &mut World, batch: &FakeBatchProvider, provider: &FakeProvider) {
     world.batch = Some(batch.clone());
     world.providers[0].1 = provider.clone();
@@ -131,9 +139,7 @@ fn what_is_in_a_hurry_goes_in_no_job() {
 #[test]
 fn a_full_job_waits_for_nobody() {
     world::run(503, async |mut world| {
-        let (batch, _) = with_jobs(&mut world);
-        world.config.max_job_size = 5;
-        world.config.job_timeout = Duration::from_secs(36_000);
+        let batch = with_full_jobs(&mut world, 5);
         let handles = world.start();
         let ids = hand_in_low(&handles, 12).await;
         pass(Duration::from_secs(300)).await;
@@ -149,9 +155,7 @@ fn a_full_job_waits_for_nobody() {
 #[test]
 fn a_job_larger_than_what_is_at_hand_waits_for_nobody() {
     world::run(531, async |mut world| {
-        let (batch, _) = with_jobs(&mut world);
-        world.config.max_job_size = 2_000;
-        world.config.job_timeout = Duration::from_secs(36_000);
+        let batch = with_full_jobs(&mut world, 2_000);
         let handles = world.start();
         let equal = (0..100).map(|_| low("As often said."));
         let different = texts(2_000).map(|text| low(&text));

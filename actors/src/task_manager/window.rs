@@ -24,8 +24,8 @@ const MOST: usize = 8_192;
 /// busy. A load takes less time than calls need for half of them; many more leave the processor's
 /// cache before their turn.
 const AT_HAND: usize = 1_024;
-/// A load is worth a page of at least this part of a window.
-const SMALLEST_PAGE: usize = 8;
+/// A load is worth it where one of so many equal parts of a window is free.
+const PARTS: usize = 8;
 /// The most bytes of texts in memory, all buckets together, as far as each gets its least.
 const IN_BYTES: usize = 16 << 20;
 /// The least bytes of a bucket's window: a long text, or a few.
@@ -115,9 +115,8 @@ impl Windows {
         }
     }
 
-    /// What it is filled up to.
-    fn size(&self) -> Portion {
-        let bound = self.bound();
+    /// What a window of that bound is filled up to.
+    fn size_within(&self, bound: Portion) -> Portion {
         let wanted = self.at_hand.saturating_add(self.n_busy);
         Portion {
             tasks: bound.tasks.min(wanted),
@@ -134,7 +133,8 @@ impl Windows {
 
     /// Whether a task that has become Queued gets a place in memory; counts it if so.
     pub(super) fn admit(&mut self, bucket: &Bucket, position: Position, bytes: usize) -> Room {
-        let (size, bound) = (self.size(), self.bound());
+        let bound = self.bound();
+        let size = self.size_within(bound);
         let window = match self.buckets.get_mut(bucket) {
             Some(window) => window,
             None => self.buckets.entry(bucket.clone()).or_default(),
@@ -186,7 +186,7 @@ impl Windows {
 
     /// What is worth loading now; each is noted as being loaded.
     pub(super) fn loads(&mut self) -> Vec<Load> {
-        let size = self.size();
+        let size = self.size_within(self.bound());
         let (at_hand, n_busy) = (self.at_hand, self.n_busy);
         let loads = self
             .buckets
@@ -295,8 +295,8 @@ impl Window {
         // Of the bytes as large a part is taken for busy as of the tasks.
         let bytes_busy = bytes / tasks.max(1) * n_busy;
         Portion {
-            tasks: low(size.tasks, n_busy, at_hand),
-            bytes: low(size.bytes, bytes_busy, size.bytes),
+            tasks: low_mark(size.tasks, n_busy, at_hand),
+            bytes: low_mark(size.bytes, bytes_busy, size.bytes),
         }
     }
 
@@ -306,10 +306,10 @@ impl Window {
 }
 
 /// Where half is left of what is to be at hand beside the busy, but never so near the size that a
-/// page of an eighth of it would not fit.
-fn low(size: usize, busy: usize, at_hand: usize) -> usize {
+/// load is not worth it.
+fn low_mark(size: usize, busy: usize, at_hand: usize) -> usize {
     let wanted = at_hand.min(size.saturating_sub(busy));
-    size - (wanted / 2).max(size / SMALLEST_PAGE)
+    size - (wanted / 2).max(size / PARTS)
 }
 
 /// A place before all others.
@@ -450,9 +450,9 @@ mod tests {
         for (in_calls, at_hand) in [(1, AT_HAND), (1_000, 2_000), (usize::MAX, MOST)] {
             let mut windows = Windows::default();
             windows.note_demand(in_calls, 0);
-            assert_eq!(windows.size().tasks, at_hand);
+            assert_eq!(windows.size_within(windows.bound()).tasks, at_hand);
             windows.note_demand(in_calls, usize::MAX);
-            assert_eq!(windows.size().tasks, MOST);
+            assert_eq!(windows.size_within(windows.bound()).tasks, MOST);
         }
     }
 
